@@ -1,0 +1,74 @@
+/// Names a storage within one ledger; numbers are never used twice.
+package struct StorageID: Hashable, Sendable, Comparable {
+  package let number: Int
+
+  package static func < (left: StorageID, right: StorageID) -> Bool { left.number < right.number }
+}
+
+/// Where in the model an event happens: the op that runs, and its layer if it stands in one.
+package struct Scope: Hashable, Sendable {
+  package var op: String
+  package var layer: Int?
+
+  package init(op: String, layer: Int? = nil) {
+    self.op = op
+    self.layer = layer
+  }
+}
+
+/// What a storage holds, as its first owner asked for it.
+package struct StorageDescription: Equatable, Sendable {
+  package var tensor: String
+  package var category: Category
+  /// Extents, outermost first.
+  package var shape: [Int]
+  package var dtype: String
+  package var requestedBytes: Int
+  package var allocatedBytes: Int
+  package var regions: RegionBytes
+
+  package init(
+    tensor: String, category: Category, shape: [Int], dtype: String, requestedBytes: Int,
+    allocatedBytes: Int, regions: RegionBytes
+  ) {
+    self.tensor = tensor
+    self.category = category
+    self.shape = shape
+    self.dtype = dtype
+    self.requestedBytes = requestedBytes
+    self.allocatedBytes = allocatedBytes
+    self.regions = regions
+  }
+}
+
+/// One op's reason to keep a storage for backward.
+package struct Saver: Equatable, Sendable {
+  package var scope: Scope
+  /// The op's own name for what it saved.
+  package var tensor: String
+  /// The gradients whose formulas read it, such as `W_Q`.
+  package var neededFor: [String]
+}
+
+/// A storage that is alive because backward needs it, with all of its savers in order.
+package struct SavedStorage: Equatable, Sendable {
+  package var id: StorageID
+  package var description: StorageDescription
+  package var savers: [Saver]
+}
+
+/// A storage that is alive at some moment.
+package struct LiveStorage: Equatable, Sendable {
+  package var id: StorageID
+  package var scope: Scope
+  package var description: StorageDescription
+}
+
+/// One entry of the ledger's journal.
+package enum Event: Equatable, Sendable {
+  case allocate(StorageID, Scope, StorageDescription)
+  case free(StorageID)
+  case save(StorageID, Saver)
+  case release(StorageID)
+  case enter(Stretch)
+}

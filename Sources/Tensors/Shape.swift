@@ -1,0 +1,102 @@
+package import Ledger
+
+/// One axis of a tensor: its extent, and what its positions mean.
+package struct Axis: Hashable, Sendable {
+  /// What moving along the axis changes.
+  package enum Kind: Hashable, Sendable {
+    /// A sequence of the batch, a head, a channel: nothing that belongs to one token.
+    case plain
+    /// The token whose value this is.
+    case tokens
+    /// The token that is looked at, as a key of attention.
+    case keys
+  }
+
+  package var kind: Kind
+  /// The number of positions.
+  package var extent: Int
+  /// The sequence position of the first entry, for `tokens` and `keys`.
+  package var start: Int
+
+  /// An axis that has nothing to do with positions in the sequence.
+  package static func plain(_ extent: Int) -> Axis { Axis(kind: .plain, extent: extent, start: 0) }
+
+  /// An axis over these positions of the sequence.
+  package static func tokens(_ positions: Range<Int>) -> Axis {
+    Axis(kind: .tokens, extent: positions.count, start: positions.lowerBound)
+  }
+
+  /// An axis over these positions of the sequence, seen as keys.
+  package static func keys(_ positions: Range<Int>) -> Axis {
+    Axis(kind: .keys, extent: positions.count, start: positions.lowerBound)
+  }
+
+  /// The sequence positions of a `tokens` or `keys` axis.
+  package var positions: Range<Int> { start..<(start + extent) }
+
+  /// How many positions lie before `position`.
+  fileprivate func count(before position: Int) -> Int {
+    min(max(position - start, 0), extent)
+  }
+}
+
+/// The axes of a tensor, outermost first: at most five, kept inline.
+package struct Shape: Sendable {
+  private var axes: InlineArray<5, Axis>
+  /// The number of axes.
+  package let rank: Int
+
+  package init(_ list: Axis...) { self.init(list) }
+
+  package init(_ list: [Axis]) {
+    precondition(list.count <= 5, "a shape has at most five axes")
+    axes = InlineArray { $0 < list.count ? list[$0] : .plain(1) }
+    rank = list.count
+  }
+
+  package subscript(index: Int) -> Axis {
+    get {
+      precondition(index < rank)
+      return axes[index]
+    }
+    set {
+      precondition(index < rank)
+      axes[index] = newValue
+    }
+  }
+
+  /// The axes as an array.
+  package var list: [Axis] { (0..<rank).map { axes[$0] } }
+
+  /// The extents as an array.
+  package var extents: [Int] { (0..<rank).map { axes[$0].extent } }
+
+  /// The number of elements.
+  package var count: Int {
+    var product = 1
+    for index in 0..<rank { product *= axes[index].extent }
+    return product
+  }
+
+  /// How the elements divide over regions, when the prefix is positions `0..<prefixLength`.
+  ///
+  /// Rows of the prefix are `prefix`, whatever columns they have; rows of generated tokens against
+  /// keys of the prefix are `crossing`. Without a token axis everything is `shared`.
+  package func regions(prefixLength: Int, elementSize: Int) -> RegionBytes {
+    let bytes = count * elementSize
+    let tokens = list.first { $0.kind == .tokens }
+    let keys = list.first { $0.kind == .keys }
+    guard let rows = tokens ?? keys, rows.extent > 0, bytes > 0 else {
+      return RegionBytes(shared: bytes)
+    }
+    let bytesPerRow = bytes / rows.extent
+    let prefix = rows.count(before: prefixLength) * bytesPerRow
+    guard tokens != nil, let keys, keys.extent > 0 else {
+      return RegionBytes(prefix: prefix, generated: bytes - prefix)
+    }
+    let generatedRows = rows.extent - rows.count(before: prefixLength)
+    let crossing =
+      generatedRows * keys.count(before: prefixLength) * (bytesPerRow / keys.extent)
+    return RegionBytes(prefix: prefix, generated: bytes - prefix - crossing, crossing: crossing)
+  }
+}

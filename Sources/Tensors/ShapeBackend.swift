@@ -1,0 +1,51 @@
+package import Ledger
+
+/// A backend without memory or arithmetic: the same model code, the same events, in microseconds.
+///
+/// Allocated bytes come from the size-class function that it is given, which is jemalloc's
+/// `nallocx` in the program.
+package final class ShapeBackend: Backend {
+  package let name = "shape"
+  private let sizeClass: (Int) -> Int
+
+  /// Creates a backend whose blocks are as large as `sizeClass(requested)`.
+  package init(sizeClass: @escaping (Int) -> Int) { self.sizeClass = sizeClass }
+
+  package func allocate(bytes: Int, for category: Category) -> Allocation? {
+    unsafe Allocation(address: nil, bytes: sizeClass(bytes), category: category)
+  }
+  package func deallocate(_ allocation: Allocation) {}
+
+  package func workspaceBytes(for product: Product) -> Int { 0 }
+  package func multiply(_ product: Product, workspace: Tensor?) {}
+
+  package func fill(_ tensor: Tensor, with value: Float) {}
+  package func write(_ values: [Float], to tensor: Tensor) {}
+  package func read(_ tensor: Tensor) -> [Float] { Array(repeating: 0, count: tensor.count) }
+  package func copy(_ x: Tensor, to y: Tensor) {}
+  package func add(_ x: Tensor, to y: Tensor) {}
+
+  package func gatherRows(of table: Tensor, ids: [Int32], idStride: Int, to y: Tensor) {}
+  package func scatterAddRows(_ dy: Tensor, ids: [Int32], idStride: Int, to table: Tensor) {}
+
+  package func rmsNorm(
+    _ x: Tensor, weight: Tensor, epsilon: Float, to y: Tensor, rstd: Tensor
+  ) {}
+  package func rmsNormBackward(
+    _ dy: Tensor, x: Tensor, rstd: Tensor, weight: Tensor, to dx: Tensor?, accumulates: Bool,
+    partials: Tensor?
+  ) {}
+  package func sumRows(_ x: Tensor, to y: Tensor, accumulates: Bool) {}
+
+  package func rotate(_ x: Tensor, frequencies: [Float], inverse: Bool) {}
+  package func causalSoftmax(_ scores: Tensor, scale: Float) {}
+  package func causalSoftmaxBackward(_ gradient: Tensor, probabilities: Tensor, scale: Float) {}
+
+  package func swiGLU(gate: Tensor, up: Tensor, to y: Tensor) {}
+  package func swiGLUBackward(
+    _ dy: Tensor, gate: Tensor, up: Tensor, dgate: Tensor, dup: Tensor
+  ) {}
+
+  package func crossEntropy(_ logits: Tensor, labels: [Int32], logSumExp: Tensor, loss: Tensor) {}
+  package func crossEntropyBackward(_ logits: Tensor, labels: [Int32], logSumExp: Tensor) {}
+}

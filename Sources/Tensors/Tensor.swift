@@ -1,0 +1,127 @@
+/// A strided view of a storage: a small value with one reference.
+///
+/// Activations are `[batch, tokens, width]` or `[batch, tokens, heads, d_head]`, weights
+/// `[out, in]`, attention probabilities `[batch, heads, tokens, keys]`; the last axis of a new
+/// tensor is contiguous.
+package struct Tensor {
+  package let storage: Storage
+  package private(set) var shape: Shape
+  package let dtype: DType
+  /// Elements between neighbours along each axis.
+  package private(set) var strides: InlineArray<5, Int>
+  /// Elements before the first one of this view.
+  package private(set) var offset: Int
+
+  /// The whole of a storage, row-major.
+  init(storage: Storage, shape: Shape, dtype: DType) {
+    self.storage = storage
+    self.shape = shape
+    self.dtype = dtype
+    offset = 0
+    strides = Tensor.rowMajor(shape)
+  }
+
+  private static func rowMajor(_ shape: Shape) -> InlineArray<5, Int> {
+    var strides = InlineArray<5, Int>(repeating: 0)
+    var step = 1
+    for index in stride(from: shape.rank - 1, through: 0, by: -1) {
+      strides[index] = step
+      step *= shape[index].extent
+    }
+    return strides
+  }
+
+  /// The number of elements in the view.
+  package var count: Int { shape.count }
+
+  /// The extent of an axis.
+  package func extent(_ axis: Int) -> Int { shape[axis].extent }
+
+  /// Whether the elements lie one after the other.
+  package var isContiguous: Bool {
+    let packed = Tensor.rowMajor(shape)
+    for index in 0..<shape.rank where shape[index].extent != 1 {
+      if strides[index] != packed[index] { return false }
+    }
+    return true
+  }
+
+  /// The address of the view's first element.
+  ///
+  /// Unsafe: valid while the storage lives; the caller keeps to the view's extents and strides.
+  package var address: UnsafeMutableRawPointer {
+    unsafe storage.address + offset * dtype.size
+  }
+
+  // MARK: Views
+
+  /// The entries `range` of an axis, counted from the view's own start.
+  package func sliced(_ axis: Int, _ range: Range<Int>) -> Tensor {
+    precondition(range.lowerBound >= 0 && range.upperBound <= extent(axis))
+    var view = self
+    view.shape[axis].extent = range.count
+    if shape[axis].kind != .plain { view.shape[axis].start += range.lowerBound }
+    view.offset += range.lowerBound * strides[axis]
+    return view
+  }
+
+  /// The entries of a `tokens` or `keys` axis at these positions of the sequence.
+  package func at(positions: Range<Int>, axis: Int = 1) -> Tensor {
+    let start = shape[axis].start
+    return sliced(axis, (positions.lowerBound - start)..<(positions.upperBound - start))
+  }
+
+  /// Entry `index` of an axis, which goes away.
+  package func selecting(_ axis: Int, _ index: Int) -> Tensor {
+    precondition(index >= 0 && index < extent(axis))
+    var axes = shape.list
+    axes.remove(at: axis)
+    var view = self
+    view.shape = Shape(axes)
+    for position in axis..<shape.rank - 1 { view.strides[position] = strides[position + 1] }
+    view.offset += index * strides[axis]
+    return view
+  }
+
+  /// Two axes exchanged.
+  package func transposed(_ first: Int, _ second: Int) -> Tensor {
+    var view = self
+    view.shape[first] = shape[second]
+    view.shape[second] = shape[first]
+    view.strides[first] = strides[second]
+    view.strides[second] = strides[first]
+    return view
+  }
+
+  /// One axis seen as two, `[outer, inner]`, whose extents multiply to its own.
+  package func splitting(_ axis: Int, inner: Int) -> Tensor {
+    precondition(shape[axis].kind == .plain && extent(axis) % inner == 0)
+    var axes = shape.list
+    axes[axis] = .plain(extent(axis) / inner)
+    axes.insert(.plain(inner), at: axis + 1)
+    var view = self
+    view.shape = Shape(axes)
+    for position in 0..<axes.count {
+      view.strides[position] =
+        position < axis
+        ? strides[position]
+        : position == axis ? strides[axis] * inner : strides[position - 1]
+    }
+    return view
+  }
+
+  /// Two neighbouring axes seen as one; `nil` unless they are evenly spaced.
+  package func merging(_ axis: Int) -> Tensor? {
+    let outer = extent(axis)
+    let inner = extent(axis + 1)
+    guard outer == 1 || inner == 1 || strides[axis] == inner * strides[axis + 1] else { return nil }
+    var axes = shape.list
+    axes[axis] = .plain(outer * inner)
+    axes.remove(at: axis + 1)
+    var view = self
+    view.shape = Shape(axes)
+    view.strides[axis] = inner == 1 ? strides[axis] : strides[axis + 1]
+    for position in axis + 1..<axes.count { view.strides[position] = strides[position + 1] }
+    return view
+  }
+}
