@@ -1,0 +1,66 @@
+package import Tensors
+package import Transformer
+
+/// One measurement: a model, and a value on every axis.
+///
+/// Sequence positions are `0..<n`; the prefix is `0..<nC`, generated tokens are `nC..<n`.
+package struct Point: Hashable, Sendable {
+  /// The name that results carry.
+  package var modelName: String
+  package var model: DecoderConfiguration
+  package var mode = Mode.fullGraph
+  /// The last rows of the prefix that stay in the graph (`detached-prefix` only).
+  package var keepPrefix = 0
+  /// Rows that a prefix without a graph runs at a time.
+  package var chunk = 256
+  package var recompute = Recompute.none
+  package var attention = AttentionKind.fused
+  package var head = HeadKind.lossRows
+  package var lossRows = LossRows.nextToken
+  package var dtype = DType.float32
+  /// Regular expression over parameter names; the others are frozen. Empty: all are trained.
+  package var trainable = ""
+  package var dropout = 0.0
+  package var recipe = Recipe.ballast
+  package var backend = BackendKind.cpu
+  /// Threads that compute.
+  package var threads = 1
+  package var batch = 1
+  /// Prefix tokens.
+  package var nC: Int
+  /// Generated tokens.
+  package var nG: Int
+  package var seed: UInt64 = 0
+
+  package init(modelName: String, model: DecoderConfiguration, nC: Int, nG: Int) {
+    self.modelName = modelName
+    self.model = model
+    self.nC = nC
+    self.nG = nG
+  }
+
+  /// Tokens that the layers see, n = n_c + n_g.
+  package var n: Int { nC + nG }
+
+  /// Tokens of one sequence that the step reads: n, and one more label for `generated` rows.
+  package var tokensPerSequence: Int { lossRows == .generated ? n + 1 : n }
+
+  /// The rows whose logits carry loss.
+  package var lossPositions: Range<Int> {
+    switch lossRows {
+    case .nextToken: max(nC - 1, 0)..<max(n - 1, 0)
+    case .generated: nC..<n
+    }
+  }
+
+  /// Rows before this position are not recorded.
+  ///
+  /// `next-token` keeps the last prefix row in the graph, since it carries loss.
+  package var cut: Int {
+    switch mode {
+    case .fullGraph, .prunedGraph: 0
+    case .detachedPrefix, .replayedPrefix:
+      max(nC - (lossRows == .nextToken ? max(keepPrefix, 1) : keepPrefix), 0)
+    }
+  }
+}

@@ -1,0 +1,31 @@
+package import Ledger
+
+/// What one training step kept, at most held, and took.
+package struct StepResult: Sendable {
+  /// The mean cross-entropy over loss rows; nil where nothing is computed.
+  package var loss: Double?
+  /// The retained storages, in the order of their first saving.
+  package var saved: [SavedStorage]
+  /// Activations, backward's gradients of them included, when they stood highest.
+  package var storagesAtPeak: [LiveStorage]
+  package var peakForwardBytes: Int
+  package var peakBackwardBytes: Int
+  package var workspacePeakBytes: Int
+  package var parameterBytes: Int
+  package var gradientBytes: Int
+  package var matmulFlops: Int
+  /// Wall-clock seconds; nil where nothing is computed.
+  package var forwardSeconds: Double?
+  package var backwardSeconds: Double?
+
+  /// Retained requested bytes by region.
+  package var retained: RegionBytes {
+    saved.reduce(into: RegionBytes()) { $0 += $1.description.regions }
+  }
+  /// Retained bytes as jemalloc's size classes give them.
+  package var retainedAllocatedBytes: Int {
+    saved.reduce(0) { $0 + $1.description.allocatedBytes }
+  }
+  /// The most requested activation bytes alive at once in the step.
+  package var peakBytes: Int { max(peakForwardBytes, peakBackwardBytes) }
+}
