@@ -1,3 +1,6 @@
+import Tensors
+import Transformer
+
 /// Why a point cannot be measured, as one sentence that says what to change.
 package struct PointError: Error, Equatable, CustomStringConvertible {
   package let description: String

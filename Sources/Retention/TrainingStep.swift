@@ -1,6 +1,6 @@
 package import Ledger
 package import Tensors
-package import Transformer
+import Transformer
 
 /// One forward and backward pass of a point on a backend.
 package final class TrainingStep {
