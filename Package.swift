@@ -64,6 +64,13 @@ let package = Package(
     // What tests share, and the tests of that.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("TestSupportTests", of: ["TestSupport"]),
+    tests("LedgerTests", of: ["Ledger"]),
+    tests("TensorsTests", of: ["Tensors", "Ledger"]),
+    tests(
+      "RetentionTests",
+      of: [
+        "Retention", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger", "TestSupport",
+      ]),
   ],
   cxxLanguageStandard: .cxx17
 )
