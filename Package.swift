@@ -71,6 +71,10 @@ let package = Package(
       of: [
         "Retention", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger", "TestSupport",
       ]),
+    .executableTarget(
+      name: "products-benchmark",
+      dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer"],
+      path: "Sources/ProductsBenchmark", swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17
 )
