@@ -54,7 +54,8 @@ let package = Package(
     module(
       "Sweep",
       uses: [
-        "Retention", "CPUBackend", "Jemalloc", "Reporting", "Transformer", "Tensors", "Ledger", yams,
+        "Retention", "CPUBackend", "Jemalloc", "Reporting", "Transformer", "Tensors", "Ledger",
+        yams,
       ]),
     .executableTarget(
       name: "ballast",
