@@ -60,6 +60,9 @@ let package = Package(
       name: "ballast",
       dependencies: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", argumentParser],
       swiftSettings: strict),
+
+    tests("JemallocTests", of: ["Jemalloc"]),
+    tests("OneDNNTests", of: ["OneDNN"]),
   ],
   cxxLanguageStandard: .cxx17
 )
