@@ -76,6 +76,8 @@ let package = Package(
       name: "products-benchmark",
       dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer"],
       path: "Sources/ProductsBenchmark", swiftSettings: strict),
+    tests("JemallocTests", of: ["Jemalloc"]),
+    tests("OneDNNTests", of: ["OneDNN"]),
   ],
   cxxLanguageStandard: .cxx17
 )
