@@ -74,7 +74,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "products-benchmark",
-      dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer"],
+      dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer", "Ledger"],
       path: "Sources/ProductsBenchmark", swiftSettings: strict),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("OneDNNTests", of: ["OneDNN"]),

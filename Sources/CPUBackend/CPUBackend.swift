@@ -1,5 +1,6 @@
 package import Jemalloc
 package import Ledger
+import OneDNN
 package import Tensors
 
 /// The backend that has memory and computes: jemalloc arenas, oneDNN products, kernels in Swift.
@@ -16,9 +17,10 @@ package import Tensors
 /// Statistics and sums are float32; a result has the same bits for every number of threads.
 package final class CPUBackend: Backend {
   package let name = "cpu"
+  package let computes = true
   /// One arena a category, by `Category.rawValue`.
   private let arenas: [ArenaBox]
-  let products: ProductCache
+  let products: MatmulCache
 
   /// Makes the arenas and sets how many threads kernels and products use.
   ///
@@ -29,7 +31,7 @@ package final class CPUBackend: Backend {
     precondition(threads > 0, "a backend needs a thread")
     Threads.set(threads)
     arenas = try Category.allCases.map { _ in ArenaBox(arena: try Arena()) }
-    products = ProductCache()
+    products = MatmulCache()
   }
 
   // MARK: Memory

@@ -1,3 +1,4 @@
+import OneDNN
 import Tensors
 
 /// Root-mean-square normalisation and its gradients; statistics in float32.

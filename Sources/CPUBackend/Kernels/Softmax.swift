@@ -1,3 +1,5 @@
+import Foundation
+import OneDNN
 import Tensors
 
 /// Softmax over the keys that a row may see, and its gradient; both in place.
@@ -40,7 +42,9 @@ struct CausalSoftmax: Sendable {
   }
 
   /// `p = softmax(scale · s)` for each row of `scores` `[batch · heads · tokens, keys]`.
-  func forward<E: KernelElement>(_ scores: Rows<E>, scale: Float) {
+  ///
+  /// `logSumExp` `[batch · heads · tokens, 1]` receives `log Σ exp(scale · s)`.
+  func forward<E: KernelElement>(_ scores: Rows<E>, scale: Float, logSumExp: Rows<Float>?) {
     forEachRow(of: scores.count) { range, row in
       // A 16-bit row keeps its exponentials in float32 until they are divided by their sum.
       unsafe withUnsafeTemporaryAllocation(
@@ -53,22 +57,43 @@ struct CausalSoftmax: Sendable {
           let exponentials =
             unsafe E.self == Float.self
             ? UnsafeMutableRawPointer(values).assumingMemoryBound(to: Float.self) : scratch
-          unsafe softmax(values, exponentials, count, scale: scale)
+          let sum = unsafe softmax(values, exponentials, count, scale: scale)
+          if let logSumExp { unsafe logSumExp[row].pointee = sum }
           unsafe clear(values + count, keys - count)
         }
       }
     }
   }
 
-  /// `dS = scale · P · (dP − Σ P · dP)` for each row; `gradient` holds `dP`, then `dS`.
+  /// `p = exp(scale · s − logSumExp)` for each row.
+  func again<E: KernelElement>(_ scores: Rows<E>, scale: Float, logSumExp: Rows<Float>) {
+    forEachRow(of: scores.count) { range, row in
+      for row in range.lazy.map(row) {
+        let values = unsafe scores[row]
+        let count = visibleKeys(row)
+        let scales = Lanes(repeating: scale)
+        let sum = Lanes(repeating: unsafe logSumExp[row].pointee)
+        forEachStep(0..<count) { index, lanes in
+          let value = unsafe (E.load(values + index, lanes) * scales - sum).exponentialOfSmall
+          unsafe E.store(value, to: values + index, lanes)
+        }
+        unsafe clear(values + count, keys - count)
+      }
+    }
+  }
+
+  /// `dS = scale · P · (dP − D)` for each row; `gradient` holds `dP`, then `dS`.
+  ///
+  /// `D` is `Σ P · dP`, or comes from `rowDots` `[batch · heads · tokens, 1]`.
   func backward<G: KernelElement, P: KernelElement>(
-    _ gradient: Rows<G>, probabilities: Rows<P>, scale: Float
+    _ gradient: Rows<G>, probabilities: Rows<P>, scale: Float, rowDots: Rows<Float>?
   ) {
     forEachRow(of: gradient.count) { range, row in
       for row in range.lazy.map(row) {
         let (g, p) = unsafe (gradient[row], probabilities[row])
         let count = visibleKeys(row)
-        let sum = Lanes(repeating: unsafe dot(g, p, count))
+        let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? dot(g, p, count)
+        let sum = Lanes(repeating: rowDot)
         let scales = Lanes(repeating: scale)
         forEachStep(0..<count) { index, lanes in
           let value =
@@ -89,14 +114,15 @@ private func clear<E: KernelElement>(_ values: UnsafeMutablePointer<E>, _ count:
 
 /// The softmax of one row: its maximum, its exponentials and their sum, their quotients.
 ///
-/// `exponentials` holds `count` floats; it may be `values` itself.
+/// `exponentials` holds `count` floats; it may be `values` itself. Returns the log-sum-exp.
 @unsafe @inline(__always)
 private func softmax<E: KernelElement>(
   _ values: UnsafeMutablePointer<E>, _ exponentials: UnsafeMutablePointer<Float>, _ count: Int,
   scale: Float
-) {
+) -> Float {
   let scales = Lanes(repeating: scale)
-  let top = Lanes(repeating: unsafe maximum(values, count, scale: scale))
+  let highest = unsafe maximum(values, count, scale: scale)
+  let top = Lanes(repeating: highest)
   var sums = (Lanes.zero, Lanes.zero)
   var index = 0
   let w = Lanes.width
@@ -115,10 +141,19 @@ private func softmax<E: KernelElement>(
     unsafe Float.store(exponential, to: exponentials + index, lanes)
     sums.0 += exponential.masked(lanes)
   }
-  let inverse = Lanes(repeating: 1 / (sums.0 + sums.1).total)
+  let sum = (sums.0 + sums.1).total
+  let inverse = Lanes(repeating: 1 / sum)
   forEachStep(0..<count) { index, lanes in
     let value = unsafe Float.load(exponentials + index, lanes) * inverse
     unsafe E.store(value, to: values + index, lanes)
+  }
+  return highest + logf(sum)
+}
+
+/// `dots[i] = Σ_j x[i, j] · y[i, j]`; `x`, `y` `[rows, width]`, `dots` `[rows, 1]`.
+func rowDots<E: KernelElement>(_ x: Rows<E>, _ y: Rows<E>, to dots: Rows<Float>) {
+  Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: x.width)) { range in
+    for row in range { unsafe dots[row].pointee = dot(x[row], y[row], x.width) }
   }
 }
 
