@@ -3,6 +3,7 @@ import Ledger
 import Retention
 import TestSupport
 import Testing
+import Transformer
 
 /// A1–A7 of the design, and both modes' gradients, over random models, sequences and axes.
 @Suite struct `Accounting over random configurations` {

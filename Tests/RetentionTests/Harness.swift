@@ -57,7 +57,7 @@ func runOnCPU(
   var ledgerAtBoundary = 0
   var unsaved: [String] = []
   let result = try step.run { ledger in
-    atBoundary = try backend.statistics(of: .activation).allocated
+    atBoundary = try backend.allocatedBytes(of: .activation)
     ledgerAtBoundary = ledger.liveAllocatedBytes[.activation]
     let saved = Set(ledger.savedStorages().map(\.id))
     unsaved = ledger.liveStorages(of: .activation).filter { !saved.contains($0.id) }
@@ -72,7 +72,7 @@ func runOnCPU(
       tokens: tokens, prefixLength: point.nC,
       lossRows: point.lossRows == .generated ? .generated : .nextToken),
     allocatedAtBoundary: atBoundary,
-    allocatedAfter: try backend.statistics(of: .activation).allocated,
+    allocatedAfter: try backend.allocatedBytes(of: .activation),
     ledgerAllocatedAtBoundary: ledgerAtBoundary,
     unsavedAtBoundary: unsaved)
 }
