@@ -28,8 +28,8 @@ package struct Arena: ~Copyable, Sendable {
   /// First rounds vary with whether the hypervisor still holds the memory.
   ///
   /// The defaults lose because an arena whose pages decay returns every free extent of 8 MiB and
-  /// more at once (`arena.<i>.oversize_threshold`). A smaller or larger
-  /// `retain_grow_limit` made no difference. The price is a peak RSS that counts freed pages; allocated bytes do not.
+  /// more at once (`arena.<i>.oversize_threshold`). `retain_grow_limit` made no difference.
+  /// The price is a peak RSS that counts freed pages; allocated bytes do not.
   package init() throws(JemallocError) {
     index = try Arena.make()
   }
