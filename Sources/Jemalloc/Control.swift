@@ -4,9 +4,9 @@ internal import CJemalloc
 ///
 /// A name may have one `0` component, which stands for an arena: `arena.0.destroy`. Resolving never
 /// fails; a name that this library does not know throws at its first use.
-struct Control<Value: BitwiseCopyable & Sendable>: Sendable {
+package struct Control<Value: BitwiseCopyable & Sendable>: Sendable {
   /// As in jemalloc's manual, with arena 0.
-  let name: String
+  package let name: String
   private let mib: InlineArray<5, Int>
   private let depth: Int
   /// Which component the arena's index replaces.
@@ -14,7 +14,7 @@ struct Control<Value: BitwiseCopyable & Sendable>: Sendable {
   private let status: Int32
 
   /// Resolves a name (`mallctlnametomib`).
-  init(_ name: String) {
+  package init(_ name: String) {
     var mib = InlineArray<5, Int>(repeating: 0)
     var depth = mib.count
     var components = mib.mutableSpan
@@ -28,7 +28,7 @@ struct Control<Value: BitwiseCopyable & Sendable>: Sendable {
   }
 
   /// Reads the value (`mallctlbymib`).
-  func read(arena: UInt32 = 0) throws(JemallocError) -> Value {
+  package func read(arena: UInt32 = 0) throws(JemallocError) -> Value {
     let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
     defer { unsafe value.deallocate() }
     var size = MemoryLayout<Value>.size
@@ -37,7 +37,7 @@ struct Control<Value: BitwiseCopyable & Sendable>: Sendable {
   }
 
   /// Writes the value (`mallctlbymib`).
-  func write(_ value: Value, arena: UInt32 = 0) throws(JemallocError) {
+  package func write(_ value: Value, arena: UInt32 = 0) throws(JemallocError) {
     let new = UnsafeMutablePointer<Value>.allocate(capacity: 1)
     defer { unsafe new.deallocate() }
     unsafe new.initialize(to: value)

@@ -8,6 +8,11 @@ package struct JemallocError: Error, Equatable, Sendable, CustomStringConvertibl
   /// The name of the control, as in jemalloc's manual.
   package let name: String
 
+  package init(status: Int32, name: String) {
+    self.status = status
+    self.name = name
+  }
+
   package var description: String {
     let reason = unsafe String(cString: strerror(status))
     return "jemalloc refused \"\(name)\" (\(status): \(reason)); "

@@ -25,7 +25,7 @@ extension MatmulShape {
   /// - Strides along an extent of 1 become those of a dense operand.
   /// - Heads that lie between the columns of bfloat16 rows get a leading 1 again: oneDNN knows the
   ///   layout `acbd` and no such layout of rank 3. 1.2 to 1.3 times as fast; float32 gains nothing.
-  func normalized() -> MatmulShape {
+  package func normalized() -> MatmulShape {
     var rows = rows
     var strideA = a.strides[rank - 2]
     var strideC = c.strides[rank - 2]

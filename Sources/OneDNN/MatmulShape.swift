@@ -81,7 +81,7 @@ package struct MatmulShape: Hashable, Sendable {
   package var inner: Int { a.extents[rank - 1] }
 
   /// Throws if the operands do not fit each other.
-  func validate() throws(OneDNNError) {
+  package func validate() throws(OneDNNError) {
     func require(_ condition: Bool, _ message: String) throws(OneDNNError) {
       guard condition else { throw OneDNNError(message: "\(message) (\(self))") }
     }

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Jemalloc
+import Jemalloc
 
 @Suite struct `An arena` {
   /// Sizes from 1 B to 64 MiB, as many of every magnitude.

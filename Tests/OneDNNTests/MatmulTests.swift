@@ -1,6 +1,6 @@
 import Testing
 
-@testable import OneDNN
+import OneDNN
 
 /// Products against naive loops in double precision.
 @Suite struct `A product` {

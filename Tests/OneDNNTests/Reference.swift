@@ -1,6 +1,6 @@
 import Testing
 
-@testable import OneDNN
+import OneDNN
 
 /// Steele, Lea and Flood's generator, so that a failure repeats.
 struct SplitMix64: RandomNumberGenerator {

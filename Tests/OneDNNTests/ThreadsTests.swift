@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-@testable import OneDNN
+import OneDNN
 
 @Suite struct `The team` {
   @Test(arguments: [0, 1, 2, 3, 7, 64, 1000])
