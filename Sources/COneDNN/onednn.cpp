@@ -1,6 +1,5 @@
 #include "COneDNN.h"
 
-#include <atomic>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -96,15 +95,7 @@ void omp_set_num_threads(int count);
 
 namespace {
 
-std::atomic<int> thread_count{0};  // 0: what libgomp says
-thread_local int applied_thread_count = 0;
-
-void apply_thread_count() {
-  const int count = thread_count.load(std::memory_order_relaxed);
-  if (count == applied_thread_count) return;
-  omp_set_num_threads(count);
-  applied_thread_count = count;
-}
+thread_local int thread_count = 0;  // 0: what libgomp says
 
 struct Loop {
   void (*task)(void *, int);
@@ -122,11 +113,13 @@ void run_share(void *data) {
 
 }  // namespace
 
-void ballast_set_threads(int count) { thread_count.store(count, std::memory_order_relaxed); }
+void ballast_set_threads(int count) {
+  thread_count = count;
+  omp_set_num_threads(count);
+}
 
 int ballast_max_threads(void) {
-  const int count = thread_count.load(std::memory_order_relaxed);
-  if (count > 0) return count;
+  if (thread_count > 0) return thread_count;
   static const int fallback = omp_get_max_threads();
   return fallback;
 }
@@ -146,7 +139,6 @@ void ballast_parallel(void (*task)(void *, int), void *context, int count) {
 int ballast_matmul_create(const ballast_matmul_description *description, ballast_matmul **matmul) {
   *matmul = nullptr;
   return guarded([&] {
-    apply_thread_count();
     *matmul = new ballast_matmul(*description);
   });
 }
@@ -162,7 +154,6 @@ const char *ballast_matmul_implementation(const ballast_matmul *matmul) {
 int ballast_matmul_execute(
     ballast_matmul *matmul, const void *a, const void *b, void *c, void *scratchpad) {
   return guarded([&] {
-    apply_thread_count();
     matmul->a.set_data_handle(const_cast<void *>(a));
     matmul->b.set_data_handle(const_cast<void *>(b));
     matmul->c.set_data_handle(c);

@@ -24,7 +24,7 @@ package final class CPUBackend: Backend {
 
   /// Makes the arenas and sets how many threads kernels and products use.
   ///
-  /// The count holds for the whole process, since oneDNN's does.
+  /// The count holds for the calling thread, as oneDNN's does; use the backend on that thread.
   ///
   /// - Throws: `JemallocError` if jemalloc refuses an arena.
   package init(threads: Int) throws {

@@ -5,7 +5,7 @@ package enum Threads {
   /// How many threads products and loops use (`omp_get_max_threads` until it is set).
   package static var count: Int { Int(ballast_max_threads()) }
 
-  /// Sets the count for the whole process (`omp_set_num_threads`, on each thread that needs it).
+  /// Sets the count for what the calling thread starts (`omp_set_num_threads`).
   package static func set(_ count: Int) {
     precondition((1...4096).contains(count), "a team has 1 to 4096 threads")
     ballast_set_threads(Int32(count))

@@ -47,10 +47,10 @@ void ballast_matmul_destroy(ballast_matmul *matmul);
 /// dnnl_version: the major version of the library that was loaded.
 int ballast_onednn_major(void);
 
-/// How many threads products and ballast_parallel use, on whatever thread they are started.
+/// How many threads products and ballast_parallel use when the calling thread starts them.
 ///
-/// omp_set_num_threads holds for the calling thread alone, so the count is kept here and set anew
-/// on each thread that needs it. Products made before a change keep their old count.
+/// The count belongs to the calling thread, as that of omp_set_num_threads does, so that steps with
+/// different counts can run side by side. Products made before a change keep their old count.
 void ballast_set_threads(int count);
 int ballast_max_threads(void);
 
