@@ -50,7 +50,7 @@ let package = Package(
     module("Autograd", uses: ["Tensors", "Ledger"]),
     module("Transformer", uses: ["Autograd", "Tensors", "Ledger"]),
     module("Retention", uses: ["Transformer", "Autograd", "Tensors", "Ledger"]),
-    module("Reporting", uses: ["Ledger", "Retention"]),
+    module("Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger"]),
     module(
       "Sweep",
       uses: [
