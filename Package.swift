@@ -60,6 +60,10 @@ let package = Package(
       name: "ballast",
       dependencies: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", argumentParser],
       swiftSettings: strict),
+
+    // What tests share, and the tests of that.
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    tests("TestSupportTests", of: ["TestSupport"]),
   ],
   cxxLanguageStandard: .cxx17
 )

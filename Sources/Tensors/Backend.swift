@@ -35,6 +35,8 @@ package struct Product {
 package protocol Backend: AnyObject {
   /// The name that results carry: `cpu` or `shape`.
   var name: String { get }
+  /// Whether tensors have contents; false where only their bytes are counted.
+  var computes: Bool { get }
 
   /// Takes a block from the arena of `category`; nil when the system has no more.
   func allocate(bytes: Int, for category: Category) -> Allocation?
@@ -89,10 +91,19 @@ package protocol Backend: AnyObject {
 
   /// Turns scores into probabilities, in place: `softmax(scale · s)` over keys ≤ the row's position.
   ///
-  /// `scores` is `[batch, heads, tokens, keys]`; later keys in the view become 0.
-  func causalSoftmax(_ scores: Tensor, scale: Float)
-  /// Turns `dP` into `dS`, in place: `dS = scale · P · (dP − Σ_keys P · dP)`; 0 for later keys.
-  func causalSoftmaxBackward(_ gradient: Tensor, probabilities: Tensor, scale: Float)
+  /// `scores` is `[batch, heads, tokens, keys]`; later keys in the view become 0. `logSumExp`
+  /// `[batch, heads, tokens]` float32, if given, receives `log Σ exp(scale · s)` of each row.
+  func causalSoftmax(_ scores: Tensor, scale: Float, logSumExp: Tensor?)
+  /// Makes the probabilities again, in place: `P = exp(scale · s − logSumExp)`; 0 for later keys.
+  func causalProbabilities(_ scores: Tensor, scale: Float, logSumExp: Tensor)
+  /// Turns `dP` into `dS`, in place: `dS = scale · P · (dP − D)`; 0 for later keys.
+  ///
+  /// `D` is `Σ_keys P · dP`, or `rowDots` `[batch, heads, tokens]` float32 where that is given.
+  func causalSoftmaxBackward(
+    _ gradient: Tensor, probabilities: Tensor, scale: Float, rowDots: Tensor?)
+  /// `dots[b, h, t] = Σ_i x[b, t, h, i] · y[b, t, h, i]`, float32: with `x = dO` and `y = O` the
+  /// `D` of `causalSoftmaxBackward` (Dao et al., arXiv 2205.14135, appendix B.4).
+  func headDots(_ x: Tensor, _ y: Tensor, to dots: Tensor)
 
   /// `y = silu(gate) · up` with `silu(g) = g · sigmoid(g)`; equal shapes (arXiv 2002.05202).
   func swiGLU(gate: Tensor, up: Tensor, to y: Tensor)

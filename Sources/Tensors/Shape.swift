@@ -71,6 +71,13 @@ package struct Shape: Sendable {
   /// The extents as an array.
   package var extents: [Int] { (0..<rank).map { axes[$0].extent } }
 
+  /// The same axes, but for the last one.
+  package func replacingLast(_ axis: Axis) -> Shape {
+    var shape = self
+    shape[rank - 1] = axis
+    return shape
+  }
+
   /// The number of elements.
   package var count: Int {
     var product = 1

@@ -6,6 +6,7 @@ package import Ledger
 /// `nallocx` in the program.
 package final class ShapeBackend: Backend {
   package let name = "shape"
+  package let computes = false
   private let sizeClass: (Int) -> Int
 
   /// Creates a backend whose blocks are as large as `sizeClass(requested)`.
@@ -38,8 +39,12 @@ package final class ShapeBackend: Backend {
   package func sumRows(_ x: Tensor, to y: Tensor, accumulates: Bool) {}
 
   package func rotate(_ x: Tensor, frequencies: [Float], inverse: Bool) {}
-  package func causalSoftmax(_ scores: Tensor, scale: Float) {}
-  package func causalSoftmaxBackward(_ gradient: Tensor, probabilities: Tensor, scale: Float) {}
+  package func causalSoftmax(_ scores: Tensor, scale: Float, logSumExp: Tensor?) {}
+  package func causalProbabilities(_ scores: Tensor, scale: Float, logSumExp: Tensor) {}
+  package func causalSoftmaxBackward(
+    _ gradient: Tensor, probabilities: Tensor, scale: Float, rowDots: Tensor?
+  ) {}
+  package func headDots(_ x: Tensor, _ y: Tensor, to dots: Tensor) {}
 
   package func swiGLU(gate: Tensor, up: Tensor, to y: Tensor) {}
   package func swiGLUBackward(

@@ -4,7 +4,7 @@
 /// `[out, in]`, attention probabilities `[batch, heads, tokens, keys]`; the last axis of a new
 /// tensor is contiguous.
 package struct Tensor {
-  package let storage: Storage
+  package private(set) var storage: Storage
   package private(set) var shape: Shape
   package let dtype: DType
   /// Elements between neighbours along each axis.
@@ -53,6 +53,9 @@ package struct Tensor {
     unsafe storage.address + offset * dtype.size
   }
 
+  /// Whether no other tensor holds the storage, so that it may be written in place.
+  package mutating func isUniquelyReferenced() -> Bool { isKnownUniquelyReferenced(&storage) }
+
   // MARK: Views
 
   /// The entries `range` of an axis, counted from the view's own start.
@@ -69,6 +72,13 @@ package struct Tensor {
   package func at(positions: Range<Int>, axis: Int = 1) -> Tensor {
     let start = shape[axis].start
     return sliced(axis, (positions.lowerBound - start)..<(positions.upperBound - start))
+  }
+
+  /// The same entries, seen as positions from `start` on: for a tile that serves many blocks.
+  package func shifted(axis: Int, to start: Int) -> Tensor {
+    var view = self
+    view.shape[axis].start = start
+    return view
   }
 
   /// Entry `index` of an axis, which goes away.
@@ -107,6 +117,15 @@ package struct Tensor {
         ? strides[position]
         : position == axis ? strides[axis] * inner : strides[position - 1]
     }
+    return view
+  }
+
+  /// A new outermost axis of extent 1.
+  package func addingUnitAxis() -> Tensor {
+    var view = self
+    view.shape = Shape([.plain(1)] + shape.list)
+    for position in 0..<shape.rank { view.strides[position + 1] = strides[position] }
+    view.strides[0] = 0
     return view
   }
 

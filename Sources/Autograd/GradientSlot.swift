@@ -1,0 +1,111 @@
+package import Ledger
+package import Tensors
+
+/// Where the gradient of one variable gathers during backward.
+///
+/// Contributions are summed in place while nobody else holds the tensor; a gradient that two slots
+/// share, as both sides of a residual sum do, is copied before it is written (copy on write).
+package final class GradientSlot {
+  /// What the gradient is of: `W_Q`, `q`, `hidden` …
+  package let name: String
+  package let shape: Shape
+  package let dtype: DType
+  private let category: Category
+  /// The sum so far; nil until the first contribution.
+  package private(set) var value: Tensor?
+
+  package init(_ name: String, shape: Shape, dtype: DType, category: Category = .activation) {
+    self.name = name
+    self.shape = shape
+    self.dtype = dtype
+    self.category = category
+  }
+
+  /// Hands the gradient over and empties the slot; nil if nothing reached it.
+  package func take() -> Tensor? {
+    let taken = value
+    value = nil
+    return taken
+  }
+
+  /// Hands the gradient over as a tensor that nobody else holds.
+  package func takeUnique(from tensors: TensorFactory) throws -> Tensor? {
+    try ensureUnique(from: tensors)
+    return take()
+  }
+
+  /// Adds a gradient that exists already; an empty slot shares it.
+  package func add(_ gradient: Tensor, from tensors: TensorFactory) throws {
+    if value == nil {
+      value = gradient
+    } else {
+      try accumulate(from: tensors) { sum, _ in tensors.backend.add(gradient, to: sum) }
+    }
+  }
+
+  /// Lets `body` write or add a contribution.
+  ///
+  /// `body` gets the slot's tensor, and whether it must add to it (`true`) or overwrite it.
+  package func accumulate(
+    from tensors: TensorFactory, _ body: (_ sum: Tensor, _ accumulates: Bool) throws -> Void
+  ) throws {
+    try ensureUnique(from: tensors)
+    if let value {
+      try body(value, true)
+    } else {
+      let sum = try make(from: tensors)
+      try body(sum, false)
+      value = sum
+    }
+  }
+
+  /// Copies the sum if another slot or step holds it too.
+  private func ensureUnique(from tensors: TensorFactory) throws {
+    guard value?.isUniquelyReferenced() == false, let shared = value else { return }
+    let copy = try make(from: tensors)
+    tensors.backend.copy(shared, to: copy)
+    value = copy
+  }
+
+  private func make(from tensors: TensorFactory) throws -> Tensor {
+    try tensors.make("d\(name)", shape, dtype, for: category)
+  }
+}
+
+/// A tensor, and the slot for its gradient if it needs one.
+package struct Variable {
+  package var value: Tensor
+  package var gradient: GradientSlot?
+
+  package init(_ value: Tensor, gradient: GradientSlot? = nil) {
+    self.value = value
+    self.gradient = gradient
+  }
+}
+
+/// A weight: a tensor that outlives the step, with its names.
+package final class Parameter {
+  /// The Hugging Face name.
+  package let name: String
+  /// The formula's name: `W_Q`, `norm`, `E` …
+  package let symbol: String
+  package let layer: Int?
+  package let value: Tensor
+  /// Nil if the parameter is frozen.
+  package private(set) var gradient: GradientSlot?
+
+  package init(
+    name: String, symbol: String, layer: Int?, value: Tensor, isTrainable: Bool = true
+  ) {
+    self.name = name
+    self.symbol = symbol
+    self.layer = layer
+    self.value = value
+    guard isTrainable else { return }
+    gradient = GradientSlot(
+      symbol, shape: value.shape, dtype: .float32, category: .gradient)
+  }
+
+  /// Drops the gradient of an earlier step.
+  package func clearGradient() { _ = gradient?.take() }
+}

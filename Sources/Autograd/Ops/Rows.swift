@@ -1,0 +1,98 @@
+package import Tensors
+
+/// Token numbers of a batch: `ids[sequence · stride + position]`.
+package struct TokenIDs: Equatable, Sendable {
+  package let ids: [Int32]
+  /// Tokens of one sequence.
+  package let stride: Int
+
+  package init(ids: [Int32], stride: Int) {
+    precondition(stride > 0 && ids.count % stride == 0)
+    self.ids = ids
+    self.stride = stride
+  }
+
+  /// The tokens that follow these positions, sequence by sequence.
+  package func labels(after positions: Range<Int>) -> [Int32] {
+    var labels: [Int32] = []
+    for sequence in Swift.stride(from: 0, to: ids.count, by: stride) {
+      labels += ids[(sequence + positions.lowerBound + 1)..<(sequence + positions.upperBound + 1)]
+    }
+    return labels
+  }
+}
+
+extension Tape {
+  /// The rows of the table for the tokens at `positions`: `[batch, tokens, d_model]`.
+  ///
+  /// Saves nothing of its own: token numbers are the caller's.
+  package func embedding(
+    _ tokens: TokenIDs, at positions: Range<Int>, table: Parameter, dtype: DType
+  ) throws -> Variable {
+    try op("embedding") {
+      let batch = tokens.ids.count / tokens.stride
+      let shape = Shape(.plain(batch), .tokens(positions), .plain(table.value.extent(1)))
+      let y = try tensors.make("hidden", shape, dtype)
+      backend.gatherRows(of: table.value, ids: tokens.ids, idStride: tokens.stride, to: y)
+      guard records(table.gradient), let tableSlot = table.gradient else { return Variable(y) }
+      let slot = GradientSlot("hidden", shape: shape, dtype: dtype)
+      record { [tensors, backend] in
+        guard let dy = slot.take() else { return }
+        try tableSlot.accumulate(from: tensors) { sum, accumulates in
+          if !accumulates { backend.fill(sum, with: 0) }
+          backend.scatterAddRows(dy, ids: tokens.ids, idStride: tokens.stride, to: sum)
+        }
+      }
+      return Variable(y, gradient: slot)
+    }
+  }
+
+  /// A copy of the rows at `positions`, so that the other rows need not stay.
+  package func selectRows(_ x: Variable, at positions: Range<Int>) throws -> Variable {
+    try op("loss_rows") {
+      let rows = x.value.at(positions: positions)
+      let y = try tensors.make("loss_rows", rows.shape, rows.dtype)
+      backend.copy(rows, to: y)
+      guard records(x.gradient), let inputSlot = x.gradient else { return Variable(y) }
+      let slot = GradientSlot("loss_rows", shape: y.shape, dtype: y.dtype)
+      record { [tensors, backend] in
+        guard let dy = slot.take() else { return }
+        try inputSlot.accumulate(from: tensors) { sum, accumulates in
+          if !accumulates { backend.fill(sum, with: 0) }
+          backend.add(dy, to: sum.at(positions: positions))
+        }
+      }
+      return Variable(y, gradient: slot)
+    }
+  }
+
+  /// The mean of `−log softmax(logits)[label]` over the rows at `positions`, as `[1]` float32.
+  ///
+  /// Saves the logits `[batch, tokens, vocab]`, whose memory becomes their gradient, and the float32
+  /// log-sum-exp `[batch, loss rows]`.
+  package func crossEntropy(
+    _ logits: Variable, at positions: Range<Int>, labels: [Int32]
+  ) throws -> Tensor {
+    try op("cross_entropy") {
+      let rows = logits.value.at(positions: positions)
+      let logSumExp = try tensors.make("log_sum_exp", Shape(rows.shape[0], rows.shape[1]))
+      let loss = try tensors.make("loss", Shape(.plain(1)))
+      backend.crossEntropy(rows, labels: labels, logSumExp: logSumExp, loss: loss)
+      guard records(logits.gradient), let logitsSlot = logits.gradient else { return loss }
+      let savedLogits = save(logits.value, as: "logits", neededFor: ["dlogits"])
+      let savedLogSumExp = save(logSumExp, as: "log_sum_exp", neededFor: ["dlogits"])
+      record { [tensors, backend] in
+        let logits = savedLogits.tensor
+        let all = logits.shape[1].positions
+        for others in [all.lowerBound..<positions.lowerBound, positions.upperBound..<all.upperBound]
+        where !others.isEmpty {
+          backend.fill(logits.at(positions: others), with: 0)
+        }
+        backend.crossEntropyBackward(
+          logits.at(positions: positions), labels: labels, logSumExp: savedLogSumExp.tensor)
+        try logitsSlot.add(logits, from: tensors)
+      }
+      return loss
+    }
+  }
+}

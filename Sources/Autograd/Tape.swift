@@ -1,0 +1,118 @@
+import Ledger
+package import Tensors
+
+/// A tensor that an op keeps for its backward; the ledger hears when it goes.
+package final class SavedTensor {
+  package let tensor: Tensor
+  private let ledger: Ledger
+
+  fileprivate init(_ tensor: Tensor, ledger: Ledger) {
+    self.tensor = tensor
+    self.ledger = ledger
+  }
+
+  deinit { ledger.release(tensor.storage.id) }
+}
+
+/// The record of a forward pass: what to run backward, and what that needs.
+///
+/// ```
+///   forward:   op ── save(x, as:, neededFor:) ──▶ SavedTensor ─┐
+///               └─── record { … } ──────────────▶ step ◀───────┘  (the step owns it)
+///   backward:  last step … first step; each is dropped, with what it saved, once it has run
+/// ```
+///
+/// Every tensor that outlives its op goes through `save`. A step's closure captures saved tensors
+/// and gradient slots, never a variable: a variable would keep its tensor without an entry in the
+/// ledger, and the boundary check of `TrainingStep` would fail.
+package final class Tape {
+  package let tensors: TensorFactory
+  /// The layer that ops belong to, for the ledger.
+  package var layer: Int?
+  /// Multiplications and additions of all products so far.
+  package private(set) var matmulFlops = 0
+  /// Called with every product before it runs.
+  package var onProduct: ((Product) -> Void)?
+
+  private var isRecording = true
+  private var steps: [Step] = []
+
+  private struct Step {
+    let scope: Scope
+    let run: () throws -> Void
+  }
+
+  package init(tensors: TensorFactory) { self.tensors = tensors }
+
+  /// The backend that computes.
+  package var backend: any Backend { tensors.backend }
+
+  /// Runs `body` with the ledger's scope set to this op.
+  package func op<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
+    let outer = tensors.ledger.scope
+    tensors.ledger.scope = Scope(op: name, layer: layer)
+    defer { tensors.ledger.scope = outer }
+    return try body()
+  }
+
+  // MARK: Recording
+
+  /// Runs `body` without a graph: nothing is saved, nothing gets a gradient.
+  package func withoutRecording<R>(_ body: () throws -> R) rethrows -> R {
+    let outer = isRecording
+    isRecording = false
+    defer { isRecording = outer }
+    return try body()
+  }
+
+  /// Whether an op with these gradient slots must record itself.
+  package func records(_ inputs: GradientSlot?...) -> Bool {
+    isRecording && inputs.contains { $0 != nil }
+  }
+
+  /// Keeps a tensor for backward: the one place where tensors are saved.
+  ///
+  /// - Parameters:
+  ///   - tensor: A saved view keeps its whole storage.
+  ///   - name: The op's own name for it.
+  ///   - gradients: The gradients whose formulas read it.
+  package func save(
+    _ tensor: Tensor, as name: String, neededFor gradients: [String]
+  ) -> SavedTensor {
+    tensors.ledger.save(tensor.storage.id, as: name, neededFor: gradients)
+    return SavedTensor(tensor, ledger: tensors.ledger)
+  }
+
+  /// Appends the backward step of the op in scope.
+  package func record(_ run: @escaping () throws -> Void) {
+    var scope = tensors.ledger.scope
+    scope.op += ".backward"
+    steps.append(Step(scope: scope, run: run))
+  }
+
+  /// Runs all steps from last to first, and drops each with what it saved.
+  package func backward() throws {
+    while let step = steps.popLast() {
+      tensors.ledger.scope = step.scope
+      try step.run()
+    }
+    tensors.ledger.scope = Scope(op: "step")
+  }
+
+  // MARK: Products
+
+  /// `c = a · b`, or `c += a · b`, with scratch memory from the workspace arena.
+  package func multiply(
+    _ a: Tensor, _ b: Tensor, into c: Tensor, accumulates: Bool = false
+  ) throws {
+    let product = Product(a, b, into: c, accumulates: accumulates)
+    guard c.count > 0 else { return }
+    matmulFlops += product.flops
+    onProduct?(product)
+    let scratch = try backend.workspaceBytes(for: product)
+    let workspace =
+      scratch > 0
+      ? try tensors.make("scratchpad", Shape(.plain((scratch + 3) / 4)), for: .workspace) : nil
+    try backend.multiply(product, workspace: workspace)
+  }
+}

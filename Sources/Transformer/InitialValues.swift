@@ -1,0 +1,41 @@
+/// Reproducible numbers: each is a pure function of a seed, a stream and an index.
+///
+/// Only integer arithmetic and exact float operations are used, so that every machine and every
+/// thread count draws the same bits.
+package struct CounterRandom: Sendable {
+  private let key: UInt64
+
+  /// Streams with different names are independent.
+  package init(seed: UInt64, stream: String) {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in stream.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+    key = Self.mix(seed ^ Self.mix(hash))
+  }
+
+  /// 64 random bits for `index`: the output function of SplitMix64 (Steele et al., OOPSLA 2014).
+  package func bits(_ index: Int) -> UInt64 {
+    Self.mix(key &+ (UInt64(truncatingIfNeeded: index) &* 0x9e37_79b9_7f4a_7c15))
+  }
+
+  /// A number of mean 0 and variance 1: the sum of four uniform ones (Irwin and Hall), exactly.
+  package func normal(_ index: Int) -> Float {
+    let word = bits(index)
+    let sum =
+      Int32(word & 0xffff) + Int32((word >> 16) & 0xffff) + Int32((word >> 32) & 0xffff)
+      + Int32(word >> 48)
+    // Four uniforms on 0 … 65535 have mean 131070 and standard deviation 65536 / sqrt(3).
+    return Float(sum - 131_070) * (1.732_050_8 / 65_536)
+  }
+
+  /// A number in `0..<bound`.
+  package func integer(_ index: Int, below bound: Int) -> Int {
+    Int(bits(index).multipliedFullWidth(by: UInt64(bound)).high)
+  }
+
+  private static func mix(_ value: UInt64) -> UInt64 {
+    var z = value
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
