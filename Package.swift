@@ -61,6 +61,13 @@ let package = Package(
       dependencies: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", argumentParser],
       swiftSettings: strict),
 
+    tests(
+      "ReportingTests", of: ["Reporting", "Retention", "Transformer", "Tensors", "Ledger"]),
+    tests(
+      "SweepTests",
+      of: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", "Ledger"]),
+    tests("CommandLineTests", of: ["ballast"]),
+
     // What tests share, and the tests of that.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("TestSupportTests", of: ["TestSupport"]),

@@ -1,3 +1,5 @@
+import CPUBackend
+import Jemalloc
 package import Ledger
 package import Tensors
 
@@ -22,7 +24,9 @@ package struct Engine: Sendable {
 
   /// jemalloc and oneDNN.
   package static let cpu = Engine(
-    makeBackend: { _ in throw ValueError("the cpu backend is not in this build") },
-    sizeClass: { $0 },
-    allocatedBytes: { _, _ in nil })
+    makeBackend: { try CPUBackend(threads: $0) },
+    sizeClass: { CPUBackend.sizeClass($0) },
+    allocatedBytes: { backend, category in
+      try (backend as? CPUBackend)?.statistics(of: category).allocated
+    })
 }

@@ -201,6 +201,8 @@ extension ProfileNodes {
   }
 
   private func oneLine(_ problem: String) -> String {
-    problem.split(whereSeparator: \.isNewline).joined(separator: " ")
+    problem.hasPrefix("Maximum nesting level")
+      ? "it nests more than 1000 deep"
+      : problem.split(whereSeparator: \.isNewline).joined(separator: " ")
   }
 }

@@ -2,8 +2,8 @@ import Foundation
 
 /// Reads a profile's file, and refuses texts that a YAML parser should not be given.
 enum ProfileText {
-  /// A profile of this size has long stopped being one.
-  static let mostBytes = 1 << 20
+  /// A text of this size has long stopped being a profile, and none of it parses for a second.
+  static let mostBytes = 128 << 10
 
   /// The text of a file.
   ///
@@ -24,7 +24,7 @@ enum ProfileText {
     } catch {
       throw fail("cannot be read; check its permissions")
     }
-    if data.count > mostBytes { throw fail("is larger than 1 MiB; a profile is a page of YAML") }
+    if data.count > mostBytes { throw fail("is larger than 128 KiB; a profile is a page of YAML") }
     guard !data.contains(0), let text = String(data: data, encoding: .utf8) else {
       throw fail("is not UTF-8 text; a profile is a page of YAML")
     }

@@ -33,7 +33,9 @@ package struct ResultsStore: Sendable {
     }
     let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileError.system("cannot write into \(directory)") }
-    // Held until the process ends.
+    // Held until the process ends, unless the folder is not ours after all.
+    var isOurs = false
+    defer { if !isOurs { close(descriptor) } }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       throw FileError("another sweep is writing into \(directory); wait, or choose another folder")
     }
@@ -56,6 +58,7 @@ package struct ResultsStore: Sendable {
     for (file, header) in files { try file.commit(header) }
     points = try AppendedFile(path("points.csv"))
     ledger = try AppendedFile(path("ledger.csv"))
+    isOurs = true
   }
 
   /// Creates a folder and those above it; leaves `errno` as the reason when it cannot.

@@ -19,7 +19,7 @@ package enum Words {
   package static func advice(for word: String, among candidates: [String]) -> String {
     let all = candidates.joined(separator: ", ")
     guard let nearest = nearest(to: word, among: candidates) else { return "it is one of \(all)" }
-    return "did you mean \"\(nearest)\"? It is one of \(all)"
+    return "did you mean \"\(nearest)\", one of \(all)?"
   }
 
   private static func folded(_ word: String) -> [Character] {

@@ -43,16 +43,20 @@ enum Main {
 
   private static func complain(_ sentence: String, status: Int32) -> Int32 {
     let text = sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence
-    let help = status == Status.usage ? "; see '\(helpCommand)'" : ""
+    let isQuestion = text.hasSuffix("?")
+    let see = isQuestion ? " (see '\(helpCommand)')" : "; see '\(helpCommand)'"
+    let help = status == Status.usage ? see : ""
     FileHandle.standardError.write(Data("ballast: \(text)\(help)\n".utf8))
     return status
   }
 
   /// The help of the command that was meant, if one was named.
   private static var helpCommand: String {
-    let names = Ballast.configuration.subcommands.compactMap(\.configuration.commandName)
-    let named = CommandLine.arguments.dropFirst().first.flatMap { names.contains($0) ? $0 : nil }
-    return (["ballast"] + (named.map { [$0] } ?? []) + ["--help"]).joined(separator: " ")
+    let commands = Ballast.configuration.subcommands.map { $0.configuration.commandName ?? "" }
+    guard CommandLine.arguments.count > 1, commands.contains(CommandLine.arguments[1]) else {
+      return "ballast --help"
+    }
+    return "ballast \(CommandLine.arguments[1]) --help"
   }
 }
 

@@ -86,7 +86,7 @@ struct PointOptions: ParsableArguments {
     let missing = [("--model", model == nil), ("--n-c", nC == nil), ("--n-g", nG == nil)]
       .filter(\.1).map(\.0)
     guard missing.isEmpty else {
-      throw UsageError("\(missing.joined(separator: ", ")) must be given")
+      throw UsageError("\(missing.joined(separator: " and ")) must be given")
     }
   }
 }
