@@ -54,7 +54,8 @@ let package = Package(
     module(
       "Sweep",
       uses: [
-        "Retention", "CPUBackend", "Jemalloc", "Reporting", "Transformer", "Tensors", "Ledger", yams,
+        "Retention", "CPUBackend", "Jemalloc", "Reporting", "Transformer", "Tensors", "Ledger",
+        yams,
       ]),
     .executableTarget(
       name: "ballast",
@@ -71,6 +72,19 @@ let package = Package(
     // What tests share, and the tests of that.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("TestSupportTests", of: ["TestSupport"]),
+    tests("LedgerTests", of: ["Ledger"]),
+    tests("TensorsTests", of: ["Tensors", "Ledger"]),
+    tests(
+      "RetentionTests",
+      of: [
+        "Retention", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger", "TestSupport",
+      ]),
+    .executableTarget(
+      name: "products-benchmark",
+      dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer", "Ledger"],
+      path: "Sources/ProductsBenchmark", swiftSettings: strict),
+    tests("JemallocTests", of: ["Jemalloc"]),
+    tests("OneDNNTests", of: ["OneDNN"]),
   ],
   cxxLanguageStandard: .cxx17
 )

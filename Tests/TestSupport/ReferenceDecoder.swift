@@ -107,6 +107,7 @@ package struct ReferenceDecoder {
   ///     nothing flows through them, as if they had run under `no_grad` into a cache.
   ///   - rows: Only what these rows add to a weight's gradient is summed, the signals that reach
   ///     them staying exact; nil for all rows. Parts over disjoint ranges sum to the whole.
+  /// - Returns: The mean loss, and a gradient for every parameter, zero where nothing reaches it.
   package func step(on batch: Batch, cut: Int = 0, rows: Range<Int>? = nil) -> Step {
     precondition(cut >= 0 && cut <= batch.rowsWithLoss.lowerBound, "the cut detaches a loss row")
     let live = cut..<batch.rows

@@ -1,0 +1,71 @@
+import CPUBackend
+import Ledger
+import Retention
+import TestSupport
+import Testing
+
+/// A1–A7 of the design, and both modes' gradients, over random models, sequences and axes.
+@Suite struct `Accounting over random configurations` {
+  @Test(arguments: 0..<240)
+  func `the rules hold and gradients agree with double precision`(index: Int) throws {
+    let full = randomPoint(index)
+    let parameters = drawParameters(for: full.model, seed: full.seed)
+    let fullRun = try check(full, parameters: parameters)
+    let detachedRun = try check(detached(full, keeping: index), parameters: parameters)
+
+    let loss = try #require(fullRun.result.loss)
+    let other = try #require(detachedRun.result.loss)
+    #expect(abs(loss - other) <= 2e-6 * max(abs(loss), 1), "A5 equal losses")
+
+    let kept = detachedRun.point.keepPrefix
+    if full.model.layers == 1, full.lossRows == .generated, kept == 0 {
+      let generated = fullRun.reference.step(
+        on: fullRun.batch, rows: full.nC..<full.n)
+      let errors = relativeErrors(detachedRun.gradients, against: generated.gradients)
+      #expect(errors.values.allSatisfy { $0 <= 1e-5 }, "A6 \(worst(errors))")
+    }
+  }
+
+  private func worst(_ errors: [String: Double]) -> String {
+    errors.max { $0.value < $1.value }.map { "\($0.key) \($0.value)" } ?? "none"
+  }
+
+  /// Runs one point everywhere and checks what must hold for it alone.
+  private func check(_ point: Point, parameters: [String: [Double]]) throws -> Run {
+    let run = try runOnCPU(point, parameters: parameters)
+    let result = run.result
+    let label = Comment(rawValue: "\(point)")
+
+    let distinct = Set(result.saved.map(\.id))
+    #expect(distinct.count == result.saved.count, label)
+    let requested = result.saved.reduce(0) { $0 + $1.description.requestedBytes }
+    #expect(result.retained.total == requested, "A1 \(label)")
+
+    #expect(run.allocatedAtBoundary == run.ledgerAllocatedAtBoundary, "A2 \(label)")
+    #expect(run.unsavedAtBoundary == ["loss"], "A2 \(label)")
+    #expect(
+      run.allocatedAtBoundary == result.retainedAllocatedBytes + CPUBackend.sizeClass(4),
+      "A2 \(label)")
+    #expect(run.allocatedAfter == 0, "A4 \(label)")
+
+    let shapes = try runOnShapes(point)
+    #expect(shapes.saved.map(\.description) == result.saved.map(\.description), "A3 \(label)")
+    #expect(shapes.saved.map(\.savers) == result.saved.map(\.savers), "A3 \(label)")
+    #expect(shapes.peakForwardBytes == result.peakForwardBytes, "A3 \(label)")
+    #expect(shapes.peakBackwardBytes == result.peakBackwardBytes, "A3 \(label)")
+    #expect(shapes.parameterBytes == result.parameterBytes, "A3 \(label)")
+    #expect(shapes.gradientBytes == result.gradientBytes, "A3 \(label)")
+    #expect(shapes.matmulFlops == result.matmulFlops, "A3 \(label)")
+
+    let unobserved = try runOnCPU(point, parameters: parameters, recordsLedger: false)
+    #expect(unobserved.result.loss == result.loss, "A7 \(label)")
+    #expect(unobserved.gradients == run.gradients, "A7 \(label)")
+
+    let expected = run.reference.step(on: run.batch, cut: point.cut)
+    #expect(
+      abs(try #require(result.loss) - expected.loss) <= 1e-5 * max(abs(expected.loss), 1), label)
+    let errors = relativeErrors(run.gradients, against: expected.gradients)
+    #expect(errors.values.allSatisfy { $0 <= 1e-5 }, "\(worst(errors)) \(label)")
+    return run
+  }
+}

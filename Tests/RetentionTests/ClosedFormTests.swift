@@ -1,0 +1,70 @@
+import Ledger
+import Retention
+import TestSupport
+import Testing
+import Transformer
+
+/// Retained bytes against sums written from the layer's formulas, term by term.
+@Suite struct `Retained bytes in closed form` {
+  /// What a recorded pass over rows `cut..<n` keeps, in float32.
+  static func retainedBytes(_ point: Point) -> Int {
+    let model = point.model
+    let rows = point.n - point.cut
+    var layer = 0
+    layer += rows * model.dModel  // x, the first norm's input
+    layer += rows  // its rstd
+    layer += rows * model.dModel  // the normalized x, input of W_Q, W_K and W_V
+    layer += rows * model.queryWidth  // q
+    layer += 2 * point.n * model.keyWidth  // k and v of all rows, recorded or not
+    layer += rows * model.queryWidth  // attention's output, input of W_O
+    layer +=
+      point.attention == .materialized
+      ? model.heads * rows * point.n  // probabilities
+      : model.heads * rows  // log-sum-exp
+    layer += rows * model.dModel + rows  // x after attention, the second norm's input, and rstd
+    layer += rows * model.dModel  // the normalized x, input of W_gate and W_up
+    layer += 3 * rows * model.dFF  // gate, up and their product
+    let headRows = point.head == .allRows ? rows : point.lossPositions.count
+    var head = 0
+    head += headRows * model.dModel + headRows  // the final norm's input and rstd
+    head += headRows * model.dModel  // the normalized x, input of the head
+    head += headRows * model.vocab  // logits
+    head += point.lossPositions.count  // log-sum-exp of the loss rows
+    return 4 * point.batch * (model.layers * layer + head)
+  }
+
+  @Test(arguments: 0..<100)
+  func `every saved tensor is one that the formulas name`(index: Int) throws {
+    let full = randomPoint(index + 10_000)
+    for point in [full, detached(full, keeping: index)] {
+      let result = try runOnShapes(point)
+      #expect(result.retained.total == Self.retainedBytes(point), "\(point)")
+    }
+  }
+
+  @Test func `detaching the prefix leaves keys, values and crossing probabilities`() throws {
+    var point = Point(
+      modelName: "m",
+      model: DecoderConfiguration(layers: 3, dModel: 32, heads: 4, kvHeads: 2, dFF: 64, vocab: 11),
+      nC: 40, nG: 8)
+    point.attention = .materialized
+    point.lossRows = .generated
+    point.mode = .detachedPrefix
+    let regions = try runOnShapes(point).retained
+    #expect(regions.prefix == 4 * 3 * 2 * 40 * 16)
+    #expect(regions.crossing == 4 * 3 * 4 * 8 * 40)
+    #expect(regions.shared == 0)
+  }
+
+  @Test func `prefix rows own their probabilities and generated rows share theirs`() throws {
+    var point = Point(
+      modelName: "m", model: DecoderConfiguration(dModel: 16, heads: 2, dFF: 8, vocab: 5), nC: 6,
+      nG: 3)
+    point.attention = .materialized
+    let probabilities = try #require(
+      try runOnShapes(point).saved.first { $0.description.tensor == "probabilities" })
+    #expect(
+      probabilities.description.regions
+        == RegionBytes(prefix: 4 * 2 * 6 * 9, generated: 4 * 2 * 3 * 3, crossing: 4 * 2 * 3 * 6))
+  }
+}

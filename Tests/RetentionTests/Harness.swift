@@ -1,0 +1,143 @@
+import Autograd
+import CPUBackend
+import Ledger
+import Retention
+import Tensors
+import TestSupport
+import Transformer
+
+/// What one run on real memory gave, with the oracle's view of the same step.
+struct Run {
+  let point: Point
+  let result: StepResult
+  let gradients: [String: [Double]]
+  let reference: ReferenceDecoder
+  let batch: ReferenceDecoder.Batch
+  /// The activation arena's own count at the boundary and after the step (`stats.arenas.<i>`).
+  let allocatedAtBoundary: Int
+  let allocatedAfter: Int
+  /// What the ledger held at the boundary.
+  let ledgerAllocatedAtBoundary: Int
+  let unsavedAtBoundary: [String]
+}
+
+/// The oracle's description of a point's model.
+func referenceConfiguration(of model: DecoderConfiguration) -> ReferenceDecoder.Configuration {
+  ReferenceDecoder.Configuration(
+    vocab: model.vocab, dModel: model.dModel, layers: model.layers, heads: model.heads,
+    kvHeads: model.kvHeads, dHead: model.dHead, dFF: model.dFF,
+    epsilon: Double(model.normEpsilon), frequencies: model.rotaryFrequencies.map(Double.init),
+    tiesEmbeddings: model.tiedEmbeddings)
+}
+
+/// Draws parameters as float32 numbers, so that both sides start from the same values.
+func drawParameters(
+  for model: DecoderConfiguration, seed: UInt64
+) -> [String: [Double]] {
+  var generator = SplitMix64(seed: seed)
+  return referenceConfiguration(of: model).randomParameters(using: &generator)
+    .mapValues { $0.map { Double(Float($0)) } }
+}
+
+/// Runs a point on the CPU with given parameters and the tokens that its seed draws.
+func runOnCPU(
+  _ point: Point, parameters: [String: [Double]], recordsLedger: Bool = true
+) throws -> Run {
+  let backend = try CPUBackend(threads: point.threads)
+  let step = try TrainingStep(point, backend: backend, recordsLedger: recordsLedger)
+  for parameter in step.decoder.parameters {
+    let values = parameters[parameter.name] ?? []
+    backend.write(values.map(Float.init), to: parameter.value)
+  }
+  let stride = point.tokensPerSequence
+  let tokens = (0..<point.batch).map { sequence in
+    step.tokens.ids[sequence * stride..<(sequence + 1) * stride].map(Int.init)
+  }
+  var atBoundary = 0
+  var ledgerAtBoundary = 0
+  var unsaved: [String] = []
+  let result = try step.run { ledger in
+    atBoundary = try backend.statistics(of: .activation).allocated
+    ledgerAtBoundary = ledger.liveAllocatedBytes[.activation]
+    let saved = Set(ledger.savedStorages().map(\.id))
+    unsaved = ledger.liveStorages(of: .activation).filter { !saved.contains($0.id) }
+      .map(\.description.tensor)
+  }
+  return Run(
+    point: point, result: result,
+    gradients: step.gradients().mapValues { $0.map(Double.init) },
+    reference: ReferenceDecoder(
+      referenceConfiguration(of: point.model), parameters: parameters),
+    batch: ReferenceDecoder.Batch(
+      tokens: tokens, prefixLength: point.nC,
+      lossRows: point.lossRows == .generated ? .generated : .nextToken),
+    allocatedAtBoundary: atBoundary,
+    allocatedAfter: try backend.statistics(of: .activation).allocated,
+    ledgerAllocatedAtBoundary: ledgerAtBoundary,
+    unsavedAtBoundary: unsaved)
+}
+
+/// Runs a point on shapes alone, with jemalloc's size classes.
+func runOnShapes(_ point: Point) throws -> StepResult {
+  try TrainingStep(point, backend: ShapeBackend(sizeClass: CPUBackend.sizeClass)).run()
+}
+
+/// `‖gradient − expected‖ / ‖expected‖` of every parameter.
+///
+/// Norms below 1e-6 of the whole gradient's count as that: a gradient that is zero by the formulas,
+/// as W_Q's under a single key, leaves rounding only.
+func relativeErrors(
+  _ gradients: [String: [Double]], against expected: [String: [Double]]
+) -> [String: Double] {
+  let whole = norm(expected.values.flatMap(\.self))
+  return expected.mapValues(\.self).reduce(into: [:]) { errors, entry in
+    let ours = gradients[entry.key] ?? []
+    guard ours.count == entry.value.count else {
+      errors[entry.key] = .infinity
+      return
+    }
+    let difference = norm(zip(ours, entry.value).map { $0 - $1 })
+    errors[entry.key] = difference / max(norm(entry.value), 1e-6 * whole, .leastNormalMagnitude)
+  }
+}
+
+/// A random point of a small model; every axis that exists takes part.
+func randomPoint(_ index: Int) -> Point {
+  var generator = SplitMix64(seed: UInt64(index) &* 7919 &+ 17)
+  func draw(_ values: [Int]) -> Int { values.randomElement(using: &generator) ?? 0 }
+  func flip() -> Bool { Bool.random(using: &generator) }
+  let kvHeads = draw([1, 1, 2, 3])
+  let heads = kvHeads * draw([1, 2, 3])
+  let dHead = draw([2, 4, 6, 8])
+  let model = DecoderConfiguration(
+    layers: draw([1, 1, 2, 3]), dModel: flip() ? heads * dHead : draw([3, 5, 8, 17]),
+    heads: heads, kvHeads: kvHeads, dHead: dHead, dFF: draw([1, 5, 16, 33]),
+    vocab: draw([2, 7, 50]), ropeTheta: Double(draw([100, 10_000])), tiedEmbeddings: flip())
+  var point = Point(
+    modelName: "random", model: model, nC: draw([0, 1, 2, 3, 7, 16, 21]),
+    nG: draw([1, 2, 3, 5, 12]))
+  point.lossRows = flip() ? .generated : .nextToken
+  if point.lossPositions.isEmpty { point.nG += 1 }
+  point.batch = draw([1, 1, 2, 3])
+  point.attention = flip() ? .materialized : .fused
+  point.head = flip() ? .lossRows : .allRows
+  point.chunk = draw([1, 3, 8, 256])
+  point.threads = draw([1, 2])
+  point.seed = generator.next()
+  point.keepPrefix = 0
+  return point
+}
+
+/// The same point with the prefix detached, keeping some of its rows at random.
+func detached(_ point: Point, keeping index: Int) -> Point {
+  var other = point
+  other.mode = .detachedPrefix
+  other.keepPrefix = [0, 0, 1, point.nC / 2, point.nC][index % 5].clamped(to: 0...point.nC)
+  return other
+}
+
+extension Int {
+  func clamped(to range: ClosedRange<Int>) -> Int {
+    Swift.min(Swift.max(self, range.lowerBound), range.upperBound)
+  }
+}
