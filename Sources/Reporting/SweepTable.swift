@@ -68,8 +68,10 @@ package enum SweepTable {
     return "\(Units.fixed(100 * (1 - Double(kept) / Double(whole)), 1)) %"
   }
 
+  /// Over the points that detach something: at an empty prefix nothing is saved and nothing costs.
   private static func errorRange(of series: [PointRecord]) -> String {
-    let errors = series.compactMap(\.gradientRelativeError)
+    let errors = series.filter { $0.point.mode.isExact || $0.point.cut > 0 }
+      .compactMap(\.gradientRelativeError)
     guard let low = errors.min(), let high = errors.max() else { return "not measured" }
     let (from, to) = (Units.significant(low), Units.significant(high))
     return from == to ? from : "\(from) … \(to)"

@@ -120,7 +120,8 @@ struct ProfileNodes {
       throw error(line, "\(entry.key) must be \(expected), not \(shown(text, plain: plain))")
     }
     guard let value = Int(text) else {
-      throw error(line, "\(entry.key) \(text.prefix(40))\(text.count > 40 ? "…" : "") does not fit 64 bits")
+      throw error(
+        line, "\(entry.key) \(text.prefix(40))\(text.count > 40 ? "…" : "") does not fit 64 bits")
     }
     return value
   }

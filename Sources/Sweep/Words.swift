@@ -76,7 +76,8 @@ extension AxisWord {
   /// - Throws: `ValueError` with the nearest valid word.
   package init(word: String, axis: String) throws(ValueError) {
     guard let value = Self(rawValue: word) else {
-      throw ValueError("unknown \(axis) \(quoted(word)); \(Words.advice(for: word, among: Self.words))")
+      throw ValueError(
+        "unknown \(axis) \(quoted(word)); \(Words.advice(for: word, among: Self.words))")
     }
     self = value
   }

@@ -76,8 +76,9 @@ import Testing
     let result = try program.result()
     #expect(result.status == status && result.output.isEmpty)
     let sentence = try #require(result.sentence, "\(result.errors)")
-    #expect(sentence == "ballast: stopped after \(rows()) of 90000 points; the rows are in "
-      + "\(folder.path)/out")
+    #expect(
+      sentence == "ballast: stopped after \(rows()) of 90000 points; the rows are in "
+        + "\(folder.path)/out")
     let laws = try String(contentsOfFile: folder.path + "/out/laws.csv", encoding: .utf8)
     #expect(laws.split(separator: "\n").count == 2)
   }

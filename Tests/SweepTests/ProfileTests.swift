@@ -126,7 +126,8 @@ private let start = "model: seed\nn_g: 4\n"
     Bad(
       start + "n_c: {from: 0, to: 60000, step: 1}\nseed: [1, 2]", nil,
       "describes more than 100000 points"),
-    Bad(start + "n_c: 1\nmode: detached", 4, "did you mean \"detached-prefix\", one of full-graph,"),
+    Bad(
+      start + "n_c: 1\nmode: detached", 4, "did you mean \"detached-prefix\", one of full-graph,"),
     Bad(start + "n_c: 1\nmode: {a: 1}", 4, "mode must be one of", "not a mapping"),
     Bad(start + "n_c: 1\nmode: pruned-graph", 4, "not built"),
     Bad(start + "n_c: 1\nattention: flash", 4, "unknown attention \"flash\"", "materialized"),
@@ -185,10 +186,11 @@ private let start = "model: seed\nn_g: 4\n"
     #expect(time < .seconds(5))
   }
 
-  @Test(arguments: [
-    ("dtached-prefix", "detached-prefix"), ("full", "full-graph"), ("FULL_GRAPH", "full-graph"),
-    ("replayd-prefix", "replayed-prefix"), ("zzzz", nil), ("", nil),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("dtached-prefix", "detached-prefix"), ("full", "full-graph"), ("FULL_GRAPH", "full-graph"),
+      ("replayd-prefix", "replayed-prefix"), ("zzzz", nil), ("", nil),
+    ] as [(String, String?)])
   func `the nearest word is found`(word: String, meant: String?) {
     #expect(Words.nearest(to: word, among: Mode.words) == meant)
   }
