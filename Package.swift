@@ -63,6 +63,7 @@ let package = Package(
 
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("OneDNNTests", of: ["OneDNN"]),
+    tests("CPUBackendTests", of: ["CPUBackend", "Tensors", "Ledger"]),
   ],
   cxxLanguageStandard: .cxx17
 )

@@ -50,7 +50,12 @@ package final class CPUBackend: Backend {
     unsafe arenas[allocation.category.rawValue].arena.deallocate(block)
   }
 
-  /// What the arena of a category holds now, exact to the byte.
+  /// The bytes of live blocks in the arena of a category, exact.
+  package func allocatedBytes(of category: Category) throws -> Int {
+    try statistics(of: category).allocated
+  }
+
+  /// What the arena of a category holds now.
   package func statistics(of category: Category) throws -> ArenaStatistics {
     try arenas[category.rawValue].arena.statistics()
   }
