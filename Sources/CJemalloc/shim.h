@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <jemalloc/jemalloc.h>
@@ -18,23 +19,25 @@ static inline int ballast_mallocx_arena_flags(unsigned arena) {
 // Huge pages by extent hook. Advice on single blocks came too late: their ends are not aligned to
 // 2 MiB, and the advice split the mappings. A hook sees whole mappings, once each.
 
-static extent_hooks_t *ballast_default_hooks;
-static extent_hooks_t ballast_huge_hooks;
+/// jemalloc's own hooks with another way to map; jemalloc hands its address to every hook.
+typedef struct {
+  extent_hooks_t hooks;
+  extent_hooks_t *defaults;
+} ballast_huge_hooks;
 
 static inline void *ballast_extent_alloc_huge(
     extent_hooks_t *hooks, void *address, size_t size, size_t alignment, bool *zero, bool *commit,
     unsigned arena) {
-  void *extent = ballast_default_hooks->alloc(
-      ballast_default_hooks, address, size, alignment, zero, commit, arena);
+  extent_hooks_t *defaults = ((ballast_huge_hooks *)hooks)->defaults;
+  void *extent = defaults->alloc(defaults, address, size, alignment, zero, commit, arena);
   // Failed advice changes speed, not meaning.
   if (extent && size >= ((size_t)2 << 20)) (void)madvise(extent, size, MADV_HUGEPAGE);
   return extent;
 }
 
-/// Fills the hooks that ask for huge pages from jemalloc's own; call once, before any use.
-static inline extent_hooks_t *ballast_prepare_huge_hooks(extent_hooks_t *defaults) {
-  ballast_default_hooks = defaults;
-  ballast_huge_hooks = *defaults;
-  ballast_huge_hooks.alloc = ballast_extent_alloc_huge;
-  return &ballast_huge_hooks;
+/// Makes hooks that ask for huge pages from jemalloc's own.
+static inline ballast_huge_hooks ballast_make_huge_hooks(extent_hooks_t *defaults) {
+  ballast_huge_hooks result = {*defaults, defaults};
+  result.hooks.alloc = ballast_extent_alloc_huge;
+  return result;
 }

@@ -21,13 +21,15 @@ package struct Arena: ~Copyable, Sendable {
   /// | setting | first round | later rounds | destroy | peak RSS / live |
   /// |---|---|---|---|---|
   /// | defaults | 1 | 1 | 1 ms | 1.09 |
-  /// | huge pages | 0.14 to 1.6 | 0.16 | 1 ms | 1.13 |
-  /// | no purging | 0.45 | 0.055 | 130 ms | 1.24 |
-  /// | no purging, huge pages | 0.10 | 0.055 | 6 ms | 1.25 |
+  /// | huge pages | 0.15 to 1.6 | 0.16 | 1 ms | 1.13 |
+  /// | no purging | 0.16 to 0.45 | 0.055 | 130 ms | 1.24 |
+  /// | no purging, huge pages | 0.10 to 1 | 0.055 | 6 ms | 1.25 |
+  ///
+  /// First rounds vary with whether the hypervisor still holds the memory.
   ///
   /// The defaults lose because an arena whose pages decay returns every free extent of 8 MiB and
-  /// more at once (`arena.<i>.oversize_threshold`). `muzzy_decay_ms` and `retain_grow_limit` made
-  /// no difference. The price is a peak RSS that counts freed pages; allocated bytes do not.
+  /// more at once (`arena.<i>.oversize_threshold`). A smaller or larger
+  /// `retain_grow_limit` made no difference. The price is a peak RSS that counts freed pages; allocated bytes do not.
   package init() throws(JemallocError) {
     index = try Arena.make()
   }
@@ -41,8 +43,7 @@ package struct Arena: ~Copyable, Sendable {
     }
   }
 
-  // A noncopyable value whose init throws after its last property is set would still be destroyed
-  // twice over by hand; a plain index has no such question.
+  // Settings are made before `self` exists, so that a failure destroys the arena exactly once.
   private static func make() throws(JemallocError) -> UInt32 {
     let index = try Controls.createArena.read()
     do throws(JemallocError) {

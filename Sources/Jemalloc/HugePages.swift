@@ -2,18 +2,19 @@ internal import CJemalloc
 
 /// Extent hooks that ask the kernel for huge pages behind every mapping of an arena.
 enum HugePages {
-  /// A pointer that C keeps for the life of the process, as a number so that it is `Sendable`.
-  private typealias Hooks = Control<UInt>
+  /// The address of an `extent_hooks_t`, as a number so that it is `Sendable`.
+  private static let control = Control<UInt>("arena.0.extent_hooks")
 
-  private static let control = Hooks("arena.0.extent_hooks")
-
-  /// Fills the hooks from the defaults of the first arena that asks; a static runs once.
+  /// The address of the hooks that all arenas share; never freed, since jemalloc keeps it.
   private static let hooks: Result<UInt, JemallocError> = {
     do throws(JemallocError) {
-      let defaults = try control.read(arena: 0)
-      let pointer = unsafe UnsafeMutablePointer<extent_hooks_t>(bitPattern: defaults)
-      let prepared = unsafe ballast_prepare_huge_hooks(pointer)
-      return .success(UInt(bitPattern: prepared))
+      let address = try control.read(arena: 0)
+      guard let defaults = unsafe UnsafeMutablePointer<extent_hooks_t>(bitPattern: address) else {
+        return .failure(JemallocError(status: 22, name: control.name))
+      }
+      let hooks = UnsafeMutablePointer<ballast_huge_hooks>.allocate(capacity: 1)
+      unsafe hooks.initialize(to: ballast_make_huge_hooks(defaults))
+      return .success(UInt(bitPattern: hooks))
     } catch {
       return .failure(error)
     }
