@@ -1,5 +1,6 @@
 package import Jemalloc
 package import Ledger
+internal import OneDNN
 package import Tensors
 
 /// The backend that has memory and computes: jemalloc arenas, oneDNN products, kernels in Swift.
@@ -18,7 +19,7 @@ package final class CPUBackend: Backend {
   package let name = "cpu"
   /// One arena a category, by `Category.rawValue`.
   private let arenas: [ArenaBox]
-  let products: ProductCache
+  let products = MatmulCache()
 
   /// Makes the arenas and sets how many threads kernels and products use.
   ///
@@ -29,7 +30,6 @@ package final class CPUBackend: Backend {
     precondition(threads > 0, "a backend needs a thread")
     Threads.set(threads)
     arenas = try Category.allCases.map { _ in ArenaBox(arena: try Arena()) }
-    products = ProductCache()
   }
 
   // MARK: Memory

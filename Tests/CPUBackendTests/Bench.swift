@@ -106,5 +106,10 @@ func relativeError(_ actual: [Double], _ expected: [Double]) -> Double {
   return norm > 0 ? (error / norm).squareRoot() : error.squareRoot()
 }
 
+/// The sum of each row.
+func sums(_ values: [Double], width: Int, rows: Int) -> [Double] {
+  (0..<rows).map { values[$0 * width..<($0 + 1) * width].reduce(0, +) }
+}
+
 /// All tests of this target: one after the other, since the number of threads is the process's.
 @Suite(.serialized) struct CPUBackendTests {}

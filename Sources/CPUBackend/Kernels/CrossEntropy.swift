@@ -1,4 +1,5 @@
 import Glibc
+import OneDNN
 import Tensors
 
 /// The loss of a language model over rows of logits, and its gradient.

@@ -1,3 +1,4 @@
+import OneDNN
 import Tensors
 
 /// Which row of a table each row of an activation reads: `ids[b · stride + start + t]`.

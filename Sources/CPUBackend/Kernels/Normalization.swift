@@ -1,3 +1,4 @@
+import OneDNN
 import Tensors
 
 /// Root-mean-square normalisation and its gradients; statistics in float32.
@@ -9,6 +10,7 @@ enum Normalization {
     _ x: Rows<E>, weight: Rows<W>, epsilon: Float, to y: Rows<E>, rstd: Rows<Float>
   ) {
     let width = x.width
+    guard width > 0 else { return }
     Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: width)) { range in
       let w = unsafe weight[0]
       for row in range {
@@ -36,6 +38,7 @@ enum Normalization {
   ) {
     let width = x.width
     let rows = x.count
+    guard width > 0 else { return }
     let grain = max(1, Grain.rows(ofWidth: width) / RowBlock.size)
     Threads.parallel(rows: RowBlock.count(for: rows), grain: grain) { blocks in
       let w = unsafe weight[0]

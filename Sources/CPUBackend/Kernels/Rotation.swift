@@ -1,4 +1,5 @@
 import Glibc
+import OneDNN
 import Tensors
 
 /// Rotary position embedding (Su et al., arXiv 2104.09864), with Hugging Face's halves.

@@ -1,3 +1,4 @@
+import OneDNN
 import Tensors
 
 /// The rows of a tensor: pointers to its last axis, numbered row-major over the outer axes.

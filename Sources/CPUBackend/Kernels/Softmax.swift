@@ -1,3 +1,4 @@
+import OneDNN
 import Tensors
 
 /// Softmax over the keys that a row may see, and its gradient; both in place.
