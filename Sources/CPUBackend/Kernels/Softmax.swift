@@ -71,11 +71,12 @@ struct CausalSoftmax: Sendable {
         let count = visibleKeys(row)
         let sum = Lanes(repeating: unsafe dot(g, p, count))
         let scales = Lanes(repeating: scale)
-        forEachStep(0..<count) { index, lanes in
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
           let value =
             unsafe scales * P.load(p + index, lanes) * (G.load(g + index, lanes) - sum)
           unsafe G.store(value, to: g + index, lanes)
         }
+        forEachStep(0..<count, step)
         unsafe clear(g + count, keys - count)
       }
     }
@@ -110,17 +111,19 @@ private func softmax<E: KernelElement>(
     sums.1 += second
     index &+= 2 &* w
   }
-  forEachStep(index..<count) { index, lanes in
+  @inline(__always) func exponentiate(_ index: Int, _ lanes: Int) {
     let value = unsafe E.load(values + index, lanes, padding: -.infinity) * scales - top
     let exponential = value.exponentialOfSmall
     unsafe Float.store(exponential, to: exponentials + index, lanes)
     sums.0 += exponential.masked(lanes)
   }
+  forEachStep(index..<count, exponentiate)
   let inverse = Lanes(repeating: 1 / (sums.0 + sums.1).total)
-  forEachStep(0..<count) { index, lanes in
+  @inline(__always) func divide(_ index: Int, _ lanes: Int) {
     let value = unsafe Float.load(exponentials + index, lanes) * inverse
     unsafe E.store(value, to: values + index, lanes)
   }
+  forEachStep(0..<count, divide)
 }
 
 /// The largest `scale · value` of a row; −infinity for an empty one.
