@@ -85,6 +85,7 @@ let package = Package(
       path: "Sources/ProductsBenchmark", swiftSettings: strict),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("OneDNNTests", of: ["OneDNN"]),
+    tests("CPUBackendTests", of: ["CPUBackend", "Tensors", "Ledger"]),
   ],
   cxxLanguageStandard: .cxx17
 )

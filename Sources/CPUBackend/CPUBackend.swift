@@ -1,6 +1,6 @@
 package import Jemalloc
 package import Ledger
-import OneDNN
+internal import OneDNN
 package import Tensors
 
 /// The backend that has memory and computes: jemalloc arenas, oneDNN products, kernels in Swift.
@@ -20,7 +20,7 @@ package final class CPUBackend: Backend {
   package let computes = true
   /// One arena a category, by `Category.rawValue`.
   private let arenas: [ArenaBox]
-  let products: MatmulCache
+  let products = MatmulCache()
 
   /// Makes the arenas and sets how many threads kernels and products use.
   ///
@@ -31,7 +31,6 @@ package final class CPUBackend: Backend {
     precondition(threads > 0, "a backend needs a thread")
     Threads.set(threads)
     arenas = try Category.allCases.map { _ in ArenaBox(arena: try Arena()) }
-    products = MatmulCache()
   }
 
   // MARK: Memory

@@ -84,12 +84,13 @@ func runOnShapes(_ point: Point) throws -> StepResult {
 
 /// `‖gradient − expected‖ / ‖expected‖` of every parameter.
 ///
-/// What lies within float32's unit of the whole gradient, 2⁻²³ of its norm, counts as 0:
-/// a gradient may be zero by the formulas, as W_Q's under a single key, or almost.
+/// What lies within two of float32's units of the whole gradient, 2⁻²² of its norm, counts as 0: a
+/// gradient may be zero by the formulas, as W_Q's under a single key, or almost, where a row's
+/// `dP − Σ P · dP` cancels.
 func relativeErrors(
   _ gradients: [String: [Double]], against expected: [String: [Double]]
 ) -> [String: Double] {
-  let rounding = Double(Float.ulpOfOne) * norm(expected.values.flatMap(\.self))
+  let rounding = 0x1p-22 * norm(expected.values.flatMap(\.self))
   return expected.reduce(into: [:]) { errors, entry in
     let ours = gradients[entry.key] ?? []
     guard ours.count == entry.value.count else {

@@ -49,10 +49,11 @@ enum CrossEntropy {
       let (tops, scales) = (Lanes(repeating: top), Lanes(repeating: 1 / rows))
       let label = Int(labels[row])
       let logit = columns.contains(label) ? unsafe values[label].float : 0
-      forEachStep(columns) { index, lanes in
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
         let value = unsafe (E.load(values + index, lanes) - tops).exponential * scales
         unsafe E.store(value, to: values + index, lanes)
       }
+      forEachStep(columns, step)
       // Once more for the label, in float32 before rounding, and exact where p is near 1.
       if columns.contains(label) {
         unsafe values[label] = E(rounding: expm1f(logit - top) / rows)
@@ -74,10 +75,11 @@ enum CrossEntropy {
       sums.1 += unsafe (E.loadAll(values + index + w) - tops).exponentialOfSmall
       index &+= 2 &* w
     }
-    forEachStep(index..<columns.upperBound) { index, lanes in
+    @inline(__always) func step(_ index: Int, _ lanes: Int) {
       let value = unsafe E.load(values + index, lanes, padding: -.infinity) - tops
       sums.0 += value.exponentialOfSmall.masked(lanes)
     }
+    forEachStep(index..<columns.upperBound, step)
     return (sums.0 + sums.1).total
   }
 }

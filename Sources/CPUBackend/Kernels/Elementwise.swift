@@ -7,7 +7,10 @@ enum Elementwise {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
       let y = unsafe y[row]
       let values = Lanes(repeating: value)
-      forEachStep(columns) { index, lanes in unsafe Y.store(values, to: y + index, lanes) }
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
+        unsafe Y.store(values, to: y + index, lanes)
+      }
+      forEachStep(columns, step)
     }
   }
 
@@ -20,9 +23,10 @@ enum Elementwise {
           from: x + columns.lowerBound, byteCount: columns.count * MemoryLayout<X>.stride)
         return
       }
-      forEachStep(columns) { index, lanes in
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
         unsafe Y.store(X.load(x + index, lanes), to: y + index, lanes)
       }
+      forEachStep(columns, step)
     }
   }
 
@@ -30,10 +34,11 @@ enum Elementwise {
   static func add<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, to y: Rows<Y>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
       let (x, y) = unsafe (x[row], y[row])
-      forEachStep(columns) { index, lanes in
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
         let sum = unsafe Y.load(y + index, lanes) + X.load(x + index, lanes)
         unsafe Y.store(sum, to: y + index, lanes)
       }
+      forEachStep(columns, step)
     }
   }
 
@@ -41,11 +46,12 @@ enum Elementwise {
   static func swiGLU<E: KernelElement>(gate: Rows<E>, up: Rows<E>, to y: Rows<E>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
       let (gate, up, y) = unsafe (gate[row], up[row], y[row])
-      forEachStep(columns) { index, lanes in
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
         let g = unsafe E.load(gate + index, lanes)
         let u = unsafe E.load(up + index, lanes)
         unsafe E.store(g * g.sigmoid * u, to: y + index, lanes)
       }
+      forEachStep(columns, step)
     }
   }
 
@@ -56,7 +62,7 @@ enum Elementwise {
     forEachBlock(rows: dy.count, width: dy.width) { row, columns in
       let (dy, gate, up) = unsafe (dy[row], gate[row], up[row])
       let (dgate, dup) = unsafe (dgate[row], dup[row])
-      forEachStep(columns) { index, lanes in
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
         let d = unsafe E.load(dy + index, lanes)
         let g = unsafe E.load(gate + index, lanes)
         let u = unsafe E.load(up + index, lanes)
@@ -65,6 +71,7 @@ enum Elementwise {
         unsafe E.store(d * u * sigma * (one + g * (one - sigma)), to: dgate + index, lanes)
         unsafe E.store(d * g * sigma, to: dup + index, lanes)
       }
+      forEachStep(columns, step)
     }
   }
 }

@@ -38,9 +38,10 @@ enum Embedding {
   ) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
       let (source, y) = unsafe (table[rows[row]], y[row])
-      forEachStep(columns) { index, lanes in
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
         unsafe Y.store(T.load(source + index, lanes), to: y + index, lanes)
       }
+      forEachStep(columns, step)
     }
   }
 
@@ -58,10 +59,11 @@ enum Embedding {
       let columns = range.lowerBound * panel..<min(range.upperBound * panel, dy.width)
       for row in 0..<dy.count {
         let (dy, target) = unsafe (dy[row], table[rows[row]])
-        forEachStep(columns) { index, lanes in
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
           let sum = unsafe T.load(target + index, lanes) + D.load(dy + index, lanes)
           unsafe T.store(sum, to: target + index, lanes)
         }
+        forEachStep(columns, step)
       }
     }
   }

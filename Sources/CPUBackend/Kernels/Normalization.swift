@@ -10,6 +10,7 @@ enum Normalization {
     _ x: Rows<E>, weight: Rows<W>, epsilon: Float, to y: Rows<E>, rstd: Rows<Float>
   ) {
     let width = x.width
+    guard width > 0 else { return }
     Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: width)) { range in
       let w = unsafe weight[0]
       for row in range {
@@ -18,10 +19,11 @@ enum Normalization {
         let scale = 1 / (squares / Float(width) + epsilon).squareRoot()
         unsafe rstd[row].pointee = scale
         let scales = Lanes(repeating: scale)
-        forEachStep(0..<width) { index, lanes in
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
           let value = unsafe E.load(x + index, lanes) * scales * W.load(w + index, lanes)
           unsafe E.store(value, to: y + index, lanes)
         }
+        forEachStep(0..<width, step)
       }
     }
   }
@@ -37,6 +39,7 @@ enum Normalization {
   ) {
     let width = x.width
     let rows = x.count
+    guard width > 0 else { return }
     let grain = max(1, Grain.rows(ofWidth: width) / RowBlock.size)
     Threads.parallel(rows: RowBlock.count(for: rows), grain: grain) { blocks in
       let w = unsafe weight[0]
@@ -49,23 +52,25 @@ enum Normalization {
           // The weight's sums come first: `dx` may be the very tensor that `dy` is.
           if let partials {
             let sums = unsafe partials[block]
-            forEachStep(0..<width) { index, lanes in
+            @inline(__always) func step(_ index: Int, _ lanes: Int) {
               let term = unsafe E.load(dy + index, lanes) * (E.load(x + index, lanes) * scales)
               unsafe Float.store(
                 Float.load(sums + index, lanes) + term, to: sums + index, lanes)
             }
+            forEachStep(0..<width, step)
           }
           guard let dx else { continue }
           let target = unsafe dx[row]
           let mean = unsafe weightedDot(dy, w, x, width) * scale / Float(width)
           let means = Lanes(repeating: mean)
-          forEachStep(0..<width) { index, lanes in
+          @inline(__always) func step(_ index: Int, _ lanes: Int) {
             let g = unsafe E.load(dy + index, lanes) * W.load(w + index, lanes)
             let normal = unsafe E.load(x + index, lanes) * scales
             var value = scales * (g - normal * means)
             if accumulates { value += unsafe E.load(target + index, lanes) }
             unsafe E.store(value, to: target + index, lanes)
           }
+          forEachStep(0..<width, step)
         }
       }
     }
@@ -86,17 +91,19 @@ enum Normalization {
           unsafe sums.initialize(repeating: 0, count: panel)
           for row in 0..<x.count {
             let x = unsafe x[row] + first
-            forEachStep(0..<count) { index, lanes in
+            @inline(__always) func step(_ index: Int, _ lanes: Int) {
               let sum = unsafe Float.load(sums + index, lanes) + X.load(x + index, lanes)
               unsafe Float.store(sum, to: sums + index, lanes)
             }
+            forEachStep(0..<count, step)
           }
           let y = unsafe y[0] + first
-          forEachStep(0..<count) { index, lanes in
+          @inline(__always) func step(_ index: Int, _ lanes: Int) {
             var sum = unsafe Float.load(sums + index, lanes)
             if accumulates { sum += unsafe Y.load(y + index, lanes) }
             unsafe Y.store(sum, to: y + index, lanes)
           }
+          forEachStep(0..<count, step)
         }
       }
     }
@@ -119,9 +126,10 @@ func dot<A: KernelElement, B: KernelElement>(
     unsafe sums.3 += A.loadAll(p + 3 &* w) * B.loadAll(q + 3 &* w)
     index &+= 4 &* w
   }
-  forEachStep(index..<count) { index, lanes in
+  @inline(__always) func step(_ index: Int, _ lanes: Int) {
     sums.0 += unsafe A.load(a + index, lanes) * B.load(b + index, lanes)
   }
+  forEachStep(index..<count, step)
   return ((sums.0 + sums.1) + (sums.2 + sums.3)).total
 }
 
@@ -139,9 +147,10 @@ func weightedDot<A: KernelElement, W: KernelElement>(
     unsafe sums.1 += A.loadAll(p + w) * W.loadAll(q + w) * A.loadAll(r + w)
     index &+= 2 &* w
   }
-  forEachStep(index..<count) { index, lanes in
+  @inline(__always) func step(_ index: Int, _ lanes: Int) {
     sums.0 +=
       unsafe A.load(a + index, lanes) * W.load(weight + index, lanes) * A.load(b + index, lanes)
   }
+  forEachStep(index..<count, step)
   return (sums.0 + sums.1).total
 }

@@ -28,7 +28,7 @@ enum Rotation {
           for sequence in 0..<batch {
             for head in 0..<heads {
               let x = unsafe x[(sequence * tokens + token) * heads + head]
-              forEachStep(0..<half) { index, lanes in
+              @inline(__always) func step(_ index: Int, _ lanes: Int) {
                 let c = unsafe Float.load(cosines + index, lanes)
                 let s = unsafe Float.load(sines + index, lanes)
                 let first = unsafe E.load(x + index, lanes)
@@ -36,6 +36,7 @@ enum Rotation {
                 unsafe E.store(first * c - second * s, to: x + index, lanes)
                 unsafe E.store(second * c + first * s, to: x + half + index, lanes)
               }
+              forEachStep(0..<half, step)
             }
           }
         }

@@ -73,10 +73,11 @@ struct CausalSoftmax: Sendable {
         let count = visibleKeys(row)
         let scales = Lanes(repeating: scale)
         let sum = Lanes(repeating: unsafe logSumExp[row].pointee)
-        forEachStep(0..<count) { index, lanes in
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
           let value = unsafe (E.load(values + index, lanes) * scales - sum).exponentialOfSmall
           unsafe E.store(value, to: values + index, lanes)
         }
+        forEachStep(0..<count, step)
         unsafe clear(values + count, keys - count)
       }
     }
@@ -95,11 +96,12 @@ struct CausalSoftmax: Sendable {
         let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? dot(g, p, count)
         let sum = Lanes(repeating: rowDot)
         let scales = Lanes(repeating: scale)
-        forEachStep(0..<count) { index, lanes in
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
           let value =
             unsafe scales * P.load(p + index, lanes) * (G.load(g + index, lanes) - sum)
           unsafe G.store(value, to: g + index, lanes)
         }
+        forEachStep(0..<count, step)
         unsafe clear(g + count, keys - count)
       }
     }
@@ -135,18 +137,20 @@ private func softmax<E: KernelElement>(
     sums.1 += second
     index &+= 2 &* w
   }
-  forEachStep(index..<count) { index, lanes in
+  @inline(__always) func exponentiate(_ index: Int, _ lanes: Int) {
     let value = unsafe E.load(values + index, lanes, padding: -.infinity) * scales - top
     let exponential = value.exponentialOfSmall
     unsafe Float.store(exponential, to: exponentials + index, lanes)
     sums.0 += exponential.masked(lanes)
   }
+  forEachStep(index..<count, exponentiate)
   let sum = (sums.0 + sums.1).total
   let inverse = Lanes(repeating: 1 / sum)
-  forEachStep(0..<count) { index, lanes in
+  @inline(__always) func divide(_ index: Int, _ lanes: Int) {
     let value = unsafe Float.load(exponentials + index, lanes) * inverse
     unsafe E.store(value, to: values + index, lanes)
   }
+  forEachStep(0..<count, divide)
   return highest + logf(sum)
 }
 

@@ -9,9 +9,10 @@ enum Transfer {
       guard let source = buffer.baseAddress else { return }
       for row in 0..<y.count {
         let (source, target) = unsafe (source + row * y.width, y[row])
-        forEachStep(0..<y.width) { index, lanes in
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
           unsafe Y.store(Float.load(source + index, lanes), to: target + index, lanes)
         }
+        forEachStep(0..<y.width, step)
       }
     }
   }
@@ -24,9 +25,10 @@ enum Transfer {
       guard let target = buffer.baseAddress else { return }
       for row in 0..<x.count {
         let (source, target) = unsafe (x[row], target + row * x.width)
-        forEachStep(0..<x.width) { index, lanes in
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
           unsafe Float.store(X.load(source + index, lanes), to: target + index, lanes)
         }
+        forEachStep(0..<x.width, step)
       }
     }
   }
