@@ -18,18 +18,19 @@ package struct Arena: ~Copyable, Sendable {
   /// Measured on 6 rounds of 40 blocks of 1 to 170 MiB, written and freed, against jemalloc's
   /// defaults in the same run (two cores, Linux, huge pages on advice):
   ///
-  /// | setting | first round | later rounds | destroy | peak RSS / live |
+  /// | setting | first round | rounds 3 to 6 | destroy | peak RSS / live |
   /// |---|---|---|---|---|
   /// | defaults | 1 | 1 | 1 ms | 1.09 |
   /// | huge pages | 0.15 to 1.6 | 0.16 | 1 ms | 1.13 |
   /// | no purging | 0.16 to 0.45 | 0.055 | 130 ms | 1.24 |
   /// | no purging, huge pages | 0.10 to 1 | 0.055 | 6 ms | 1.25 |
   ///
-  /// First rounds vary with whether the hypervisor still holds the memory.
+  /// The first two rounds are noisy (two runs each), so huge pages are chosen for `destroy` and for
+  /// 1,500 page faults in place of 417,000, not for a proven faster start.
   ///
   /// The defaults lose because an arena whose pages decay returns every free extent of 8 MiB and
-  /// more at once (`arena.<i>.oversize_threshold`). A smaller or larger
-  /// `retain_grow_limit` made no difference. The price is a peak RSS that counts freed pages; allocated bytes do not.
+  /// more at once (`arena.<i>.oversize_threshold`). `retain_grow_limit` made no difference.
+  /// The price is a peak RSS that counts freed pages; allocated bytes do not.
   package init() throws(JemallocError) {
     index = try Arena.make()
   }

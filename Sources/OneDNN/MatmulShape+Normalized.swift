@@ -19,7 +19,7 @@ private struct LeadingAxis {
 extension MatmulShape {
   /// The same product in the form that oneDNN is fastest at; a valid shape stays valid.
   ///
-  /// - Leading axes of extent 1 go: with them oneDNN 2.6 leaves its fast path (`brg:`).
+  /// - Leading axes of extent 1 go: at rank 3 oneDNN leaves its fast path (`brg:`) for one.
   /// - Leading axes that `b` lacks become rows, where `a` and `c` run on: one large product.
   /// - Neighbouring leading axes become one.
   /// - Strides along an extent of 1 become those of a dense operand.

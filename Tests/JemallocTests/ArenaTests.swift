@@ -22,11 +22,11 @@ import Testing
         unsafe arena.deallocate(block.address)
       } else {
         let size = randomSize(using: &generator)
-        let address = try #require(unsafe arena.allocate(bytes: size))
+        let address = try unsafe take(size, from: arena)
         let bytes = unsafe Arena.allocatedBytes(of: address)
         #expect(bytes == Arena.sizeClass(for: size))
         #expect(bytes >= size)
-        #expect(unsafe Int(bitPattern: address) % 64 == 0)
+        #expect(Int(bitPattern: address) % 64 == 0)
         unsafe blocks.append(Block(address: address, bytes: bytes))
         expected += bytes
       }
@@ -41,7 +41,7 @@ import Testing
   @Test func `knows nothing of another arena's blocks`() throws {
     let one = try Arena()
     let other = try Arena()
-    let block = try #require(unsafe one.allocate(bytes: 100_000))
+    let block = try unsafe take(100_000, from: one)
     #expect(try one.statistics().largeAllocated == Arena.sizeClass(for: 100_000))
     #expect(try one.statistics().smallAllocated == 0)
     #expect(try other.statistics().allocated == 0)
@@ -51,7 +51,7 @@ import Testing
 
   @Test func `gives no bytes the smallest block`() throws {
     let arena = try Arena()
-    let block = try #require(unsafe arena.allocate(bytes: 0))
+    let block = try unsafe take(0, from: arena)
     #expect(unsafe Arena.allocatedBytes(of: block) == Arena.sizeClass(for: 0))
     #expect(try arena.statistics().smallAllocated == Arena.sizeClass(for: 1))
     unsafe arena.deallocate(block)
@@ -68,7 +68,7 @@ import Testing
   @Test func `keeps the pages of freed blocks`() throws {
     let arena = try Arena()
     let bytes = 32 << 20
-    let block = try #require(unsafe arena.allocate(bytes: bytes))
+    let block = try unsafe take(bytes, from: arena)
     unsafe block.initializeMemory(as: UInt8.self, repeating: 1, count: bytes)
     let live = try arena.statistics()
     #expect(live.active >= bytes)
@@ -101,8 +101,16 @@ import Testing
   }
 }
 
+/// A block that the system has to have.
+private func take(_ bytes: Int, from arena: borrowing Arena) throws -> UnsafeMutableRawPointer {
+  guard let block = unsafe arena.allocate(bytes: bytes) else {
+    throw JemallocError(status: 12, name: "mallocx")
+  }
+  return unsafe block
+}
+
 /// A block and the bytes that it takes.
-private struct Block {
+@safe private struct Block {
   let address: UnsafeMutableRawPointer
   let bytes: Int
 }

@@ -113,3 +113,20 @@ import Testing
     #expect(cache.count <= MatmulCache.capacity)
   }
 }
+
+@Suite struct `The fast path` {
+  @Test func `takes bfloat16 heads that lie between the columns of rows`() throws {
+    let (heads, rows, keys, width) = (8, 64, 96, 64)
+    let shape = MatmulShape(
+      a: MatmulOperand(
+        .bfloat16, extents: [heads, rows, width], strides: [width, heads * width, 1]),
+      b: MatmulOperand(
+        .bfloat16, extents: [heads, width, keys], strides: [width, 1, heads * width]),
+      c: MatmulOperand(
+        .bfloat16, extents: [heads, rows, keys], strides: [rows * keys, keys, 1]))
+    let dense = MatmulOperand(.bfloat16, extents: [64, 64], strides: [64, 1])
+    let plain = MatmulShape(a: dense, b: dense, c: dense)
+    // What is fast depends on the processor, but not on the layout.
+    #expect(try Matmul(shape).implementation == Matmul(plain).implementation)
+  }
+}

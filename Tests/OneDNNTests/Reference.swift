@@ -64,7 +64,9 @@ struct Matrix {
       let bits = newValue.bitPattern
       switch operand.type {
       case .float32:
-        for byte in 0..<4 { bytes[index * 4 + byte] = UInt8(truncatingIfNeeded: bits >> (8 * byte)) }
+        for byte in 0..<4 {
+          bytes[index * 4 + byte] = UInt8(truncatingIfNeeded: bits >> (8 * byte))
+        }
       case .bfloat16:
         // Truncated: the inputs need not be rounded well, only representable.
         for byte in 0..<2 {

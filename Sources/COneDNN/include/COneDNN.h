@@ -62,9 +62,10 @@ int ballast_max_threads(void);
 /// contiguous runs, the same ones each time. One task, one thread, or a call from inside a task
 /// runs inline.
 ///
-/// libgomp's threads spin after a region. On two free cores that is right: a 256³ product and a loop
-/// over 4 MiB in turn took 134 µs, 235 µs with OMP_WAIT_POLICY=passive or GOMP_SPINCOUNT=0. Where
-/// another process wants a core, a product that needs 3 ms can take 7.5 ms: it waits for a time slice.
+/// libgomp's threads spin after a region. On two free cores that is right: a 256x256x256 product
+/// and a loop over 4 MiB in turn took 134 us, and 235 us with OMP_WAIT_POLICY=passive or
+/// GOMP_SPINCOUNT=0. Where another process wants a core, a product of 3 ms can take 7.5 ms: it
+/// waits, it seems, for a time slice.
 void ballast_parallel(void (*task)(void *context, int index), void *context, int count);
 
 #ifdef __cplusplus
