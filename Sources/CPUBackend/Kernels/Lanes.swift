@@ -21,7 +21,7 @@ extension Lanes {
     return two.x + two.y
   }
 
-  /// The larger of each two lanes; a lane of `other` that is not a number is passed on.
+  /// The larger of each two lanes, or `other` where one is not a number (`maxps`).
   @inline(__always) func maximum(_ other: Lanes) -> Lanes {
     other.replacing(with: self, where: self .> other)
   }
