@@ -83,6 +83,10 @@ extension HuggingFaceConfiguration {
     if width % 2 != 0 {
       throw fields.error("heads of width \(width) cannot rotate; \"head_dim\" must be even")
     }
+    // heads and width are at most 2¹⁶ each.
+    if heads * width > 1 << 24 {
+      throw fields.error("\(heads) heads of width \(width) are wider than \(1 << 24) together")
+    }
     return (heads, kvHeads, width)
   }
 
