@@ -154,8 +154,8 @@ private struct TemporaryFile: ~Copyable {
   func write(_ bytes: UnsafeRawBufferPointer) throws(WeightsError) {
     var done = 0
     while done < bytes.count {
-      guard let base = unsafe bytes.baseAddress else { return }
-      let put = Foundation.write(descriptor, unsafe base + done, bytes.count - done)
+      guard let base = bytes.baseAddress else { return }
+      let put = unsafe Foundation.write(descriptor, base + done, bytes.count - done)
       if put < 0 && errno == EINTR { continue }
       if put <= 0 {
         throw WeightsError(file: path, "cannot be written: \(OpenedFile.message(errno))")
