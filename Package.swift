@@ -50,7 +50,7 @@ let package = Package(
     module("Autograd", uses: ["Tensors", "Ledger"]),
     module("Transformer", uses: ["Autograd", "Tensors", "Ledger"]),
     module("Retention", uses: ["Transformer", "Autograd", "Tensors", "Ledger"]),
-    module("Reporting", uses: ["Ledger", "Retention"]),
+    module("Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger"]),
     module(
       "Sweep",
       uses: [
@@ -61,6 +61,13 @@ let package = Package(
       name: "ballast",
       dependencies: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", argumentParser],
       swiftSettings: strict),
+
+    tests(
+      "ReportingTests", of: ["Reporting", "Retention", "Transformer", "Tensors", "Ledger"]),
+    tests(
+      "SweepTests",
+      of: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", "Ledger"]),
+    tests("CommandLineTests", of: ["ballast"]),
 
     // What tests share, and the tests of that.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
@@ -75,8 +82,11 @@ let package = Package(
     tests("TransformerTests", of: ["Transformer", "Tensors", "TestSupport"]),
     .executableTarget(
       name: "products-benchmark",
-      dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer"],
+      dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer", "Ledger"],
       path: "Sources/ProductsBenchmark", swiftSettings: strict),
+    tests("JemallocTests", of: ["Jemalloc"]),
+    tests("OneDNNTests", of: ["OneDNN"]),
+    tests("CPUBackendTests", of: ["CPUBackend", "Tensors", "Ledger"]),
   ],
   cxxLanguageStandard: .cxx17
 )

@@ -1,1 +1,177 @@
+#include "COneDNN.h"
 
+#include <cstdio>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+using dnnl::memory;
+
+namespace {
+
+thread_local char last_error[512] = "";
+
+/// Runs body and turns what it throws into a status and a message.
+template <typename Body>
+int guarded(Body &&body) noexcept {
+  try {
+    body();
+    return 0;
+  } catch (const std::exception &error) {
+    std::snprintf(last_error, sizeof last_error, "%s", error.what());
+  } catch (...) {
+    std::snprintf(last_error, sizeof last_error, "an exception of unknown type");
+  }
+  return 1;
+}
+
+const dnnl::engine &cpu() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+memory::desc memory_description(const ballast_operand &operand, int rank) {
+  if (rank < 2 || rank > BALLAST_MAX_RANK) throw std::invalid_argument("the rank is not 2 to 5");
+  const auto type = operand.type == BALLAST_BFLOAT16 ? memory::data_type::bf16
+                                                     : memory::data_type::f32;
+  return memory::desc(
+      memory::dims(operand.extents, operand.extents + rank), type,
+      memory::dims(operand.strides, operand.strides + rank));
+}
+
+dnnl::matmul::primitive_desc primitive_description(
+    const memory::desc &a, const memory::desc &b, const memory::desc &c, bool accumulates) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (accumulates) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    attributes.set_post_ops(sum);
+  }
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl::matmul::primitive_desc(cpu(), a, b, c, attributes);
+#else
+  return dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, cpu());
+#endif
+}
+
+}  // namespace
+
+/// A product, with everything that execution needs made beforehand.
+struct ballast_matmul {
+  explicit ballast_matmul(const ballast_matmul_description &d)
+      : description(primitive_description(
+            memory_description(d.a, d.rank), memory_description(d.b, d.rank),
+            memory_description(d.c, d.rank), d.accumulates != 0)),
+        primitive(description),
+        implementation(description.impl_info_str()),
+        stream(cpu()),
+        a(description.src_desc(), cpu(), nullptr),
+        b(description.weights_desc(), cpu(), nullptr),
+        c(description.dst_desc(), cpu(), nullptr),
+        scratchpad(description.scratchpad_desc(), cpu(), nullptr) {}
+
+  dnnl::matmul::primitive_desc description;
+  dnnl::matmul primitive;
+  std::string implementation;
+  dnnl::stream stream;
+  memory a, b, c, scratchpad;
+};
+
+const char *ballast_last_error(void) { return last_error; }
+
+// Threads
+
+extern "C" {
+void GOMP_parallel(void (*body)(void *), void *data, unsigned threads, unsigned flags);
+int omp_get_thread_num(void);
+int omp_get_num_threads(void);
+int omp_get_max_threads(void);
+int omp_in_parallel(void);
+void omp_set_num_threads(int count);
+}
+
+namespace {
+
+thread_local int thread_count = 0;  // 0: what libgomp says
+
+struct Loop {
+  void (*task)(void *, int);
+  void *context;
+  int count;
+};
+
+void run_share(void *data) {
+  const Loop &loop = *static_cast<Loop *>(data);
+  const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+  const int first = static_cast<int>(loop.count * thread / threads);
+  const int end = static_cast<int>(loop.count * (thread + 1) / threads);
+  for (int index = first; index < end; ++index) loop.task(loop.context, index);
+}
+
+}  // namespace
+
+void ballast_set_threads(int count) {
+  thread_count = count;
+  omp_set_num_threads(count);
+}
+
+int ballast_max_threads(void) {
+  if (thread_count > 0) return thread_count;
+  static const int fallback = omp_get_max_threads();
+  return fallback;
+}
+
+void ballast_parallel(void (*task)(void *, int), void *context, int count) {
+  const int threads = count < ballast_max_threads() ? count : ballast_max_threads();
+  if (threads <= 1 || omp_in_parallel()) {
+    for (int index = 0; index < count; ++index) task(context, index);
+    return;
+  }
+  Loop loop{task, context, count};
+  GOMP_parallel(run_share, &loop, static_cast<unsigned>(threads), 0);
+}
+
+// Products
+
+int ballast_matmul_create(const ballast_matmul_description *description, ballast_matmul **matmul) {
+  *matmul = nullptr;
+  return guarded([&] {
+    *matmul = new ballast_matmul(*description);
+  });
+}
+
+size_t ballast_matmul_scratchpad_bytes(const ballast_matmul *matmul) {
+  return matmul->description.scratchpad_desc().get_size();
+}
+
+const char *ballast_matmul_implementation(const ballast_matmul *matmul) {
+  return matmul->implementation.c_str();
+}
+
+int ballast_matmul_execute(
+    ballast_matmul *matmul, const void *a, const void *b, void *c, void *scratchpad) {
+  return guarded([&] {
+    matmul->a.set_data_handle(const_cast<void *>(a));
+    matmul->b.set_data_handle(const_cast<void *>(b));
+    matmul->c.set_data_handle(c);
+    matmul->scratchpad.set_data_handle(scratchpad);
+    // The C function, since the C++ one copies a map and builds a vector each time.
+    const dnnl_exec_arg_t arguments[] = {
+        {DNNL_ARG_SRC, matmul->a.get()},
+        {DNNL_ARG_WEIGHTS, matmul->b.get()},
+        {DNNL_ARG_DST, matmul->c.get()},
+        {DNNL_ARG_SCRATCHPAD, matmul->scratchpad.get()},
+    };
+    dnnl::error::wrap_c_api(
+        dnnl_primitive_execute(matmul->primitive.get(), matmul->stream.get(), 4, arguments),
+        "could not execute a matrix product");
+    matmul->stream.wait();
+  });
+}
+
+void ballast_matmul_destroy(ballast_matmul *matmul) { delete matmul; }
+
+int ballast_onednn_major(void) { return dnnl_version()->major; }

@@ -3,6 +3,7 @@
 
 import CPUBackend
 import Foundation
+import Ledger
 import Retention
 import Tensors
 import Transformer

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct `The ledger` {
   private func describe(
-    _ name: String, _ bytes: Int, _ category: Ledger.Category = .activation
+    _ name: String, _ bytes: Int, _ category: Category = .activation
   ) -> StorageDescription {
     StorageDescription(
       tensor: name, category: category, shape: [bytes], dtype: "float32", requestedBytes: bytes,

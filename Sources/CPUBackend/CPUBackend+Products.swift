@@ -1,0 +1,58 @@
+internal import OneDNN
+package import Tensors
+
+extension CPUBackend {
+  /// The bytes of oneDNN's scratchpad for this product; compiles it if it is new.
+  ///
+  /// - Throws: `OneDNNError` if oneDNN has no kernel for these extents, strides and dtypes.
+  package func workspaceBytes(for product: Product) throws -> Int {
+    if product.isEmpty { return 0 }
+    return try products.matmul(for: MatmulShape(product)).scratchpadBytes
+  }
+
+  /// Computes a product with oneDNN; `c` overlaps neither operand.
+  ///
+  /// - Throws: `OneDNNError`, as `workspaceBytes(for:)` does.
+  package func multiply(_ product: Product, workspace: Tensor?) throws {
+    if product.isEmpty {
+      if !product.accumulates, product.c.count > 0 { fill(product.c, with: 0) }
+      return
+    }
+    let matmul = try products.matmul(for: MatmulShape(product))
+    if matmul.scratchpadBytes > 0 {
+      let bytes = workspace.map { $0.count * $0.dtype.size } ?? 0
+      precondition(bytes >= matmul.scratchpadBytes, "the workspace is too small for the product")
+      precondition(workspace?.isContiguous ?? false, "a workspace is contiguous")
+    }
+    // The addresses are good while `product` and `workspace` keep their storages.
+    try withExtendedLifetime((product, workspace)) {
+      try unsafe matmul.execute(
+        a: product.a.address, b: product.b.address, c: product.c.address,
+        scratchpad: matmul.scratchpadBytes > 0 ? workspace?.address : nil)
+    }
+  }
+}
+
+extension Product {
+  /// Whether there is nothing to multiply, which oneDNN refuses.
+  fileprivate var isEmpty: Bool { c.count == 0 || a.extent(a.shape.rank - 1) == 0 }
+}
+
+extension MatmulShape {
+  fileprivate init(_ product: Product) {
+    self.init(
+      a: MatmulOperand(product.a), b: MatmulOperand(product.b), c: MatmulOperand(product.c),
+      accumulates: product.accumulates)
+  }
+}
+
+extension MatmulOperand {
+  fileprivate init(_ tensor: Tensor) {
+    let type: ElementType =
+      switch tensor.dtype {
+      case .float32: .float32
+      case .bfloat16: .bfloat16
+      }
+    self.init(type, rank: tensor.shape.rank) { (tensor.extent($0), tensor.strides[$0]) }
+  }
+}

@@ -1,0 +1,80 @@
+package import Jemalloc
+package import Ledger
+internal import OneDNN
+package import Tensors
+
+/// The backend that has memory and computes: jemalloc arenas, oneDNN products, kernels in Swift.
+///
+/// ```
+///   parameter ─▶ Arena ┐
+///   gradient  ─▶ Arena ├─ destroyed with the backend, after every Storage that holds it
+///   activation ▶ Arena │
+///   workspace ─▶ Arena ┘
+/// ```
+///
+/// An op looks at the dtypes of its tensors once and calls a kernel with concrete types (`Kernels/`).
+/// Tensors that an op names together have one dtype, except where its comment says otherwise.
+/// Statistics and sums are float32; a result has the same bits for every number of threads.
+package final class CPUBackend: Backend {
+  package let name = "cpu"
+  package let computes = true
+  /// One arena a category, by `Category.rawValue`.
+  private let arenas: [ArenaBox]
+  let products = MatmulCache()
+
+  /// Makes the arenas and sets how many threads kernels and products use.
+  ///
+  /// The count holds for the calling thread, as oneDNN's does; use the backend on that thread.
+  ///
+  /// - Throws: `JemallocError` if jemalloc refuses an arena.
+  package init(threads: Int) throws {
+    precondition(threads > 0, "a backend needs a thread")
+    Threads.set(threads)
+    arenas = try Category.allCases.map { _ in ArenaBox(arena: try Arena()) }
+  }
+
+  // MARK: Memory
+
+  /// The bytes that jemalloc takes for a block of `bytes`: what the shape backend predicts with.
+  package static func sizeClass(_ bytes: Int) -> Int { Arena.sizeClass(for: bytes) }
+
+  package func allocate(bytes: Int, for category: Category) -> Allocation? {
+    guard let block = unsafe arenas[category.rawValue].arena.allocate(bytes: bytes) else {
+      return nil
+    }
+    return unsafe Allocation(
+      address: block, bytes: Arena.allocatedBytes(of: block), category: category)
+  }
+
+  package func deallocate(_ allocation: Allocation) {
+    guard let block = unsafe allocation.address else { return }
+    unsafe arenas[allocation.category.rawValue].arena.deallocate(block)
+  }
+
+  /// The bytes of live blocks in the arena of a category, exact.
+  package func allocatedBytes(of category: Category) throws -> Int {
+    try statistics(of: category).allocated
+  }
+
+  /// What the arena of a category holds now.
+  package func statistics(of category: Category) throws -> ArenaStatistics {
+    try arenas[category.rawValue].arena.statistics()
+  }
+}
+
+/// An arena in an array, which holds only copyable values.
+private final class ArenaBox {
+  let arena: Arena
+  init(arena: consuming Arena) { self.arena = arena }
+}
+
+/// Checks that tensors have the extents of `first`.
+func requireEqualExtents(_ first: borrowing Tensor, _ others: Tensor...) {
+  for other in others {
+    precondition(other.shape.rank == first.shape.rank, "the tensors of an op differ in rank")
+    for axis in 0..<first.shape.rank {
+      precondition(
+        other.extent(axis) == first.extent(axis), "the tensors of an op differ in extents")
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import Glibc
+import OneDNN
+import Tensors
+
+/// The loss of a language model over rows of logits, and its gradient.
+enum CrossEntropy {
+  /// Columns whose exponentials are summed in float32 before they join the row's sum.
+  private static let panel = 4096
+
+  /// Each row's `log Σ exp(logits)`, in float32 with the maximum taken out.
+  ///
+  /// `logits` `[rows, vocab]`, `logSumExp` `[rows, 1]`.
+  static func logSumExp<E: KernelElement>(_ logits: Rows<E>, to logSumExp: Rows<Float>) {
+    let vocab = logits.width
+    Threads.parallel(rows: logits.count, grain: max(1, 8192 / max(1, vocab))) { range in
+      for row in range {
+        let values = unsafe logits[row]
+        let top = unsafe maximum(values, vocab, scale: 1)
+        var sum = 0.0
+        for first in stride(from: 0, to: vocab, by: panel) {
+          let last = min(first + panel, vocab)
+          sum += Double(unsafe exponentialSum(values, first..<last, less: top))
+        }
+        unsafe logSumExp[row].pointee = Float(Double(top) + log(sum))
+      }
+    }
+  }
+
+  /// The mean of `logSumExp − logits[label]`, summed in the order of rows in float64.
+  static func meanLoss<E: KernelElement>(
+    _ logits: Rows<E>, labels: [Int32], logSumExp: Rows<Float>
+  ) -> Float {
+    var sum = 0.0
+    for row in 0..<logits.count {
+      let logit = unsafe logits[row][Int(labels[row])].float
+      sum += Double(unsafe logSumExp[row].pointee) - Double(logit)
+    }
+    return Float(sum / Double(max(1, logits.count)))
+  }
+
+  /// `logits = (exp(logits − logSumExp) − onehot(label)) / rows`, in place.
+  static func backward<E: KernelElement>(
+    _ logits: Rows<E>, labels: [Int32], logSumExp: Rows<Float>
+  ) {
+    let rows = Float(logits.count)
+    forEachBlock(rows: logits.count, width: logits.width) { row, columns in
+      let values = unsafe logits[row]
+      let top = unsafe logSumExp[row].pointee
+      let (tops, scales) = (Lanes(repeating: top), Lanes(repeating: 1 / rows))
+      let label = Int(labels[row])
+      let logit = columns.contains(label) ? unsafe values[label].float : 0
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
+        let value = unsafe (E.load(values + index, lanes) - tops).exponential * scales
+        unsafe E.store(value, to: values + index, lanes)
+      }
+      forEachStep(columns, step)
+      // Once more for the label, in float32 before rounding, and exact where p is near 1.
+      if columns.contains(label) {
+        unsafe values[label] = E(rounding: expm1f(logit - top) / rows)
+      }
+    }
+  }
+
+  /// `Σ exp(value − top)` over some columns of a row.
+  @unsafe @inline(__always)
+  private static func exponentialSum<E: KernelElement>(
+    _ values: UnsafePointer<E>, _ columns: Range<Int>, less top: Float
+  ) -> Float {
+    let tops = Lanes(repeating: top)
+    var sums = (Lanes.zero, Lanes.zero)
+    var index = columns.lowerBound
+    let w = Lanes.width
+    while index <= columns.upperBound &- 2 &* w {
+      sums.0 += unsafe (E.loadAll(values + index) - tops).exponentialOfSmall
+      sums.1 += unsafe (E.loadAll(values + index + w) - tops).exponentialOfSmall
+      index &+= 2 &* w
+    }
+    @inline(__always) func step(_ index: Int, _ lanes: Int) {
+      let value = unsafe E.load(values + index, lanes, padding: -.infinity) - tops
+      sums.0 += value.exponentialOfSmall.masked(lanes)
+    }
+    forEachStep(index..<columns.upperBound, step)
+    return (sums.0 + sums.1).total
+  }
+}

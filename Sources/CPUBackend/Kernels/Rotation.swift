@@ -1,0 +1,46 @@
+import Glibc
+import OneDNN
+import Tensors
+
+/// Rotary position embedding (Su et al., arXiv 2104.09864), with Hugging Face's halves.
+enum Rotation {
+  /// Rotates pairs `(i, i + half)` of every head in place.
+  ///
+  /// `x` `[batch · tokens · heads, d_head]`; token `t` stands at position `start + t`. A token's
+  /// cosines and sines `[half]` are computed once for all its heads and sequences.
+  static func rotate<E: KernelElement>(
+    _ x: Rows<E>, batch: Int, tokens: Int, heads: Int, start: Int, frequencies: [Float],
+    inverse: Bool
+  ) {
+    let half = x.width / 2
+    guard x.count > 0, half > 0 else { return }
+    Threads.parallel(rows: tokens, grain: max(1, 8192 / (batch * heads * x.width))) { range in
+      unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * half) { buffer in
+        guard let cosines = buffer.baseAddress else { return }
+        let sines = unsafe cosines + half
+        for token in range {
+          let position = Float(start + token)
+          for pair in 0..<half {
+            let angle = position * frequencies[pair]
+            unsafe cosines[pair] = cosf(angle)
+            unsafe sines[pair] = inverse ? -sinf(angle) : sinf(angle)
+          }
+          for sequence in 0..<batch {
+            for head in 0..<heads {
+              let x = unsafe x[(sequence * tokens + token) * heads + head]
+              @inline(__always) func step(_ index: Int, _ lanes: Int) {
+                let c = unsafe Float.load(cosines + index, lanes)
+                let s = unsafe Float.load(sines + index, lanes)
+                let first = unsafe E.load(x + index, lanes)
+                let second = unsafe E.load(x + half + index, lanes)
+                unsafe E.store(first * c - second * s, to: x + index, lanes)
+                unsafe E.store(second * c + first * s, to: x + half + index, lanes)
+              }
+              forEachStep(0..<half, step)
+            }
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,194 @@
+import Foundation
+import OneDNN
+import Tensors
+
+/// Softmax over the keys that a row may see, and its gradient; both in place.
+///
+/// ```
+///   row r:  | 0 … position(r) | later keys |      computed | set to 0
+/// ```
+struct CausalSoftmax: Sendable {
+  /// Rows of one head.
+  let tokens: Int
+  /// Columns of a row.
+  let keys: Int
+  /// The position of the first row less that of the first key.
+  let lead: Int
+
+  /// Reads positions from `[batch, heads, tokens, keys]`.
+  init(_ scores: borrowing Tensor) {
+    precondition(scores.shape.rank == 4, "scores are [batch, heads, tokens, keys]")
+    tokens = scores.extent(2)
+    keys = scores.extent(3)
+    lead = scores.shape[2].start - scores.shape[3].start
+  }
+
+  /// How many keys row `row` of all heads' rows may see.
+  private func visibleKeys(_ row: Int) -> Int { min(max(lead + row % tokens + 1, 0), keys) }
+
+  /// Calls `body` for every row, so dealt that any run of neighbours is equal work.
+  ///
+  /// Within a head, first and last rows alternate: 0, n−1, 1, n−2, …
+  private func forEachRow(
+    of count: Int, _ body: @Sendable (Range<Int>, (Int) -> Int) -> Void
+  ) {
+    guard count > 0, keys > 0 else { return }
+    Threads.parallel(rows: count, grain: max(1, 8192 / keys)) { range in
+      body(range) { unit in
+        let (head, index) = unit.quotientAndRemainder(dividingBy: tokens)
+        return head * tokens + (index % 2 == 0 ? index / 2 : tokens - 1 - index / 2)
+      }
+    }
+  }
+
+  /// `p = softmax(scale · s)` for each row of `scores` `[batch · heads · tokens, keys]`.
+  ///
+  /// `logSumExp` `[batch · heads · tokens, 1]` receives `log Σ exp(scale · s)`.
+  func forward<E: KernelElement>(_ scores: Rows<E>, scale: Float, logSumExp: Rows<Float>?) {
+    forEachRow(of: scores.count) { range, row in
+      // A 16-bit row keeps its exponentials in float32 until they are divided by their sum.
+      unsafe withUnsafeTemporaryAllocation(
+        of: Float.self, capacity: E.self == Float.self ? 1 : keys
+      ) { buffer in
+        guard let scratch = buffer.baseAddress else { return }
+        for row in range.lazy.map(row) {
+          let values = unsafe scores[row]
+          let count = visibleKeys(row)
+          let exponentials =
+            unsafe E.self == Float.self
+            ? UnsafeMutableRawPointer(values).assumingMemoryBound(to: Float.self) : scratch
+          let sum = unsafe softmax(values, exponentials, count, scale: scale)
+          if let logSumExp { unsafe logSumExp[row].pointee = sum }
+          unsafe clear(values + count, keys - count)
+        }
+      }
+    }
+  }
+
+  /// `p = exp(scale · s − logSumExp)` for each row.
+  func again<E: KernelElement>(_ scores: Rows<E>, scale: Float, logSumExp: Rows<Float>) {
+    forEachRow(of: scores.count) { range, row in
+      for row in range.lazy.map(row) {
+        let values = unsafe scores[row]
+        let count = visibleKeys(row)
+        let scales = Lanes(repeating: scale)
+        let sum = Lanes(repeating: unsafe logSumExp[row].pointee)
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
+          let value = unsafe (E.load(values + index, lanes) * scales - sum).exponentialOfSmall
+          unsafe E.store(value, to: values + index, lanes)
+        }
+        forEachStep(0..<count, step)
+        unsafe clear(values + count, keys - count)
+      }
+    }
+  }
+
+  /// `dS = scale · P · (dP − D)` for each row; `gradient` holds `dP`, then `dS`.
+  ///
+  /// `D` is `Σ P · dP`, or comes from `rowDots` `[batch · heads · tokens, 1]`.
+  func backward<G: KernelElement, P: KernelElement>(
+    _ gradient: Rows<G>, probabilities: Rows<P>, scale: Float, rowDots: Rows<Float>?
+  ) {
+    forEachRow(of: gradient.count) { range, row in
+      for row in range.lazy.map(row) {
+        let (g, p) = unsafe (gradient[row], probabilities[row])
+        let count = visibleKeys(row)
+        let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? dot(g, p, count)
+        let sum = Lanes(repeating: rowDot)
+        let scales = Lanes(repeating: scale)
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
+          let value =
+            unsafe scales * P.load(p + index, lanes) * (G.load(g + index, lanes) - sum)
+          unsafe G.store(value, to: g + index, lanes)
+        }
+        forEachStep(0..<count, step)
+        unsafe clear(g + count, keys - count)
+      }
+    }
+  }
+}
+
+/// Sets `count` elements to 0, which is all bits 0 in every element type.
+@unsafe @inline(__always)
+private func clear<E: KernelElement>(_ values: UnsafeMutablePointer<E>, _ count: Int) {
+  unsafe values.update(repeating: E(rounding: 0), count: count)
+}
+
+/// The softmax of one row: its maximum, its exponentials and their sum, their quotients.
+///
+/// `exponentials` holds `count` floats; it may be `values` itself. Returns the log-sum-exp.
+@unsafe @inline(__always)
+private func softmax<E: KernelElement>(
+  _ values: UnsafeMutablePointer<E>, _ exponentials: UnsafeMutablePointer<Float>, _ count: Int,
+  scale: Float
+) -> Float {
+  let scales = Lanes(repeating: scale)
+  let highest = unsafe maximum(values, count, scale: scale)
+  let top = Lanes(repeating: highest)
+  var sums = (Lanes.zero, Lanes.zero)
+  var index = 0
+  let w = Lanes.width
+  while index <= count &- 2 &* w {
+    let first = unsafe (E.loadAll(values + index) * scales - top).exponentialOfSmall
+    let second = unsafe (E.loadAll(values + index + w) * scales - top).exponentialOfSmall
+    unsafe Float.storeAll(first, to: exponentials + index)
+    unsafe Float.storeAll(second, to: exponentials + index + w)
+    sums.0 += first
+    sums.1 += second
+    index &+= 2 &* w
+  }
+  @inline(__always) func exponentiate(_ index: Int, _ lanes: Int) {
+    let value = unsafe E.load(values + index, lanes, padding: -.infinity) * scales - top
+    let exponential = value.exponentialOfSmall
+    unsafe Float.store(exponential, to: exponentials + index, lanes)
+    sums.0 += exponential.masked(lanes)
+  }
+  forEachStep(index..<count, exponentiate)
+  let sum = (sums.0 + sums.1).total
+  let inverse = Lanes(repeating: 1 / sum)
+  @inline(__always) func divide(_ index: Int, _ lanes: Int) {
+    let value = unsafe Float.load(exponentials + index, lanes) * inverse
+    unsafe E.store(value, to: values + index, lanes)
+  }
+  forEachStep(0..<count, divide)
+  return highest + logf(sum)
+}
+
+/// `dots[i] = Σ_j x[i, j] · y[i, j]`; `x`, `y` `[rows, width]`, `dots` `[rows, 1]`.
+func rowDots<E: KernelElement>(_ x: Rows<E>, _ y: Rows<E>, to dots: Rows<Float>) {
+  Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: x.width)) { range in
+    for row in range { unsafe dots[row].pointee = dot(x[row], y[row], x.width) }
+  }
+}
+
+/// The largest `scale · value` of a row; −infinity for an empty one.
+@unsafe @inline(__always)
+func maximum<E: KernelElement>(
+  _ values: UnsafePointer<E>, _ count: Int, scale: Float
+) -> Float {
+  let scales = Lanes(repeating: scale)
+  var top = (Lanes(repeating: -.infinity), Lanes(repeating: -.infinity))
+  let w = Lanes.width
+  var index = 0
+  while index <= count &- 2 &* w {
+    top.0 = unsafe top.0.maximum(E.loadAll(values + index) * scales)
+    top.1 = unsafe top.1.maximum(E.loadAll(values + index + w) * scales)
+    index &+= 2 &* w
+  }
+  while index < count {
+    let value = unsafe values[index].float * scale
+    top.0 = top.0.maximum(Lanes(repeating: value))
+    index &+= 1
+  }
+  return top.0.maximum(top.1).max()
+}
+
+extension Lanes {
+  /// The first `count` lanes, the others 0.
+  @inline(__always) func masked(_ count: Int) -> Lanes {
+    if count == Lanes.width { return self }
+    var values = Lanes.zero
+    for lane in 0..<count { values[lane] = self[lane] }
+    return values
+  }
+}

@@ -1,0 +1,107 @@
+/// The types of elements that products take.
+package enum ElementType: Int32, Hashable, Sendable {
+  case float32 = 0
+  case bfloat16 = 1
+}
+
+/// One operand of a product: extents and strides in elements, outermost first.
+package struct MatmulOperand: Hashable, Sendable {
+  package let type: ElementType
+  package let rank: Int
+  package private(set) var extents: InlineArray<5, Int>
+  package private(set) var strides: InlineArray<5, Int>
+
+  /// An operand whose axes come from a closure, so that no array is made.
+  package init(
+    _ type: ElementType, rank: Int, axis: (Int) -> (extent: Int, stride: Int)
+  ) {
+    precondition((2...5).contains(rank), "an operand has 2 to 5 axes")
+    self.type = type
+    self.rank = rank
+    extents = InlineArray(repeating: 0)
+    strides = InlineArray(repeating: 0)
+    for index in 0..<rank { (extents[index], strides[index]) = axis(index) }
+  }
+
+  package init(_ type: ElementType = .float32, extents: [Int], strides: [Int]) {
+    precondition(extents.count == strides.count, "an axis has an extent and a stride")
+    self.init(type, rank: extents.count) { (extents[$0], strides[$0]) }
+  }
+
+  package static func == (left: Self, right: Self) -> Bool {
+    guard left.type == right.type, left.rank == right.rank else { return false }
+    for axis in 0..<left.rank
+    where left.extents[axis] != right.extents[axis] || left.strides[axis] != right.strides[axis] {
+      return false
+    }
+    return true
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(type)
+    for axis in 0..<rank {
+      hasher.combine(extents[axis])
+      hasher.combine(strides[axis])
+    }
+  }
+}
+
+extension MatmulOperand: CustomStringConvertible {
+  package var description: String {
+    let axes = (0..<rank).map { "\(extents[$0]):\(strides[$0])" }
+    return "\(type)[\(axes.joined(separator: ", "))]"
+  }
+}
+
+/// A product `c = a · b` or `c += a · b`, of `[…, m, k]` by `[…, k, n]` into `[…, m, n]`.
+///
+/// Ranks are equal. A leading extent of 1 in `a` or `b` is broadcast. Strides are any.
+package struct MatmulShape: Hashable, Sendable {
+  package let a: MatmulOperand
+  package let b: MatmulOperand
+  package let c: MatmulOperand
+  /// Whether the product is added to what `c` holds.
+  package let accumulates: Bool
+
+  package init(
+    a: MatmulOperand, b: MatmulOperand, c: MatmulOperand, accumulates: Bool = false
+  ) {
+    self.a = a
+    self.b = b
+    self.c = c
+    self.accumulates = accumulates
+  }
+
+  package var rank: Int { c.rank }
+  /// The rows of `a` and `c`, `m`.
+  package var rows: Int { c.extents[rank - 2] }
+  /// The columns of `b` and `c`, `n`.
+  package var columns: Int { c.extents[rank - 1] }
+  /// The columns of `a` and rows of `b`, `k`.
+  package var inner: Int { a.extents[rank - 1] }
+
+  /// Throws if the operands do not fit each other.
+  package func validate() throws(OneDNNError) {
+    func require(_ condition: Bool, _ message: String) throws(OneDNNError) {
+      guard condition else { throw OneDNNError(message: "\(message) (\(self))") }
+    }
+    try require(a.rank == rank && b.rank == rank, "the ranks differ")
+    for axis in 0..<rank {
+      let smallest = min(a.extents[axis], b.extents[axis], c.extents[axis])
+      try require(smallest > 0, "an extent is not positive")
+    }
+    try require(a.extents[rank - 1] == b.extents[rank - 2], "the inner extents differ")
+    try require(a.extents[rank - 2] == rows, "the rows of a and c differ")
+    try require(b.extents[rank - 1] == columns, "the columns of b and c differ")
+    for axis in 0..<(rank - 2) {
+      let extent = c.extents[axis]
+      try require(
+        [1, extent].contains(a.extents[axis]) && [1, extent].contains(b.extents[axis]),
+        "a leading extent is neither 1 nor that of c")
+    }
+  }
+}
+
+extension MatmulShape: CustomStringConvertible {
+  package var description: String { "\(a) · \(b) \(accumulates ? "added to" : "into") \(c)" }
+}

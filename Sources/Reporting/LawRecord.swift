@@ -1,0 +1,43 @@
+package import Retention
+
+/// A row of `laws.csv`: how the retained bytes of one series grow with the prefix.
+///
+/// A series is all points that differ in `n_c` and `repeat` alone.
+package struct LawRecord: Sendable {
+  package var profile: String?
+  /// Any point of the series; its `n_c` says nothing.
+  package var point: Point
+  package var law: ScalingLaw
+  /// The range of `n_c` in which measured points were compared; nil when there were none.
+  package var checkedRange: ClosedRange<Int>?
+  package var pointsChecked: Int
+  package var pointsMatching: Int
+
+  package init(
+    profile: String?, point: Point, law: ScalingLaw, checkedRange: ClosedRange<Int>?,
+    pointsChecked: Int, pointsMatching: Int
+  ) {
+    self.profile = profile
+    self.point = point
+    self.law = law
+    self.checkedRange = checkedRange
+    self.pointsChecked = pointsChecked
+    self.pointsMatching = pointsMatching
+  }
+}
+
+extension LawRecord: Record {
+  package static let columns: [Column<LawRecord>] =
+    [Column("profile") { .text(orEmpty: $0.profile) }]
+    + (PointColumns.modelToBatch + [PointColumns.nG, PointColumns.seed] + PointColumns.late)
+    .map { $0.of(\.point) }
+    + [
+      Column("constant_bytes") { .integer($0.law.constant) },
+      Column("linear_bytes") { .integer($0.law.linear) },
+      Column("quadratic_bytes") { .integer($0.law.quadratic) },
+      Column("n_c_min") { .integer(orEmpty: $0.checkedRange?.lowerBound) },
+      Column("n_c_max") { .integer(orEmpty: $0.checkedRange?.upperBound) },
+      Column("points_checked") { .integer($0.pointsChecked) },
+      Column("points_matching") { .integer($0.pointsMatching) },
+    ]
+}

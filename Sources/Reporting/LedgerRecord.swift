@@ -1,0 +1,84 @@
+package import Ledger
+package import Retention
+
+/// A row of `ledger.csv`: one storage that was alive at the boundary because backward needs it.
+package struct LedgerRecord: Sendable {
+  package var profile: String?
+  package var point: Point
+  package var repetition: Int
+  /// The storage's place in the order of first saving, from 0.
+  package var order: Int
+  package var storage: SavedStorage
+
+  package init(
+    profile: String?, point: Point, repetition: Int, order: Int, storage: SavedStorage
+  ) {
+    self.profile = profile
+    self.point = point
+    self.repetition = repetition
+    self.order = order
+    self.storage = storage
+  }
+
+  /// The rows of one point.
+  package static func rows(
+    of saved: [SavedStorage], profile: String?, point: Point, repetition: Int
+  ) -> [LedgerRecord] {
+    saved.enumerated().map { order, storage in
+      LedgerRecord(
+        profile: profile, point: point, repetition: repetition, order: order, storage: storage)
+    }
+  }
+
+  private var first: Saver? { storage.savers.first }
+
+  /// Every gradient that reads the storage, each once, in the order of saving.
+  private var neededFor: String {
+    var seen: Set<String> = []
+    return storage.savers.flatMap(\.neededFor).filter { seen.insert($0).inserted }
+      .joined(separator: " ")
+  }
+
+  /// The savers after the first, as `op:tensor`, with the layer where it differs from the op's name.
+  private var alsoSavedBy: String {
+    storage.savers.dropFirst().map { "\($0.scope.path):\($0.tensor)" }.joined(separator: " ")
+  }
+}
+
+extension Scope {
+  /// The op with its layer before it, as Hugging Face names modules: `layers.0.k_proj`.
+  fileprivate var path: String {
+    guard let layer, !op.hasPrefix("layers.") else { return op }
+    return "layers.\(layer).\(op)"
+  }
+}
+
+extension LedgerRecord: Record {
+  /// The contract has `dtype` twice: the point's own, and this tensor's.
+  package static let columns: [Column<LedgerRecord>] =
+    [Column("profile") { .text(orEmpty: $0.profile) }]
+    + [
+      PointColumns.mode, PointColumns.keepPrefix, PointColumns.chunk, PointColumns.recompute,
+      PointColumns.attention, PointColumns.head, PointColumns.lossRows, PointColumns.dtype,
+      PointColumns.batch, PointColumns.nC, PointColumns.nG,
+    ].map { $0.of(\.point) }
+    + [
+      Column("repeat") { .integer($0.repetition) },
+      Column("order") { .integer($0.order) },
+      Column("layer") { .integer(orEmpty: $0.first?.scope.layer) },
+      Column("op") { .text(orEmpty: $0.first?.scope.op) },
+      Column("tensor") { .text($0.first?.tensor ?? $0.storage.description.tensor) },
+      Column("shape") {
+        .text($0.storage.description.shape.map(String.init).joined(separator: "x"))
+      },
+      Column("dtype") { .text($0.storage.description.dtype) },
+      Column("requested_bytes") { .integer($0.storage.description.requestedBytes) },
+      Column("allocated_bytes") { .integer($0.storage.description.allocatedBytes) },
+      Column("prefix_bytes") { .integer($0.storage.description.regions.prefix) },
+      Column("generated_bytes") { .integer($0.storage.description.regions.generated) },
+      Column("crossing_bytes") { .integer($0.storage.description.regions.crossing) },
+      Column("shared_bytes") { .integer($0.storage.description.regions.shared) },
+      Column("needed_for") { .text($0.neededFor) },
+      Column("also_saved_by") { .text($0.alsoSavedBy) },
+    ]
+}

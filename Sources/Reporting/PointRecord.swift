@@ -1,0 +1,111 @@
+package import Ledger
+package import Retention
+
+/// How a point ended.
+package enum PointStatus: String, Sendable {
+  case ok
+  /// The system refused memory during the step.
+  case outOfMemory = "out-of-memory"
+  /// The step would need more than the limit, or did.
+  case overLimit = "over-limit"
+  /// Something else went wrong, a disagreement of ledger and allocator included.
+  case failed
+}
+
+/// A row of `points.csv`: a point, how it ended, and every figure that was taken.
+package struct PointRecord: Sendable {
+  /// The version of the row's layout.
+  package static let schema = 1
+
+  /// The profile's name; nil for a single measurement.
+  package var profile: String?
+  package var point: Point
+  /// Which repetition of the point this is, from 1.
+  package var repetition: Int
+  package var status = PointStatus.ok
+  /// One sentence; nil when the status is `ok`.
+  package var error: String?
+
+  package var loss: Double?
+  package var savedTensors: Int?
+  /// Retained bytes by region.
+  package var retained: RegionBytes?
+  package var retainedAllocatedBytes: Int?
+  package var predictedRetainedBytes: Int?
+  package var predictedAllocatedBytes: Int?
+  package var peakForwardBytes: Int?
+  package var peakBackwardBytes: Int?
+  package var predictedPeakBytes: Int?
+  package var workspacePeakBytes: Int?
+  package var parameterBytes: Int?
+  package var gradientBytes: Int?
+  /// The most resident memory of the whole process during the step (`VmHWM`).
+  package var processPeakRSSBytes: Int?
+  package var matmulFlops: Int?
+  package var forwardSeconds: Double?
+  package var backwardSeconds: Double?
+  /// Relative L2 distance to the gradient of `full-graph`, over all parameters together.
+  package var gradientRelativeError: Double?
+  /// Cosine with the gradient of `full-graph`, over all parameters together.
+  package var gradientCosine: Double?
+  package var version: String
+  /// ISO 8601, UTC.
+  package var startedAt: String
+
+  package init(
+    profile: String?, point: Point, repetition: Int, version: String, startedAt: String
+  ) {
+    self.profile = profile
+    self.point = point
+    self.repetition = repetition
+    self.version = version
+    self.startedAt = startedAt
+  }
+
+  /// The most activation bytes alive at once in the step.
+  package var peakBytes: Int? {
+    guard let peakForwardBytes, let peakBackwardBytes else { return nil }
+    return max(peakForwardBytes, peakBackwardBytes)
+  }
+}
+
+extension PointRecord: Record {
+  package static let columns: [Column<PointRecord>] =
+    [
+      Column("schema") { _ in .integer(schema) },
+      Column("profile") { .text(orEmpty: $0.profile) },
+    ]
+    + (PointColumns.modelToBatch + [PointColumns.nC, PointColumns.nG, PointColumns.seed])
+    .map { $0.of(\.point) }
+    + [
+      Column("repeat") { .integer($0.repetition) },
+      Column("status") { .text($0.status.rawValue) },
+      Column("error") { .text(orEmpty: $0.error) },
+      Column("loss") { .real(orEmpty: $0.loss) },
+      Column("saved_tensors") { .integer(orEmpty: $0.savedTensors) },
+      Column("retained_bytes") { .integer(orEmpty: $0.retained?.total) },
+      Column("retained_prefix_bytes") { .integer(orEmpty: $0.retained?.prefix) },
+      Column("retained_generated_bytes") { .integer(orEmpty: $0.retained?.generated) },
+      Column("retained_crossing_bytes") { .integer(orEmpty: $0.retained?.crossing) },
+      Column("retained_shared_bytes") { .integer(orEmpty: $0.retained?.shared) },
+      Column("retained_allocated_bytes") { .integer(orEmpty: $0.retainedAllocatedBytes) },
+      Column("predicted_retained_bytes") { .integer(orEmpty: $0.predictedRetainedBytes) },
+      Column("predicted_allocated_bytes") { .integer(orEmpty: $0.predictedAllocatedBytes) },
+      Column("peak_bytes") { .integer(orEmpty: $0.peakBytes) },
+      Column("peak_forward_bytes") { .integer(orEmpty: $0.peakForwardBytes) },
+      Column("peak_backward_bytes") { .integer(orEmpty: $0.peakBackwardBytes) },
+      Column("predicted_peak_bytes") { .integer(orEmpty: $0.predictedPeakBytes) },
+      Column("workspace_peak_bytes") { .integer(orEmpty: $0.workspacePeakBytes) },
+      Column("parameter_bytes") { .integer(orEmpty: $0.parameterBytes) },
+      Column("gradient_bytes") { .integer(orEmpty: $0.gradientBytes) },
+      Column("process_peak_rss_bytes") { .integer(orEmpty: $0.processPeakRSSBytes) },
+      Column("matmul_flops") { .integer(orEmpty: $0.matmulFlops) },
+      Column("forward_seconds") { .real(orEmpty: $0.forwardSeconds) },
+      Column("backward_seconds") { .real(orEmpty: $0.backwardSeconds) },
+      Column("gradient_relative_error") { .real(orEmpty: $0.gradientRelativeError) },
+      Column("gradient_cosine") { .real(orEmpty: $0.gradientCosine) },
+      Column("version") { .text($0.version) },
+      Column("started_at") { .text($0.startedAt) },
+    ]
+    + PointColumns.late.map { $0.of(\.point) }
+}

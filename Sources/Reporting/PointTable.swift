@@ -1,0 +1,78 @@
+import Ledger
+import Retention
+import Tensors
+import Transformer
+
+/// One measured point, as a page that a person reads.
+package enum PointTable {
+  /// Names on the left, exact values on the right; figures that were not taken are left out.
+  package static func text(of record: PointRecord) -> String {
+    var table = TextTable([("", .left), ("", .left)])
+    for (name, value) in heading(of: record.point) { table.add([name, value]) }
+    for (name, value) in figures(of: record) {
+      if let value { table.add([name, value]) }
+    }
+    return table.text
+  }
+
+  private static func heading(of point: Point) -> [(String, String)] {
+    let model = point.model
+    return [
+      (
+        "model",
+        "\(point.modelName): \(model.layers) \(model.layers == 1 ? "layer" : "layers"), "
+          + "d_model \(model.dModel), \(model.heads) heads of \(model.dHead), "
+          + "\(model.kvHeads) for K and V, d_ff \(model.dFF), vocab \(model.vocab)"
+      ),
+      ("tokens", "n_c \(point.nC), n_g \(point.nG), batch \(point.batch)"),
+      (
+        "mode",
+        point.mode.rawValue + (point.keepPrefix > 0 ? ", keep_prefix \(point.keepPrefix)" : "")
+          + (point.cut > 0 ? ", chunk \(point.chunk)" : "")
+      ),
+      (
+        "axes",
+        "\(point.dtype.rawValue), attention \(point.attention.rawValue), head "
+          + "\(point.head.rawValue), recompute \(point.recompute.rawValue), "
+          + "loss rows \(point.lossRows.rawValue)"
+      ),
+      (
+        "backend",
+        point.backend == .shape
+          ? "shape"
+          : "\(point.backend.rawValue), \(point.threads) "
+            + (point.threads == 1 ? "thread" : "threads")
+      ),
+    ]
+  }
+
+  private static func figures(of record: PointRecord) -> [(String, String?)] {
+    let bytes = { (count: Int?) in count.map { Units.exactBytes($0) } }
+    let seconds = { (value: Double?) in value.map { "\(Units.significant($0)) s" } }
+    let retained = record.retained
+    return [
+      ("loss", record.loss.map { $0.description }),
+      ("retained", bytes(retained?.total)),
+      ("  prefix", bytes(retained?.prefix)),
+      ("  generated", bytes(retained?.generated)),
+      ("  crossing", bytes(retained?.crossing)),
+      ("  shared", bytes(retained?.shared)),
+      ("  storages", record.savedTensors.map { String($0) }),
+      ("  allocated", bytes(record.retainedAllocatedBytes)),
+      ("  predicted", bytes(record.predictedRetainedBytes)),
+      ("peak", bytes(record.peakBytes)),
+      ("  forward", bytes(record.peakForwardBytes)),
+      ("  backward", bytes(record.peakBackwardBytes)),
+      ("  predicted", bytes(record.predictedPeakBytes)),
+      ("workspace peak", bytes(record.workspacePeakBytes)),
+      ("parameters", bytes(record.parameterBytes)),
+      ("gradients", bytes(record.gradientBytes)),
+      ("process peak", bytes(record.processPeakRSSBytes)),
+      ("products", record.matmulFlops.map { "\($0) flops" }),
+      ("forward", seconds(record.forwardSeconds)),
+      ("backward", seconds(record.backwardSeconds)),
+      ("gradient error", record.gradientRelativeError.map { Units.significant($0) }),
+      ("gradient cosine", record.gradientCosine.map { Units.significant($0) }),
+    ]
+  }
+}

@@ -1,0 +1,97 @@
+/// Retained bytes as a polynomial in the prefix length: `constant + linear · n_c + quadratic · n_c²`.
+package struct ScalingLaw: Equatable, Sendable {
+  package let constant: Int
+  package let linear: Int
+  package let quadratic: Int
+  /// The smallest `n_c` of the regime that the law describes.
+  package let lowest: Int
+
+  package init(constant: Int, linear: Int, quadratic: Int, lowest: Int = 0) {
+    self.constant = constant
+    self.linear = linear
+    self.quadratic = quadratic
+    self.lowest = lowest
+  }
+
+  /// Finds the law from exact byte counts at a few prefix lengths.
+  ///
+  /// Three neighbours fix the polynomial, in integers alone; further ones must lie on it. Costs
+  /// four calls of `bytes`, and one for each of `checks`.
+  ///
+  /// - Parameters:
+  ///   - lowest: The smallest `n_c` of the regime.
+  ///   - checks: More prefix lengths that must lie on the law.
+  ///   - bytes: The exact retained bytes at a prefix length.
+  /// - Throws: `ScalingLawError`, or what `bytes` throws.
+  package init(
+    from lowest: Int, checkedAt checks: [Int] = [], bytes: (_ nC: Int) throws -> Int
+  ) throws {
+    let start = lowest + 1
+    let (y0, y1, y2) = (try bytes(start), try bytes(start + 1), try bytes(start + 2))
+    let twiceQuadratic = y2 - 2 * y1 + y0
+    guard twiceQuadratic % 2 == 0 else { throw ScalingLawError.halfInteger(nC: start) }
+    let quadratic = twiceQuadratic / 2
+    let linear = y1 - y0 - quadratic * (2 * start + 1)
+    let constant = y0 - linear * start - quadratic * start * start
+    self.init(constant: constant, linear: linear, quadratic: quadratic, lowest: lowest)
+    for nC in [start + 3] + checks where nC >= lowest {
+      let counted = try bytes(nC)
+      guard let expected = retainedBytes(at: nC), expected == counted else {
+        throw ScalingLawError.notQuadratic(
+          nC: nC, counted: counted, expected: retainedBytes(at: nC))
+      }
+    }
+  }
+
+  /// The law's bytes at a prefix length; nil if they do not fit 64 bits.
+  package func retainedBytes(at nC: Int) -> Int? {
+    let (square, overflow0) = nC.multipliedReportingOverflow(by: nC)
+    let (second, overflow1) = quadratic.multipliedReportingOverflow(by: square)
+    let (first, overflow2) = linear.multipliedReportingOverflow(by: nC)
+    let (upper, overflow3) = second.addingReportingOverflow(first)
+    let (total, overflow4) = upper.addingReportingOverflow(constant)
+    return overflow0 || overflow1 || overflow2 || overflow3 || overflow4 ? nil : total
+  }
+
+  /// What the prefix's last token added: `retained(n_c) − retained(n_c − 1)`.
+  package func bytesPerToken(at nC: Int) -> Int { linear + quadratic * (2 * nC - 1) }
+}
+
+extension ScalingLaw: CustomStringConvertible {
+  /// The polynomial without terms that are zero, such as `8192 + 2048·n_c`.
+  package var description: String {
+    var text = ""
+    for (value, unit) in [(constant, ""), (linear, "·n_c"), (quadratic, "·n_c²")] where value != 0 {
+      let sign = value < 0 ? "−" : "+"
+      text += text.isEmpty ? (value < 0 ? sign : "") : " \(sign) "
+      text += "\(value.magnitude)\(unit)"
+    }
+    return text.isEmpty ? "0" : text
+  }
+}
+
+/// Why retained bytes are not the polynomial that they should be.
+package enum ScalingLawError: Error, Equatable, CustomStringConvertible {
+  /// The second difference is odd.
+  case halfInteger(nC: Int)
+  /// A prefix length whose bytes do not lie on the law.
+  case notQuadratic(nC: Int, counted: Int, expected: Int?)
+
+  package var description: String {
+    switch self {
+    case .halfInteger(let nC):
+      "the retained bytes from n_c \(nC) on have no integer quadratic coefficient"
+    case .notQuadratic(let nC, let counted, let expected):
+      "the retained bytes at n_c \(nC) are \(counted), not the "
+        + "\(expected.map(String.init) ?? "unbounded number") of the series' law"
+    }
+  }
+}
+
+extension Point {
+  /// The smallest `n_c` from which this point's series follows one polynomial.
+  ///
+  /// With `next-token` rows, n_c = 0 has a loss row fewer; and no fewer rows than `keep_prefix` can
+  /// stay in the graph.
+  package var lowestOfRegime: Int { max(keepPrefix, lossRows == .nextToken ? 1 : 0) }
+}

@@ -1,0 +1,239 @@
+import Foundation
+package import Ledger
+package import Reporting
+package import Retention
+import Tensors
+
+/// What one point gave: its row, and the storages that backward needed.
+package struct PointOutcome: Sendable {
+  package var record: PointRecord
+  package var saved: [SavedStorage]
+}
+
+/// A measurement that contradicts itself, as one sentence.
+package struct MeasurementError: Error, Equatable, CustomStringConvertible {
+  package let description: String
+
+  package init(_ description: String) { self.description = description }
+}
+
+/// Runs points: predicts each from shapes, computes it, and holds the two against each other.
+///
+/// Whatever goes wrong with a point ends in its row; `run` does not throw.
+package final class PointRunner {
+  private let engine: Engine
+  /// The most bytes that a step may use.
+  private let limit: Int?
+  /// Points whose exact gradients some biased point is compared with.
+  private let wanted: Set<Point>
+  private var reference: (point: Point, gradients: [String: [Float]])?
+
+  /// Creates a runner.
+  ///
+  /// - Parameters:
+  ///   - engine: What computes.
+  ///   - limit: The most bytes of parameters, gradients and activations together.
+  ///   - points: Everything that will run, so that the right gradients are kept.
+  package init(engine: Engine, limit: Int?, points: [PlannedPoint]) {
+    self.engine = engine
+    self.limit = limit
+    wanted = Set(points.map(\.point).filter { !$0.mode.isExact }.map(\.gradientReference))
+  }
+
+  /// Runs one point.
+  package func run(_ planned: PlannedPoint, profile: String?) -> PointOutcome {
+    var outcome = PointOutcome(
+      record: PointRecord(
+        profile: profile, point: planned.point, repetition: planned.repetition,
+        version: BallastVersion.current, startedAt: Date.now.formatted(.iso8601)),
+      saved: [])
+    do {
+      try measure(planned.point, into: &outcome)
+    } catch let error as AllocationError {
+      switch error {
+      case .refused: outcome.fail(.outOfMemory, error)
+      case .overLimit: outcome.fail(.overLimit, error)
+      }
+    } catch let error as OverLimitError {
+      outcome.fail(.overLimit, error)
+    } catch {
+      outcome.fail(.failed, error)
+    }
+    return outcome
+  }
+
+  private func measure(_ point: Point, into outcome: inout PointOutcome) throws {
+    let predicted = try predict(point)
+    outcome.record.predictedRetainedBytes = predicted.retained.total
+    outcome.record.predictedAllocatedBytes = predicted.retainedAllocatedBytes
+    outcome.record.predictedPeakBytes = predicted.peakBytes
+    if point.backend == .shape {
+      outcome.take(predicted)
+      outcome.record.workspacePeakBytes = nil
+      return
+    }
+    try requireFit(predicted)
+    let (result, gradients) = try compute(point, into: &outcome)
+    try requireEqual(predicted, result)
+    try compareGradients(of: point, gradients, predicted: predicted, into: &outcome.record)
+  }
+
+  /// Runs a point on shapes alone.
+  private func predict(_ point: Point) throws -> StepResult {
+    try TrainingStep(point, backend: ShapeBackend(sizeClass: engine.sizeClass)).run()
+  }
+
+  // MARK: Computing
+
+  /// Runs a point, holds the allocator against the ledger, and returns wanted gradients.
+  private func compute(
+    _ point: Point, into outcome: inout PointOutcome
+  ) throws -> (StepResult, [String: [Float]]?) {
+    let backend = try engine.makeBackend(point.threads)
+    let isPeakReset = MachineMemory.resetPeak()
+    let step = try TrainingStep(point, backend: backend, limit: limit)
+    let result = try step.run { ledger in try self.requireBoundary(ledger, backend) }
+    outcome.record.processPeakRSSBytes = isPeakReset ? MachineMemory.peakResidentBytes() : nil
+    outcome.take(result)
+    if let left = try engine.allocatedBytes(backend, .activation), left != 0 {
+      throw MeasurementError(
+        "\(left) bytes of activations are still allocated after the step; this is a bug")
+    }
+    let isWanted = !point.mode.isExact || wanted.contains(point.gradientReference)
+    return (result, isWanted ? step.gradients() : nil)
+  }
+
+  /// A2: allocator and ledger agree, and nothing lives at the boundary but saved storages and loss.
+  private func requireBoundary(_ ledger: Ledger, _ backend: any Backend) throws {
+    let counted = ledger.liveAllocatedBytes[.activation]
+    if let reported = try engine.allocatedBytes(backend, .activation), reported != counted {
+      throw MeasurementError(
+        "the allocator reports \(reported) bytes of activations at the boundary, "
+          + "the ledger \(counted); this is a bug")
+    }
+    let saved = Set(ledger.savedStorages().map(\.id))
+    let others = ledger.liveStorages(of: .activation).filter { !saved.contains($0.id) }
+    for other in others where other.description.tensor != "loss" {
+      throw MeasurementError(
+        "tensor \"\(other.description.tensor)\" is alive at the boundary, "
+          + "though backward does not need it; this is a bug")
+    }
+  }
+
+  /// A3: shapes alone predict what was measured, to the byte.
+  private func requireEqual(_ predicted: StepResult, _ measured: StepResult) throws {
+    let figures = [
+      ("saved tensors", predicted.saved.count, measured.saved.count),
+      ("retained bytes", predicted.retained.total, measured.retained.total),
+      (
+        "retained allocated bytes", predicted.retainedAllocatedBytes,
+        measured.retainedAllocatedBytes
+      ),
+      ("peak bytes of forward", predicted.peakForwardBytes, measured.peakForwardBytes),
+      ("peak bytes of backward", predicted.peakBackwardBytes, measured.peakBackwardBytes),
+    ]
+    for (name, expected, found) in figures where expected != found {
+      throw MeasurementError("\(name): \(found) measured, \(expected) predicted; this is a bug")
+    }
+  }
+
+  private func requireFit(_ predicted: StepResult) throws {
+    guard let limit else { return }
+    let (held, overflow) = predicted.parameterBytes.addingReportingOverflow(
+      predicted.gradientBytes)
+    let (needed, overflow2) = held.addingReportingOverflow(predicted.peakBytes)
+    if overflow || overflow2 || needed > limit {
+      throw OverLimitError(predicted: predicted, limit: limit)
+    }
+  }
+
+  // MARK: Gradients
+
+  /// Enters how far a point's gradients are from the exact ones.
+  ///
+  /// The exact ones are `full-graph`'s of the same point: kept from before, or computed now. If they
+  /// cannot be had within the limit, the figures stay empty.
+  private func compareGradients(
+    of point: Point, _ gradients: [String: [Float]]?, predicted: StepResult,
+    into record: inout PointRecord
+  ) throws {
+    if point.mode == .fullGraph {
+      if let gradients { reference = (point.gradientReference, gradients) }
+      record.gradientRelativeError = 0
+      record.gradientCosine = 1
+      return
+    }
+    guard let gradients, let exact = try exactGradients(for: point.gradientReference) else {
+      return
+    }
+    let difference = try GradientDifference(of: gradients, from: exact)
+    record.gradientRelativeError = difference.relativeError
+    record.gradientCosine = difference.cosine
+  }
+
+  private func exactGradients(for point: Point) throws -> [String: [Float]]? {
+    if let reference, reference.point == point { return reference.gradients }
+    reference = nil
+    do {
+      try requireFit(try predict(point))
+      let backend = try engine.makeBackend(point.threads)
+      let step = try TrainingStep(point, backend: backend, limit: limit)
+      _ = try step.run()
+      let gradients = step.gradients()
+      reference = (point, gradients)
+      return gradients
+    } catch is AllocationError {
+      return nil
+    } catch is OverLimitError {
+      return nil
+    }
+  }
+}
+
+/// A step that would not fit, known before it starts.
+struct OverLimitError: Error, CustomStringConvertible {
+  let predicted: StepResult
+  let limit: Int
+
+  var description: String {
+    "the step needs \(Units.bytes(predicted.parameterBytes)) of parameters, "
+      + "\(Units.bytes(predicted.gradientBytes)) of gradients and "
+      + "\(Units.bytes(predicted.peakBytes)) of activations, more than the limit of "
+      + "\(Units.exactBytes(limit)); raise --memory, shorten n_c or use a smaller model"
+  }
+}
+
+extension Point {
+  /// The point whose gradients are exact and otherwise the same.
+  package var gradientReference: Point {
+    var point = self
+    point.mode = .fullGraph
+    point.keepPrefix = 0
+    point.chunk = 256
+    return point
+  }
+}
+
+extension PointOutcome {
+  fileprivate mutating func fail(_ status: PointStatus, _ error: any Error) {
+    record.status = status
+    record.error = "\(error)"
+  }
+
+  /// Enters what a step gave.
+  fileprivate mutating func take(_ result: StepResult) {
+    saved = result.saved
+    record.loss = result.loss
+    record.savedTensors = result.saved.count
+    record.retained = result.retained
+    record.retainedAllocatedBytes = result.retainedAllocatedBytes
+    record.peakForwardBytes = result.peakForwardBytes
+    record.peakBackwardBytes = result.peakBackwardBytes
+    record.workspacePeakBytes = result.workspacePeakBytes
+    record.parameterBytes = result.parameterBytes
+    record.gradientBytes = result.gradientBytes
+    record.matmulFlops = result.matmulFlops
+    record.forwardSeconds = result.forwardSeconds
+    record.backwardSeconds = result.backwardSeconds
+  }
+}

@@ -1,0 +1,35 @@
+import Foundation
+import Reporting
+import Retention
+
+/// One line on standard error that follows a sweep; nothing unless that is a terminal.
+struct Progress: Sendable {
+  private let total: Int
+  private let start = ContinuousClock.now
+  private let isShown = isatty(STDERR_FILENO) == 1
+
+  init(total: Int) { self.total = total }
+
+  /// Shows which point runs, and when the rest will be done at the rate until now.
+  func show(_ planned: PlannedPoint, done: Int) {
+    guard isShown else { return }
+    let elapsed = (ContinuousClock.now - start) / .seconds(1)
+    var text = "[\(done + 1)/\(total)] \(planned.point.mode.rawValue) n_c \(planned.point.nC)"
+    if done > 0, elapsed > 0 {
+      let rate = Double(done) / elapsed
+      text +=
+        " · \(Units.significant(rate)) points/s"
+        + " · \(Units.seconds(Double(total - done) / rate)) left"
+    }
+    redraw(String(text.prefix(79)))
+  }
+
+  /// Takes the line away.
+  func clear() {
+    if isShown { redraw("") }
+  }
+
+  private func redraw(_ text: String) {
+    FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8))
+  }
+}

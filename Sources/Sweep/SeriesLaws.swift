@@ -1,0 +1,73 @@
+import Ledger
+package import Reporting
+package import Retention
+import Tensors
+
+/// The laws of all series of a sweep, and every disagreement with a measured point.
+package struct SeriesLaws: Sendable {
+  package private(set) var records: [LawRecord] = []
+  /// One sentence for each law that cannot be had, and for each point that is not on its law.
+  package private(set) var disagreements: [String] = []
+
+  /// Computes each series' law from shapes and holds it against the measured points.
+  package init(of points: [PointRecord], engine: Engine) {
+    var series: [Point: [PointRecord]] = [:]
+    var order: [Point] = []
+    for record in points {
+      let key = record.point.seriesKey
+      if series[key] == nil { order.append(key) }
+      series[key, default: []].append(record)
+    }
+    for key in order { add(key, series[key] ?? [], engine) }
+  }
+
+  private mutating func add(_ key: Point, _ points: [PointRecord], _ engine: Engine) {
+    let lowest = key.lowestOfRegime
+    let measured = points.filter { $0.status == .ok && $0.point.nC >= lowest }
+    let lengths = measured.map(\.point.nC)
+    let name = "the law of \(key.mode.rawValue)"
+    let law: ScalingLaw
+    do {
+      law = try ScalingLaw(from: lowest, checkedAt: lengths.max().map { [$0] } ?? []) { nC in
+        try key.retainedBytes(at: nC, sizeClass: engine.sizeClass)
+      }
+    } catch {
+      disagreements.append("\(name) cannot be computed: \(error)")
+      return
+    }
+    var matching = 0
+    for record in measured {
+      let expected = law.retainedBytes(at: record.point.nC)
+      if let retained = record.retained?.total, retained == expected {
+        matching += 1
+      } else {
+        disagreements.append(
+          "\(name) gives \(expected.map(String.init) ?? "no number of") retained bytes at n_c "
+            + "\(record.point.nC), but \(record.retained?.total ?? 0) were measured")
+      }
+    }
+    let range = lengths.min().flatMap { low in lengths.max().map { low...$0 } }
+    records.append(
+      LawRecord(
+        profile: points.first?.profile, point: key, law: law, checkedRange: range,
+        pointsChecked: measured.count, pointsMatching: matching))
+  }
+}
+
+extension Point {
+  /// The same for all points of a series: they differ in `n_c` alone.
+  package var seriesKey: Point {
+    var point = self
+    point.nC = 0
+    return point
+  }
+
+  /// Exact retained bytes at another prefix length, from shapes alone.
+  fileprivate func retainedBytes(
+    at nC: Int, sizeClass: @escaping (Int) -> Int
+  ) throws -> Int {
+    var point = self
+    point.nC = nC
+    return try TrainingStep(point, backend: ShapeBackend(sizeClass: sizeClass)).run().retained.total
+  }
+}

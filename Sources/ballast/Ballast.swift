@@ -1,0 +1,21 @@
+import ArgumentParser
+import Sweep
+
+/// The root command.
+struct Ballast: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ballast",
+    abstract: "Measures what a prefix without loss costs a training step, in bytes.",
+    discussion: """
+      EXAMPLES
+        ballast measure --model seed --n-c 4 --n-g 4
+            run one training step and show what it keeps
+        ballast sweep profiles/one-layer.yaml --output results/one-layer
+            run all points of a profile into CSV files
+
+      EXIT STATUS
+        0 done; 1 it failed, with one sentence on standard error; 64 wrong usage.
+      """,
+    version: BallastVersion.current,
+    subcommands: [Measure.self, SweepCommand.self])
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+import Foundation
+import Retention
+import Sweep
+
+/// Parses the command line, runs a command, and turns every error into one sentence and a status.
+@main
+enum Main {
+  static func main() {
+    // Writing to a pipe that nobody reads is an error, not the end.
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try Ballast.parseAsRoot()
+      try command.run()
+    } catch {
+      exit(report(error))
+    }
+  }
+
+  /// Prints what an error has to say and returns the exit status.
+  private static func report(_ error: any Error) -> Int32 {
+    switch error {
+    case let error as UsageError:
+      return complain(error.description, status: Status.usage)
+    case is ProfileError, is FileError, is Failure:
+      return complain("\(error)", status: Status.failure)
+    case is BrokenPipe:
+      return Status.done
+    case let error as ExitCode:
+      return error.rawValue
+    default:
+      break
+    }
+    if Ballast.exitCode(for: error) == .success {
+      // Help and version.
+      try? Output.write(Ballast.fullMessage(for: error) + "\n")
+      return Status.done
+    }
+    let message = Ballast.message(for: error).split(whereSeparator: \.isWhitespace)
+      .joined(separator: " ")
+    return complain(UsageError.lowercasingStart(of: message), status: Status.usage)
+  }
+
+  private static func complain(_ sentence: String, status: Int32) -> Int32 {
+    let text = sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence
+    let isQuestion = text.hasSuffix("?")
+    let see = isQuestion ? " (see '\(helpCommand)')" : "; see '\(helpCommand)'"
+    let help = status == Status.usage ? see : ""
+    FileHandle.standardError.write(Data("ballast: \(text)\(help)\n".utf8))
+    return status
+  }
+
+  /// The help of the command that was meant, if one was named.
+  private static var helpCommand: String {
+    let commands = Ballast.configuration.subcommands.map { $0.configuration.commandName ?? "" }
+    guard CommandLine.arguments.count > 1, commands.contains(CommandLine.arguments[1]) else {
+      return "ballast --help"
+    }
+    return "ballast \(CommandLine.arguments[1]) --help"
+  }
+}
+
+/// The program's exit statuses.
+enum Status {
+  static let done: Int32 = 0
+  static let failure: Int32 = 1
+  static let usage: Int32 = 64
+}
+
+/// The command line asks for something that cannot be.
+struct UsageError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+
+  /// A sentence as it stands after a colon.
+  static func lowercasingStart(of text: String) -> String {
+    let second = text.dropFirst().first
+    guard let first = text.first, first.isUppercase, second?.isLowercase ?? true else {
+      return text
+    }
+    return first.lowercased() + text.dropFirst()
+  }
+}
+
+/// The command was right, and yet it failed.
+struct Failure: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}

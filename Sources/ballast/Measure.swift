@@ -1,0 +1,59 @@
+import ArgumentParser
+import Reporting
+import Retention
+import Sweep
+
+/// `ballast measure`: one point.
+struct Measure: ParsableCommand {
+  /// How the row is printed.
+  enum Format: String, AxisWord {
+    case table, json, csv
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "measure",
+    abstract: "Run one training step and print what it keeps.",
+    discussion: """
+      EXAMPLES
+        ballast measure --model seed --n-c 4 --n-g 4 --loss-rows generated
+        ballast measure --model one-layer --n-c 2048 --n-g 128 --mode detached-prefix \
+      --format json
+        ballast measure --model one-layer --layers 4 --n-c 512 --n-g 64 --ledger ledger.csv
+      """)
+
+  @OptionGroup(title: "Point") var options: PointOptions
+  @Option(help: "How the row is printed: \(Format.words.joined(separator: ", ")).")
+  var format = Format.table.rawValue
+  @Option(help: ArgumentHelp("Write every saved storage to a CSV file.", valueName: "file.csv"))
+  var ledger: String?
+  @Option(help: ArgumentHelp("Write the row to a file as one JSON object.", valueName: "file"))
+  var json: String?
+
+  func run() throws {
+    let point = try options.point()
+    let limit = try options.memory.given() ?? MachineMemory.available()
+    let format: Format
+    do {
+      format = try Format(word: self.format, axis: "format")
+    } catch {
+      throw UsageError(error.description)
+    }
+    let ledgerFile = try ledger.map { try PendingFile($0) }
+    let jsonFile = try json.map { try PendingFile($0) }
+
+    let planned = PlannedPoint(point: point)
+    let runner = PointRunner(engine: .cpu, limit: limit, points: [planned])
+    let outcome = runner.run(planned, profile: nil)
+    if let sentence = outcome.record.error { throw Failure(sentence) }
+
+    let rows = LedgerRecord.rows(
+      of: outcome.saved, profile: nil, point: point, repetition: planned.repetition)
+    try ledgerFile?.commit(CSV.document(rows))
+    try jsonFile?.commit(JSONObject.text(of: outcome.record))
+    switch format {
+    case .table: try Output.write(PointTable.text(of: outcome.record))
+    case .json: try Output.write(JSONObject.text(of: outcome.record))
+    case .csv: try Output.write(CSV.document([outcome.record]))
+    }
+  }
+}

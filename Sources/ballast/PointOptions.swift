@@ -1,0 +1,137 @@
+import ArgumentParser
+import Foundation
+import Retention
+import Sweep
+import Tensors
+import Transformer
+
+/// The options of a point; they are the same words as a profile's keys.
+struct PointOptions: ParsableArguments {
+  @Option(help: "A built-in model: \(ModelSource.names.joined(separator: ", ")).")
+  var model: String?
+  @OptionGroup(title: "Model Sizes") var sizes: ModelSizeOptions
+
+  @Option(parsing: .unconditional, help: "Prefix tokens, which carry no loss.")
+  var nC: Int?
+  @Option(parsing: .unconditional, help: "Generated tokens, which carry loss.")
+  var nG: Int?
+  @Option(parsing: .unconditional, help: "Sequences at a time.")
+  var batch = 1
+  @Option(help: "How the prefix takes part: \(Mode.words.joined(separator: ", ")).")
+  var mode = Mode.fullGraph.rawValue
+  @Option(
+    parsing: .unconditional, help: "Last prefix rows that detached-prefix leaves in the graph.")
+  var keepPrefix = 0
+  @Option(parsing: .unconditional, help: "Prefix rows that run at a time without a graph.")
+  var chunk = 256
+  @Option(help: "What backward computes again: \(Recompute.words.joined(separator: ", ")).")
+  var recompute = Recompute.none.rawValue
+  @Option(help: "What attention saves: \(AttentionKind.words.joined(separator: ", ")).")
+  var attention = AttentionKind.fused.rawValue
+  @Option(help: "Rows that get logits: \(HeadKind.words.joined(separator: ", ")).")
+  var head = HeadKind.lossRows.rawValue
+  @Option(help: "Rows that carry loss: \(LossRows.words.joined(separator: ", ")).")
+  var lossRows = LossRows.nextToken.rawValue
+  @Option(help: "Type of activations and parameters: \(DType.words.joined(separator: ", ")).")
+  var dtype = DType.float32.rawValue
+  @Option(help: "Regular expression over names of parameters that are trained (default: all).")
+  var trainable = ""
+  @Option(parsing: .unconditional, help: "Dropout probability.")
+  var dropout = 0.0
+  @Option(help: "Whose ops a layer is made of: \(Recipe.words.joined(separator: ", ")).")
+  var recipe = Recipe.ballast.rawValue
+  @Option(help: "Compute, or count on shapes alone: \(BackendKind.words.joined(separator: ", ")).")
+  var backend = BackendKind.cpu.rawValue
+  @Option(parsing: .unconditional, help: "Threads that compute (default: all cores).")
+  var threads: Int?
+  @Option(parsing: .unconditional, help: "Seed of parameters and tokens.")
+  var seed: UInt64 = 0
+  @OptionGroup var memory: MemoryOption
+
+  /// The point that the options describe.
+  ///
+  /// What is given is checked before what is missing is asked for.
+  ///
+  /// - Throws: `UsageError` for a word or a value that cannot be.
+  func point() throws(UsageError) -> Point {
+    do {
+      let named = try ModelSource.resolve(model ?? "seed")
+      var point = Point(
+        modelName: named.name, model: sizes.sizes.applied(to: named.configuration),
+        nC: nC ?? 4, nG: nG ?? 4)
+      point.batch = batch
+      point.mode = try Mode(word: mode, axis: "mode")
+      point.keepPrefix = keepPrefix
+      point.chunk = chunk
+      point.recompute = try Recompute(word: recompute, axis: "recompute")
+      point.attention = try AttentionKind(word: attention, axis: "attention")
+      point.head = try HeadKind(word: head, axis: "head")
+      point.lossRows = try LossRows(word: lossRows, axis: "loss-rows")
+      point.dtype = try DType(word: dtype, axis: "dtype")
+      point.trainable = trainable
+      point.dropout = dropout
+      point.recipe = try Recipe(word: recipe, axis: "recipe")
+      point.backend = try BackendKind(word: backend, axis: "backend")
+      point.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+      point.seed = seed
+      try point.validate()
+      try requireGiven()
+      return point
+    } catch {
+      throw UsageError("\(error)")
+    }
+  }
+
+  private func requireGiven() throws {
+    let missing = [("--model", model == nil), ("--n-c", nC == nil), ("--n-g", nG == nil)]
+      .filter(\.1).map(\.0)
+    guard missing.isEmpty else {
+      throw UsageError("\(missing.joined(separator: " and ")) must be given")
+    }
+  }
+}
+
+/// Sizes that take the place of the named model's.
+struct ModelSizeOptions: ParsableArguments {
+  @Option(parsing: .unconditional, help: "Decoder layers: the first N of the model's.")
+  var layers: Int?
+  @Option(parsing: .unconditional, help: "Width of the residual stream.")
+  var dModel: Int?
+  @Option(parsing: .unconditional, help: "Query heads.")
+  var heads: Int?
+  @Option(parsing: .unconditional, help: "Key and value heads.")
+  var kvHeads: Int?
+  @Option(parsing: .unconditional, help: "Width of a head.")
+  var dHead: Int?
+  @Option(name: .customLong("d-ff"), parsing: .unconditional, help: "Inner width of the MLP.")
+  var dFF: Int?
+  @Option(parsing: .unconditional, help: "Tokens in the vocabulary.")
+  var vocab: Int?
+
+  /// The sizes that were given.
+  var sizes: ModelSizes {
+    var sizes = ModelSizes()
+    sizes.layers = layers
+    sizes.dModel = dModel
+    sizes.heads = heads
+    sizes.kvHeads = kvHeads
+    sizes.dHead = dHead
+    sizes.dFF = dFF
+    sizes.vocab = vocab
+    return sizes
+  }
+}
+
+/// The memory that a step may use.
+struct MemoryOption: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: "Most bytes of a step, such as 80GiB, 512MiB, 4096 (default: what is available).")
+  var memory: String?
+
+  /// The limit in bytes; nil if none was given.
+  func given() throws(UsageError) -> Int? {
+    guard let memory else { return nil }
+    do { return try ByteSize.parse(memory) } catch { throw UsageError(error.description) }
+  }
+}

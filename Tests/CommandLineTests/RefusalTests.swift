@@ -1,0 +1,106 @@
+import Foundation
+import Testing
+
+/// Every refusal is one sentence on standard error, nothing on standard output, and a status.
+@Suite struct RefusalTests {
+  /// Arguments of `measure`, and what the sentence says.
+  static let usage: [(String, String)] = [
+    ("--model seed --n-g 4 --n-c -1", "n_c must be 0"),
+    ("--model seed --n-g 4 --n-c -1", "not -1"),
+    ("--n-c -1", "not -1"),
+    ("--model seed --n-c 4 --n-g 0", "n_g must be 1"),
+    ("--model seed --n-c 0 --n-g 1", "no row carries loss"),
+    ("--model seed --n-c 4 --n-g 4 --d-model 65", "d_model 65 is not divisible by heads 4"),
+    ("--model seed --n-c 4 --n-g 4 --kv-heads 3", "heads 4 is not divisible by kv_heads 3"),
+    ("--model seed --n-c 4 --n-g 4 --heads 0", "heads must be 1"),
+    ("--model seed --n-c 4 --n-g 4 --mode full-grph", "unknown mode \"full-grph\""),
+    ("--model seed --n-c 4 --n-g 4 --mode full-grph", "did you mean \"full-graph\", one of"),
+    ("--model seed --n-c 4 --n-g 4 --mode x", "full-graph, pruned-graph, detached-prefix"),
+    ("--model seed --n-c 4 --n-g 4 --mode replayed-prefix", "not built"),
+    ("--model seed --n-c 4 --n-g 4 --format xml", "unknown format \"xml\""),
+    ("--model sed --n-c 4 --n-g 4", "did you mean \"seed\""),
+    ("--model seed", "--n-c and --n-g must be given"),
+    ("--n-c 4 --n-g 4", "--model must be given"),
+    ("--model seed --n-c 4 --n-g 4 --memory 12Gib", "is not a size"),
+    ("--model seed --n-c 4 --n-g 4 --memory -5", "is not a size"),
+    ("--model seed --n-c four --n-g 4", "'four' is invalid"),
+    ("--model seed --n-c 99999999999999999999 --n-g 4", "invalid"),
+    ("--model seed --n-c 9223372036854775807 --n-g 9223372036854775807", "n_c must be"),
+    ("--model seed --n-c 4 --n-g 4 --threads 0", "threads must be 1"),
+    ("--model seed --n-c 4 --n-g 4 --batch -3", "batch must be 1"),
+    ("--model seed --n-c 4 --n-g 4 --keep-prefix 2", "detached-prefix"),
+    ("--model seed --n-c 4 --n-g 4 --nc 3", "unknown option '--nc'"),
+    ("--model seed --n-c 4 --n-g", "missing value"),
+    ("--model seed --n-c 4 --n-g 4 extra", "extra"),
+  ]
+
+  @Test(arguments: usage)
+  func `wrong usage ends with 64 and one sentence`(arguments: String, part: String) throws {
+    let result = try Program.run(["measure"] + arguments.split(separator: " ").map(String.init))
+    #expect(result.status == 64)
+    #expect(result.output.isEmpty)
+    let sentence = try #require(result.sentence, "\(result.errors)")
+    #expect(sentence.hasPrefix("ballast: ") && sentence.contains(part), "\(sentence)")
+    #expect(sentence.contains("see 'ballast measure --help'"), "\(sentence)")
+  }
+
+  @Test(arguments: [["frobnicate"], ["sweep"], ["sweep", "x.yaml"], ["--bogus"]])
+  func `a wrong command line ends with 64 and one sentence`(arguments: [String]) throws {
+    let result = try Program.run(arguments)
+    #expect(result.status == 64 && result.output.isEmpty)
+    #expect(result.sentence?.contains("--help'") == true, "\(result.errors)")
+  }
+
+  @Test func `a model larger than the memory is refused before it runs`() throws {
+    let result = try Program.run(
+      ["measure", "--model", "seed", "--n-c", "4", "--n-g", "4", "--memory", "1KiB"])
+    #expect(result.status == 1 && result.output.isEmpty)
+    #expect(result.sentence?.contains("more than the limit of 1024 B") == true)
+  }
+
+  /// A profile's file, or nil for one that is missing, and what the sentence says.
+  static let profiles: [(Data?, String)] = [
+    (nil, "there is no such file"),
+    (Data(), "is empty"),
+    (Data("model: seed\0".utf8), "is not UTF-8 text"),
+    (Data((0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 73) }), "is not UTF-8 text"),
+    (Data(repeating: UInt8(ascii: "["), count: 10 << 20), "is larger than 128 KiB"),
+    (Data("model: seed\nn_g: 4\nn_cc: 4\n".utf8), "p.yaml:3: unknown key \"n_cc\""),
+    (Data("model: seed\nn_g: 4\nn_c: -1\n".utf8), "p.yaml:3: n_c must be 0"),
+  ]
+
+  @Test(arguments: profiles)
+  func `a profile that is none ends with 1 and one sentence`(data: Data?, part: String) throws {
+    let folder = try Folder()
+    if let data { _ = try folder.add("p.yaml", data) }
+    let result = try Program.run(["sweep", "p.yaml", "--output", "out"], in: folder.path)
+    #expect(result.status == 1 && result.output.isEmpty)
+    let sentence = try #require(result.sentence, "\(result.errors)")
+    #expect(sentence.contains(part), "\(sentence)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path + "/out"))
+  }
+
+  @Test func `a directory is no profile`() throws {
+    let folder = try Folder()
+    let result = try Program.run(["sweep", folder.path, "--output", folder.path + "/out"])
+    #expect(result.status == 1 && result.output.isEmpty)
+    #expect(result.sentence?.contains("is a directory") == true)
+  }
+
+  @Test(arguments: ["/proc/results", "/dev/null", "/dev/null/results", ""])
+  func `an output folder that cannot be written is refused first`(output: String) throws {
+    let folder = try Folder()
+    let profile = try folder.add("p.yaml", "model: seed\nn_c: 4\nn_g: 4\n")
+    let result = try Program.run(["sweep", profile, "--output", output])
+    #expect(result.status == 1 && result.output.isEmpty)
+    #expect(result.sentence?.contains("cannot") == true, "\(result.errors)")
+  }
+
+  @Test func `a file that cannot be written is refused before measuring`() throws {
+    let result = try Program.run(
+      "measure --model seed --n-c 4 --n-g 4 --backend shape --json /nowhere/x".split(separator: " ")
+        .map(String.init))
+    #expect(result.status == 1 && result.output.isEmpty)
+    #expect(result.sentence?.contains("cannot write /nowhere/x") == true)
+  }
+}

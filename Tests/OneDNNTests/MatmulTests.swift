@@ -1,0 +1,132 @@
+import Testing
+
+import OneDNN
+
+/// Products against naive loops in double precision.
+@Suite struct `A product` {
+  @Test(arguments: 1...60 as ClosedRange<UInt64>)
+  func `of random shapes and layouts is the naive one`(seed: UInt64) throws {
+    var random = SplitMix64(state: seed)
+    let types: [ElementType] = [.float32, .bfloat16]
+    let inputs = types[Int(seed % 2)]
+    let output = inputs == .float32 ? .float32 : types[Int(seed / 2 % 2)]
+    let extents = [1, 1, 2, 3, 7, 16, 33, 64]
+    func extent() -> Int { extents.randomElement(using: &random) ?? 1 }
+    let rank = Int.random(in: 2...5, using: &random)
+    var leading = (0..<(rank - 2)).map { _ in Int.random(in: 1...3, using: &random) }
+    if rank > 3, Bool.random(using: &random) { leading[0] = 1 }
+    let (m, n, k) = (extent(), extent(), extent())
+    // Broadcasts of b, and now and then of a.
+    let leadingB = leading.map { Bool.random(using: &random) ? $0 : 1 }
+    let leadingA = zip(leading, leadingB).map { full, b in
+      b == full && Int.random(in: 0..<4, using: &random) == 0 ? 1 : full
+    }
+    let a = Matrix(inputs, leadingA + [m, k], permuted: true, using: &random)
+    let b = Matrix(inputs, leadingB + [k, n], permuted: true, using: &random)
+    let c = Matrix(output, leading + [m, n], permuted: false, using: &random)
+    try expectNaive(a, b, c, accumulates: Bool.random(using: &random))
+  }
+
+  @Test(arguments: [ElementType.float32, .bfloat16], [false, true])
+  func `of heads between the columns of rows is the naive one`(
+    type: ElementType, accumulates: Bool
+  ) throws {
+    var random = SplitMix64(state: 5)
+    let (heads, rows, keys, width) = (4, 24, 40, 16)
+    let q = Matrix(
+      type, [heads, rows, width], strides: [width, heads * width, 1], using: &random)
+    let k = Matrix(
+      type, [heads, width, keys], strides: [width, 1, heads * width], using: &random)
+    let scores = Matrix(
+      type, [heads, rows, keys], strides: [rows * 64, 64, 1], using: &random)
+    try expectNaive(q, k, scores, accumulates: accumulates)
+    let v = Matrix(
+      type, [heads, keys, width], strides: [width, heads * width, 1], using: &random)
+    let o = Matrix(
+      type, [heads, rows, width], strides: [width, heads * width, 1], using: &random)
+    try expectNaive(scores, v, o, accumulates: accumulates)
+  }
+
+  @Test func `writes nothing between the rows of its output`() throws {
+    var random = SplitMix64(state: 6)
+    let a = Matrix(.float32, [8, 8], strides: [8, 1], using: &random)
+    var c = Matrix(.float32, [8, 8], strides: [12, 1], using: &random)
+    let before = c.bytes
+    try run(a, a, &c, accumulates: false)
+    for row in 0..<7 {
+      let gap = ((row * 12 + 8) * 4)..<((row * 12 + 12) * 4)
+      #expect(c.bytes[gap] == before[gap])
+    }
+  }
+
+  @Test func `that makes no sense is an error that names the operands`() {
+    let a = MatmulOperand(extents: [4, 5], strides: [5, 1])
+    let b = MatmulOperand(extents: [6, 3], strides: [3, 1])
+    let c = MatmulOperand(extents: [4, 3], strides: [3, 1])
+    let shape = MatmulShape(a: a, b: b, c: c)
+    #expect {
+      _ = try MatmulCache().matmul(for: shape)
+    } throws: { error in
+      "\(error)".contains("inner extents") && "\(error)".contains("float32[4:5, 5:1]")
+    }
+    let empty = MatmulOperand(extents: [0, 5], strides: [5, 1])
+    #expect(throws: OneDNNError.self) { try Matmul(MatmulShape(a: empty, b: b, c: c)) }
+  }
+
+  @Test func `with mixed inputs that oneDNN lacks is an error, not a crash`() {
+    let a = MatmulOperand(.float32, extents: [4, 4], strides: [4, 1])
+    let b = MatmulOperand(.bfloat16, extents: [4, 4], strides: [4, 1])
+    #expect(throws: OneDNNError.self) { try Matmul(MatmulShape(a: a, b: b, c: b)) }
+  }
+
+  @Test func `over a batch with one weight is a product of two matrices`() {
+    let shape = MatmulShape(
+      a: MatmulOperand(extents: [1, 3, 4, 8], strides: [0, 32, 8, 1]),
+      b: MatmulOperand(extents: [1, 1, 8, 5], strides: [7, 9, 1, 8]),
+      c: MatmulOperand(extents: [1, 3, 4, 5], strides: [0, 20, 5, 1]))
+    let plain = MatmulShape(
+      a: MatmulOperand(extents: [12, 8], strides: [8, 1]),
+      b: MatmulOperand(extents: [8, 5], strides: [1, 8]),
+      c: MatmulOperand(extents: [12, 5], strides: [5, 1]))
+    #expect(shape.normalized() == plain)
+    #expect(plain.normalized() == plain)
+  }
+}
+
+@Suite struct `A cache of products` {
+  private func square(_ size: Int) -> MatmulShape {
+    let operand = MatmulOperand(extents: [size, size], strides: [size, 1])
+    return MatmulShape(a: operand, b: operand, c: operand)
+  }
+
+  @Test func `compiles a shape once`() throws {
+    let cache = MatmulCache()
+    let one = try cache.matmul(for: square(8))
+    #expect(try cache.matmul(for: square(8)) === one)
+    #expect(try cache.matmul(for: square(9)) !== one)
+    #expect(cache.count == 2)
+  }
+
+  @Test func `is bounded`() throws {
+    let cache = MatmulCache()
+    for size in 1...(MatmulCache.capacity + 1) { _ = try cache.matmul(for: square(size)) }
+    #expect(cache.count <= MatmulCache.capacity)
+  }
+}
+
+@Suite struct `The fast path` {
+  @Test func `takes bfloat16 heads that lie between the columns of rows`() throws {
+    let (heads, rows, keys, width) = (8, 64, 96, 64)
+    let shape = MatmulShape(
+      a: MatmulOperand(
+        .bfloat16, extents: [heads, rows, width], strides: [width, heads * width, 1]),
+      b: MatmulOperand(
+        .bfloat16, extents: [heads, width, keys], strides: [width, 1, heads * width]),
+      c: MatmulOperand(
+        .bfloat16, extents: [heads, rows, keys], strides: [rows * keys, keys, 1]))
+    let dense = MatmulOperand(.bfloat16, extents: [64, 64], strides: [64, 1])
+    let plain = MatmulShape(a: dense, b: dense, c: dense)
+    // What is fast depends on the processor, but not on the layout.
+    #expect(try Matmul(shape).implementation == Matmul(plain).implementation)
+  }
+}

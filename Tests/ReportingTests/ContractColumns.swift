@@ -1,0 +1,29 @@
+/// The contract's column lists, copied from DESIGN.md, section 6.
+enum ContractColumns {
+  static let points = split(
+    """
+    schema, profile, model, layers, d_model, heads, kv_heads, d_head, d_ff, vocab, dtype,
+    attention, head, recompute, loss_rows, mode, keep_prefix, chunk, backend, threads, batch, n_c, n_g, seed, repeat,
+    status, error, loss, saved_tensors, retained_bytes, retained_prefix_bytes, retained_generated_bytes,
+    retained_crossing_bytes, retained_shared_bytes, retained_allocated_bytes, predicted_retained_bytes,
+    predicted_allocated_bytes, peak_bytes, peak_forward_bytes, peak_backward_bytes, predicted_peak_bytes,
+    workspace_peak_bytes, parameter_bytes, gradient_bytes, process_peak_rss_bytes, matmul_flops, forward_seconds,
+    backward_seconds, gradient_relative_error, gradient_cosine, version, started_at, trainable, dropout, recipe
+    """)
+
+  static let ledger = split(
+    """
+    profile, mode, keep_prefix, chunk, recompute, attention, head, loss_rows, dtype,
+    batch, n_c, n_g, repeat, order, layer, op, tensor, shape, dtype, requested_bytes,
+    allocated_bytes, prefix_bytes, generated_bytes, crossing_bytes, shared_bytes, needed_for, also_saved_by
+    """)
+
+  static let lawsEnd = split(
+    """
+    constant_bytes, linear_bytes, quadratic_bytes, n_c_min, n_c_max, points_checked, points_matching
+    """)
+
+  private static func split(_ text: String) -> [String] {
+    text.split { $0 == "," || $0.isWhitespace }.map(String.init)
+  }
+}

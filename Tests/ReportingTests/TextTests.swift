@@ -1,0 +1,67 @@
+import Reporting
+import Retention
+import Testing
+import Transformer
+
+@Suite struct TextTests {
+  @Test(arguments: [
+    (0, "0 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (1536, "1.50 KiB"), (1 << 20, "1.00 MiB"),
+    ((1 << 20) - 1, "1.00 MiB"), (5 << 30, "5.00 GiB"), (Int.max, "8192.00 PiB"),
+    (-2048, "-2.00 KiB"),
+  ])
+  func `bytes have a binary unit`(count: Int, text: String) {
+    #expect(Units.bytes(count) == text)
+  }
+
+  @Test(arguments: [
+    (0.0, "0"), (1.0, "1.00"), (0.3123, "0.312"), (0.9999, "1.00"), (12.34, "12.3"),
+    (99_990, "99990"), (1.25e-6, "1.25e-06"), (-0.5, "-0.500"), (.infinity, "inf"),
+    (9.9996e9, "1.00e+10"),
+  ])
+  func `numbers have three significant digits`(value: Double, text: String) {
+    #expect(Units.significant(value) == text)
+  }
+
+  @Test(arguments: [
+    (0.42, "0.42 s"), (12.4, "12 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"),
+    (.infinity, "a long time"),
+  ])
+  func `waiting is told in the unit that fits`(seconds: Double, text: String) {
+    #expect(Units.seconds(seconds) == text)
+  }
+
+  @Test func `table columns are aligned and lines have no spaces at their ends`() {
+    var table = TextTable([("name", .left), ("n", .right)])
+    table.add(["a", "100"])
+    table.add(["longer", "7"])
+    #expect(table.text == "name      n\na       100\nlonger    7\n")
+  }
+
+  @Test func `the sweep table shows bytes per prefix token, what is saved and what it costs`() {
+    let model = DecoderConfiguration(dModel: 64, heads: 4, dFF: 172, vocab: 256)
+    var full = Point(modelName: "m", model: model, nC: 10, nG: 2)
+    var detached = full
+    detached.mode = .detachedPrefix
+    var records: [PointRecord] = []
+    for (point, error) in [(full, 0.0), (detached, 0.25)] {
+      var record = PointRecord(
+        profile: "p", point: point, repetition: 1, version: "0", startedAt: "")
+      record.gradientRelativeError = error
+      records.append(record)
+    }
+    full.nC = 0
+    detached.nC = 0
+    let laws = [
+      (full, ScalingLaw(constant: 100, linear: 50, quadratic: 2)),
+      (detached, ScalingLaw(constant: 100, linear: 5, quadratic: 0)),
+    ].map {
+      LawRecord(
+        profile: "p", point: $0.0, law: $0.1, checkedRange: 10...10, pointsChecked: 1,
+        pointsMatching: 1)
+    }
+    let lines = SweepTable.text(laws: laws, points: records).split(separator: "\n")
+    #expect(lines.count == 3)
+    #expect(lines[1].contains("100 + 50·n_c + 2·n_c²") && lines[1].contains(" 88 "))
+    #expect(lines[2].contains(" 5 ") && lines[2].contains("81.3 %") && lines[2].contains("0.250"))
+  }
+}
