@@ -5,6 +5,11 @@ package struct ExpectedTensor: Hashable, Sendable {
   /// Extents as stored: `[out, in]`, but `[in, out]` for GPT-2's `Conv1D`.
   package let shape: [Int]
 
+  package init(name: String, shape: [Int]) {
+    self.name = name
+    self.shape = shape
+  }
+
   /// Elements; a configuration within the limits of a point cannot overflow it.
   package var count: Int { shape.reduce(1, *) }
 }
