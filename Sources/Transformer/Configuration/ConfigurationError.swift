@@ -10,5 +10,7 @@ package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
     self.sentence = sentence
   }
 
-  package var description: String { "\(file): \(sentence)" }
+  package var description: String {
+    "\(printable(file.unicodeScalars)): \(sentence)"
+  }
 }

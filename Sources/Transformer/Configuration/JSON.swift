@@ -34,8 +34,14 @@ package struct JSONError: Error, Equatable {
 /// Text from a file, fit for an error message: quoted, cut, and without control characters.
 package func quoted(_ text: String) -> String {
   let most = 80
-  var result = "\""
-  for scalar in text.unicodeScalars.prefix(most) {
+  let isLong = text.unicodeScalars.count > most
+  return "\"\(printable(text.unicodeScalars.prefix(most)))\(isLong ? "…" : "")\""
+}
+
+/// Text on one line: whatever is not plainly visible is escaped.
+package func printable(_ scalars: some Sequence<Unicode.Scalar>) -> String {
+  var result = ""
+  for scalar in scalars {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
       result += "\\u{\(String(scalar.value, radix: 16))}"
@@ -43,5 +49,5 @@ package func quoted(_ text: String) -> String {
       result.unicodeScalars.append(scalar)
     }
   }
-  return result + (text.unicodeScalars.count > most ? "…\"" : "\"")
+  return result
 }

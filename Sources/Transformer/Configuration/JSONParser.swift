@@ -18,6 +18,7 @@ package struct JSONParser {
   ///   - bytes: The file.
   ///   - maximumDepth: Arrays and objects within each other.
   ///   - maximumValues: Values of all kinds together; a value takes up to about 100 bytes.
+  /// - Returns: The value.
   /// - Throws: `JSONError` at the first fault.
   package static func parse(
     _ bytes: [UInt8], maximumDepth: Int = 64, maximumValues: Int = 1 << 20

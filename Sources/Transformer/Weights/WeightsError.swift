@@ -13,7 +13,8 @@ package struct WeightsError: Error, Equatable, CustomStringConvertible {
   }
 
   package var description: String {
-    tensor.map { "\(file): tensor \(quoted($0)) \(sentence)" } ?? "\(file): \(sentence)"
+    let start = "\(printable(file.unicodeScalars)): "
+    return tensor.map { "\(start)tensor \(quoted($0)) \(sentence)" } ?? "\(start)\(sentence)"
   }
 }
 
