@@ -79,6 +79,7 @@ let package = Package(
       of: [
         "Retention", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger", "TestSupport",
       ]),
+    tests("TransformerTests", of: ["Transformer", "Tensors", "TestSupport"]),
     .executableTarget(
       name: "products-benchmark",
       dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer", "Ledger"],

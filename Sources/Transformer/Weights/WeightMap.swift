@@ -1,0 +1,230 @@
+/// A tensor that a checkpoint of a configuration holds.
+package struct ExpectedTensor: Hashable, Sendable {
+  /// Its name in `named_parameters()` of the model with its head.
+  package let name: String
+  /// Extents as stored: `[out, in]`, but `[in, out]` for GPT-2's `Conv1D`.
+  package let shape: [Int]
+
+  package init(name: String, shape: [Int]) {
+    self.name = name
+    self.shape = shape
+  }
+
+  /// Elements; a configuration within the limits of a point cannot overflow it.
+  package var count: Int { shape.reduce(1, *) }
+}
+
+/// Where a parameter's values are found.
+package struct WeightSource: Hashable, Sendable {
+  package let parameter: ExpectedTensor
+  /// The name in the checkpoint, which may lack `model.` or `transformer.`.
+  package let stored: String
+}
+
+/// The tensors of a configuration's checkpoint, under Hugging Face's names.
+package struct WeightMap: Sendable {
+  package let configuration: DecoderConfiguration
+  /// Every parameter in the order of the forward pass; a tied head is the embedding.
+  package let tensors: [ExpectedTensor]
+  /// The head's name; a checkpoint with a tied head may hold it and need not.
+  package static let head = "lm_head.weight"
+  /// The layers of the checkpoint, of which the configuration may be the first few.
+  private let storedLayers: Int
+
+  /// The map of a configuration.
+  ///
+  /// - Parameters:
+  ///   - configuration: What is to be filled.
+  ///   - storedLayers: The layers of the checkpoint, if the configuration has fewer.
+  package init(_ configuration: DecoderConfiguration, storedLayers: Int? = nil) {
+    self.configuration = configuration
+    self.storedLayers = max(storedLayers ?? 0, configuration.layers)
+    tensors =
+      configuration.family == .gpt2
+      ? Self.gpt2(configuration) : Self.llamaType(configuration)
+  }
+
+  /// Elements of all parameters together.
+  package var parameterCount: Int { tensors.reduce(0) { $0 + $1.count } }
+
+  /// The embedding's name.
+  package var embedding: String {
+    configuration.family == .gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight"
+  }
+
+  /// What names have in front that a checkpoint of the model without its head lacks.
+  private var prefix: String { configuration.family == .gpt2 ? "transformer." : "model." }
+
+  // MARK: Names and shapes
+
+  private static func gpt2(_ c: DecoderConfiguration) -> [ExpectedTensor] {
+    var tensors: [ExpectedTensor] = []
+    func add(_ name: String, _ shape: Int...) {
+      tensors.append(ExpectedTensor(name: name, shape: shape))
+    }
+    func addNorm(_ name: String) {
+      add("\(name).weight", c.dModel)
+      add("\(name).bias", c.dModel)
+    }
+    func addLinear(_ name: String, from input: Int, to output: Int) {
+      add("\(name).weight", input, output)
+      add("\(name).bias", output)
+    }
+    add("transformer.wte.weight", c.vocab, c.dModel)
+    if case .learned(let maximum) = c.positions {
+      add("transformer.wpe.weight", maximum, c.dModel)
+    }
+    for layer in 0..<c.layers {
+      let base = "transformer.h.\(layer)"
+      addNorm("\(base).ln_1")
+      addLinear("\(base).attn.c_attn", from: c.dModel, to: c.queryWidth + 2 * c.keyWidth)
+      addLinear("\(base).attn.c_proj", from: c.queryWidth, to: c.dModel)
+      addNorm("\(base).ln_2")
+      addLinear("\(base).mlp.c_fc", from: c.dModel, to: c.dFF)
+      addLinear("\(base).mlp.c_proj", from: c.dFF, to: c.dModel)
+    }
+    addNorm("transformer.ln_f")
+    if !c.tiedEmbeddings { add(head, c.vocab, c.dModel) }
+    return tensors
+  }
+
+  private static func llamaType(_ c: DecoderConfiguration) -> [ExpectedTensor] {
+    var tensors: [ExpectedTensor] = []
+    func add(_ name: String, _ shape: Int...) {
+      tensors.append(ExpectedTensor(name: name, shape: shape))
+    }
+    func addLinear(_ name: String, from input: Int, to output: Int, bias: Bool) {
+      add("\(name).weight", output, input)
+      if bias { add("\(name).bias", output) }
+    }
+    add("model.embed_tokens.weight", c.vocab, c.dModel)
+    for layer in 0..<c.layers {
+      let base = "model.layers.\(layer)"
+      let attention = "\(base).self_attn"
+      add("\(base).input_layernorm.weight", c.dModel)
+      let bias = c.queryKeyValueBias
+      addLinear("\(attention).q_proj", from: c.dModel, to: c.queryWidth, bias: bias)
+      addLinear("\(attention).k_proj", from: c.dModel, to: c.keyWidth, bias: bias)
+      addLinear("\(attention).v_proj", from: c.dModel, to: c.keyWidth, bias: bias)
+      if c.queryKeyNorm {
+        add("\(attention).q_norm.weight", c.dHead)
+        add("\(attention).k_norm.weight", c.dHead)
+      }
+      addLinear("\(attention).o_proj", from: c.queryWidth, to: c.dModel, bias: c.outputBias)
+      add("\(base).post_attention_layernorm.weight", c.dModel)
+      addLinear("\(base).mlp.gate_proj", from: c.dModel, to: c.dFF, bias: c.mlpBias)
+      addLinear("\(base).mlp.up_proj", from: c.dModel, to: c.dFF, bias: c.mlpBias)
+      addLinear("\(base).mlp.down_proj", from: c.dFF, to: c.dModel, bias: c.mlpBias)
+    }
+    add("model.norm.weight", c.dModel)
+    if !c.tiedEmbeddings { add(head, c.vocab, c.dModel) }
+    return tensors
+  }
+
+  // MARK: Matching a checkpoint
+
+  /// Finds every parameter in a checkpoint and accounts for everything that the checkpoint holds.
+  ///
+  /// - Throws: `WeightsError` for a parameter that is missing, of another shape or unreadable, for
+  ///   a tensor that the configuration has no use for, or for a tied head that differs.
+  package func match(_ weights: ModelWeights) throws(WeightsError) -> [WeightSource] {
+    var sources: [WeightSource] = []
+    var missing: [String] = []
+    for tensor in tensors {
+      if let stored = storedName(of: tensor.name, in: weights) {
+        try check(stored, against: tensor, in: weights)
+        sources.append(WeightSource(parameter: tensor, stored: stored))
+      } else {
+        missing.append(tensor.name)
+      }
+    }
+    if let first = missing.first { throw missingError(first, missing.count, weights) }
+    try checkTiedHead(sources, in: weights)
+    let used = Set(sources.map(\.stored) + (configuration.tiedEmbeddings ? [Self.head] : []))
+    let extra = weights.names.filter { !used.contains($0) && !isIgnored($0) }
+    if let first = extra.first {
+      throw WeightsError(
+        file: weights.path, tensor: first,
+        "\(others(extra.count)) not of this configuration (\(configuration.family.rawValue), "
+          + "\(storedLayers) layers); do weights and configuration belong together?")
+    }
+    return sources
+  }
+
+  /// The name under which a parameter is stored; a tied embedding may be stored as the head.
+  private func storedName(of name: String, in weights: ModelWeights) -> String? {
+    var candidates = [name]
+    if name.hasPrefix(prefix) { candidates.append(String(name.dropFirst(prefix.count))) }
+    if name == embedding && configuration.tiedEmbeddings { candidates.append(Self.head) }
+    return candidates.first { weights.tensor(named: $0) != nil }
+  }
+
+  private func check(
+    _ stored: String, against expected: ExpectedTensor, in weights: ModelWeights
+  ) throws(WeightsError) {
+    guard let tensor = weights.tensor(named: stored) else { return }
+    if tensor.shape != expected.shape {
+      throw WeightsError(
+        file: try weights.file(of: stored).path, tensor: stored,
+        "has shape \(list(tensor.shape)), but the configuration makes it \(list(expected.shape))")
+    }
+    if !tensor.dtype.isReadable {
+      throw WeightsError(
+        file: try weights.file(of: stored).path, tensor: stored,
+        "is stored as \(quoted(tensor.dtype.name)); Ballast reads F32, F16 and BF16")
+    }
+  }
+
+  private func missingError(
+    _ name: String, _ count: Int, _ weights: ModelWeights
+  ) -> WeightsError {
+    let hint =
+      name == Self.head
+      ? "set \"tie_word_embeddings\" to true if the head is the embedding"
+      : "do weights and configuration belong together?"
+    return WeightsError(
+      file: weights.path, tensor: name,
+      "\(others(count)) missing, but the configuration needs it; \(hint)")
+  }
+
+  private func others(_ count: Int) -> String {
+    count == 1 ? "is" : "and \(count - 1) more are"
+  }
+
+  /// A tied head that is stored beside the embedding must hold the same bytes.
+  private func checkTiedHead(
+    _ sources: [WeightSource], in weights: ModelWeights
+  ) throws(WeightsError) {
+    guard configuration.tiedEmbeddings, weights.tensor(named: Self.head) != nil,
+      let source = sources.first(where: { $0.parameter.name == embedding }),
+      source.stored != Self.head
+    else { return }
+    try check(Self.head, against: source.parameter, in: weights)
+    let headFile = try weights.file(of: Self.head)
+    let file = try weights.file(of: source.stored)
+    let isSame = try headFile.hasSameBytes(Self.head, as: source.stored, in: file)
+    if !isSame {
+      throw WeightsError(
+        file: headFile.path, tensor: Self.head,
+        "differs from \(quoted(source.stored)), but the configuration ties them; "
+          + "set \"tie_word_embeddings\" to false")
+    }
+  }
+
+  /// Buffers that old checkpoints hold, and layers beyond those that were asked for.
+  private func isIgnored(_ name: String) -> Bool {
+    let bare = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+    let layerPrefix = configuration.family == .gpt2 ? "h." : "layers."
+    if bare == "rotary_emb.inv_freq" { return configuration.family != .gpt2 }
+    guard bare.hasPrefix(layerPrefix) else { return false }
+    let parts = bare.dropFirst(layerPrefix.count).split(
+      separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, let layer = Int(parts[0]), layer >= 0, layer < storedLayers else {
+      return false
+    }
+    if layer >= configuration.layers { return true }
+    return configuration.family == .gpt2
+      ? parts[1] == "attn.bias" || parts[1] == "attn.masked_bias"
+      : parts[1] == "self_attn.rotary_emb.inv_freq"
+  }
+}
