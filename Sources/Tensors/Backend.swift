@@ -64,6 +64,8 @@ package protocol Backend: AnyObject {
   /// `ids` holds `batch · stride` entries; column `t` is the absolute position of the row.
   func gatherRows(of table: Tensor, ids: [Int32], idStride: Int, to y: Tensor)
   /// `table[ids[b · stride + t], :] += dy[b, t, :]`, in an order that no thread count changes.
+  ///
+  /// Rows with a negative id are left out.
   func scatterAddRows(_ dy: Tensor, ids: [Int32], idStride: Int, to table: Tensor)
 
   /// `y = x · rstd · weight` with `rstd = 1 / sqrt(mean(x²) + eps)` over the last axis.
@@ -82,6 +84,39 @@ package protocol Backend: AnyObject {
   /// `y[j] = Σ_i x[i, j]` in the order of `i`, added to what `y` holds if `accumulates`.
   func sumRows(_ x: Tensor, to y: Tensor, accumulates: Bool)
 
+  /// `y = (x − mean) · rstd · weight + bias` over the last axis, with the biased variance.
+  ///
+  /// `x`, `y` are `[batch, tokens, width]`, `weight`, `bias` `[width]`, `mean`, `rstd` `[batch,
+  /// tokens]` float32 (Ba et al., arXiv 1607.06450).
+  func layerNorm(
+    _ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float, to y: Tensor, mean: Tensor,
+    rstd: Tensor)
+  /// The gradients of `layerNorm`.
+  ///
+  /// With `g = dy · weight` and `x̂ = (x − mean) · rstd`: `dx = rstd · (g − mean(g) − x̂ · mean(g ·
+  /// x̂))`. `partials` as in `rmsNormBackward`; that of the bias is `partialSums` of `dy`.
+  func layerNormBackward(
+    _ dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor, to dx: Tensor?,
+    accumulates: Bool, partials: Tensor?)
+  /// `y[…, j] += bias[j]`; `bias` `[width]`.
+  func addBias(_ bias: Tensor, to y: Tensor)
+  /// Row block `i` of `x` `[batch, tokens, width]` writes its sum over rows into row `i` of
+  /// `partials`, float32 `[⌈rows / RowBlock.size⌉, width]`.
+  func partialSums(_ x: Tensor, to partials: Tensor)
+
+  /// `y = gelu(x)`; equal shapes.
+  func gelu(_ x: Tensor, form: GELU, to y: Tensor)
+  /// `dx = dy · gelu′(x)`; equal shapes; `dx` may be `dy`.
+  func geluBackward(_ dy: Tensor, x: Tensor, form: GELU, to dx: Tensor)
+
+  /// `y = x · scale` where `dropout` keeps an element, else 0; `y` may be `x`.
+  ///
+  /// `x` is `[batch, tokens, width]` or `[batch, heads, tokens, keys]`; the axes' positions say which
+  /// element is which. `mask`, of the same shape and uint8, receives 1 and 0.
+  func dropout(_ x: Tensor, _ dropout: Dropout, to y: Tensor, mask: Tensor?)
+  /// `y = x · mask · scale`; equal shapes; `y` may be `x`. Forward and backward are the same.
+  func applyMask(_ mask: Tensor, scale: Float, to x: Tensor, into y: Tensor)
+
   /// Rotates pairs `(i, i + d_head/2)` of every head by `position · frequencies[i]`, in place.
   ///
   /// `x` is `[batch, tokens, heads, d_head]`; positions come from its token axis. The angle is the
@@ -91,11 +126,11 @@ package protocol Backend: AnyObject {
 
   /// Turns scores into probabilities, in place: `softmax(scale · s)` over keys ≤ the row's position.
   ///
-  /// `scores` is `[batch, heads, tokens, keys]`; later keys in the view become 0. `logSumExp`
+  /// With a `window`, keys at `position − window` and before are masked too. `scores` is `[batch, heads, tokens, keys]`; later keys in the view become 0; `logSumExp`
   /// `[batch, heads, tokens]` float32, if given, receives `log Σ exp(scale · s)` of each row.
-  func causalSoftmax(_ scores: Tensor, scale: Float, logSumExp: Tensor?)
+  func causalSoftmax(_ scores: Tensor, scale: Float, window: Int?, logSumExp: Tensor?)
   /// Makes the probabilities again, in place: `P = exp(scale · s − logSumExp)`; 0 for later keys.
-  func causalProbabilities(_ scores: Tensor, scale: Float, logSumExp: Tensor)
+  func causalProbabilities(_ scores: Tensor, scale: Float, window: Int?, logSumExp: Tensor)
   /// Turns `dP` into `dS`, in place: `dS = scale · P · (dP − D)`; 0 for later keys.
   ///
   /// `D` is `Σ_keys P · dP`, or `rowDots` `[batch, heads, tokens]` float32 where that is given.
@@ -125,4 +160,12 @@ package enum RowBlock {
 
   /// The number of blocks that cover `rows`.
   package static func count(for rows: Int) -> Int { (rows + size - 1) / size }
+}
+
+/// The two forms of GELU (Hendrycks and Gimpel, arXiv 1606.08415).
+package enum GELU: Hashable, Sendable {
+  /// `x · Φ(x)`.
+  case exact
+  /// `x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`.
+  case tanh
 }

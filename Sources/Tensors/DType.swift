@@ -2,12 +2,15 @@
 package enum DType: String, CaseIterable, Sendable {
   case float32
   case bfloat16
+  /// Dropout masks: 1 keeps, 0 drops.
+  case uint8
 
   /// Bytes of one element.
   package var size: Int {
     switch self {
     case .float32: 4
     case .bfloat16: 2
+    case .uint8: 1
     }
   }
 }

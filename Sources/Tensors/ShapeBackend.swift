@@ -38,9 +38,26 @@ package final class ShapeBackend: Backend {
   ) {}
   package func sumRows(_ x: Tensor, to y: Tensor, accumulates: Bool) {}
 
+  package func layerNorm(
+    _ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float, to y: Tensor, mean: Tensor,
+    rstd: Tensor
+  ) {}
+  package func layerNormBackward(
+    _ dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor, to dx: Tensor?,
+    accumulates: Bool, partials: Tensor?
+  ) {}
+  package func addBias(_ bias: Tensor, to y: Tensor) {}
+  package func partialSums(_ x: Tensor, to partials: Tensor) {}
+  package func gelu(_ x: Tensor, form: GELU, to y: Tensor) {}
+  package func geluBackward(_ dy: Tensor, x: Tensor, form: GELU, to dx: Tensor) {}
+  package func dropout(_ x: Tensor, _ dropout: Dropout, to y: Tensor, mask: Tensor?) {}
+  package func applyMask(_ mask: Tensor, scale: Float, to x: Tensor, into y: Tensor) {}
+
   package func rotate(_ x: Tensor, frequencies: [Float], inverse: Bool) {}
-  package func causalSoftmax(_ scores: Tensor, scale: Float, logSumExp: Tensor?) {}
-  package func causalProbabilities(_ scores: Tensor, scale: Float, logSumExp: Tensor) {}
+  package func causalSoftmax(_ scores: Tensor, scale: Float, window: Int?, logSumExp: Tensor?) {}
+  package func causalProbabilities(
+    _ scores: Tensor, scale: Float, window: Int?, logSumExp: Tensor
+  ) {}
   package func causalSoftmaxBackward(
     _ gradient: Tensor, probabilities: Tensor, scale: Float, rowDots: Tensor?
   ) {}

@@ -174,14 +174,6 @@ extension DecoderConfiguration {
     }
   }
 
-  /// The two forms of GELU (arXiv 1606.08415).
-  package enum GELU: Hashable, Sendable {
-    /// `x · Φ(x)`.
-    case exact
-    /// `x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`.
-    case tanh
-  }
-
   /// Which layers look through a sliding window.
   package enum SlidingLayers: Hashable, Sendable {
     case all

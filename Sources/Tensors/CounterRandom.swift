@@ -39,3 +39,32 @@ package struct CounterRandom: Sendable {
     return z ^ (z >> 31)
   }
 }
+
+/// Which elements a dropout keeps: a pure function of positions, so that every mode, chunk and
+/// recomputation draws the same.
+package struct Dropout: Sendable {
+  /// The share of elements that become 0; the others are multiplied by `scale`.
+  package let probability: Double
+  /// Tokens of a sequence: what an element's index is counted with.
+  package let sequenceLength: Int
+  private let random: CounterRandom
+  private let threshold: UInt64
+
+  /// A dropout with a stream of its own, named for its place in the model.
+  package init(probability: Double, seed: UInt64, stream: String, sequenceLength: Int) {
+    self.probability = probability
+    self.sequenceLength = sequenceLength
+    random = CounterRandom(seed: seed, stream: stream)
+    threshold = UInt64(probability * 0x1p32)
+  }
+
+  /// `1 / (1 − probability)`, so that the expectation stays.
+  package var scale: Float { Float(1 / (1 - probability)) }
+
+  /// Whether the element with this index stays.
+  ///
+  /// Of `[batch, tokens, width]` the index is `(b · n + position) · width + column`; of `[batch,
+  /// heads, tokens, keys]` it is `((b · heads + h) · n + position) · n + key`, with n the sequence
+  /// length and absolute positions.
+  package func keeps(_ index: Int) -> Bool { random.bits(index) >> 32 >= threshold }
+}
