@@ -45,6 +45,19 @@ package struct Point: Hashable, Sendable {
   /// Tokens of one sequence that the step reads: n, and one more label for `generated` rows.
   package var tokensPerSequence: Int { lossRows == .generated ? n + 1 : n }
 
+  /// Whether a parameter is trained, by its Hugging Face name; nil if all are.
+  ///
+  /// - Throws: `PointError` if `trainable` is not a regular expression.
+  func trainablePattern() throws(PointError) -> ((String) -> Bool)? {
+    guard !trainable.isEmpty else { return nil }
+    do {
+      let pattern = try Regex(trainable)
+      return { name in (try? pattern.firstMatch(in: name)) != nil }
+    } catch {
+      throw PointError("trainable \"\(trainable)\" is not a regular expression")
+    }
+  }
+
   /// The rows whose logits carry loss.
   package var lossPositions: Range<Int> {
     switch lossRows {

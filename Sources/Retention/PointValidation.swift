@@ -76,9 +76,6 @@ extension Point {
       (mode == .prunedGraph || mode == .replayedPrefix, "mode \(mode.rawValue)"),
       (recompute != .none, "recompute \(recompute.rawValue)"),
       (head == .chunked, "head \(head.rawValue)"),
-      (dtype != .float32, "dtype \(dtype.rawValue)"),
-      (!trainable.isEmpty, "trainable"),
-      (dropout != 0, "dropout"),
       (recipe != .ballast, "recipe \(recipe.rawValue)"),
     ]
     for (isAsked, what) in unbuilt {

@@ -22,18 +22,30 @@ package final class TrainingStep {
 
   /// Allocates and draws the parameters.
   ///
-  /// - Throws: `PointError` for an impossible point, `AllocationError` if parameters do not fit.
+  /// Parameters come from `weights`, a checkpoint and the number of its layers, or else are drawn from
+  /// the point's seed.
+  ///
+  /// - Throws: `PointError` for an impossible point, `AllocationError` if parameters do not fit,
+  ///   `WeightsError` for a checkpoint that does not belong to the model.
   package init(
-    _ point: Point, backend: any Backend, recordsLedger: Bool = true, limit: Int? = nil
+    _ point: Point, backend: any Backend, recordsLedger: Bool = true, limit: Int? = nil,
+    weights: (values: ModelWeights, layers: Int)? = nil
   ) throws {
     try point.validate()
     self.point = point
     ledger = Ledger(isRecording: recordsLedger)
     tensors = TensorFactory(
       backend: backend, ledger: ledger, prefixLength: point.nC, limit: limit)
-    decoder = try Decoder(point.model, dtype: point.dtype, tensors: tensors)
-    decoder.initialize(seed: point.seed)
+    let trainable = try point.trainablePattern()
+    decoder = try Decoder(point.model, dtype: point.dtype, tensors: tensors) { name in
+      trainable?(name) ?? true
+    }
     tokens = Self.drawTokens(for: point)
+    if let weights {
+      try decoder.load(weights.values, storedLayers: weights.layers)
+    } else {
+      decoder.initialize(seed: point.seed)
+    }
   }
 
   /// Tokens drawn from the seed, the same on every machine.
@@ -101,23 +113,27 @@ package final class TrainingStep {
 
   // MARK: Forward
 
-  private var memory: AttentionMemory {
-    switch point.attention {
-    case .materialized: .materialized
-    case .fused: .fused
-    }
+  private var pass: PassOptions {
+    let memory: AttentionMemory =
+      switch point.attention {
+      case .materialized: .materialized
+      case .fused: .fused
+      }
+    return PassOptions(
+      memory: memory, dropoutProbability: point.dropout, seed: point.seed,
+      sequenceLength: point.n)
   }
 
   /// Runs the model and returns the loss, `[1]`.
   private func forward(on tape: Tape) throws -> Tensor {
     var prefix = try prefill(on: tape)
-    var x = try decoder.embed(tokens, at: point.cut..<point.n, on: tape)
+    var x = try decoder.embed(tokens, at: point.cut..<point.n, pass: pass, on: tape)
     for layer in (0..<point.model.layers) {
       let kv =
         try prefix[layer]
         ?? decoder.makeKeyValues(batch: point.batch, n: point.n, layer: layer)
       prefix[layer] = nil
-      x = try decoder.apply(layer: layer, to: x, kv: kv, memory: memory, on: tape)
+      x = try decoder.apply(layer: layer, to: x, kv: kv, pass: pass, on: tape)
     }
     if point.head == .lossRows {
       x = try tape.selectRows(x, at: point.lossPositions)
@@ -137,7 +153,7 @@ package final class TrainingStep {
     try tape.withoutRecording {
       for start in stride(from: 0, to: point.cut, by: point.chunk) {
         let chunk = start..<min(start + point.chunk, point.cut)
-        try decoder.prefill(tokens, at: chunk, kv: kv, memory: memory, on: tape)
+        try decoder.prefill(tokens, at: chunk, kv: kv, pass: pass, on: tape)
       }
     }
     return kv

@@ -9,93 +9,171 @@ package struct KeyValues {
   package let v: Tensor
 }
 
-/// One pre-norm layer: `x + W_O attention(norm x)`, then `x + W_down swiglu(norm x)`.
-package struct DecoderLayer {
+/// A linear map: a matrix `[out, in]`, and a bias `[out]` if the model has one.
+struct Projection {
+  let weight: Weight
+  let bias: Weight?
+}
+
+/// What stands before a branch.
+enum Norm {
+  case rms(Parameter)
+  case layer(Parameter, bias: Parameter)
+}
+
+/// One pre-norm layer: `x + W_O attention(norm x)`, then `x + mlp(norm x)`.
+struct DecoderLayer {
+  /// The MLP's weights.
+  enum MLP {
+    /// `W_down (silu(W_gate x) · W_up x)`.
+    case swiGLU(gate: Projection, up: Projection, down: Projection)
+    /// `W_down gelu(W_up x)`.
+    case gelu(GELU, up: Projection, down: Projection)
+  }
+
   let configuration: DecoderConfiguration
   let index: Int
-  let attentionNorm: Parameter
-  let wQ: Parameter
-  let wK: Parameter
-  let wV: Parameter
-  let wO: Parameter
-  let mlpNorm: Parameter
-  let wGate: Parameter
-  let wUp: Parameter
-  let wDown: Parameter
+  let attentionNorm: Norm
+  let q: Projection
+  let k: Projection
+  let v: Projection
+  /// RMSNorms of every head of q and k (Qwen3), `[d_head]`.
+  let qNorm: Parameter?
+  let kNorm: Parameter?
+  let o: Projection
+  let mlpNorm: Norm
+  let mlp: MLP
 
-  /// All rows of `x` through the layer; `kv` holds earlier rows and receives these.
+  /// All rows of `x` `[batch, tokens, d_model]` through the layer; `kv` holds earlier rows and
+  /// receives these.
   func callAsFunction(
-    _ x: Variable, kv: KeyValues, memory: AttentionMemory, on tape: Tape
+    _ x: Variable, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     tape.layer = index
     defer { tape.layer = nil }
-    let y = try attend(x, kv: kv, memory: memory, on: tape)  // [batch, tokens, d_model]
-    return try tape.add(y, mlp(y, on: tape))
+    let y = try tape.add(x, attentionBranch(x, kv: kv, pass: pass, on: tape))
+    return try tape.add(y, mlpBranch(y, pass: pass, on: tape))
   }
 
   /// What the rows of `x` leave to later rows: their keys and values, and nothing else.
   func writeKeysAndValues(_ x: Variable, into kv: KeyValues, on tape: Tape) throws {
     tape.layer = index
     defer { tape.layer = nil }
-    let normed = try norm(x, attentionNorm, op: "attention_norm", on: tape)
+    let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
     _ = try keys(normed, into: kv, on: tape)
     _ = try values(normed, into: kv, on: tape)
   }
 
-  /// `x + W_O attention(norm x)`.
-  private func attend(
-    _ x: Variable, kv: KeyValues, memory: AttentionMemory, on tape: Tape
+  // MARK: Attention
+
+  /// `dropout(W_O attention(norm x))`.
+  private func attentionBranch(
+    _ x: Variable, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    let o = try attention(x, kv: kv, memory: memory, on: tape)  // [batch, tokens, heads · d_head]
-    return try tape.add(x, tape.linear(o, wO, op: "o_proj", as: "hidden"))
+    let heads = try attention(x, kv: kv, pass: pass, on: tape)  // [batch, tokens, heads · d_head]
+    return try tape.dropout(
+      tape.project(heads, o, op: "o_proj", as: "hidden"),
+      pass.dropout("layers.\(index).attention_branch"), op: "attention_dropout")
   }
 
   private func attention(
-    _ x: Variable, kv: KeyValues, memory: AttentionMemory, on tape: Tape
+    _ x: Variable, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    let normed = try norm(x, attentionNorm, op: "attention_norm", on: tape)
-    let q = try tape.rotate(
-      tape.linear(normed, wQ, op: "q_proj", as: "q"), dHead: configuration.dHead,
-      frequencies: configuration.rotaryFrequencies, op: "q_rotary")
-    let seen = 0..<x.value.shape[1].positions.upperBound
+    let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
+    let q = try queries(normed, on: tape)
     let k = try keys(normed, into: kv, on: tape)
     let v = try values(normed, into: kv, on: tape)
+    let seen = 0..<x.value.shape[1].positions.upperBound
     return try tape.attention(
       q: q, k: Variable(kv.k.at(positions: seen), gradient: k.gradient),
       v: Variable(kv.v.at(positions: seen), gradient: v.gradient),
-      geometry: HeadGeometry(
-        heads: configuration.heads, kvHeads: configuration.kvHeads, dHead: configuration.dHead),
-      memory: memory)
+      options: AttentionOptions(
+        geometry: HeadGeometry(
+          heads: configuration.heads, kvHeads: configuration.kvHeads,
+          dHead: configuration.dHead),
+        memory: pass.memory, window: configuration.slidingWindow(ofLayer: index),
+        dropout: pass.dropout("layers.\(index).probabilities")))
+  }
+
+  private func queries(_ normed: Variable, on tape: Tape) throws -> Variable {
+    var q = try tape.project(normed, self.q, op: "q_proj", as: "q")
+    if let qNorm {
+      q = try tape.rmsNorm(
+        q, qNorm, epsilon: configuration.normEpsilon, op: "q_norm", as: "q")
+    }
+    return try rotate(q, op: "q_rotary", on: tape)
   }
 
   private func keys(_ normed: Variable, into kv: KeyValues, on tape: Tape) throws -> Variable {
-    let rows = normed.value.shape[1].positions
-    return try tape.rotate(
-      tape.linear(normed, wK, op: "k_proj", as: "k", into: kv.k.at(positions: rows)),
-      dHead: configuration.dHead, frequencies: configuration.rotaryFrequencies, op: "k_rotary")
+    let destination = kv.k.at(positions: normed.value.shape[1].positions)
+    guard let kNorm else {
+      let k = try tape.project(normed, k, op: "k_proj", as: "k", into: destination)
+      return try rotate(k, op: "k_rotary", on: tape)
+    }
+    let raw = try tape.project(normed, k, op: "k_proj", as: "k_raw")
+    let k = try tape.rmsNorm(
+      raw, kNorm, epsilon: configuration.normEpsilon, op: "k_norm", as: "k", into: destination)
+    return try rotate(k, op: "k_rotary", on: tape)
   }
 
   private func values(_ normed: Variable, into kv: KeyValues, on tape: Tape) throws -> Variable {
-    let rows = normed.value.shape[1].positions
-    return try tape.linear(normed, wV, op: "v_proj", as: "v", into: kv.v.at(positions: rows))
+    let destination = kv.v.at(positions: normed.value.shape[1].positions)
+    return try tape.project(normed, v, op: "v_proj", as: "v", into: destination)
   }
 
-  /// `W_down (silu(W_gate norm y) · W_up norm y)`.
-  private func mlp(_ y: Variable, on tape: Tape) throws -> Variable {
-    let activation = try gated(y, on: tape)  // [batch, tokens, d_ff]
-    return try tape.linear(activation, wDown, op: "down_proj", as: "hidden")
+  private func rotate(_ x: Variable, op: String, on tape: Tape) throws -> Variable {
+    guard case .rotary = configuration.positions else { return x }
+    return try tape.rotate(
+      x, dHead: configuration.dHead, frequencies: configuration.rotaryFrequencies, op: op)
   }
 
-  private func gated(_ y: Variable, on tape: Tape) throws -> Variable {
-    let normed = try norm(y, mlpNorm, op: "mlp_norm", on: tape)
-    let gate = try tape.linear(normed, wGate, op: "gate_proj", as: "gate")
-    let up = try tape.linear(normed, wUp, op: "up_proj", as: "up")
-    return try tape.swiGLU(gate: gate, up: up)
+  // MARK: MLP
+
+  /// `dropout(mlp(norm y))`.
+  private func mlpBranch(_ y: Variable, pass: PassOptions, on tape: Tape) throws -> Variable {
+    let (inner, down) = try activation(y, on: tape)  // [batch, tokens, d_ff]
+    return try tape.dropout(
+      tape.project(inner, down, op: "down_proj", as: "hidden"),
+      pass.dropout("layers.\(index).mlp_branch"), op: "mlp_dropout")
   }
 
-  private func norm(
-    _ x: Variable, _ weight: Parameter, op: String, on tape: Tape
+  /// What the last projection of the MLP takes, and that projection.
+  private func activation(
+    _ y: Variable, on tape: Tape
+  ) throws -> (Variable, down: Projection) {
+    let normed = try tape.normalize(y, mlpNorm, configuration, op: "mlp_norm")
+    switch mlp {
+    case .swiGLU(let gate, let up, let down):
+      let gated = try tape.project(normed, gate, op: "gate_proj", as: "gate")
+      let factor = try tape.project(normed, up, op: "up_proj", as: "up")
+      return (try tape.swiGLU(gate: gated, up: factor), down)
+    case .gelu(let form, let up, let down):
+      return (
+        try tape.gelu(tape.project(normed, up, op: "up_proj", as: "up"), form: form), down
+      )
+    }
+  }
+}
+
+extension Tape {
+  /// `x · Wᵀ + b`.
+  func project(
+    _ x: Variable, _ projection: Projection, op: String, as output: String,
+    into destination: Tensor? = nil
   ) throws -> Variable {
-    try tape.rmsNorm(x, weight, epsilon: configuration.normEpsilon, op: op)
+    try linear(
+      x, projection.weight, bias: projection.bias, op: op, as: output, into: destination)
+  }
+
+  /// The model's kind of norm.
+  func normalize(
+    _ x: Variable, _ norm: Norm, _ configuration: DecoderConfiguration, op: String
+  ) throws -> Variable {
+    switch norm {
+    case .rms(let weight):
+      try rmsNorm(x, weight, epsilon: configuration.normEpsilon, op: op)
+    case .layer(let weight, let bias):
+      try layerNorm(x, weight, bias: bias, epsilon: configuration.normEpsilon, op: op)
+    }
   }
 }

@@ -1,13 +1,14 @@
+import Ledger
 package import Tensors
 
 extension Tape {
-  /// `y = x · Wᵀ`.
+  /// `y = x · Wᵀ + b`.
   ///
-  /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`; `y` `[batch, tokens, out]` goes to
-  /// `destination` or a new tensor. Saves `x` if the weight is trained, and the weight if `x` needs a
-  /// gradient.
+  /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; `y` `[batch, tokens, out]`
+  /// goes to `destination` or a new tensor. Saves `x` if the weight is trained, and the weight if `x`
+  /// needs a gradient; a bias never needs anything saved.
   package func linear(
-    _ x: Variable, _ weight: Parameter, op name: String, as output: String,
+    _ x: Variable, _ weight: Weight, bias: Weight? = nil, op name: String, as output: String,
     into destination: Tensor? = nil
   ) throws -> Variable {
     try op(name) {
@@ -16,24 +17,25 @@ extension Tape {
         try destination
         ?? tensors.make(output, x.value.shape.replacingLast(width), x.value.dtype)
       try multiplyRows(x.value, weight.value.transposed(0, 1), into: y)
-      guard records(x.gradient, weight.gradient) else { return Variable(y) }
+      if let bias { backend.addBias(bias.value, to: y) }
+      guard records(x.gradient, weight.gradient, bias?.gradient) else { return Variable(y) }
 
       let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
       let inputSlot = x.gradient
-      let weightSlot = weight.gradient
-      let savedInput = weightSlot.map {
-        save(x.value, as: "input", neededFor: [$0.name])
+      let savedInput = weight.gradient.map { _ in
+        save(x.value, as: "input", neededFor: [weight.symbol])
       }
       let savedWeight = inputSlot.map {
         save(weight.value, as: "weight", neededFor: ["d\($0.name)"])
       }
       record { [tensors] in
         guard let dy = slot.take() else { return }
-        if let weightSlot, let x = savedInput?.tensor {
-          try weightSlot.accumulate(from: tensors) { sum, accumulates in
+        if let x = savedInput?.tensor {
+          try weight.accumulate(from: tensors) { sum, accumulates in
             try self.multiplyColumns(dy, x, into: sum, accumulates: accumulates)
           }
         }
+        if let bias, bias.gradient != nil { try self.addColumnSums(of: dy, to: bias) }
         if let inputSlot, let weight = savedWeight?.tensor {
           try inputSlot.accumulate(from: tensors) { sum, accumulates in
             try self.multiplyRows(dy, weight, into: sum, accumulates: accumulates)
@@ -42,6 +44,21 @@ extension Tape {
       }
       return Variable(y, gradient: slot)
     }
+  }
+
+  /// Adds `Σ_{b, t} dy[b, t, :]` to a bias's gradient, in an order that no thread count changes.
+  func addColumnSums(of dy: Tensor, to bias: Weight) throws {
+    let partials = try makePartials(rows: dy.extent(0) * dy.extent(1), width: dy.extent(2))
+    backend.partialSums(dy, to: partials)
+    try bias.accumulate(from: tensors) { sum, accumulates in
+      backend.sumRows(partials, to: sum, accumulates: accumulates)
+    }
+  }
+
+  /// Room for the sums of row blocks, `[⌈rows / RowBlock.size⌉, width]`.
+  func makePartials(rows: Int, width: Int) throws -> Tensor {
+    try tensors.make(
+      "partial_sums", Shape(.plain(RowBlock.count(for: rows)), .plain(width)), for: .workspace)
   }
 
   /// `y[b, t, :] = x[b, t, :] · w` for `w` `[in, out]`: one product where rows are evenly spaced.

@@ -1,55 +1,7 @@
 import Ledger
-import Tensors
+package import Tensors
 
 extension Tape {
-  /// `y = x / sqrt(mean(x²) + ε) · weight` over the last axis.
-  ///
-  /// Saves `x` and the float32 reciprocal root `rstd` `[batch, tokens]`.
-  package func rmsNorm(
-    _ x: Variable, _ weight: Parameter, epsilon: Float, op name: String
-  ) throws -> Variable {
-    try op(name) {
-      let shape = x.value.shape
-      let y = try tensors.make("normalized", shape, x.value.dtype)
-      let rstd = try tensors.make("rstd", Shape(shape[0], shape[1]))
-      backend.rmsNorm(x.value, weight: weight.value, epsilon: epsilon, to: y, rstd: rstd)
-      guard records(x.gradient, weight.gradient) else { return Variable(y) }
-
-      let slot = GradientSlot("normalized", shape: shape, dtype: y.dtype)
-      let inputSlot = x.gradient
-      let weightSlot = weight.gradient
-      let gradients = [weightSlot.map(\.name), inputSlot.map { "d\($0.name)" }].compactMap(\.self)
-      let savedInput = save(x.value, as: "input", neededFor: gradients)
-      let savedRstd = save(rstd, as: "rstd", neededFor: gradients)
-      record { [tensors, backend] in
-        guard let dy = slot.take() else { return }
-        let x = savedInput.tensor
-        let rows = x.extent(0) * x.extent(1)
-        let partials = try weightSlot.map { _ in
-          try tensors.make(
-            "norm_partials", Shape(.plain(RowBlock.count(for: rows)), .plain(x.extent(2))),
-            for: .workspace)
-        }
-        func run(_ dx: Tensor?, _ accumulates: Bool) {
-          backend.rmsNormBackward(
-            dy, x: x, rstd: savedRstd.tensor, weight: weight.value, to: dx,
-            accumulates: accumulates, partials: partials)
-        }
-        if let inputSlot {
-          try inputSlot.accumulate(from: tensors) { run($0, $1) }
-        } else {
-          run(nil, false)
-        }
-        if let weightSlot, let partials {
-          try weightSlot.accumulate(from: tensors) { sum, accumulates in
-            backend.sumRows(partials, to: sum, accumulates: accumulates)
-          }
-        }
-      }
-      return Variable(y, gradient: slot)
-    }
-  }
-
   /// Turns every head by its rows' positions, in place; saves nothing, for a rotation undoes itself.
   ///
   /// `x` is `[batch, tokens, heads · d_head]` and must not be saved by anyone before.
@@ -59,39 +11,92 @@ extension Tape {
     op(name) {
       backend.rotate(
         x.value.splitting(2, inner: dHead), frequencies: frequencies, inverse: false)
-      guard records(x.gradient), let inputSlot = x.gradient else { return Variable(x.value) }
-      let slot = GradientSlot(inputSlot.name, shape: inputSlot.shape, dtype: inputSlot.dtype)
-      record { [tensors, backend] in
-        guard let dy = try slot.takeUnique(from: tensors) else { return }
+      return inPlace(x) { [backend] dy in
         backend.rotate(dy.splitting(2, inner: dHead), frequencies: frequencies, inverse: true)
-        try inputSlot.add(dy, from: tensors)
       }
-      return Variable(x.value, gradient: slot)
     }
   }
 
-  /// `y = silu(gate) · up`; saves both, and computes `silu(gate)` again in backward.
+  /// Drops elements of `x` in place, and scales the others; saves a 1-byte mask.
+  ///
+  /// `x` is `[batch, tokens, width]` and must not be saved by anyone before.
+  package func dropout(_ x: Variable, _ dropout: Dropout?, op name: String) throws -> Variable {
+    guard let dropout else { return x }
+    return try op(name) {
+      guard records(x.gradient) else {
+        backend.dropout(x.value, dropout, to: x.value, mask: nil)
+        return Variable(x.value)
+      }
+      let mask = try tensors.make("mask", x.value.shape, .uint8)
+      backend.dropout(x.value, dropout, to: x.value, mask: mask)
+      let saved = save(mask, as: "mask", neededFor: ["d\(x.gradient?.name ?? "")"])
+      return inPlace(x) { [backend] dy in
+        backend.applyMask(saved.tensor, scale: dropout.scale, to: dy, into: dy)
+      }
+    }
+  }
+
+  /// The result of an op that wrote over `x`; `backward` turns its gradient into that of `x`, in place.
+  private func inPlace(
+    _ x: Variable, _ backward: @escaping (_ dy: Tensor) -> Void
+  ) -> Variable {
+    guard records(x.gradient), let inputSlot = x.gradient else { return Variable(x.value) }
+    let slot = GradientSlot(inputSlot.name, shape: inputSlot.shape, dtype: inputSlot.dtype)
+    record { [tensors] in
+      guard let dy = try slot.takeUnique(from: tensors) else { return }
+      backward(dy)
+      try inputSlot.add(dy, from: tensors)
+    }
+    return Variable(x.value, gradient: slot)
+  }
+
+  /// `y = silu(gate) · up`; saves what their gradients read, and computes `silu(gate)` again.
   ///
   /// All are `[batch, tokens, d_ff]`.
   package func swiGLU(gate: Variable, up: Variable) throws -> Variable {
     try op("swiglu") {
       let y = try tensors.make("activation", gate.value.shape, gate.value.dtype)
       backend.swiGLU(gate: gate.value, up: up.value, to: y)
-      guard records(gate.gradient, up.gradient), let gateSlot = gate.gradient,
-        let upSlot = up.gradient
-      else { return Variable(y) }
+      guard records(gate.gradient, up.gradient) else { return Variable(y) }
       let slot = GradientSlot("activation", shape: y.shape, dtype: y.dtype)
-      let gradients = ["d\(gateSlot.name)", "d\(upSlot.name)"]
+      let (gateSlot, upSlot) = (gate.gradient, up.gradient)
+      let gradients = [gateSlot, upSlot].compactMap { $0.map { "d\($0.name)" } }
       let savedGate = save(gate.value, as: "gate", neededFor: gradients)
-      let savedUp = save(up.value, as: "up", neededFor: [gradients[0]])
+      let savedUp = gateSlot.map { save(up.value, as: "up", neededFor: ["d\($0.name)"]) }
       record { [tensors, backend] in
         guard let dy = slot.take() else { return }
-        try gateSlot.accumulate(from: tensors) { dgate, _ in
-          try upSlot.accumulate(from: tensors) { dup, _ in
-            backend.swiGLUBackward(
-              dy, gate: savedGate.tensor, up: savedUp.tensor, dgate: dgate, dup: dup)
+        let gate = savedGate.tensor
+        // The kernel makes both gradients; one that nobody wants goes to workspace.
+        func place(_ slot: GradientSlot?, _ body: (Tensor) throws -> Void) throws {
+          if let slot {
+            try slot.accumulate(from: tensors) { sum, _ in try body(sum) }
+          } else {
+            try body(tensors.make("unwanted", gate.shape, gate.dtype, for: .workspace))
           }
         }
+        try place(gateSlot) { dgate in
+          try place(upSlot) { dup in
+            backend.swiGLUBackward(
+              dy, gate: gate, up: savedUp?.tensor ?? gate, dgate: dgate, dup: dup)
+          }
+        }
+      }
+      return Variable(y, gradient: slot)
+    }
+  }
+
+  /// `y = gelu(x)`; saves `x` `[batch, tokens, d_ff]`.
+  package func gelu(_ x: Variable, form: GELU) throws -> Variable {
+    try op("gelu") {
+      let y = try tensors.make("activation", x.value.shape, x.value.dtype)
+      backend.gelu(x.value, form: form, to: y)
+      guard records(x.gradient), let inputSlot = x.gradient else { return Variable(y) }
+      let slot = GradientSlot("activation", shape: y.shape, dtype: y.dtype)
+      let saved = save(x.value, as: "input", neededFor: ["d\(inputSlot.name)"])
+      record { [tensors, backend] in
+        guard let dy = try slot.takeUnique(from: tensors) else { return }
+        backend.geluBackward(dy, x: saved.tensor, form: form, to: dy)
+        try inputSlot.add(dy, from: tensors)
       }
       return Variable(y, gradient: slot)
     }

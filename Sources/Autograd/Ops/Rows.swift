@@ -25,25 +25,59 @@ package struct TokenIDs: Equatable, Sendable {
 extension Tape {
   /// The rows of the table for the tokens at `positions`: `[batch, tokens, d_model]`.
   ///
-  /// Saves nothing of its own: token numbers are the caller's.
+  /// Saves nothing of its own: token numbers are the caller's. Rows of `paddingToken` get no gradient.
   package func embedding(
-    _ tokens: TokenIDs, at positions: Range<Int>, table: Parameter, dtype: DType
+    _ tokens: TokenIDs, at positions: Range<Int>, table: Parameter, dtype: DType,
+    paddingToken: Int? = nil
   ) throws -> Variable {
     try op("embedding") {
-      let batch = tokens.ids.count / tokens.stride
-      let shape = Shape(.plain(batch), .tokens(positions), .plain(table.value.extent(1)))
+      let shape = Shape(
+        .plain(tokens.ids.count / tokens.stride), .tokens(positions),
+        .plain(table.value.extent(1)))
       let y = try tensors.make("hidden", shape, dtype)
       backend.gatherRows(of: table.value, ids: tokens.ids, idStride: tokens.stride, to: y)
       guard records(table.gradient), let tableSlot = table.gradient else { return Variable(y) }
       let slot = GradientSlot("hidden", shape: shape, dtype: dtype)
       record { [tensors, backend] in
         guard let dy = slot.take() else { return }
+        let ids = paddingToken.map { padding in
+          tokens.ids.map { $0 == Int32(clamping: padding) ? -1 : $0 }
+        }
         try tableSlot.accumulate(from: tensors) { sum, accumulates in
           if !accumulates { backend.fill(sum, with: 0) }
-          backend.scatterAddRows(dy, ids: tokens.ids, idStride: tokens.stride, to: sum)
+          backend.scatterAddRows(dy, ids: ids ?? tokens.ids, idStride: tokens.stride, to: sum)
         }
       }
       return Variable(y, gradient: slot)
+    }
+  }
+
+  /// Adds row `t` of the table to the row at position `t` of every sequence, in place.
+  ///
+  /// `x` is `[batch, tokens, d_model]`, `table` `[positions, d_model]`; saves nothing.
+  package func addPositions(_ x: Variable, table: Parameter) throws -> Variable {
+    op("positions") {
+      let value = x.value
+      let positions = value.shape[1].positions
+      let rows = table.value.sliced(0, positions).addingUnitAxis()
+      for sequence in 0..<value.extent(0) {
+        backend.add(rows, to: value.sliced(0, sequence..<sequence + 1))
+      }
+      guard records(x.gradient, table.gradient) else { return Variable(value) }
+      let slot = GradientSlot("hidden", shape: value.shape, dtype: value.dtype)
+      let inputSlot = x.gradient
+      record { [tensors, backend] in
+        guard let dy = slot.take() else { return }
+        try table.gradient?.accumulate(from: tensors) { sum, accumulates in
+          if !accumulates { backend.fill(sum, with: 0) }
+          let rows = sum.sliced(0, positions).addingUnitAxis()
+          for sequence in 0..<dy.extent(0) {
+            backend.add(dy.sliced(0, sequence..<sequence + 1), to: rows)
+          }
+        }
+        try inputSlot?.add(dy, from: tensors)
+      }
+      return Variable(value, gradient: slot)
     }
   }
 

@@ -1,0 +1,121 @@
+import Ledger
+import Tensors
+
+extension CausalAttention {
+  /// The tiles of backward, each for one block at a time.
+  private struct Tiles {
+    /// dP, then dS.
+    let gradient: Tensor?
+    /// Probabilities made again (`fused`).
+    let remade: Tensor?
+    /// Probabilities after dropout.
+    let dropped: Tensor?
+    /// `D` of all rows (`fused`), `[batch, heads, tokens]`.
+    let rowDots: Tensor?
+  }
+
+  /// Adds dq, dk and dv to their slots, block by block from the last, which meets every key.
+  func backward(
+    _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots, blocks: [Range<Int>]
+  ) throws {
+    let tensors = tape.tensors
+    let tiles = try makeTiles(dO, saved: saved, slots: slots)
+    for (index, block) in blocks.enumerated().reversed() {
+      let isFirst = index == blocks.count - 1
+      func accumulate(
+        _ slot: GradientSlot?, _ body: (Tensor, Bool) throws -> Void
+      ) throws {
+        try slot?.accumulate(from: tensors) { sum, accumulates in
+          try body(sum, accumulates || !isFirst)
+        }
+      }
+      let probabilities = try probabilities(saved, remade: tiles.remade, block: block)
+      let mask = saved.mask.map { part(ofAll: $0.tensor, block: block) }
+      let factor = dropped(probabilities, mask: mask, tile: tiles.dropped, block: block)
+      try accumulate(slots.v) {
+        try addToKeys(factor, dO, block: block, into: $0, accumulates: $1)
+      }
+      guard let tile = tiles.gradient, let v = saved.v?.tensor else { continue }
+      let gradient = part(of: tile, block: block)
+      try scores(dO, v, block: block, into: gradient)
+      drop(gradient, mask: mask)
+      tape.backend.causalSoftmaxBackward(
+        gradient, probabilities: probabilities, scale: geometry.scale,
+        rowDots: tiles.rowDots?.at(positions: block, axis: 2))
+      if let slot = slots.q, let k = saved.k?.tensor {
+        try slot.accumulate(from: tensors) { sum, _ in
+          try output(gradient, k, block: block, into: sum)
+        }
+      }
+      if let q = saved.q?.tensor {
+        try accumulate(slots.k) {
+          try addToKeys(gradient, q, block: block, into: $0, accumulates: $1)
+        }
+      }
+    }
+  }
+
+  private func makeTiles(
+    _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots
+  ) throws -> Tiles {
+    let rows = dO.shape[1].positions
+    func tile(if isNeeded: Bool) throws -> Tensor? {
+      isNeeded ? try makeTile(batch: dO.shape[0], rows: rows, dtype: dO.dtype) : nil
+    }
+    let rowDots = try saved.output.map { output in
+      let dots = try tape.tensors.make(
+        "row_dots", Shape(dO.shape[0], .plain(geometry.heads), dO.shape[1]), for: .workspace)
+      tape.backend.headDots(
+        dO.splitting(2, inner: geometry.dHead),
+        output.tensor.splitting(2, inner: geometry.dHead), to: dots)
+      return dots
+    }
+    return Tiles(
+      gradient: try tile(if: slots.needScores),
+      remade: try tile(if: saved.probabilities == nil),
+      dropped: try tile(if: options.dropout != nil && slots.v != nil),
+      rowDots: rowDots)
+  }
+
+  /// The probabilities of one block: a part of what was saved, or made again from q and k.
+  private func probabilities(
+    _ saved: AttentionSaves, remade: Tensor?, block: Range<Int>
+  ) throws -> Tensor {
+    if let all = saved.probabilities?.tensor { return part(ofAll: all, block: block) }
+    guard let remade, let logSumExp = saved.logSumExp?.tensor, let q = saved.q?.tensor,
+      let k = saved.k?.tensor
+    else {
+      preconditionFailure("fused attention saves q, k and its log-sum-exp")
+    }
+    let part = part(of: remade, block: block)
+    try scores(q, k, block: block, into: part)
+    tape.backend.causalProbabilities(
+      part, scale: geometry.scale, window: options.window,
+      logSumExp: logSumExp.at(positions: block, axis: 2))
+    return part
+  }
+
+  /// The probabilities after dropout: themselves where nothing is dropped.
+  private func dropped(
+    _ probabilities: Tensor, mask: Tensor?, tile: Tensor?, block: Range<Int>
+  ) -> Tensor {
+    guard let dropout = options.dropout, let tile else { return probabilities }
+    let part = part(of: tile, block: block)
+    if let mask {
+      tape.backend.applyMask(mask, scale: dropout.scale, to: probabilities, into: part)
+    } else {
+      tape.backend.dropout(probabilities, dropout, to: part, mask: nil)
+    }
+    return part
+  }
+
+  /// Turns the gradient of dropped probabilities into that of the probabilities, in place.
+  private func drop(_ gradient: Tensor, mask: Tensor?) {
+    guard let dropout = options.dropout else { return }
+    if let mask {
+      tape.backend.applyMask(mask, scale: dropout.scale, to: gradient, into: gradient)
+    } else {
+      tape.backend.dropout(gradient, dropout, to: gradient, mask: nil)
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import Ledger
+import Tensors
+
+/// What attention keeps; nil is what no trained operand needs, or what the memory kind does without.
+struct AttentionSaves {
+  let q: SavedTensor?
+  let k: SavedTensor?
+  let v: SavedTensor?
+  /// `materialized`: `[batch, heads, tokens, keys]`, before dropout, and the 1-byte mask of that.
+  let probabilities: SavedTensor?
+  let mask: SavedTensor?
+  /// `fused`.
+  let output: SavedTensor?
+  let logSumExp: SavedTensor?
+}
+
+/// Where the gradients of attention's operands gather.
+struct AttentionSlots {
+  let q: GradientSlot?
+  let k: GradientSlot?
+  let v: GradientSlot?
+
+  /// Whether the gradient of the scores is wanted.
+  var needScores: Bool { q != nil || k != nil }
+}
+
+extension Tape {
+  /// Causal attention: `dropout(softmax(q kᵀ / sqrt(d_head))) v`, `[batch, tokens, heads · d_head]`.
+  ///
+  /// `q` is `[batch, tokens, heads · d_head]`, `k` and `v` are `[batch, keys 0…, kvHeads · d_head]`;
+  /// their slots cover the recorded keys alone, and rows before those are constants.
+  package func attention(
+    q: Variable, k: Variable, v: Variable, options: AttentionOptions
+  ) throws -> Variable {
+    try op("attention") {
+      let core = CausalAttention(tape: self, options: options)
+      let shape = q.value.shape
+      let rows = shape[1].positions
+      let blocks = CausalAttention.blocks(of: rows)
+      let isRecorded = records(q.gradient, k.gradient, v.gradient)
+      let isMaterialized = isRecorded && options.memory == .materialized
+      let o = try tensors.make("attention_output", shape, q.value.dtype)
+
+      let heads = Axis.plain(options.geometry.heads)
+      let square = Shape(shape[0], heads, shape[1], .keys(0..<rows.upperBound))
+      let probabilities =
+        isMaterialized ? try tensors.make("probabilities", square, q.value.dtype) : nil
+      let mask =
+        isMaterialized && options.dropout != nil
+        ? try tensors.make("mask", square, .uint8) : nil
+      let logSumExp =
+        isRecorded && options.memory == .fused
+        ? try tensors.make("log_sum_exp", Shape(shape[0], heads, shape[1])) : nil
+      // What is multiplied with v: the probabilities where they are made, or a tile.
+      let tile =
+        probabilities == nil || options.dropout != nil
+        ? try core.makeTile(batch: shape[0], rows: rows, dtype: q.value.dtype) : nil
+      for block in blocks {
+        let tilePart = tile.map { core.part(of: $0, block: block) }
+        let kept = probabilities.map { core.part(ofAll: $0, block: block) }
+        guard let scores = kept ?? tilePart, let factor = tilePart ?? kept else { continue }
+        try core.scores(q.value, k.value, block: block, into: scores)
+        backend.causalSoftmax(
+          scores, scale: options.geometry.scale, window: options.window,
+          logSumExp: logSumExp?.at(positions: block, axis: 2))
+        if let dropout = options.dropout {
+          backend.dropout(
+            scores, dropout, to: factor, mask: mask.map { core.part(ofAll: $0, block: block) })
+        }
+        try core.output(factor, v.value, block: block, into: o)
+      }
+      guard isRecorded else { return Variable(o) }
+
+      let slot = GradientSlot("attention_output", shape: shape, dtype: o.dtype)
+      let slots = AttentionSlots(q: q.gradient, k: k.gradient, v: v.gradient)
+      let saves = saveForAttention(
+        q: q.value, k: k.value, v: v.value, o: o, probabilities: probabilities, mask: mask,
+        logSumExp: logSumExp, slots: slots)
+      record {
+        guard let dO = slot.take() else { return }
+        try core.backward(dO, saved: saves, slots: slots, blocks: blocks)
+      }
+      return Variable(o, gradient: slot)
+    }
+  }
+
+  /// Saves what the wanted gradients read: an operand only if another one's gradient needs it.
+  private func saveForAttention(
+    q: Tensor, k: Tensor, v: Tensor, o: Tensor, probabilities: Tensor?, mask: Tensor?,
+    logSumExp: Tensor?, slots: AttentionSlots
+  ) -> AttentionSaves {
+    let scores = [slots.q.map { _ in "dq" }, slots.k.map { _ in "dk" }].compactMap(\.self)
+    let all = scores + (slots.v == nil ? [] : ["dv"])
+    let isFused = probabilities == nil
+    func keep(_ tensor: Tensor, _ name: String, _ gradients: [String]) -> SavedTensor? {
+      gradients.isEmpty ? nil : save(tensor, as: name, neededFor: gradients)
+    }
+    return AttentionSaves(
+      q: keep(q, "q", isFused ? all : slots.k == nil ? [] : ["dk"]),
+      k: keep(k, "k", isFused ? all : slots.q == nil ? [] : ["dq"]),
+      v: keep(v, "v", scores),
+      probabilities: probabilities.flatMap { keep($0, "probabilities", all) },
+      mask: mask.flatMap { keep($0, "mask", all) },
+      output: isFused ? keep(o, "output", scores) : nil,
+      logSumExp: logSumExp.flatMap { keep($0, "log_sum_exp", all) })
+  }
+}

@@ -1,0 +1,122 @@
+import Ledger
+package import Tensors
+
+extension Tape {
+  /// `y = x / sqrt(mean(x²) + ε) · weight` over the last axis, or over each head of it.
+  ///
+  /// `x` is `[batch, tokens, width]`, `weight` `[width]`, or `[d_head]` where heads are normed one by
+  /// one; `y` goes to `destination` or a new tensor. Saves `x` and the float32 `rstd` `[batch, tokens]`
+  /// (`[batch, tokens, heads]`).
+  package func rmsNorm(
+    _ x: Variable, _ weight: Parameter, epsilon: Float, op name: String,
+    as output: String = "normalized", into destination: Tensor? = nil
+  ) throws -> Variable {
+    try op(name) {
+      let shape = x.value.shape
+      let y = try destination ?? tensors.make(output, shape, x.value.dtype)
+      let width = weight.value.count
+      let rstd = try tensors.make("rstd", statisticShape(of: shape, width: width))
+      backend.rmsNorm(
+        rows(x.value, width), weight: weight.value, epsilon: epsilon, to: rows(y, width),
+        rstd: rstd)
+      guard records(x.gradient, weight.gradient) else { return Variable(y) }
+
+      let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
+      let inputSlot = x.gradient
+      let gradients = gradientNames(weight.gradient, inputSlot)
+      let savedInput = save(x.value, as: "input", neededFor: gradients)
+      let savedRstd = save(rstd, as: "rstd", neededFor: gradients)
+      record { [backend] in
+        guard let dy = slot.take() else { return }
+        let x = self.rows(savedInput.tensor, width)
+        try self.normBackward(x, weight: weight, input: inputSlot) { dx, accumulates, partials in
+          backend.rmsNormBackward(
+            self.rows(dy, width), x: x, rstd: savedRstd.tensor, weight: weight.value, to: dx,
+            accumulates: accumulates, partials: partials)
+        }
+      }
+      return Variable(y, gradient: slot)
+    }
+  }
+
+  /// `y = (x − mean) / sqrt(var + ε) · weight + bias` over the last axis.
+  ///
+  /// `x` is `[batch, tokens, width]`. Saves `x` and the float32 `mean` and `rstd` `[batch, tokens]`.
+  package func layerNorm(
+    _ x: Variable, _ weight: Parameter, bias: Parameter, epsilon: Float, op name: String
+  ) throws -> Variable {
+    try op(name) {
+      let shape = x.value.shape
+      let y = try tensors.make("normalized", shape, x.value.dtype)
+      let mean = try tensors.make("mean", Shape(shape[0], shape[1]))
+      let rstd = try tensors.make("rstd", Shape(shape[0], shape[1]))
+      backend.layerNorm(
+        x.value, weight: weight.value, bias: bias.value, epsilon: epsilon, to: y, mean: mean,
+        rstd: rstd)
+      guard records(x.gradient, weight.gradient, bias.gradient) else { return Variable(y) }
+
+      let slot = GradientSlot("normalized", shape: shape, dtype: y.dtype)
+      let inputSlot = x.gradient
+      let gradients = gradientNames(weight.gradient, inputSlot)
+      let saved =
+        gradients.isEmpty
+        ? nil
+        : (
+          input: save(x.value, as: "input", neededFor: gradients),
+          mean: save(mean, as: "mean", neededFor: gradients),
+          rstd: save(rstd, as: "rstd", neededFor: gradients)
+        )
+      record { [backend] in
+        guard let dy = slot.take() else { return }
+        if let saved {
+          let x = saved.input.tensor
+          try self.normBackward(x, weight: weight, input: inputSlot) { dx, accumulates, partials in
+            backend.layerNormBackward(
+              dy, x: x, mean: saved.mean.tensor, rstd: saved.rstd.tensor, weight: weight.value,
+              to: dx, accumulates: accumulates, partials: partials)
+          }
+        }
+        if bias.gradient != nil { try self.addColumnSums(of: dy, to: Weight(bias)) }
+      }
+      return Variable(y, gradient: slot)
+    }
+  }
+
+  // MARK: What both share
+
+  /// Runs a norm's backward kernel with a place for `dx` and for the weight's partial sums.
+  private func normBackward(
+    _ x: Tensor, weight: Parameter, input: GradientSlot?,
+    _ kernel: (_ dx: Tensor?, _ accumulates: Bool, _ partials: Tensor?) -> Void
+  ) throws {
+    let width = weight.value.count
+    let partials = try weight.gradient.map { _ in
+      try makePartials(rows: x.count / width, width: width)
+    }
+    if let input {
+      try input.accumulate(from: tensors) { kernel(rows($0, width), $1, partials) }
+    } else {
+      kernel(nil, false, partials)
+    }
+    if let partials {
+      try weight.gradient?.accumulate(from: tensors) { sum, accumulates in
+        backend.sumRows(partials, to: sum, accumulates: accumulates)
+      }
+    }
+  }
+
+  /// `[batch, tokens, width]` as it is, or `[batch, tokens, heads, d_head]` if `width` is a head's.
+  private func rows(_ x: Tensor, _ width: Int) -> Tensor {
+    x.extent(2) == width ? x : x.splitting(2, inner: width)
+  }
+
+  private func statisticShape(of shape: Shape, width: Int) -> Shape {
+    shape[2].extent == width
+      ? Shape(shape[0], shape[1])
+      : Shape(shape[0], shape[1], .plain(shape[2].extent / width))
+  }
+
+  private func gradientNames(_ weight: GradientSlot?, _ input: GradientSlot?) -> [String] {
+    [weight.map(\.name), input.map { "d\($0.name)" }].compactMap(\.self)
+  }
+}

@@ -1,0 +1,59 @@
+package import Tensors
+
+/// A weight as an op sees it: all of a parameter, or a part of it.
+///
+/// GPT-2 keeps W_Q, W_K and W_V in one `Conv1D` matrix `[in, 3 · out]`; each op takes its columns and
+/// adds its gradient to the same columns of the parameter's.
+package struct Weight {
+  package let parameter: Parameter
+  /// The formula's name: `W_Q`, `b_Q`, `norm` …
+  package let symbol: String
+  private let part: Part
+
+  private enum Part {
+    case whole
+    /// Columns of an `[in, out]` matrix, seen as `[out, in]`.
+    case columns(Range<Int>)
+    /// Entries of a vector.
+    case entries(Range<Int>)
+  }
+
+  /// All of a parameter: a vector, or a matrix `[out, in]`.
+  package init(_ parameter: Parameter) {
+    self.parameter = parameter
+    symbol = parameter.symbol
+    part = .whole
+  }
+
+  /// Columns `range` of an `[in, out]` matrix, or entries `range` of a vector.
+  package init(_ parameter: Parameter, part range: Range<Int>, symbol: String) {
+    self.parameter = parameter
+    self.symbol = symbol
+    part = parameter.value.shape.rank == 1 ? .entries(range) : .columns(range)
+  }
+
+  /// The values: `[out, in]`, or `[out]`.
+  package var value: Tensor { view(parameter.value) }
+  /// Where the parameter's gradient gathers; nil if it is frozen.
+  package var gradient: GradientSlot? { parameter.gradient }
+
+  private func view(_ whole: Tensor) -> Tensor {
+    switch part {
+    case .whole: whole
+    case .columns(let range): whole.sliced(1, range).transposed(0, 1)
+    case .entries(let range): whole.sliced(0, range)
+    }
+  }
+
+  /// Lets `body` write or add this part of the parameter's gradient, as `GradientSlot.accumulate`.
+  func accumulate(
+    from tensors: TensorFactory, _ body: (_ sum: Tensor, _ accumulates: Bool) throws -> Void
+  ) throws {
+    try gradient?.accumulate(from: tensors) { whole, accumulates in
+      let sum = view(whole)
+      let isPart = sum.count < whole.count
+      if isPart && !accumulates { tensors.backend.fill(whole, with: 0) }
+      try body(sum, accumulates || isPart)
+    }
+  }
+}

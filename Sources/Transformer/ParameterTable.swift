@@ -1,0 +1,138 @@
+import Autograd
+import Ledger
+import Tensors
+
+/// All parameters of a decoder under their Hugging Face names, and the parts that ops take.
+struct ParameterTable {
+  /// In the order of the forward pass.
+  let all: [Parameter]
+  private let byName: [String: Parameter]
+  private let configuration: DecoderConfiguration
+
+  /// Allocates what `WeightMap` lists, with undefined contents.
+  ///
+  /// - Throws: `AllocationError` if it does not fit.
+  init(
+    _ configuration: DecoderConfiguration, dtype: DType, tensors: TensorFactory,
+    isTrainable: (String) -> Bool
+  ) throws {
+    all = try WeightMap(configuration).tensors.map { tensor in
+      Parameter(
+        name: tensor.name, symbol: Self.symbol(of: tensor.name),
+        layer: Self.layer(of: tensor.name),
+        value: try tensors.make(
+          tensor.name, Shape(tensor.shape.map(Axis.plain)), dtype, for: .parameter),
+        isTrainable: isTrainable(tensor.name))
+    }
+    byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+    self.configuration = configuration
+  }
+
+  /// The number after `layers.` or `h.`.
+  private static func layer(of name: String) -> Int? {
+    name.split(separator: ".").lazy.compactMap { Int($0) }.first
+  }
+
+  /// The formula's name of a parameter: the weights by their module, biases with `b_` for `W_`.
+  private static func symbol(of name: String) -> String {
+    let modules = [
+      "embed_tokens": "E", "wte": "E", "wpe": "P", "lm_head": "U", "c_attn": "W_QKV",
+      "q_proj": "W_Q", "k_proj": "W_K", "v_proj": "W_V", "o_proj": "W_O", "gate_proj": "W_gate",
+      "up_proj": "W_up", "c_fc": "W_up", "down_proj": "W_down",
+    ]
+    let parts = name.split(separator: ".").map(String.init)
+    let module = parts.dropLast().last ?? name
+    let weight =
+      module == "c_proj" ? (parts.contains("mlp") ? "W_down" : "W_O") : modules[module] ?? "norm"
+    guard parts.last == "bias" else { return weight }
+    return weight == "norm" ? "b_norm" : "b_" + weight.dropFirst(2)
+  }
+
+  /// The parameter of this name; the model's own code asks only for what its family has.
+  subscript(name: String) -> Parameter {
+    guard let parameter = byName[name] else {
+      preconditionFailure("\(configuration.family.rawValue) has no parameter \(name)")
+    }
+    return parameter
+  }
+
+  /// The parameter of this name, if the configuration has it.
+  func optional(_ name: String) -> Parameter? { byName[name] }
+
+  /// The weight `name.weight` and, if there is one, the bias `name.bias`.
+  func projection(_ name: String) -> Projection {
+    let weight = self[name + ".weight"]
+    guard configuration.family == .gpt2 else {
+      return Projection(
+        weight: Weight(weight), bias: optional(name + ".bias").map { Weight($0) })
+    }
+    return part(name, columns: 0..<weight.value.extent(1), suffix: nil)
+  }
+
+  /// Columns of GPT-2's `Conv1D` `[in, out]`, as a projection of their own.
+  ///
+  /// - Parameters:
+  ///   - name: The module.
+  ///   - columns: Which outputs.
+  ///   - suffix: What the formula calls them, `Q` of `W_Q`; nil for the parameter's own symbol.
+  func part(_ name: String, columns: Range<Int>, suffix: String?) -> Projection {
+    func weight(_ parameter: Parameter, _ letter: String) -> Weight {
+      Weight(parameter, part: columns, symbol: suffix.map { letter + $0 } ?? parameter.symbol)
+    }
+    return Projection(
+      weight: weight(self[name + ".weight"], "W_"), bias: weight(self[name + ".bias"], "b_"))
+  }
+
+  /// The norm `name`.
+  func norm(_ name: String) -> Norm {
+    switch configuration.normalization {
+    case .rms: .rms(self[name + ".weight"])
+    case .layer: .layer(self[name + ".weight"], bias: self[name + ".bias"])
+    }
+  }
+
+  // MARK: Layers
+
+  /// The weights of one layer.
+  func layer(_ index: Int) -> DecoderLayer {
+    configuration.family == .gpt2 ? gpt2Layer(index) : llamaLayer(index)
+  }
+
+  private func gpt2Layer(_ index: Int) -> DecoderLayer {
+    let base = "transformer.h.\(index)"
+    let c = configuration
+    let (q, k) = (c.queryWidth, c.keyWidth)
+    func attention(_ columns: Range<Int>, _ suffix: String) -> Projection {
+      part("\(base).attn.c_attn", columns: columns, suffix: suffix)
+    }
+    let (up, down) = (projection("\(base).mlp.c_fc"), projection("\(base).mlp.c_proj"))
+    return DecoderLayer(
+      configuration: c, index: index, attentionNorm: norm("\(base).ln_1"),
+      q: attention(0..<q, "Q"), k: attention(q..<q + k, "K"), v: attention(q + k..<q + 2 * k, "V"),
+      qNorm: nil, kNorm: nil, o: projection("\(base).attn.c_proj"),
+      mlpNorm: norm("\(base).ln_2"), mlp: mlp(gate: nil, up: up, down: down))
+  }
+
+  private func llamaLayer(_ index: Int) -> DecoderLayer {
+    let base = "model.layers.\(index)"
+    let attention = "\(base).self_attn"
+    return DecoderLayer(
+      configuration: configuration, index: index, attentionNorm: norm("\(base).input_layernorm"),
+      q: projection("\(attention).q_proj"), k: projection("\(attention).k_proj"),
+      v: projection("\(attention).v_proj"),
+      qNorm: optional("\(attention).q_norm.weight"),
+      kNorm: optional("\(attention).k_norm.weight"), o: projection("\(attention).o_proj"),
+      mlpNorm: norm("\(base).post_attention_layernorm"),
+      mlp: mlp(
+        gate: projection("\(base).mlp.gate_proj"), up: projection("\(base).mlp.up_proj"),
+        down: projection("\(base).mlp.down_proj")))
+  }
+
+  private func mlp(gate: Projection?, up: Projection, down: Projection) -> DecoderLayer.MLP {
+    switch (configuration.mlp, gate) {
+    case (.swiGLU, let gate?): .swiGLU(gate: gate, up: up, down: down)
+    case (.gelu(let form), _): .gelu(form, up: up, down: down)
+    case (.swiGLU, nil): preconditionFailure("a gated MLP has a gate")
+    }
+  }
+}
