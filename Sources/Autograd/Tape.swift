@@ -72,10 +72,8 @@ package final class Tape {
 
   /// Keeps a tensor for backward: the one place where tensors are saved.
   ///
-  /// - Parameters:
-  ///   - tensor: A saved view keeps its whole storage.
-  ///   - name: The op's own name for it.
-  ///   - gradients: The gradients whose formulas read it.
+  /// A saved view keeps its whole storage. `name` is the op's own name for it, `gradients` are those
+  /// whose formulas read it.
   package func save(
     _ tensor: Tensor, as name: String, neededFor gradients: [String]
   ) -> SavedTensor {

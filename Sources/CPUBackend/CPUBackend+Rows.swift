@@ -98,7 +98,7 @@ extension CPUBackend {
 
   /// Checks that `cells` has one entry for each row of `x`.
   private func requireCells(of x: Tensor, _ cells: Tensor) {
-    precondition(cells.shape.rank == x.shape.rank - 1, "a statistic has one axis less than its rows")
+    precondition(cells.shape.rank == x.shape.rank - 1, "a statistic has one entry a row")
     for axis in 0..<cells.shape.rank {
       precondition(cells.extent(axis) == x.extent(axis), "a statistic has one entry a row")
     }

@@ -170,6 +170,17 @@ extension CPUBackendTests {
         <= c.tolerance)
   }
 
+  @Test func `swiGLU saturates at large gates`() throws {
+    let bench = try Bench()
+    let shape = Shape(.plain(9))
+    let gate = try bench.tensor(shape, values: [1e30, 1000, 90, 88, 0, -88, -90, -1000, -1e30])
+    let up = try bench.tensor(shape, values: Array(repeating: 1, count: 9))
+    let y = try bench.tensor(shape)
+    bench.backend.swiGLU(gate: gate, up: up, to: y)
+    #expect(bench.backend.read(y).prefix(5) == [1e30, 1000, 90, 88, 0])
+    #expect(bench.backend.read(y).suffix(4).prefix(3).allSatisfy { $0 <= 0 && $0 > -1e-34 })
+  }
+
   @Test(arguments: RowCase.all)
   func `cross entropy and its gradient match the reference`(_ c: RowCase) throws {
     guard c.width > 0 else { return }

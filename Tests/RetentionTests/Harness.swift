@@ -114,9 +114,12 @@ func randomPoint(_ index: Int, extreme: Bool = false) -> Point {
   let heads = kvHeads * draw([1, 2, 3])
   let dHead = draw([2, 4, 6, 8])
   let model = DecoderConfiguration(
-    layers: draw([1, 1, 2, 3]), dModel: heads * dHead >= 16 && flip() ? heads * dHead : draw(extreme ? [3, 5, 8, 17] : [16, 17, 24, 31]),
+    layers: draw([1, 1, 2, 3]),
+    dModel: heads * dHead >= 16 && flip()
+      ? heads * dHead : draw(extreme ? [3, 5, 8, 17] : [16, 17, 24, 31]),
     heads: heads, kvHeads: kvHeads, dHead: dHead, dFF: draw(extreme ? [1, 5] : [9, 16, 33]),
-    vocab: draw(extreme ? [2, 7] : [11, 50]), ropeTheta: Double(draw([100, 10_000])), tiedEmbeddings: flip())
+    vocab: draw(extreme ? [2, 7] : [11, 50]), ropeTheta: Double(draw([100, 10_000])),
+    tiedEmbeddings: flip())
   var point = Point(
     modelName: "random", model: model, nC: draw([0, 1, 2, 3, 7, 16, 21]),
     nG: draw([1, 2, 3, 5, 12]))

@@ -129,11 +129,8 @@ struct CausalAttention {
 extension Tape {
   /// Causal attention: `softmax(q kᵀ / sqrt(d_head)) v`, `[batch, tokens, heads · d_head]`.
   ///
-  /// - Parameters:
-  ///   - q: `[batch, tokens, heads · d_head]`.
-  ///   - k: `[batch, keys 0…, kvHeads · d_head]`, whose slot covers the recorded keys alone: rows
-  ///     before them are constants.
-  ///   - v: As `k`.
+  /// `q` is `[batch, tokens, heads · d_head]`, `k` and `v` are `[batch, keys 0…, kvHeads · d_head]`;
+  /// their slots cover the recorded keys alone, and rows before those are constants.
   package func attention(
     q: Variable, k: Variable, v: Variable, geometry: HeadGeometry, memory: AttentionMemory
   ) throws -> Variable {

@@ -3,13 +3,9 @@ package import Tensors
 extension Tape {
   /// `y = x · Wᵀ`.
   ///
-  /// Saves `x` if the weight is trained, and refers to the weight if `x` needs a gradient.
-  ///
-  /// - Parameters:
-  ///   - x: `[batch, tokens, in]`.
-  ///   - weight: `[out, in]`.
-  ///   - name: The name of `y`.
-  ///   - destination: Where to write `y` `[batch, tokens, out]`; a new tensor if nil.
+  /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`; `y` `[batch, tokens, out]` goes to
+  /// `destination` or a new tensor. Saves `x` if the weight is trained, and the weight if `x` needs a
+  /// gradient.
   package func linear(
     _ x: Variable, _ weight: Parameter, op name: String, as output: String,
     into destination: Tensor? = nil

@@ -84,8 +84,9 @@ extension Tape {
       record { [tensors, backend] in
         let logits = savedLogits.tensor
         let all = logits.shape[1].positions
-        for others in [all.lowerBound..<positions.lowerBound, positions.upperBound..<all.upperBound]
-        where !others.isEmpty {
+        let before = all.lowerBound..<positions.lowerBound
+        let after = positions.upperBound..<all.upperBound
+        for others in [before, after] where !others.isEmpty {
           backend.fill(logits.at(positions: others), with: 0)
         }
         backend.crossEntropyBackward(

@@ -1,11 +1,11 @@
 /// Vectorised elementary functions; no libm, no fused multiply-add (a call on baseline x86-64).
 extension Lanes {
-  /// Below this, `exponential` is 0: 2⁻¹²⁶ is the smallest normal number.
-  @inline(__always) private static var lowest: Float { -87.33654 }
+  /// Any number whose power of two is 2⁻¹²⁷, which the exponent's bits express as 0.
+  @inline(__always) private static var lowest: Float { -88 }
   /// Above this, `exponential` stays at its value here, 2.4e38.
   @inline(__always) private static var highest: Float { 88.37 }
 
-  /// `e^x`, within 2 units in the last place; 0 below −87.3, 2.4e38 above 88.37, NaN for NaN.
+  /// `e^x`, within 2 units in the last place; 0 below −87.68, 2.4e38 above 88.37, NaN for NaN.
   @inline(__always) var exponential: Lanes {
     replacing(
       with: Lanes(repeating: Lanes.highest), where: self .> Lanes(repeating: Lanes.highest)
@@ -16,8 +16,8 @@ extension Lanes {
   ///
   /// `x = n · ln 2 + r` with `|r| ≤ ln 2 / 2`, then `2ⁿ · (1 + r + r² · p(r))`.
   @inline(__always) var exponentialOfSmall: Lanes {
-    let isTooLow = self .< Lanes(repeating: Lanes.lowest)
-    let x = replacing(with: Lanes(repeating: Lanes.lowest), where: isTooLow)
+    let lowest = Lanes(repeating: Lanes.lowest)
+    let x = replacing(with: lowest, where: self .< lowest)
     // Adding 1.5 · 2²³ rounds to an integer and leaves it in the low bits of the pattern.
     let magic = Lanes(repeating: 12_582_912)
     let shifted = x * Lanes(repeating: 1.442_695_04) + magic
@@ -31,7 +31,7 @@ extension Lanes {
     p = p * r + Lanes(repeating: 5.000_000_12e-1)
     p = p * (r * r) + r + Lanes(repeating: 1)
     let power = (shifted.bits &<< LaneBits(repeating: 23)) &+ LaneBits(repeating: 127 << 23)
-    return (p * Lanes(bits: power)).replacing(with: 0, where: isTooLow)
+    return p * Lanes(bits: power)
   }
 
   /// `1 / (1 + e^−x)`.

@@ -7,8 +7,8 @@ import Tensors
 typealias Lanes = SIMD8<Float>
 /// The bit patterns of `Lanes`.
 typealias LaneBits = SIMD8<UInt32>
-/// The stored form of `Lanes` in a 16-bit type.
-typealias HalfLaneBits = SIMD8<UInt16>
+/// The stored form of `Lanes` in a 16-bit type, two elements a word.
+private typealias PairBits = SIMD4<UInt32>
 
 extension Lanes {
   /// The number of lanes.
@@ -21,7 +21,7 @@ extension Lanes {
     return two.x + two.y
   }
 
-  /// The larger of each two lanes; a lane of `other` that is not a number is passed on.
+  /// The larger of each two lanes, or `other` where one is not a number (`maxps`).
   @inline(__always) func maximum(_ other: Lanes) -> Lanes {
     other.replacing(with: self, where: self .> other)
   }
@@ -100,9 +100,13 @@ struct BFloat16: KernelElement {
 
   @inline(__always) var float: Float { Float(bitPattern: UInt32(bits) << 16) }
 
+  // Two elements are one 32-bit word: shifts and masks take them apart, one shuffle puts them in
+  // order. `init(truncatingIfNeeded:)` of vectors compiles to a call.
   @unsafe @inline(__always) static func loadAll(_ address: UnsafePointer<BFloat16>) -> Lanes {
-    let half = unsafe UnsafeRawPointer(address).loadUnaligned(as: HalfLaneBits.self)
-    let bits = LaneBits(truncatingIfNeeded: half) &<< LaneBits(repeating: 16)
+    let pairs = unsafe UnsafeRawPointer(address).loadUnaligned(as: PairBits.self)
+    var bits = LaneBits()
+    bits.evenHalf = pairs &<< PairBits(repeating: 16)
+    bits.oddHalf = pairs & PairBits(repeating: 0xFFFF_0000)
     return Lanes(bits: bits)
   }
 
@@ -113,10 +117,10 @@ struct BFloat16: KernelElement {
     let odd = (bits &>> LaneBits(repeating: 16)) & LaneBits(repeating: 1)
     let rounded = (bits &+ LaneBits(repeating: 0x7FFF) &+ odd)
       .replacing(with: bits | LaneBits(repeating: 0x40_0000), where: lanes .!= lanes)
-    // An arithmetic shift leaves 16-bit values that one SSE2 instruction (`packssdw`) packs.
-    let signed = unsafe unsafeBitCast(rounded, to: SIMD8<Int32>.self) &>> SIMD8<Int32>(repeating: 16)
-    unsafe UnsafeMutableRawPointer(address).storeBytes(
-      of: SIMD8<Int16>(truncatingIfNeeded: signed), as: SIMD8<Int16>.self)
+    let pairs =
+      (rounded.evenHalf &>> PairBits(repeating: 16))
+      | (rounded.oddHalf & PairBits(repeating: 0xFFFF_0000))
+    unsafe UnsafeMutableRawPointer(address).storeBytes(of: pairs, as: PairBits.self)
   }
 }
 
