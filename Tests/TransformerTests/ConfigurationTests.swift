@@ -3,6 +3,11 @@ import Tensors
 import Transformer
 
 @Suite struct `A Hugging Face configuration` {
+  /// Members of Llama 3.1's `rope_scaling`.
+  private static let scaled =
+    #""factor": 8, "low_freq_factor": 1, "high_freq_factor": 4.0"#
+  private static let original = #""original_max_position_embeddings": 8192"#
+
   @Test func `takes the defaults of transformers' classes`() throws {
     let gpt2 = try configuration(#"{"model_type": "gpt2"}"#)
     #expect(gpt2.layers == 12 && gpt2.dModel == 768 && gpt2.heads == 12 && gpt2.dHead == 64)
@@ -76,15 +81,15 @@ import Transformer
     (#""rope_parameters": {}, "rope_theta": 9"#, 9, false),
     (#""rope_scaling": {"type": "default"}"#, 10_000, false),
     (
-      #""rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}"#,
+      #""rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", \#(scaled), \#(original)}"#,
       500_000, true
     ),
     (
-      #""rope_parameters": {"type": "llama3", "rope_type": "llama3", "rope_theta": 5e5, "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}"#,
+      #""rope_parameters": {"type": "llama3", "rope_theta": 5e5, \#(scaled), \#(original)}"#,
       500_000, true
     ),
     (
-      #""max_position_embeddings": 8192, "rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4.0}"#,
+      #""max_position_embeddings": 8192, "rope_theta": 5e5, "rope_scaling": {"type": "llama3", \#(scaled)}"#,
       500_000, true
     ),
   ])
@@ -104,7 +109,8 @@ import Transformer
     }
     let qwen = #""model_type": "qwen2", "num_hidden_layers": 4"#
     let types =
-      #""layer_types": ["full_attention", "sliding_attention", "full_attention", "sliding_attention"]"#
+      #""layer_types": ["full_attention", "sliding_attention", "full_attention", "#
+      + #""sliding_attention"]"#
     #expect(try windows("{\(qwen), \"sliding_window\": 9}") == [nil, nil, nil, nil])
     #expect(
       try windows(
@@ -200,7 +206,7 @@ import Transformer
       "\"rope_scaling.low_freq_factor\" is missing"
     ),
     (
-      #"{"model_type": "llama", "rope_scaling": {"rope_type": "llama3", "factor": 2, "low_freq_factor": 4, "high_freq_factor": 4}}"#,
+      #"{"model_type": "llama", "rope_scaling": {"type": "llama3", "low_freq_factor": 4, "high_freq_factor": 4}}"#,
       "must be greater"
     ),
     (
@@ -251,7 +257,9 @@ import Transformer
 }
 
 @Suite struct `Built-in models` {
-  /// Parameters as the repositories state them; GPT-3 is 96 · (12 d² + 13 d) + (50257 + 2048 + 2) d.
+  /// Parameters as the repositories state them.
+  ///
+  /// GPT-3 is 96 · (12 d² + 13 d) + (50257 + 2048 + 2) d.
   private static let parameters: [String: Int] = [
     "gpt2": 124_439_808, "gpt3-175b": 174_604_259_328, "llama-3.2-1b": 1_235_814_400,
     "llama-3.1-8b": 8_030_261_248, "llama-3.1-70b": 70_553_706_496,

@@ -34,8 +34,15 @@ import Transformer
   private static func tiny(_ family: String, _ more: String = "") throws -> DecoderConfiguration {
     try configuration(
       family == "gpt2"
-        ? #"{"model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_layer": 2, "vocab_size": 5, "n_positions": 6\#(more)}"#
-        : #"{"model_type": "\#(family)", "hidden_size": 8, "num_attention_heads": 2, "head_dim": 6, "num_key_value_heads": 1, "num_hidden_layers": 2, "vocab_size": 5, "intermediate_size": 3\#(more)}"#
+        ? """
+        {"model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_layer": 2, "vocab_size": 5,
+         "n_positions": 6\(more)}
+        """
+        : """
+        {"model_type": "\(family)", "hidden_size": 8, "num_attention_heads": 2, "head_dim": 6,
+         "num_key_value_heads": 1, "num_hidden_layers": 2, "vocab_size": 5,
+         "intermediate_size": 3\(more)}
+        """
     )
   }
 

@@ -135,7 +135,7 @@ import Transformer
     (#"{"w":{"dtype":"F32","shape":[2]}}"#, "data_offsets"),
     (#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}"#, "unknown property \"x\""),
     (
-      #"{"v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+      #"{"v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},\#(good)}"#,
       "overlaps"
     ),
     ("{\"__metadata__\":{\"a\":1},\(good)}", "__metadata__"),
