@@ -40,8 +40,11 @@ extension Point {
       "d_model \(model.dModel) is not divisible by heads \(model.heads); "
         + "change one of them or give d_head")
     try require(
-      model.dHead >= 2 && model.dHead <= 1 << 16 && model.dHead % 2 == 0,
-      "d_head must be an even number from 2 to 65536 for rotary positions, not \(model.dHead)")
+      model.dHead >= 1 && model.dHead <= 1 << 16, "d_head must be 1 to 65536, not \(model.dHead)")
+    if case .rotary = model.positions {
+      try require(
+        model.dHead % 2 == 0, "d_head must be even for rotary positions, not \(model.dHead)")
+    }
     try require(
       model.heads % model.kvHeads == 0,
       "heads \(model.heads) is not divisible by kv_heads \(model.kvHeads)")
@@ -61,6 +64,11 @@ extension Point {
     try require(keepPrefix >= 0, "keep_prefix must be 0 or more, not \(keepPrefix)")
     try require(chunk >= 1, "chunk must be 1 or more, not \(chunk)")
     try require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024, not \(threads)")
+    if case .learned(let maximum) = model.positions {
+      try require(
+        n <= maximum,
+        "n_c + n_g is \(n), but the model has learned positions for \(maximum) tokens only")
+    }
     try require(
       !lossPositions.isEmpty,
       "no row carries loss: with n_c 0 and next-token rows, n_g must be at least 2")
@@ -72,6 +80,13 @@ extension Point {
       "keep_prefix goes with mode detached-prefix, not with \(mode.rawValue)")
     try require(
       keepPrefix <= nC, "keep_prefix \(keepPrefix) is more than the prefix has, n_c \(nC)")
+    try require(
+      dropout >= 0 && dropout < 1, "dropout must be 0 or more and less than 1, not \(dropout)")
+    try require(
+      dropout == 0 || model.family == .gpt2,
+      "dropout goes with gpt2 models, not with \(model.family.rawValue)")
+    _ = try trainablePattern()
+    try require(dtype != .uint8, "dtype must be float32 or bfloat16")
     let unbuilt: [(Bool, String)] = [
       (mode == .prunedGraph || mode == .replayedPrefix, "mode \(mode.rawValue)"),
       (recompute != .none, "recompute \(recompute.rawValue)"),

@@ -75,7 +75,7 @@ extension AxisWord {
   ///
   /// - Throws: `ValueError` with the nearest valid word.
   package init(word: String, axis: String) throws(ValueError) {
-    guard let value = Self(rawValue: word) else {
+    guard let value = Self.allCases.first(where: { $0.rawValue == word }) else {
       throw ValueError(
         "unknown \(axis) \(quoted(word)); \(Words.advice(for: word, among: Self.words))")
     }

@@ -5,6 +5,9 @@ package enum DType: String, CaseIterable, Sendable {
   /// Dropout masks: 1 keeps, 0 drops.
   case uint8
 
+  /// The types that parameters and activations may have.
+  package static let allCases: [DType] = [.float32, .bfloat16]
+
   /// Bytes of one element.
   package var size: Int {
     switch self {

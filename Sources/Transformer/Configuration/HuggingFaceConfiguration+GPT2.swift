@@ -1,3 +1,5 @@
+import Tensors
+
 extension HuggingFaceConfiguration {
   /// `GPT2Config`: LayerNorm, learned positions, GELU, biases everywhere, a tied head.
   static func gpt2(
@@ -31,7 +33,7 @@ extension HuggingFaceConfiguration {
 
   private static func gelu(
     _ name: String, _ fields: ConfigurationFields
-  ) throws(ConfigurationError) -> DecoderConfiguration.GELU {
+  ) throws(ConfigurationError) -> GELU {
     switch name {
     case "gelu_new", "gelu_pytorch_tanh": return .tanh
     case "gelu": return .exact
