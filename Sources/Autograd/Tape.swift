@@ -97,6 +97,11 @@ package final class Tape {
     tensors.ledger.scope = Scope(op: "step")
   }
 
+  /// Drops all steps with what they saved; a pass that failed half-way calls it.
+  ///
+  /// Steps refer to their tape, which would otherwise keep itself alive.
+  package func discard() { steps.removeAll() }
+
   // MARK: Products
 
   /// `c = a · b`, or `c += a · b`, with scratch memory from the workspace arena.

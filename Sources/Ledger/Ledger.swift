@@ -29,9 +29,9 @@ package final class Ledger {
   private var saveCounts: [StorageID: Int] = [:]
   private var stretch = Stretch.setup
   private var peaks = Array(repeating: CategoryBytes(), count: Stretch.allCases.count)
-  private var activationPeak = Peak()
+  private var activationPeaks = Array(repeating: Peak(), count: Stretch.allCases.count)
 
-  /// The most activation bytes seen, and how many events the journal held then.
+  /// The most activation bytes of a stretch, and how many events the journal held then.
   private struct Peak {
     var bytes = 0
     var eventCount = 0
@@ -70,8 +70,8 @@ package final class Ledger {
     let bytes = liveBytes[category]
     let index = stretch.rawValue
     if bytes > peaks[index][category] { peaks[index][category] = bytes }
-    if category == .activation, bytes > activationPeak.bytes {
-      activationPeak = Peak(bytes: bytes, eventCount: events.count)
+    if category == .activation, bytes > activationPeaks[index].bytes {
+      activationPeaks[index] = Peak(bytes: bytes, eventCount: events.count)
     }
   }
 
@@ -101,7 +101,7 @@ package final class Ledger {
     self.stretch = stretch
     events.append(.enter(stretch))
     peaks[stretch.rawValue] = liveBytes
-    if stretch == .forward { activationPeak = Peak() }
+    activationPeaks[stretch.rawValue] = Peak()
     notePeak(of: .activation)
   }
 
@@ -110,9 +110,9 @@ package final class Ledger {
     peaks[stretch.rawValue][category]
   }
 
-  /// The storages that were alive when activations stood highest since forward began.
-  package func storagesAtPeak() -> [LiveStorage] {
-    storages(afterEvents: activationPeak.eventCount)
+  /// The storages that were alive when activations stood highest in a stretch.
+  package func storagesAtPeak(in stretch: Stretch) -> [LiveStorage] {
+    storages(afterEvents: activationPeaks[stretch.rawValue].eventCount)
   }
 
   // MARK: Snapshots

@@ -6,8 +6,8 @@ package struct StepResult: Sendable {
   package var loss: Double?
   /// The retained storages, in the order of their first saving.
   package var saved: [SavedStorage]
-  /// Activations, backward's gradients of them included, when they stood highest.
-  package var storagesAtPeak: [LiveStorage]
+  /// Activations, with backward's gradients of them, when they stood highest: in forward, in backward.
+  package var storagesAtPeak: [[LiveStorage]]
   package var peakForwardBytes: Int
   package var peakBackwardBytes: Int
   package var workspacePeakBytes: Int

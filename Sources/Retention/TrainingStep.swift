@@ -65,6 +65,7 @@ package final class TrainingStep {
   package func run(atBoundary: (Ledger) throws -> Void = { _ in }) throws -> StepResult {
     for parameter in decoder.parameters { parameter.clearGradient() }
     let tape = Tape(tensors: tensors)
+    defer { tape.discard() }
     tape.onProduct = onProduct
     let clock = ContinuousClock()
 
@@ -89,7 +90,9 @@ package final class TrainingStep {
     return StepResult(
       loss: value,
       saved: saved,
-      storagesAtPeak: ledger.storagesAtPeak().filter { $0.description.category == .activation },
+      storagesAtPeak: [.forward, .backward].map { stretch in
+        ledger.storagesAtPeak(in: stretch).filter { $0.description.category == .activation }
+      },
       peakForwardBytes: ledger.peakBytes(.activation, in: .forward),
       peakBackwardBytes: ledger.peakBytes(.activation, in: .backward),
       workspacePeakBytes: peak(.workspace),

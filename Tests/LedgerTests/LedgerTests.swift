@@ -36,8 +36,11 @@ import Testing
     let b = ledger.charge(describe("b", 50))
     ledger.credit(a)
     _ = ledger.charge(describe("c", 60))
-    #expect(ledger.storagesAtPeak().map(\.description.tensor) == ["a", "b"])
-    ledger.credit(b)
+    ledger.enter(.backward)
+    let d = ledger.charge(describe("d", 5))
+    #expect(ledger.storagesAtPeak(in: .forward).map(\.description.tensor) == ["a", "b"])
+    #expect(ledger.storagesAtPeak(in: .backward).map(\.description.tensor) == ["b", "c", "d"])
+    for id in [b, d] { ledger.credit(id) }
   }
 
   @Test func `lists a storage once with all of its savers`() {

@@ -1,5 +1,7 @@
+import CPUBackend
 import Ledger
 import Retention
+import Tensors
 import TestSupport
 import Testing
 import Transformer
@@ -54,6 +56,32 @@ import Transformer
     #expect(regions.prefix == 4 * 3 * 2 * 40 * 16)
     #expect(regions.crossing == 4 * 3 * 4 * 8 * 40)
     #expect(regions.shared == 0)
+  }
+
+  @Test(arguments: 0..<40)
+  func `the storages at a peak add up to it`(index: Int) throws {
+    let result = try runOnShapes(randomPoint(index + 30_000))
+    let sums = result.storagesAtPeak.map { $0.reduce(0) { $0 + $1.description.requestedBytes } }
+    #expect(sums == [result.peakForwardBytes, result.peakBackwardBytes])
+  }
+
+  @Test func `a tensor that the system refuses is an error with its name and bytes`() throws {
+    let factory = TensorFactory(
+      backend: try CPUBackend(threads: 1), ledger: Ledger(), prefixLength: 0)
+    #expect(throws: AllocationError.refused(tensor: "giant", bytes: 4 << 50)) {
+      _ = try factory.make("giant", Shape(.plain(1 << 50)))
+    }
+    #expect(factory.ledger.liveBytes.total == 0)
+  }
+
+  @Test func `a step under a limit stops with a sentence and leaves nothing behind`() throws {
+    let backend = try CPUBackend(threads: 1)
+    let point = Point(
+      modelName: "m", model: DecoderConfiguration(dModel: 32, heads: 4, dFF: 64, vocab: 11),
+      nC: 100, nG: 8)
+    let step = try TrainingStep(point, backend: backend, limit: 150_000)
+    #expect(throws: AllocationError.self) { _ = try step.run() }
+    #expect(try backend.allocatedBytes(of: .activation) == 0)
   }
 
   @Test func `prefix rows own their probabilities and generated rows share theirs`() throws {
