@@ -112,9 +112,9 @@ package final class Decoder {
     try layers[layers.count - 1].writeKeysAndValues(x, into: kv[layers.count - 1], on: tape)
   }
 
-  /// Final norm and head: `[batch, tokens, vocab]`.
+  /// Final norm and head: `[batch, tokens, vocab]`, float32 whatever the model's dtype.
   package func logits(_ x: consuming Variable, on tape: Tape) throws -> Variable {
     let normed = try tape.normalize(x, norm, configuration, op: "final_norm")
-    return try tape.linear(normed, Weight(head), op: "head", as: "logits")
+    return try tape.linear(normed, Weight(head), op: "head", as: "logits", dtype: .float32)
   }
 }

@@ -1,3 +1,4 @@
+import Autograd
 import CPUBackend
 import Foundation
 import Retention

@@ -4,12 +4,14 @@ import Tensors
 extension CausalAttention {
   /// The tiles of backward, each for one block at a time.
   private struct Tiles {
-    /// dP, then dS.
+    /// dP, then dS, float32.
     let gradient: Tensor?
-    /// Probabilities made again (`fused`).
+    /// dS in the dtype of q and k, where that is not float32.
+    let rounded: Tensor?
+    /// Probabilities made again (`fused`), float32.
     let remade: Tensor?
-    /// Probabilities after dropout.
-    let dropped: Tensor?
+    /// What was multiplied with v, where it is neither saved nor `remade`.
+    let factor: Tensor?
     /// `D` of all rows (`fused`), `[batch, heads, tokens]`.
     let rowDots: Tensor?
   }
@@ -31,8 +33,8 @@ extension CausalAttention {
       }
       let probabilities = try probabilities(saved, remade: tiles.remade, block: block)
       let mask = saved.mask.map { part(ofAll: $0.tensor, block: block) }
-      let factor = dropped(probabilities, mask: mask, tile: tiles.dropped, block: block)
       try accumulate(slots.v) {
+        let factor = factor(of: probabilities, mask: mask, tile: tiles.factor, block: block)
         try addToKeys(factor, dO, block: block, into: $0, accumulates: $1)
       }
       guard let tile = tiles.gradient, let v = saved.v?.tensor else { continue }
@@ -42,14 +44,16 @@ extension CausalAttention {
       tape.backend.causalSoftmaxBackward(
         gradient, probabilities: probabilities, scale: geometry.scale,
         rowDots: tiles.rowDots?.at(positions: block, axis: 2))
+      let dS = tiles.rounded.map { part(of: $0, block: block) } ?? gradient
+      if tiles.rounded != nil { tape.backend.copy(gradient, to: dS) }
       if let slot = slots.q, let k = saved.k?.tensor {
         try slot.accumulate(from: tensors) { sum, _ in
-          try output(gradient, k, block: block, into: sum)
+          try output(dS, k, block: block, into: sum)
         }
       }
       if let q = saved.q?.tensor {
         try accumulate(slots.k) {
-          try addToKeys(gradient, q, block: block, into: $0, accumulates: $1)
+          try addToKeys(dS, q, block: block, into: $0, accumulates: $1)
         }
       }
     }
@@ -59,9 +63,11 @@ extension CausalAttention {
     _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots
   ) throws -> Tiles {
     let rows = dO.shape[1].positions
-    func tile(if isNeeded: Bool) throws -> Tensor? {
-      isNeeded ? try makeTile(batch: dO.shape[0], rows: rows, dtype: dO.dtype) : nil
+    func tile(_ dtype: DType, if isNeeded: Bool) throws -> Tensor? {
+      isNeeded ? try makeTile(batch: dO.shape[0], rows: rows, dtype: dtype) : nil
     }
+    let isRounded = dO.dtype != .float32
+    let isFused = saved.probabilities == nil
     let rowDots = try saved.output.map { output in
       let dots = try tape.tensors.make(
         "row_dots", Shape(dO.shape[0], .plain(geometry.heads), dO.shape[1]), for: .workspace)
@@ -71,9 +77,11 @@ extension CausalAttention {
       return dots
     }
     return Tiles(
-      gradient: try tile(if: slots.needScores),
-      remade: try tile(if: saved.probabilities == nil),
-      dropped: try tile(if: options.dropout != nil && slots.v != nil),
+      gradient: try tile(.float32, if: slots.needScores),
+      rounded: try tile(dO.dtype, if: slots.needScores && isRounded),
+      remade: try tile(.float32, if: isFused),
+      factor: try tile(
+        dO.dtype, if: slots.v != nil && (options.dropout != nil || (isFused && isRounded))),
       rowDots: rowDots)
   }
 
@@ -95,27 +103,24 @@ extension CausalAttention {
     return part
   }
 
-  /// The probabilities after dropout: themselves where nothing is dropped.
-  private func dropped(
-    _ probabilities: Tensor, mask: Tensor?, tile: Tensor?, block: Range<Int>
+  /// What was multiplied with v: the probabilities, rounded to v's dtype and dropped as in forward.
+  private func factor(
+    of probabilities: Tensor, mask: Tensor?, tile: Tensor?, block: Range<Int>
   ) -> Tensor {
-    guard let dropout = options.dropout, let tile else { return probabilities }
+    guard let tile else { return probabilities }
     let part = part(of: tile, block: block)
-    if let mask {
-      tape.backend.applyMask(mask, scale: dropout.scale, to: probabilities, into: part)
-    } else {
-      tape.backend.dropout(probabilities, dropout, to: part, mask: nil)
-    }
+    tape.backend.copy(probabilities, to: part)
+    drop(part, mask: mask)
     return part
   }
 
-  /// Turns the gradient of dropped probabilities into that of the probabilities, in place.
-  private func drop(_ gradient: Tensor, mask: Tensor?) {
+  /// Drops what forward dropped, in place: of probabilities, or of their gradient.
+  private func drop(_ x: Tensor, mask: Tensor?) {
     guard let dropout = options.dropout else { return }
     if let mask {
-      tape.backend.applyMask(mask, scale: dropout.scale, to: gradient, into: gradient)
+      tape.backend.applyMask(mask, scale: dropout.scale, to: x, into: x)
     } else {
-      tape.backend.dropout(gradient, dropout, to: gradient, mask: nil)
+      tape.backend.dropout(x, dropout, to: x, mask: nil)
     }
   }
 }

@@ -51,23 +51,30 @@ extension Tape {
       let logSumExp =
         isRecorded && options.memory == .fused
         ? try tensors.make("log_sum_exp", Shape(shape[0], heads, shape[1])) : nil
-      // What is multiplied with v: the probabilities where they are made, or a tile.
-      let tile =
+      // Scores are float32; what is multiplied with v has the dtype of v and stands in `factors`,
+      // unless it is the saved probabilities themselves.
+      let dtype = q.value.dtype
+      let scoreTile =
+        dtype == .float32
+        ? nil : try core.makeTile(batch: shape[0], rows: rows, dtype: .float32)
+      let factors =
         probabilities == nil || options.dropout != nil
-        ? try core.makeTile(batch: shape[0], rows: rows, dtype: q.value.dtype) : nil
+        ? try core.makeTile(batch: shape[0], rows: rows, dtype: dtype) : nil
       for block in blocks {
-        let tilePart = tile.map { core.part(of: $0, block: block) }
+        let factor = factors.map { core.part(of: $0, block: block) }
         let kept = probabilities.map { core.part(ofAll: $0, block: block) }
-        guard let scores = kept ?? tilePart, let factor = tilePart ?? kept else { continue }
+        guard let made = kept ?? factor else { continue }
+        let scores = scoreTile.map { core.part(of: $0, block: block) } ?? made
         try core.scores(q.value, k.value, block: block, into: scores)
         backend.causalSoftmax(
           scores, scale: options.geometry.scale, window: options.window,
           logSumExp: logSumExp?.at(positions: block, axis: 2))
-        if let dropout = options.dropout {
+        if scoreTile != nil { backend.copy(scores, to: made) }
+        if let dropout = options.dropout, let factor {
           backend.dropout(
-            scores, dropout, to: factor, mask: mask.map { core.part(ofAll: $0, block: block) })
+            made, dropout, to: factor, mask: mask.map { core.part(ofAll: $0, block: block) })
         }
-        try core.output(factor, v.value, block: block, into: o)
+        try core.output(factor ?? made, v.value, block: block, into: o)
       }
       guard isRecorded else { return Variable(o) }
 

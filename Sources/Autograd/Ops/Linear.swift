@@ -5,19 +5,19 @@ extension Tape {
   /// `y = x · Wᵀ + b`.
   ///
   /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; `y` `[batch, tokens, out]`
-  /// goes to `destination` or a new tensor. Saves `x` if the weight is trained, and the weight if `x`
-  /// needs a gradient; a bias never needs anything saved.
+  /// goes to `destination` or a new tensor, of `x`'s dtype unless another is given. Sums are float32
+  /// and rounded once. Saves `x` if the weight is trained, and the weight if `x` needs a gradient; a
+  /// bias never needs anything saved.
   package func linear(
     _ x: Variable, _ weight: Weight, bias: Weight? = nil, op name: String, as output: String,
-    into destination: Tensor? = nil
+    into destination: Tensor? = nil, dtype: DType? = nil
   ) throws -> Variable {
     try op(name) {
       let width = Axis.plain(weight.value.extent(0))
       let y =
         try destination
-        ?? tensors.make(output, x.value.shape.replacingLast(width), x.value.dtype)
-      try multiplyRows(x.value, weight.value.transposed(0, 1), into: y)
-      if let bias { backend.addBias(bias.value, to: y) }
+        ?? tensors.make(output, x.value.shape.replacingLast(width), dtype ?? x.value.dtype)
+      try multiplyRows(x.value, weight.value.transposed(0, 1), bias: bias?.value, into: y)
       guard records(x.gradient, weight.gradient, bias?.gradient) else { return Variable(y) }
 
       let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
@@ -29,7 +29,8 @@ extension Tape {
         save(weight.value, as: "weight", neededFor: ["d\($0.name)"])
       }
       record { [tensors] in
-        guard let dy = slot.take() else { return }
+        guard var dy = slot.take() else { return }
+        if dy.dtype != weight.value.dtype { dy = try self.converted(dy, to: weight.value.dtype) }
         if let x = savedInput?.tensor {
           try weight.accumulate(from: tensors) { sum, accumulates in
             try self.multiplyColumns(dy, x, into: sum, accumulates: accumulates)
@@ -44,6 +45,23 @@ extension Tape {
       }
       return Variable(y, gradient: slot)
     }
+  }
+
+  /// `y = x · w + b`, the sum rounded once: oneDNN rounds a product before a bias could be added.
+  private func multiplyRows(_ x: Tensor, _ w: Tensor, bias: Tensor?, into y: Tensor) throws {
+    guard let bias else { return try multiplyRows(x, w, into: y) }
+    let isRounded = y.dtype != .float32
+    let sum = isRounded ? try tensors.make("unrounded", y.shape, for: .workspace) : y
+    try multiplyRows(x, w, into: sum)
+    backend.addBias(bias, to: sum)
+    if isRounded { backend.copy(sum, to: y) }
+  }
+
+  /// The same values in another dtype, in workspace.
+  private func converted(_ x: Tensor, to dtype: DType) throws -> Tensor {
+    let y = try tensors.make("converted", x.shape, dtype, for: .workspace)
+    backend.copy(x, to: y)
+    return y
   }
 
   /// Adds `Σ_{b, t} dy[b, t, :]` to a bias's gradient, in an order that no thread count changes.
