@@ -71,10 +71,7 @@ struct ParameterTable {
 
   /// Columns of GPT-2's `Conv1D` `[in, out]`, as a projection of their own.
   ///
-  /// - Parameters:
-  ///   - name: The module.
-  ///   - columns: Which outputs.
-  ///   - suffix: What the formula calls them, `Q` of `W_Q`; nil for the parameter's own symbol.
+  /// `suffix` is what the formula calls them, `Q` of `W_Q`; nil for the parameter's own symbol.
   func part(_ name: String, columns: Range<Int>, suffix: String?) -> Projection {
     func weight(_ parameter: Parameter, _ letter: String) -> Weight {
       Weight(parameter, part: columns, symbol: suffix.map { letter + $0 } ?? parameter.symbol)

@@ -179,7 +179,8 @@ func randomFamilyPoint(_ index: Int) -> Point {
   func `freezing the others does not change a gradient`(trainable: String) throws {
     var point = Point(
       modelName: "m",
-      model: DecoderConfiguration(layers: 2, dModel: 16, heads: 2, dFF: 24, vocab: 11), nC: 5, nG: 3)
+      model: DecoderConfiguration(layers: 2, dModel: 16, heads: 2, dFF: 24, vocab: 11), nC: 5, nG: 3
+    )
     for attention in AttentionKind.allCases {
       point.attention = attention
       point.trainable = ""

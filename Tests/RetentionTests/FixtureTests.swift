@@ -32,7 +32,9 @@ struct Fixture {
     .deletingLastPathComponent().appending(path: "Fixtures")
   static let names =
     ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
-    .filter { FileManager.default.fileExists(atPath: folder.appending(path: "\($0)/case.json").path) }
+    .filter {
+      FileManager.default.fileExists(atPath: folder.appending(path: "\($0)/case.json").path)
+    }
     .sorted()
 
   let directory: URL
@@ -110,8 +112,11 @@ struct Fixture {
   }
 
   @Test(
-    arguments: Fixture.names, [(Mode.fullGraph, AttentionKind.materialized), (.fullGraph, .fused),
-      (.detachedPrefix, .materialized), (.detachedPrefix, .fused)])
+    arguments: Fixture.names,
+    [
+      (Mode.fullGraph, AttentionKind.materialized), (.fullGraph, .fused),
+      (.detachedPrefix, .materialized), (.detachedPrefix, .fused),
+    ])
   func `float32 losses and gradients are PyTorch's`(
     name: String, axes: (mode: Mode, attention: AttentionKind)
   ) throws {
