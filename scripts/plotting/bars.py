@@ -1,0 +1,214 @@
+"""Retained bytes at one prefix length: a stacked bar a series, by the tokens they belong to."""
+
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+from .data import REGIONS, Point, Series, Unplottable, describe, setting
+from .words import FONTS, GREY, TERMS, save, saving, title, unit
+
+INK = "#222222"
+# Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things.
+COLORS = {"prefix": "#E69F00", "crossing": "#CC79A7", "generated": "#56B4E9", "shared": "#BDBDBD"}
+ELEMENT_BYTES = {"float32": 4, "bfloat16": 2}
+BAR, PITCH, LENGTH = 0.62, 1.24, 7.4  # inches: a bar's height, from bar to bar, the longest bar
+
+
+def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Rectangle
+
+    plt.rcParams.update(FONTS)
+    points = [representative(s) for s in everything]
+    for series, point in zip(everything, points):
+        if (total := sum(point.regions.values())) != point.retained:
+            raise Unplottable(f"{path / 'points.csv'} contradicts itself: the regions of "
+                              f"{series.label} make {total:,} bytes, not {point.retained:,}")
+    present = [r for r in REGIONS if any(p.regions[r] for p in points)]
+    wholes = {setting(s): s for s in everything if s.mode == "full-graph"}
+    names = [(s.label, in_words(s, p)) for s, p in zip(everything, points)]
+    results = [result(s, p, wholes.get(setting(s))) for s, p in zip(everything, points)]
+    scale = LENGTH / max(max(p.retained for p in points), 1)
+
+    # One panel as large as the figure, in inches from the left and from the bottom.
+    headline, shape = title(shared)
+    start = 0.35 + max(max(measure(a, 10.5, True), measure(b, 9.5)) for a, b in names) + 0.3
+    width = start + max(p.retained * scale + 0.15 + max(
+        measure(line, 10.5 if i == 0 else 9.5, i == 0) for i, line in enumerate(lines))
+        for p, lines in zip(points, results)) + 0.35
+    width = max(width, measure(headline, 16, True) + 0.7,
+                *(measure(line, 10.5) + 0.7 for line in shape.split("\n")))
+    meanings = explained(present, shared)
+    indent = 0.35 + 0.28 + max((measure(r, 10, True) for r in present), default=0) + 0.2
+    meanings = {r: wrapped(text, 10, width - indent - 0.35) for r, text in meanings.items()}
+    notes = [line for note in caption(everything, points, skipped)
+             for line in wrapped(note, 9, width - 0.7)]
+    legend_top = 0.2 + 0.21 * len(notes) + 0.05 + 0.25 * sum(map(len, meanings.values()))
+    height = legend_top + 0.4 + PITCH * len(everything) + 1.38
+    figure = plt.figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+
+    axes.text(0.35, height - 0.22, headline, fontsize=16, weight="bold", va="top")
+    axes.text(0.35, height - 0.60, shape, fontsize=10.5, color=GREY, va="top", linespacing=1.4)
+    axes.text(start, height - 1.30, "Retained at the boundary, bytes", fontsize=12, weight="bold",
+              va="center")
+
+    top = height - 1.38
+    for row, (series, point) in enumerate(zip(everything, points)):
+        middle = top - PITCH * (row + 1) + BAR / 2 + 0.12
+        name, words = names[row]
+        axes.text(start - 0.2, middle, name, fontsize=10.5, weight="bold", ha="right",
+                  va="bottom" if words else "center")
+        axes.text(start - 0.2, middle - 0.03, words, fontsize=9.5, color=GREY, ha="right", va="top")
+        x, outside = start, []
+        for region in present:
+            bytes_ = point.regions[region]
+            if not bytes_:
+                continue
+            long = bytes_ * scale
+            axes.add_patch(Rectangle((x, middle - BAR / 2), long, BAR, color=COLORS[region],
+                                     linewidth=0))
+            if x > start:
+                axes.plot([x, x], [middle - BAR / 2, middle + BAR / 2], color="white",
+                          linewidth=0.8, solid_capstyle="butt")
+            number = f"{bytes_:,}"
+            if max(measure(region, 9.5), measure(number, 10.5, True)) + 0.16 <= long:
+                axes.text(x + long / 2, middle + 0.03, region, fontsize=9.5, color=INK,
+                          ha="center", va="bottom")
+                axes.text(x + long / 2, middle - 0.03, number, fontsize=10.5, weight="bold",
+                          color=INK, ha="center", va="top")
+            else:
+                outside.append((x + long / 2, region, number))
+            x += long
+        above(axes, outside, start, width - 0.35, middle + BAR / 2)
+        axes.plot([start, start], [middle - BAR / 2 - 0.1, middle + BAR / 2 + 0.1], color=GREY,
+                  linewidth=1)
+        lines = results[row]
+        for i, line in enumerate(lines):
+            axes.text(x + 0.15, middle + 0.2 * ((len(lines) - 1) / 2 - i), line, va="center",
+                      fontsize=10.5 if i == 0 else 9.5, weight="bold" if i == 0 else "normal",
+                      color="black" if i == 0 else INK)
+
+    y = legend_top
+    for region, text in meanings.items():
+        axes.add_patch(Rectangle((0.35, y - 0.07), 0.16, 0.14, color=COLORS[region], linewidth=0))
+        axes.text(0.35 + 0.28, y, region, fontsize=10, weight="bold", va="center_baseline")
+        for line in text:
+            axes.text(indent, y, line, fontsize=10, color=INK, va="center_baseline")
+            y -= 0.25
+    for i, note in enumerate(reversed(notes)):
+        axes.text(0.35, 0.14 + 0.21 * i, note, fontsize=9, color=GREY)
+    save(figure, path)
+    plt.close(figure)
+
+
+def above(axes, labels, low: float, high: float, edge: float) -> None:
+    """The labels of parts too narrow to hold them, above the bar, apart, joined to their part."""
+    widths = [measure(name + " ", 9.5) + measure(number, 10.5, True) for _, name, number in labels]
+    places = []
+    for (middle, _, _), long in zip(labels, widths):
+        places.append(max(middle - long / 2, low))
+        low = places[-1] + long + 0.18
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], high - widths[i])
+        high = places[i] - 0.18
+    for i, ((middle, name, number), place, long) in enumerate(zip(labels, places, widths)):
+        turn = min(max(middle, place + 0.1), place + long - 0.1)
+        # Each bends at a height of its own, so that no two of them meet.
+        bend = edge + 0.05 + 0.04 * (len(labels) - 1 - i if turn > middle else i)
+        axes.plot([middle, middle, turn, turn], [edge, bend, bend, edge + 0.2],
+                  color=GREY, linewidth=0.8, solid_joinstyle="miter")
+        axes.text(place, edge + 0.24, name, fontsize=9.5, color=INK, va="baseline")
+        axes.text(place + measure(name + " ", 9.5), edge + 0.24, number, fontsize=10.5, color=INK,
+                  weight="bold", va="baseline")
+
+
+def measure(text: str, size: float, bold: bool = False) -> float:
+    """How long a text is, in inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+    font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
+    return TextToPath().get_text_width_height_descent(text, font, ismath=False)[0] / 72
+
+
+def wrapped(text: str, size: float, wide: float) -> list[str]:
+    """The text in lines that are at most `wide` inches long."""
+    letters = len(text)
+    while any(measure(line, size) > wide for line in textwrap.wrap(text, letters)):
+        letters -= 1
+    return textwrap.wrap(text, letters)
+
+
+def representative(series: Series) -> Point:
+    """The point drawn: a measured one where there is one, and of several the largest."""
+    return max(series.points, key=lambda p: (not p.is_shape, p.retained))
+
+
+def in_words(series: Series, point: Point) -> str:
+    """What the mode does, below its name."""
+    kept = series.unbiased_up_to
+    aside = f", its last {f'{kept:,} rows' if kept > 1 else 'row'} aside" if kept else ""
+    words = {
+        "full-graph": "every row is recorded",
+        "pruned-graph": "what no loss row reaches is not recorded",
+        "replayed-prefix": "the prefix runs again in chunks",
+        "detached-prefix": "the prefix runs without a graph" + aside,
+    }.get(series.mode, "")
+    return words + ("; computed from shapes" if words else "computed from shapes") * point.is_shape
+
+
+def result(series: Series, point: Point, whole: Series | None) -> list[str]:
+    """What stands at a bar's end: its bytes, then the saving and the gradient that it costs."""
+    total = f"{point.retained:,} bytes"
+    if point.retained >= 2**20:
+        name, size = unit(point.retained)
+        total += f" ({point.retained / size:,.1f} {name})"
+    note = series.gradient_note(at=point.n_c)
+    share = saving(point.retained, representative(whole).retained if whole else 0)
+    if whole is series or not share or "not measured" in note:
+        return [total, note]
+    return [total, f"{share} against full-graph,", note]
+
+
+def explained(present: list[str], shared: dict[str, str]) -> dict[str, str]:
+    """The regions in plain words."""
+    def count(column: str, word: str) -> str:
+        value = shared.get(column, "")
+        return f"the {int(value):,} {word} token{'s' * (value != '1')}" if value else \
+            f"the {word} tokens"
+
+    prefix = f"kept for {count('n_c', 'conditional')}, which carry no loss"
+    if shared.get("loss_rows") == "next-token":
+        prefix += " (the last one's row predicts the first generated token; its logits count here)"
+    generated = f"kept for {count('n_g', 'generated')}, on which the loss is computed"
+    crossing = ("kept for pairs of a generated and a conditional token: "
+                "how much the one attends to the other")
+    texts = {"prefix": prefix, "crossing": crossing, "generated": generated,
+             "shared": "kept for no token in particular"}
+    return {r: texts[r] for r in present}
+
+
+def caption(everything: list[Series], points: list[Point], skipped: Counter) -> list[str]:
+    """Sentences below the picture: what is left of a detached prefix, what the words mean."""
+    notes = []
+    for series, point in zip(everything, points):
+        key = series.key
+        element = ELEMENT_BYTES.get(key["dtype"], 0)
+        keys = (2 * int(key["kv_heads"]) * int(key["d_head"]) * int(key["layers"]) * element
+                * point.n_c * int(key["batch"]))
+        if series.mode == "detached-prefix" and 0 < keys == point.regions["prefix"]:
+            notes.append(f"What {series.label} still keeps for the prefix, {keys:,} bytes, are the "
+                         "keys and values that the generated tokens attend to.")
+    notes.append(TERMS)
+    apart = [s.label for s, p in zip(everything, points)
+             if any(q.retained != p.retained for q in s.points)]
+    if apart:
+        notes.append(f"Of several differing points of {', '.join(apart)} the largest is drawn, "
+                     "a measured one before one computed from shapes.")
+    if skipped:
+        notes.append(f"Rows left out because they are not ok: {describe(skipped)}.")
+    return notes

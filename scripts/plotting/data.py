@@ -1,0 +1,215 @@
+"""What points.csv says: series of points, their laws, and their gradients."""
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+# What makes a series, in the order in which labels name it.
+SERIES = [
+    "mode", "keep_prefix", "recompute", "attention", "head", "loss_rows", "dtype", "trainable",
+    "dropout", "recipe", "chunk", "model", "layers", "d_model", "heads", "kv_heads", "d_head",
+    "d_ff", "vocab", "batch", "n_g",
+]
+LATER_COLUMNS = {"trainable", "dropout", "recipe"}  # added to the schema after the others
+NEEDED = [c for c in SERIES if c not in LATER_COLUMNS] + [
+    "status", "backend", "n_c", "retained_bytes", "retained_prefix_bytes",
+    "retained_crossing_bytes", "retained_generated_bytes", "retained_shared_bytes",
+    "gradient_relative_error",
+]
+REGIONS = ["prefix", "crossing", "generated", "shared"]
+MODES = ["full-graph", "pruned-graph", "replayed-prefix", "detached-prefix"]
+BIASED = {"detached-prefix"}
+OPTION_OF = {"keep_prefix": "detached-prefix", "chunk": "replayed-prefix"}
+
+
+class Unplottable(Exception):
+    """Why there is no picture, as one sentence."""
+
+
+@dataclass
+class Point:
+    n_c: int
+    retained: int
+    regions: dict[str, int]
+    gradient_error: float | None
+    is_shape: bool
+
+    @property
+    def of_prefix(self) -> int:
+        return self.regions["prefix"] + self.regions["crossing"]
+
+
+@dataclass
+class Law:
+    """c0 + c1·n_c + c2·n_c², through three points and checked against `checked` others."""
+
+    coefficients: list[Fraction]
+    checked: int
+    worst: tuple[Fraction, int] = (Fraction(0), 0)  # the largest deviation, and its n_c
+
+    @property
+    def holds(self) -> bool:
+        return self.worst[0] == 0
+
+    def __call__(self, n_c) -> Fraction:
+        c0, c1, c2 = self.coefficients
+        return c0 + c1 * Fraction(n_c) + c2 * Fraction(n_c) ** 2
+
+    def __str__(self) -> str:
+        powers = ["", "·n_c", "·n_c²"]
+        terms = [(c, p) for c, p in zip(self.coefficients, powers) if c != 0]
+        text = ""
+        for c, power in terms or [(Fraction(0), "")]:
+            size = f"{abs(c).numerator:,}" + (f"/{c.denominator:,}" if c.denominator > 1 else "")
+            sign = ("−" if c < 0 else "") if not text else (" − " if c < 0 else " + ")
+            text += sign + size + power
+        return text + " bytes"
+
+
+@dataclass
+class Series:
+    key: dict[str, str]
+    label: str = ""
+    points: list[Point] = field(default_factory=list)
+
+    @property
+    def mode(self) -> str:
+        return self.key["mode"]
+
+    @property
+    def regime_start(self) -> int:
+        """The first n_c of the law: below it other rows carry loss, or nothing is detached."""
+        start = 1 if self.key["loss_rows"] == "next-token" else 0
+        if self.mode == "detached-prefix":
+            start = max(start, int(self.key["keep_prefix"] or 0))
+        return start
+
+    @property
+    def regime(self) -> list[Point]:
+        return [p for p in self.points if p.n_c >= self.regime_start]
+
+    def law(self, value) -> Law | None:
+        """The law of `value` over the points of the regime; None for fewer than three lengths."""
+        points = {p.n_c: Fraction(value(p)) for p in self.regime}
+        lengths = sorted(points)
+        if len(lengths) < 3:
+            return None
+        chosen = [lengths[0], lengths[len(lengths) // 2], lengths[-1]]
+        law = Law(quadratic([(n, points[n]) for n in chosen]), checked=len(lengths) - 3)
+        law.worst = max(
+            ((abs(law(p.n_c) - value(p)), p.n_c) for p in self.regime), key=lambda pair: pair[0])
+        return law
+
+    @property
+    def unbiased_up_to(self) -> int:
+        """The longest prefix of which this mode detaches no row."""
+        if self.mode not in BIASED:
+            return 0
+        kept = int(self.key["keep_prefix"] or 0)
+        return max(kept, 1) if self.key["loss_rows"] == "next-token" else kept
+
+    def gradient_note(self, at: int | None = None) -> str:
+        """What the mode does to the gradient: over all prefixes that it cuts, or at one n_c."""
+        errors = [p.gradient_error for p in self.points if p.gradient_error is not None
+                  and (p.n_c > self.unbiased_up_to if at is None else p.n_c == at)]
+        if self.mode == "full-graph":
+            return "gradient exact"
+        if not errors:
+            return "gradient " + ("biased, error not measured" if self.mode in BIASED else "exact")
+        if max(errors) < 1e-4:
+            return "gradient exact" + (f", to {power_of_ten(max(errors))}" if max(errors) else "")
+        low, high = (f"{100 * e:.2g}" for e in (min(errors), max(errors)))
+        return f"gradient off by {low} %" if low == high else f"gradient off by {low} to {high} %"
+
+
+def power_of_ten(value: float) -> str:
+    digit, exponent = f"{value:.0e}".split("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digit}·10{raised}"
+
+
+def quadratic(points: list[tuple[int, Fraction]]) -> list[Fraction]:
+    """The coefficients c0, c1, c2 through three points (Newton's divided differences)."""
+    (a, fa), (b, fb), (c, fc) = points
+    ab, bc = (fb - fa) / (b - a), (fc - fb) / (c - b)
+    c2 = (bc - ab) / (c - a)
+    c1 = ab - c2 * (a + b)
+    return [fa - c1 * a - c2 * a * a, c1, c2]
+
+
+def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
+    """The series of a points.csv, the rows left out by status, and what all rows share.
+
+    `n_c` is among the latter where there is one prefix length alone.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Unplottable(f"{path} cannot be read: {getattr(error, 'strerror', error)}")
+    if not columns:
+        raise Unplottable(f"{path} is empty; run ballast sweep to fill it")
+    if missing := [c for c in NEEDED if c not in columns]:
+        raise Unplottable(f"{path} lacks the columns {', '.join(missing)}")
+    skipped = Counter(row["status"] for row in rows if row["status"] != "ok")
+    rows = [row for row in rows if row["status"] == "ok"]
+    if not rows:
+        raise Unplottable(f"{path} holds no point with status ok ({describe(skipped) or 'no row'})")
+
+    found: dict[tuple, Series] = {}
+    for row in rows:
+        key = {c: row.get(c) or "" for c in SERIES}
+        series = found.setdefault(tuple(key.values()), Series(key))
+        try:
+            error = row["gradient_relative_error"]
+            series.points.append(Point(
+                n_c=int(row["n_c"]), retained=int(row["retained_bytes"]),
+                regions={r: int(row[f"retained_{r}_bytes"]) for r in REGIONS},
+                gradient_error=float(error) if error else None,
+                is_shape=row["backend"] == "shape"))
+            series.regime_start
+        except (TypeError, ValueError) as error:
+            raise Unplottable(f"{path} holds an ok row with a figure missing or wrong: {error}")
+    everything = sorted(
+        found.values(), key=lambda s: MODES.index(s.mode) if s.mode in MODES else len(MODES))
+    shared = {c: rows[0].get(c) or "" for c in SERIES
+              if len({s.key[c] for s in everything}) == 1}
+    for series in everything:
+        series.points.sort(key=lambda p: p.n_c)
+        series.label = label(series, everything)
+    lengths = {p.n_c for s in everything for p in s.points}
+    if len(lengths) == 1:
+        shared["n_c"] = str(lengths.pop())
+    elif len(everything) < 2:
+        raise Unplottable(
+            f"{path} holds one series alone ({everything[0].mode}); a comparison needs two modes")
+    return everything, skipped, shared
+
+
+def label(series: Series, everything: list[Series]) -> str:
+    """What sets a series apart from the others: its mode, then whatever else varies."""
+    words = [series.mode]
+    for column in SERIES[1:]:
+        value = series.key[column]
+        # A mode's own option is compared within the mode: other modes leave it empty.
+        own = column in OPTION_OF
+        rivals = {s.key[column] for s in everything if not own or s.mode == series.mode}
+        if series.mode != OPTION_OF.get(column, series.mode):
+            continue
+        if len(rivals) > 1 or column == "keep_prefix" and value not in ("", "0"):
+            name = {"keep_prefix": "keep ", "dtype": "", "model": ""}.get(column, f"{column} ")
+            words.append(name + (value or "none"))
+    return ", ".join(words)
+
+
+def describe(counts: Counter) -> str:
+    return ", ".join(f"{count} {status or 'without status'}" for status, count in counts.items())
+
+
+def setting(series: Series) -> tuple[str, ...]:
+    """All of a series but its mode: what it shares with the full graph it is held against."""
+    return tuple(v for c, v in series.key.items() if c != "mode" and c not in OPTION_OF)

@@ -1,0 +1,276 @@
+"""Retained bytes over the prefix length: a line a series, its law beside it."""
+
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+from .data import BIASED, Point, Series, describe, setting
+from .words import FONTS, GREY, TERMS, against, save, title, unit
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; a marker a colour as well.
+STYLES = {
+    "full-graph": ("#000000", "o"),
+    "pruned-graph": ("#0072B2", "s"),
+    "replayed-prefix": ("#009E73", "D"),
+    "detached-prefix": ("#D55E00", "^"),
+}
+FURTHER = [("#CC79A7", "v"), ("#56B4E9", "P"), ("#E69F00", "X"), ("#7F7F7F", "h")]
+SHORT = 16  # prefixes below this are left out of the panel "for each prefix token"
+DASHES = ["-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2))]
+
+
+def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Positions near the wanted ones, in their order, at least `gap` apart."""
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    placed = [0.0] * len(wanted)
+    floor = low
+    for i in order:
+        placed[i] = max(wanted[i], floor)
+        floor = placed[i] + gap
+    ceiling = high
+    for i in reversed(order):
+        placed[i] = min(placed[i], ceiling)
+        ceiling = placed[i] - gap
+    return placed
+
+
+def styles(everything: list[Series]) -> list[tuple]:
+    """A colour and marker for each mode, a dash for each further series of it.
+
+    Biased modes start dashed, so that an exact one with the same bytes shows through.
+    """
+    seen: Counter = Counter(BIASED)
+    others = [s.mode for s in everything if s.mode not in STYLES]
+    chosen = []
+    for series in everything:
+        color, marker = STYLES.get(series.mode) or FURTHER[others.index(series.mode) % 4]
+        chosen.append((color, marker, DASHES[seen[series.mode] % len(DASHES)]))
+        seen[series.mode] += 1
+    return chosen
+
+
+def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import (
+        FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator)
+
+    plt.rcParams.update(FONTS)
+    # Inches from the left and from the bottom; what stands right of the labels moves with them.
+    wide = max(0.097 * len(s.label) for s in everything)
+    wide = max(wide, max(0.08 * len(s.gradient_note()) for s in everything))
+    second = 6.6 + wide + 0.85
+    width = max(second + 5.1, 0.35 + max(wide, 2.5) + 9.6)
+    table_height = 0.30 * (len(everything) + 1)
+    notes = caption(everything, skipped)
+    foot = 0.21 * len(notes) + 0.2
+    bottom = foot + table_height + 0.75
+    height = bottom + 4.7 + 1.40
+    figure = plt.figure(figsize=(width, height))
+
+    def panel(start: float, end: float):
+        return figure.add_axes(
+            (start / width, bottom / height, (end - start) / width, 4.7 / height))
+
+    headline, shape = title(shared)
+    margin = 0.35 / width
+    figure.text(margin, 1 - 0.22 / height, headline, fontsize=16, weight="bold", va="top")
+    figure.text(margin, 1 - 0.60 / height, shape, fontsize=10.5, color=GREY, va="top",
+                linespacing=1.4)
+
+    left, right = panel(0.95, 6.25), panel(second, width - 0.85)
+    longest = longest_prefix(everything)
+    laws = [series.law(lambda p: p.retained) for series in everything]
+    chosen = styles(everything)
+    ends = []  # of the lines in the left panel, in bytes
+    for series, law in zip(everything, laws):
+        whole = law and law.holds and law.checked
+        ends.append((longest, float(law(longest))) if whole else
+                    (series.points[-1].n_c, series.points[-1].retained))
+    name, size = unit(max(y for _, y in ends))
+    shortest = shortest_shown(everything)
+    values = []  # in the right panel, KiB, with their ends
+    for index, (series, law, (color, marker, dash)) in enumerate(zip(everything, laws, chosen)):
+        # Later lines are thinner and their markers smaller, so that equal ones show both.
+        share = index / (len(everything) - 1)
+        look = dict(color=color, linestyle=dash, linewidth=3.4 - 1.8 * share, zorder=10 + index)
+        curve(left, series.regime, law, lambda p: p.retained / size, lambda n: law(n) / size, look)
+        if law and law.holds and law.checked and series.points[-1].n_c < longest:
+            beyond = [Fraction(longest - series.points[-1].n_c, 50) * i + series.points[-1].n_c
+                      for i in range(51)]
+            left.plot([float(n) for n in beyond], [float(law(n) / size) for n in beyond],
+                      color=color, linewidth=1, linestyle=":", zorder=10 + index)
+        of_prefix = series.law(lambda p: p.of_prefix)
+        shown = [p for p in with_prefix(series) if p.n_c >= shortest]
+        curve(right, [p for p in series.regime if p in shown], of_prefix, per_token,
+              lambda n: of_prefix(n) / n / 2**10, look)
+        values.append([(p.n_c, per_token(p)) for p in shown])
+        for points, axes, value in (
+                (series.points, left, lambda p: p.retained / size), (shown, right, per_token)):
+            for hollow in (False, True):
+                some = [p for p in points if p.is_shape == hollow]
+                axes.plot([p.n_c for p in some], [value(p) for p in some], linestyle="none",
+                          marker=marker, markersize=9.5 - 3.5 * share, color=color,
+                          zorder=40 + index, markerfacecolor="white" if hollow else color,
+                          markeredgecolor=color if hollow else "white", clip_on=False)
+
+    for axes in (left, right):
+        axes.set_xlim(0, longest)
+        axes.set_xlabel("prefix length n_c, tokens", color=GREY)
+        axes.xaxis.set_major_locator(
+            MultipleLocator(longest // 4) if longest % 4 == 0 else MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
+        axes.grid(axis="y", color="#E4E4E4", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0)
+    left.set_ylim(0, max(max(y for _, y in ends), 1) / size * 1.06)
+    left.set_title(f"Retained at the boundary, {name}", loc="left", fontsize=12, weight="bold")
+    flat = [y for line in values for _, y in line] or [1.0]
+    scale = ""
+    if max(flat) > 8 * min(flat):
+        right.set_yscale("log")
+        right.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+        right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
+        right.yaxis.set_minor_locator(NullLocator())
+        right.set_ylim(min(flat) / 1.5, max(flat) * 1.5)
+        scale = ", log scale"
+    else:
+        right.set_ylim(0, max(flat) * 1.1)
+    right.set_title(f"For each prefix token, KiB{scale}", loc="left", fontsize=12, weight="bold")
+
+    # Direct labels beside the lines' ends, moved apart where they would touch.
+    names = [(s.label, s.gradient_note()) for s in everything]
+    direct(left, [(x, y / size) for x, y in ends], names, chosen, gap=0.098)
+    direct(right, [line[-1] if line else None for line in values],
+           [(figures(line[-1][1]) if line else "", "") for line in values], chosen, gap=0.045)
+
+    table(figure, everything, chosen, max(wide, 2.5), foot + table_height)
+    for line, note in enumerate(reversed(notes)):
+        figure.text(margin, (0.14 + 0.21 * line) / height, note, fontsize=9, color=GREY)
+    save(figure, path)
+    plt.close(figure)
+
+
+def with_prefix(series: Series) -> list[Point]:
+    """The points that have something to show for each prefix token."""
+    return [p for p in series.points if p.n_c > 0 and p.of_prefix > 0]
+
+
+def shortest_shown(everything: list[Series]) -> int:
+    """The first n_c of the right panel: what does not grow with the prefix would dwarf the rest."""
+    long = any(p.n_c >= SHORT for s in everything for p in with_prefix(s))
+    return SHORT if long else 0
+
+
+def per_token(point: Point) -> float:
+    """KiB of the prefix and crossing regions for each prefix token."""
+    return point.of_prefix / point.n_c / 2**10
+
+
+def figures(value: float) -> str:
+    """A number with about three figures and no exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
+
+
+def direct(axes, ends, names, chosen, gap: float) -> None:
+    """Labels right of a panel, each joined to the end of its line."""
+    inverse = axes.transAxes.inverted()
+    heights = [inverse.transform(axes.transData.transform(end))[1] if end else 0 for end in ends]
+    present = [i for i, end in enumerate(ends) if end]
+    places = spread([heights[i] for i in present], min(gap, 0.95 / max(len(present), 1)), 0.02, 0.97)
+    for i, place in zip(present, places):
+        first, second = names[i]
+        color = chosen[i][0]
+        start = inverse.transform(axes.transData.transform(ends[i]))[0] + 0.018
+        axes.plot([start, 1.045], [heights[i], place], color=color, linewidth=0.8, alpha=0.6,
+                  clip_on=False, transform=axes.transAxes)
+        axes.text(1.055, place, first, color=color, weight="bold", fontsize=10.5,
+                  va="bottom" if second else "center", transform=axes.transAxes)
+        axes.text(1.055, place, second, color=color, va="top", fontsize=9.5,
+                  transform=axes.transAxes)
+
+
+def curve(axes, points, law, measured, computed, look) -> None:
+    """The law as a line where it holds; else the points joined by a faint one."""
+    if len(points) < 2:
+        return
+    if law is None or not law.holds:
+        axes.plot([p.n_c for p in points], [measured(p) for p in points],
+                  **{**look, "linewidth": 1, "alpha": 0.5, "linestyle": ":"})
+        return
+    first, last = points[0].n_c, points[-1].n_c
+    steps = [first + Fraction(last - first, 200) * i for i in range(201)]
+    axes.plot([float(n) for n in steps], [float(computed(n)) for n in steps], **look)
+
+
+def table(figure, everything, chosen, wide: float, top: float) -> None:
+    """The laws as text, each beside what it saves at one prefix length and its gradient there."""
+    width, height = figure.get_size_inches()
+    wholes = {setting(s): s for s in everything if s.mode == "full-graph"}
+    length = max((p.n_c for s in (wholes.values() or everything) for p in s.points), default=0)
+    columns = [0.35, 0.35 + wide + 0.3, 0.35 + wide + 5.2, 0.35 + wide + 6.8]
+    heads = ["", "retained bytes", f"at n_c = {length:,}", "against full-graph"]
+    row = top - 0.12
+    for x, text in zip(columns, heads):
+        figure.text(x / width, row / height, text, fontsize=9.5, color=GREY, va="center")
+    for series, (color, _, _) in zip(everything, chosen):
+        row -= 0.30
+        here = next((p.retained for p in series.points if p.n_c == length), None)
+        name, size = unit(here or 0)
+        cells = [series.label, law_text(series),
+                 "not measured" if here is None else f"{here / size:,.1f} {name}",
+                 against(series, wholes.get(setting(series)), length)]
+        for x, text in zip(columns, cells):
+            figure.text(x / width, row / height, text, fontsize=10, va="center",
+                        color=color if x == columns[0] else "#222222",
+                        weight="bold" if x == columns[0] else "normal")
+
+
+def law_text(series: Series) -> str:
+    law = series.law(lambda p: p.retained)
+    if law is None:
+        return "no law: fewer than three values of n_c"
+    if not law.holds:
+        return f"no exact law: off by {float(law.worst[0]):,.0f} bytes at n_c = {law.worst[1]:,}"
+    return str(law) + ("" if law.checked else "  (three points, unchecked)")
+
+
+def caption(everything: list[Series], skipped: Counter) -> list[str]:
+    """Sentences below the picture: what is drawn, and what departs from it."""
+    laws = [s.law(lambda p: p.retained) for s in everything]
+    checked = sum(law.checked for law in laws if law and law.holds)
+    kinds = {p.is_shape for s in everything for p in s.points}
+    text = {frozenset([False]): "Markers are measured points",
+            frozenset([True]): "Hollow markers are points computed from shapes alone",
+            }.get(frozenset(kinds), "Filled markers are measured, hollow ones computed from shapes")
+    held = any(law and law.holds for law in laws)
+    text += "; lines are exact polynomials through three of them" if held else ""
+    text += f", met to the byte by the {checked} others" if checked else ""
+    if any(law and law.holds and law.checked and s.points[-1].n_c < longest_prefix(everything)
+           for s, law in zip(everything, laws)):
+        text += " (dotted: beyond the longest that ran)"
+    notes = [text + ". Right: bytes of the prefix and crossing regions over n_c."]
+    shortest = shortest_shown(everything)
+    if any(p.n_c < shortest for s in everything for p in with_prefix(s)):
+        fixed = ("the logits of the last prefix row, which carries loss, weigh"
+                 if any(s.key["loss_rows"] == "next-token" for s in everything)
+                 else "what does not grow with the prefix weighs")
+        notes.append(f"Right: points with n_c < {SHORT} are left out; {fixed} too much there.")
+    notes.append(TERMS)
+    apart = [abs(int(p.retained - law(0))) for s, law in zip(everything, laws)
+             if law and law.holds and s.regime_start == 1 for p in s.points if p.n_c == 0]
+    if any(apart):
+        notes.append("At n_c = 0 there is one loss row less (n_g − 1): those points lie up to "
+                      f"{max(apart):,} bytes off the laws.")
+    if any(0 < p.n_c < s.regime_start for s in everything for p in s.points):
+        notes.append("Where the whole prefix is kept (n_c < keep_prefix) nothing is detached, and "
+                     "another law holds: those points are markers alone.")
+    if skipped:
+        notes.append(f"Rows left out because they are not ok: {describe(skipped)}.")
+    return notes
+
+
+def longest_prefix(everything: list[Series]) -> int:
+    return max(p.n_c for s in everything for p in s.points)
