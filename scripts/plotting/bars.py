@@ -23,9 +23,9 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     plt.rcParams.update(FONTS)
     points = [representative(s) for s in everything]
     for series, point in zip(everything, points):
-        if sum(point.regions.values()) != point.retained:
-            raise Unplottable(f"{path / 'points.csv'} is inconsistent: the regions of {series.label}"
-                              f" make {sum(point.regions.values()):,} bytes, not {point.retained:,}")
+        if (total := sum(point.regions.values())) != point.retained:
+            raise Unplottable(f"{path / 'points.csv'} contradicts itself: the regions of "
+                              f"{series.label} make {total:,} bytes, not {point.retained:,}")
     present = [r for r in REGIONS if any(p.regions[r] for p in points)]
     wholes = {setting(s): s for s in everything if s.mode == "full-graph"}
     names = [(s.label, in_words(s, p)) for s, p in zip(everything, points)]
@@ -116,12 +116,14 @@ def above(axes, labels, low: float, high: float, edge: float) -> None:
     for i in reversed(range(len(places))):
         places[i] = min(places[i], high - widths[i])
         high = places[i] - 0.18
-    for (middle, name, number), place, long in zip(labels, places, widths):
+    for i, ((middle, name, number), place, long) in enumerate(zip(labels, places, widths)):
         turn = min(max(middle, place + 0.1), place + long - 0.1)
-        axes.plot([middle, middle, turn, turn], [edge, edge + 0.07, edge + 0.07, edge + 0.14],
+        # Each bends at a height of its own, so that no two of them meet.
+        bend = edge + 0.05 + 0.04 * (len(labels) - 1 - i if turn > middle else i)
+        axes.plot([middle, middle, turn, turn], [edge, bend, bend, edge + 0.2],
                   color=GREY, linewidth=0.8, solid_joinstyle="miter")
-        axes.text(place, edge + 0.18, name, fontsize=9.5, color=INK, va="baseline")
-        axes.text(place + measure(name + " ", 9.5), edge + 0.18, number, fontsize=10.5, color=INK,
+        axes.text(place, edge + 0.24, name, fontsize=9.5, color=INK, va="baseline")
+        axes.text(place + measure(name + " ", 9.5), edge + 0.24, number, fontsize=10.5, color=INK,
                   weight="bold", va="baseline")
 
 
@@ -149,12 +151,12 @@ def representative(series: Series) -> Point:
 def in_words(series: Series, point: Point) -> str:
     """What the mode does, below its name."""
     kept = series.unbiased_up_to
+    aside = f", its last {f'{kept:,} rows' if kept > 1 else 'row'} aside" if kept else ""
     words = {
         "full-graph": "every row is recorded",
         "pruned-graph": "what no loss row reaches is not recorded",
         "replayed-prefix": "the prefix runs again in chunks",
-        "detached-prefix": "the prefix runs without a graph"
-                           + (f", its last {kept:,} row{'s' * (kept > 1)} aside" if kept else ""),
+        "detached-prefix": "the prefix runs without a graph" + aside,
     }.get(series.mode, "")
     return words + ("; computed from shapes" if words else "computed from shapes") * point.is_shape
 
@@ -183,7 +185,8 @@ def explained(present: list[str], shared: dict[str, str]) -> dict[str, str]:
     if shared.get("loss_rows") == "next-token":
         prefix += " (the last one's row predicts the first generated token; its logits count here)"
     generated = f"kept for {count('n_g', 'generated')}, on which the loss is computed"
-    crossing = "kept for pairs of a generated and a conditional token: how much the one attends to the other"
+    crossing = ("kept for pairs of a generated and a conditional token: "
+                "how much the one attends to the other")
     texts = {"prefix": prefix, "crossing": crossing, "generated": generated,
              "shared": "kept for no token in particular"}
     return {r: texts[r] for r in present}

@@ -29,9 +29,10 @@ def title(shared: dict[str, str]) -> tuple[str, str]:
         heads = [f"{heads[0]} on {have('kv_heads', '{} KV heads')[0]}"]
     first = have("layers", "{} layers") + have("d_model", "d_model {}") + heads
     first += have("d_head", "d_head {}") + have("d_ff", "d_ff {}") + have("vocab", "vocab {}")
-    second = have("dtype", "{}") + have("n_c", "n_c = {}") + have("n_g", "n_g = {}") + have("batch", "batch {}")
-    second += have("loss_rows", "loss rows: {}") + have("attention", "attention {}")
-    second += have("head", "head {}") + have("recompute", "recompute {}")
+    second = have("dtype", "{}") + have("n_c", "n_c = {}") + have("n_g", "n_g = {}")
+    second += have("batch", "batch {}") + have("loss_rows", "loss rows: {}")
+    second += have("attention", "attention {}") + have("head", "head {}")
+    second += have("recompute", "recompute {}")
     if shared.get("dropout", "0") not in ("", "0", "0.0"):
         second += have("dropout", "dropout {}")
     if shared.get("trainable", "") not in ("", ".*"):
