@@ -12,33 +12,42 @@ extension CPUBackend {
     switch x.dtype {
     case .float32: run(Float.self)
     case .bfloat16: run(BFloat16.self)
+    case .uint8: refuseMask()
     }
   }
 
-  package func causalSoftmax(_ scores: Tensor, scale: Float, logSumExp: Tensor?) {
-    let softmax = CausalSoftmax(scores)
+  package func causalSoftmax(
+    _ scores: Tensor, scale: Float, window: Int?, logSumExp: Tensor?
+  ) {
+    let softmax = CausalSoftmax(scores, window: window)
     let sums = rowStatistic(logSumExp, of: scores)
     switch scores.dtype {
     case .float32: softmax.forward(Rows<Float>(scores), scale: scale, logSumExp: sums)
     case .bfloat16: softmax.forward(Rows<BFloat16>(scores), scale: scale, logSumExp: sums)
+    case .uint8: refuseMask()
     }
   }
 
-  package func causalProbabilities(_ scores: Tensor, scale: Float, logSumExp: Tensor) {
+  package func causalProbabilities(
+    _ scores: Tensor, scale: Float, window: Int?, logSumExp: Tensor
+  ) {
     guard let sums = rowStatistic(logSumExp, of: scores) else { return }
-    let softmax = CausalSoftmax(scores)
+    let softmax = CausalSoftmax(scores, window: window)
     switch scores.dtype {
     case .float32: softmax.again(Rows<Float>(scores), scale: scale, logSumExp: sums)
     case .bfloat16: softmax.again(Rows<BFloat16>(scores), scale: scale, logSumExp: sums)
+    case .uint8: refuseMask()
     }
   }
 
   /// `dS = scale · P · (dP − D)`; any two dtypes.
+  ///
+  /// A key outside the window has `P = 0` and so `dS = 0`, given that its `dP` is finite.
   package func causalSoftmaxBackward(
     _ gradient: Tensor, probabilities: Tensor, scale: Float, rowDots: Tensor?
   ) {
     requireEqualExtents(gradient, probabilities)
-    let softmax = CausalSoftmax(gradient)
+    let softmax = CausalSoftmax(gradient, window: nil)
     let dots = rowStatistic(rowDots, of: gradient)
     func run<G: KernelElement, P: KernelElement>(_: G.Type, _: P.Type) {
       softmax.backward(
@@ -49,6 +58,7 @@ extension CPUBackend {
     case (.float32, .bfloat16): run(Float.self, BFloat16.self)
     case (.bfloat16, .float32): run(BFloat16.self, Float.self)
     case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
+    default: refuseMask()
     }
   }
 
@@ -62,6 +72,7 @@ extension CPUBackend {
     switch x.dtype {
     case .float32: rowDots(Rows<Float>(x), Rows<Float>(y), to: Rows<Float>(cells: heads))
     case .bfloat16: rowDots(Rows<BFloat16>(x), Rows<BFloat16>(y), to: Rows<Float>(cells: heads))
+    case .uint8: refuseMask()
     }
   }
 

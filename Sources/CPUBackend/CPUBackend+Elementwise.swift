@@ -5,6 +5,7 @@ extension CPUBackend {
     switch tensor.dtype {
     case .float32: Elementwise.fill(Rows<Float>(tensor), with: value)
     case .bfloat16: Elementwise.fill(Rows<BFloat16>(tensor), with: value)
+    case .uint8: Elementwise.fill(Rows<UInt8>(tensor), with: value)
     }
   }
 
@@ -12,6 +13,7 @@ extension CPUBackend {
     switch tensor.dtype {
     case .float32: Transfer.write(values, to: Rows<Float>(tensor))
     case .bfloat16: Transfer.write(values, to: Rows<BFloat16>(tensor))
+    case .uint8: Transfer.write(values, to: Rows<UInt8>(tensor))
     }
   }
 
@@ -19,10 +21,11 @@ extension CPUBackend {
     switch tensor.dtype {
     case .float32: Transfer.read(Rows<Float>(tensor))
     case .bfloat16: Transfer.read(Rows<BFloat16>(tensor))
+    case .uint8: Transfer.read(Rows<UInt8>(tensor))
     }
   }
 
-  /// `y = x`; any two dtypes.
+  /// `y = x`; any two dtypes of numbers, or two masks.
   package func copy(_ x: Tensor, to y: Tensor) {
     requireEqualExtents(x, y)
     let isFlat = x.isContiguous && y.isContiguous
@@ -35,6 +38,9 @@ extension CPUBackend {
       Elementwise.copy(rows(BFloat16.self, x, isFlat), to: rows(Float.self, y, isFlat))
     case (.bfloat16, .bfloat16):
       Elementwise.copy(rows(BFloat16.self, x, isFlat), to: rows(BFloat16.self, y, isFlat))
+    case (.uint8, .uint8):
+      Elementwise.copy(rows(UInt8.self, x, isFlat), to: rows(UInt8.self, y, isFlat))
+    default: refuseMask()
     }
   }
 
@@ -51,6 +57,7 @@ extension CPUBackend {
       Elementwise.add(rows(BFloat16.self, x, isFlat), to: rows(Float.self, y, isFlat))
     case (.bfloat16, .bfloat16):
       Elementwise.add(rows(BFloat16.self, x, isFlat), to: rows(BFloat16.self, y, isFlat))
+    default: refuseMask()
     }
   }
 
@@ -59,6 +66,7 @@ extension CPUBackend {
     switch y.dtype {
     case .float32: swiGLU(Float.self, gate, up, y)
     case .bfloat16: swiGLU(BFloat16.self, gate, up, y)
+    case .uint8: refuseMask()
     }
   }
 
@@ -75,6 +83,7 @@ extension CPUBackend {
     switch dy.dtype {
     case .float32: swiGLUBackward(Float.self, dy, gate, up, dgate, dup)
     case .bfloat16: swiGLUBackward(BFloat16.self, dy, gate, up, dgate, dup)
+    case .uint8: refuseMask()
     }
   }
 
@@ -85,6 +94,75 @@ extension CPUBackend {
     Elementwise.swiGLUBackward(
       rows(E.self, dy, isFlat), gate: rows(E.self, gate, isFlat), up: rows(E.self, up, isFlat),
       dgate: rows(E.self, dgate, isFlat), dup: rows(E.self, dup, isFlat))
+  }
+}
+
+extension CPUBackend {
+  // MARK: GELU
+
+  package func gelu(_ x: Tensor, form: GELU, to y: Tensor) {
+    requireEqualExtents(x, y)
+    func run<E: KernelElement>(_: E.Type) {
+      let isFlat = x.isContiguous && y.isContiguous
+      let (x, y) = (rows(E.self, x, isFlat), rows(E.self, y, isFlat))
+      switch form {
+      case .exact: GELUKernel.exact(x, to: y)
+      case .tanh: GELUKernel.tanh(x, to: y)
+      }
+    }
+    switch x.dtype {
+    case .float32: run(Float.self)
+    case .bfloat16: run(BFloat16.self)
+    case .uint8: refuseMask()
+    }
+  }
+
+  package func geluBackward(_ dy: Tensor, x: Tensor, form: GELU, to dx: Tensor) {
+    requireEqualExtents(x, dy, dx)
+    func run<E: KernelElement>(_: E.Type) {
+      let isFlat = x.isContiguous && dy.isContiguous && dx.isContiguous
+      let (dy, x) = (rows(E.self, dy, isFlat), rows(E.self, x, isFlat))
+      let dx = rows(E.self, dx, isFlat)
+      switch form {
+      case .exact: GELUKernel.exactBackward(dy, x: x, to: dx)
+      case .tanh: GELUKernel.tanhBackward(dy, x: x, to: dx)
+      }
+    }
+    switch x.dtype {
+    case .float32: run(Float.self)
+    case .bfloat16: run(BFloat16.self)
+    case .uint8: refuseMask()
+    }
+  }
+
+  // MARK: Dropout
+
+  package func dropout(_ x: Tensor, _ dropout: Dropout, to y: Tensor, mask: Tensor?) {
+    requireEqualExtents(x, y)
+    if let mask { requireEqualExtents(x, mask) }
+    let masking = Masking(dropout, of: x)
+    let maskRows = mask.map { Rows<UInt8>($0) }
+    switch x.dtype {
+    case .float32: masking.apply(Rows<Float>(x), to: Rows<Float>(y), mask: maskRows)
+    case .bfloat16: masking.apply(Rows<BFloat16>(x), to: Rows<BFloat16>(y), mask: maskRows)
+    case .uint8: refuseMask()
+    }
+  }
+
+  /// `y = x · scale` where `mask` is not 0, else 0, even where `x` is not finite.
+  package func applyMask(_ mask: Tensor, scale: Float, to x: Tensor, into y: Tensor) {
+    requireEqualExtents(x, mask, y)
+    func run<E: KernelElement>(_: E.Type) {
+      let isFlat = x.isContiguous && mask.isContiguous && y.isContiguous
+      Masking.apply(
+        rows(UInt8.self, mask, isFlat), scale: scale, to: rows(E.self, x, isFlat),
+        into: rows(E.self, y, isFlat))
+    }
+    switch x.dtype {
+    case .float32: run(Float.self)
+    case .bfloat16: run(BFloat16.self)
+    case .uint8: refuseMask()
+    }
   }
 }
 

@@ -5,7 +5,7 @@ extension CPUBackend {
 
   /// `y[b, t, :] = table[ids[b · stride + t], :]`; any two dtypes.
   package func gatherRows(of table: Tensor, ids: [Int32], idStride: Int, to y: Tensor) {
-    let rows = tableRows(table, ids, idStride, y)
+    let rows = tableRows(table, ids, idStride, y, skipsNegative: false)
     switch (table.dtype, y.dtype) {
     case (.float32, .float32):
       Embedding.gather(Rows<Float>(table), rows, to: Rows<Float>(y))
@@ -15,12 +15,13 @@ extension CPUBackend {
       Embedding.gather(Rows<BFloat16>(table), rows, to: Rows<Float>(y))
     case (.bfloat16, .bfloat16):
       Embedding.gather(Rows<BFloat16>(table), rows, to: Rows<BFloat16>(y))
+    default: refuseMask()
     }
   }
 
   /// `table[ids[b · stride + t], :] += dy[b, t, :]`; any two dtypes.
   package func scatterAddRows(_ dy: Tensor, ids: [Int32], idStride: Int, to table: Tensor) {
-    let rows = tableRows(table, ids, idStride, dy)
+    let rows = tableRows(table, ids, idStride, dy, skipsNegative: true)
     switch (dy.dtype, table.dtype) {
     case (.float32, .float32):
       Embedding.scatterAdd(Rows<Float>(dy), rows, to: Rows<Float>(table))
@@ -30,13 +31,17 @@ extension CPUBackend {
       Embedding.scatterAdd(Rows<BFloat16>(dy), rows, to: Rows<Float>(table))
     case (.bfloat16, .bfloat16):
       Embedding.scatterAdd(Rows<BFloat16>(dy), rows, to: Rows<BFloat16>(table))
+    default: refuseMask()
     }
   }
 
-  private func tableRows(_ table: Tensor, _ ids: [Int32], _ stride: Int, _ y: Tensor) -> TableRows {
+  private func tableRows(
+    _ table: Tensor, _ ids: [Int32], _ stride: Int, _ y: Tensor, skipsNegative: Bool
+  ) -> TableRows {
     precondition(table.shape.rank == 2, "a table is [vocab, width]")
     precondition(table.extent(1) == y.extent(y.shape.rank - 1), "widths of table and rows differ")
-    return TableRows(ids: ids, stride: stride, of: y, tableRows: table.extent(0))
+    return TableRows(
+      ids: ids, stride: stride, of: y, tableRows: table.extent(0), skipsNegative: skipsNegative)
   }
 
   // MARK: Normalization
@@ -58,6 +63,7 @@ extension CPUBackend {
     case (.float32, .bfloat16): run(Float.self, BFloat16.self)
     case (.bfloat16, .float32): run(BFloat16.self, Float.self)
     case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
+    default: refuseMask()
     }
   }
 
@@ -71,13 +77,8 @@ extension CPUBackend {
     requireWidth(of: x, weight: weight)
     requireCells(of: x, rstd)
     func run<E: KernelElement, W: KernelElement>(_: E.Type, _: W.Type) {
-      let sums = partials.map { Rows<Float>($0) }
       let rows = Rows<E>(x)
-      if let sums {
-        precondition(
-          sums.count == RowBlock.count(for: rows.count) && sums.width == rows.width,
-          "partial sums are [⌈rows / \(RowBlock.size)⌉, width]")
-      }
+      let sums = partials.map { partialRows($0, of: rows) }
       Normalization.rmsNormBackward(
         Rows<E>(dy), x: rows, rstd: Rows(cells: rstd), weight: Rows<W>(weight),
         to: dx.map { Rows<E>($0) }, accumulates: accumulates, partials: sums)
@@ -87,7 +88,92 @@ extension CPUBackend {
     case (.float32, .bfloat16): run(Float.self, BFloat16.self)
     case (.bfloat16, .float32): run(BFloat16.self, Float.self)
     case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
+    default: refuseMask()
     }
+  }
+
+  /// `y = (x − mean) · rstd · weight + bias`; `weight` and `bias` of any dtype. `y` may be `x`.
+  package func layerNorm(
+    _ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float, to y: Tensor, mean: Tensor,
+    rstd: Tensor
+  ) {
+    requireEqualExtents(x, y)
+    requireWidth(of: x, weight: weight)
+    requireWidth(of: x, weight: bias)
+    requireCells(of: x, mean)
+    requireCells(of: x, rstd)
+    func run<E: KernelElement, W: KernelElement>(_: E.Type, _: W.Type) {
+      LayerNormalization.forward(
+        Rows<E>(x), weight: Rows<W>(weight), bias: Rows<W>(bias), epsilon: epsilon,
+        to: Rows<E>(y), mean: Rows(cells: mean), rstd: Rows(cells: rstd))
+    }
+    switch (x.dtype, weight.dtype) {
+    case (.float32, .float32): run(Float.self, Float.self)
+    case (.float32, .bfloat16): run(Float.self, BFloat16.self)
+    case (.bfloat16, .float32): run(BFloat16.self, Float.self)
+    case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
+    default: refuseMask()
+    }
+  }
+
+  /// The gradients of `layerNorm`; `weight` of any dtype. `dx` may be `dy` itself.
+  package func layerNormBackward(
+    _ dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor, to dx: Tensor?,
+    accumulates: Bool, partials: Tensor?
+  ) {
+    requireEqualExtents(x, dy)
+    if let dx { requireEqualExtents(x, dx) }
+    requireWidth(of: x, weight: weight)
+    requireCells(of: x, mean)
+    requireCells(of: x, rstd)
+    func run<E: KernelElement, W: KernelElement>(_: E.Type, _: W.Type) {
+      let rows = Rows<E>(x)
+      LayerNormalization.backward(
+        Rows<E>(dy), x: rows, mean: Rows(cells: mean), rstd: Rows(cells: rstd),
+        weight: Rows<W>(weight), to: dx.map { Rows<E>($0) }, accumulates: accumulates,
+        partials: partials.map { partialRows($0, of: rows) })
+    }
+    switch (x.dtype, weight.dtype) {
+    case (.float32, .float32): run(Float.self, Float.self)
+    case (.float32, .bfloat16): run(Float.self, BFloat16.self)
+    case (.bfloat16, .float32): run(BFloat16.self, Float.self)
+    case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
+    default: refuseMask()
+    }
+  }
+
+  /// `y[…, j] += bias[j]`; any two dtypes.
+  package func addBias(_ bias: Tensor, to y: Tensor) {
+    requireWidth(of: y, weight: bias)
+    switch (bias.dtype, y.dtype) {
+    case (.float32, .float32): Elementwise.addBias(Rows<Float>(bias), to: Rows<Float>(y))
+    case (.float32, .bfloat16): Elementwise.addBias(Rows<Float>(bias), to: Rows<BFloat16>(y))
+    case (.bfloat16, .float32): Elementwise.addBias(Rows<BFloat16>(bias), to: Rows<Float>(y))
+    case (.bfloat16, .bfloat16):
+      Elementwise.addBias(Rows<BFloat16>(bias), to: Rows<BFloat16>(y))
+    default: refuseMask()
+    }
+  }
+
+  package func partialSums(_ x: Tensor, to partials: Tensor) {
+    func run<E: KernelElement>(_: E.Type) {
+      let rows = Rows<E>(x)
+      Normalization.partialSums(rows, to: partialRows(partials, of: rows))
+    }
+    switch x.dtype {
+    case .float32: run(Float.self)
+    case .bfloat16: run(BFloat16.self)
+    case .uint8: refuseMask()
+    }
+  }
+
+  /// Checks that `partials` has one row for each row block of `rows`.
+  private func partialRows<E: KernelElement>(_ partials: Tensor, of rows: Rows<E>) -> Rows<Float> {
+    let sums = Rows<Float>(partials)
+    precondition(
+      sums.count == RowBlock.count(for: rows.count) && sums.width == rows.width,
+      "partial sums are [⌈rows / \(RowBlock.size)⌉, width]")
+    return sums
   }
 
   private func requireWidth(of x: Tensor, weight: Tensor) {
@@ -116,6 +202,7 @@ extension CPUBackend {
       Normalization.sumRows(Rows<BFloat16>(x), to: Rows<Float>(y), accumulates: accumulates)
     case (.bfloat16, .bfloat16):
       Normalization.sumRows(Rows<BFloat16>(x), to: Rows<BFloat16>(y), accumulates: accumulates)
+    default: refuseMask()
     }
   }
 
@@ -135,6 +222,7 @@ extension CPUBackend {
     switch logits.dtype {
     case .float32: run(Float.self)
     case .bfloat16: run(BFloat16.self)
+    case .uint8: refuseMask()
     }
   }
 
@@ -146,6 +234,7 @@ extension CPUBackend {
       CrossEntropy.backward(Rows<Float>(logits), labels: labels, logSumExp: statistics)
     case .bfloat16:
       CrossEntropy.backward(Rows<BFloat16>(logits), labels: labels, logSumExp: statistics)
+    case .uint8: refuseMask()
     }
   }
 

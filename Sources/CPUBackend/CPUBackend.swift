@@ -68,6 +68,10 @@ private final class ArenaBox {
   init(arena: consuming Arena) { self.arena = arena }
 }
 
+/// Stops at a mask where numbers are wanted: only `fill`, `write`, `read`, `copy` and the dropout ops
+/// know uint8.
+func refuseMask() -> Never { preconditionFailure("the op does not compute on uint8") }
+
 /// Checks that tensors have the extents of `first`.
 func requireEqualExtents(_ first: borrowing Tensor, _ others: Tensor...) {
   for other in others {

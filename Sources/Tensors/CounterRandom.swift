@@ -3,7 +3,7 @@
 /// Only integer arithmetic and exact float operations are used, so that every machine and every
 /// thread count draws the same bits.
 package struct CounterRandom: Sendable {
-  private let key: UInt64
+  @usableFromInline let key: UInt64
 
   /// Streams with different names are independent.
   package init(seed: UInt64, stream: String) {
@@ -13,7 +13,7 @@ package struct CounterRandom: Sendable {
   }
 
   /// 64 random bits for `index`: the output function of SplitMix64 (Steele et al., OOPSLA 2014).
-  package func bits(_ index: Int) -> UInt64 {
+  @inlinable package func bits(_ index: Int) -> UInt64 {
     Self.mix(key &+ (UInt64(truncatingIfNeeded: index) &* 0x9e37_79b9_7f4a_7c15))
   }
 
@@ -32,7 +32,7 @@ package struct CounterRandom: Sendable {
     Int(bits(index).multipliedFullWidth(by: UInt64(bound)).high)
   }
 
-  private static func mix(_ value: UInt64) -> UInt64 {
+  @inlinable static func mix(_ value: UInt64) -> UInt64 {
     var z = value
     z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
     z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
@@ -47,8 +47,8 @@ package struct Dropout: Sendable {
   package let probability: Double
   /// Tokens of a sequence: what an element's index is counted with.
   package let sequenceLength: Int
-  private let random: CounterRandom
-  private let threshold: UInt64
+  @usableFromInline let random: CounterRandom
+  @usableFromInline let threshold: UInt64
 
   /// A dropout with a stream of its own, named for its place in the model.
   package init(probability: Double, seed: UInt64, stream: String, sequenceLength: Int) {
@@ -66,5 +66,5 @@ package struct Dropout: Sendable {
   /// Of `[batch, tokens, width]` the index is `(b · n + position) · width + column`; of `[batch,
   /// heads, tokens, keys]` it is `((b · heads + h) · n + position) · n + key`, with n the sequence
   /// length and absolute positions.
-  package func keeps(_ index: Int) -> Bool { random.bits(index) >> 32 >= threshold }
+  @inlinable package func keeps(_ index: Int) -> Bool { random.bits(index) >> 32 >= threshold }
 }

@@ -10,32 +10,36 @@ struct ScoreCase: Sendable, CustomTestStringConvertible {
   let heads: Int
   let queries: Range<Int>
   let keys: Range<Int>
+  let window: Int?
   let dtype: DType
   let isView: Bool
 
   var shape: Shape { Shape(.plain(batch), .plain(heads), .tokens(queries), .keys(keys)) }
   var tolerance: Double { dtype == .float32 ? 1e-6 : 3e-3 }
   var testDescription: String {
-    "\(batch) × \(heads) heads, rows \(queries), keys \(keys), \(dtype)\(isView ? ", view" : "")"
+    "\(batch) × \(heads) heads, rows \(queries), keys \(keys), "
+      + "window \(window ?? 0), \(dtype)\(isView ? ", view" : "")"
   }
 
   /// Whether the element at a row-major index is allowed.
   func sees(_ index: Int) -> Bool {
-    keys.lowerBound + index % keys.count
-      <= queries.lowerBound + index / keys.count % queries.count
+    let key = keys.lowerBound + index % keys.count
+    let position = queries.lowerBound + index / keys.count % queries.count
+    return key <= position && key > position - (window ?? .max / 2)
   }
 
   static let all: [ScoreCase] = {
     var draws = Draws(state: 7)
-    return (Array(1...70) + [300, 1025]).flatMap { count in
-      DType.allCases.map { dtype in
+    return (Array(1...70) + Array(1...40) + [300, 1025]).enumerated().flatMap { number, count in
+      DType.numbers.map { dtype in
         let rows = Int.random(in: 0...12, using: &draws)
         let row = Int.random(in: 0...count + 5, using: &draws)
         let key = Int.random(in: 0...8, using: &draws)
         return ScoreCase(
           batch: Int.random(in: 1...2, using: &draws),
           heads: Int.random(in: 1...3, using: &draws), queries: row..<row + rows,
-          keys: key..<key + count, dtype: dtype, isView: Bool.random(using: &draws))
+          keys: key..<key + count,
+          window: number % 3 == 0 ? nil : Int.random(in: 1...count + 5, using: &draws), dtype: dtype, isView: Bool.random(using: &draws))
       }
     }
   }()
@@ -60,16 +64,18 @@ extension CPUBackendTests {
     bench.backend.copy(scores, to: again)
     let statistic = try bench.tensor(
       Shape(c.shape[0], c.shape[1], c.shape[2]), isView: c.isView)
-    bench.backend.causalSoftmax(scores, scale: scale, logSumExp: statistic)
+    bench.backend.causalSoftmax(
+      scores, scale: scale, window: c.window, logSumExp: statistic)
     let seeing = logSums.indices.filter { logSums[$0].isFinite }
     #expect(
       relativeError(seeing.map { bench.values(statistic)[$0] }, seeing.map { logSums[$0] }) <= 1e-6)
-    bench.backend.causalProbabilities(again, scale: scale, logSumExp: statistic)
+    bench.backend.causalProbabilities(
+      again, scale: scale, window: c.window, logSumExp: statistic)
     #expect(relativeError(bench.values(again), p) <= 2 * c.tolerance)
     #expect(relativeError(bench.values(scores), p) <= c.tolerance)
     #expect(bench.values(scores).indices.allSatisfy { c.sees($0) || bench.values(scores)[$0] == 0 })
 
-    for other in DType.allCases {
+    for other in DType.numbers {
       let gradient = try bench.tensor(c.shape, other, isView: !c.isView)
       let (dP, q) = (bench.values(gradient), bench.values(scores))
       var dS = dP.map { _ in 0.0 }
@@ -90,6 +96,10 @@ extension CPUBackendTests {
       bench.backend.causalSoftmaxBackward(
         copy, probabilities: scores, scale: scale, rowDots: rowDots)
       // A row with one key has no gradient; where rows cancel, the error is relative to P · dP.
+      for d in [gradient, copy] {
+        let values = bench.values(d)
+        #expect(values.indices.allSatisfy { c.sees($0) || values[$0] == 0 })
+      }
       let error = relativeError(zip(bench.values(gradient), dS).map(-), dS.map { _ in 0 })
       let size = relativeError(zip(q, dP).map(*), dS.map { _ in 0 })
       #expect(error <= (other == .float32 ? 1e-6 : 3e-3) * size)
@@ -98,18 +108,36 @@ extension CPUBackendTests {
     }
   }
 
+  @Test(arguments: [0, 1, 7, 16], 1...28)
+  func `a window shows a row its last keys alone`(_ lead: Int, window: Int) throws {
+    let bench = try Bench()
+    let shape = Shape(.plain(1), .plain(1), .tokens(lead..<lead + 9), .keys(0..<23))
+    let values = (0..<9 * 23).map { index in
+      let (row, key) = (lead + index / 23, index % 23)
+      return key <= row && key > row - window ? Float(0) : Float.nan
+    }
+    let scores = try bench.tensor(shape, values: values)
+    bench.backend.causalSoftmax(scores, scale: 1, window: window, logSumExp: nil)
+    let p = bench.backend.read(scores)
+    for row in 0..<9 {
+      let seen = max(0, min(lead + row + 1, 23) - max(0, lead + row + 1 - window))
+      let expected = (0..<23).map { values[row * 23 + $0].isNaN ? 0 : 1 / Float(seen) }
+      #expect(zip(p[row * 23..<(row + 1) * 23], expected).allSatisfy { abs($0 - $1) < 1e-7 })
+    }
+  }
+
   @Test func `softmax rows sum to one however large the scores`() throws {
     let bench = try Bench()
     let shape = Shape(.plain(1), .plain(2), .tokens(100..<130), .keys(0..<130))
     let scores = try bench.tensor(shape, range: -1e4...1e4)
-    bench.backend.causalSoftmax(scores, scale: 1, logSumExp: nil)
+    bench.backend.causalSoftmax(scores, scale: 1, window: nil, logSumExp: nil)
     let p = bench.values(scores)
     for row in 0..<60 {
       #expect(abs(p[row * 130..<(row + 1) * 130].reduce(0, +) - 1) < 1e-6)
     }
   }
 
-  @Test(arguments: DType.allCases)
+  @Test(arguments: DType.numbers)
   func `head dots are sums over the width of a head`(dtype: DType) throws {
     let bench = try Bench()
     let shape = Shape(.plain(2), .tokens(3..<8), .plain(3), .plain(17))
@@ -131,7 +159,7 @@ extension CPUBackendTests {
     let bench = try Bench()
     let shape = Shape(.plain(1), .plain(1), .tokens(3..<4), .keys(0..<4))
     let scores = try bench.tensor(shape, values: [0, -.infinity, 0, -.infinity])
-    bench.backend.causalSoftmax(scores, scale: 1, logSumExp: nil)
+    bench.backend.causalSoftmax(scores, scale: 1, window: nil, logSumExp: nil)
     #expect(bench.backend.read(scores) == [0.5, 0, 0.5, 0])
   }
 

@@ -42,6 +42,18 @@ enum Elementwise {
     }
   }
 
+  /// `y[row, j] += bias[j]`; `bias` `[1, width]`.
+  static func addBias<B: KernelElement, Y: KernelElement>(_ bias: Rows<B>, to y: Rows<Y>) {
+    forEachBlock(rows: y.count, width: y.width) { row, columns in
+      let (bias, y) = unsafe (bias[0], y[row])
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
+        let sum = unsafe Y.load(y + index, lanes) + B.load(bias + index, lanes)
+        unsafe Y.store(sum, to: y + index, lanes)
+      }
+      forEachStep(columns, step)
+    }
+  }
+
   /// `y = silu(gate) · up`.
   static func swiGLU<E: KernelElement>(gate: Rows<E>, up: Rows<E>, to y: Rows<E>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in

@@ -9,7 +9,11 @@ struct TableRows: Sendable {
   private let tokens: Int
 
   /// Checks that `y` `[batch, tokens, width]` stays inside `ids`, and `ids` inside the table.
-  init(ids: [Int32], stride: Int, of y: borrowing Tensor, tableRows: Int) {
+  ///
+  /// With `skipsNegative` a negative id stands for no row at all.
+  init(
+    ids: [Int32], stride: Int, of y: borrowing Tensor, tableRows: Int, skipsNegative: Bool
+  ) {
     precondition(y.shape.rank == 3, "rows of a table are [batch, tokens, width]")
     self.ids = ids
     self.stride = stride
@@ -20,7 +24,8 @@ struct TableRows: Sendable {
     precondition(y.extent(0) * stride <= ids.count, "fewer ids than sequences need")
     for row in 0..<y.extent(0) * tokens {
       precondition(
-        self[row] >= 0 && self[row] < tableRows, "id \(self[row]) is outside the table")
+        (skipsNegative || self[row] >= 0) && self[row] < tableRows,
+        "id \(self[row]) is outside the table")
     }
   }
 
@@ -45,7 +50,7 @@ enum Embedding {
     }
   }
 
-  /// `table[rows[row], :] += dy[row, :]`, rows in order.
+  /// `table[rows[row], :] += dy[row, :]`, rows in order, but for those with a negative number.
   ///
   /// Tasks share columns, not rows: two rows may hold the same id, and each sum keeps its order.
   static func scatterAdd<D: KernelElement, T: KernelElement>(
@@ -57,7 +62,7 @@ enum Embedding {
     let grain = max(1, Grain.elements / (panel * dy.count))
     Threads.parallel(rows: panels, grain: grain) { range in
       let columns = range.lowerBound * panel..<min(range.upperBound * panel, dy.width)
-      for row in 0..<dy.count {
+      for row in 0..<dy.count where rows[row] >= 0 {
         let (dy, target) = unsafe (dy[row], table[rows[row]])
         @inline(__always) func step(_ index: Int, _ lanes: Int) {
           let sum = unsafe T.load(target + index, lanes) + D.load(dy + index, lanes)

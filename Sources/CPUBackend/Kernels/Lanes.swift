@@ -124,6 +124,44 @@ struct BFloat16: KernelElement {
   }
 }
 
+/// A mask's element: 1 keeps, 0 drops; numbers outside 0 … 255 become the nearest of these.
+extension UInt8: KernelElement {
+  static var dtype: DType { .uint8 }
+
+  @inline(__always) init(rounding value: Float) {
+    self = value > 0 ? UInt8(Swift.min(value, 255).rounded(.toNearestOrEven)) : 0
+  }
+  @inline(__always) var float: Float { Float(self) }
+
+  @unsafe @inline(__always) static func loadAll(_ address: UnsafePointer<UInt8>) -> Lanes {
+    // As the low bits of 2²³ + value, which is exact.
+    let magic = Lanes(repeating: 8_388_608)
+    return unsafe Lanes(bits: words(address) | magic.bits) - magic
+  }
+
+  @unsafe @inline(__always) static func storeAll(
+    _ lanes: Lanes, to address: UnsafeMutablePointer<UInt8>
+  ) {
+    for lane in 0..<Lanes.width { unsafe address[lane] = UInt8(rounding: lanes[lane]) }
+  }
+
+  /// Eight bytes as eight words.
+  @unsafe @inline(__always) static func words(_ address: UnsafePointer<UInt8>) -> LaneBits {
+    LaneBits(bytes: unsafe UnsafeRawPointer(address).loadUnaligned(as: UInt64.self))
+  }
+}
+
+extension LaneBits {
+  /// The eight bytes of `bytes`, lowest first.
+  @inline(__always) init(bytes: UInt64) {
+    var pairs = SIMD16<UInt8>()
+    pairs.evenHalf = unsafe unsafeBitCast(bytes, to: SIMD8<UInt8>.self)
+    var words = SIMD16<UInt16>()
+    words.evenHalf = unsafe unsafeBitCast(pairs, to: SIMD8<UInt16>.self)
+    self = unsafe unsafeBitCast(words, to: LaneBits.self)
+  }
+}
+
 extension Lanes {
   /// The bit patterns; safe: both are 32 bytes without invalid values.
   @inline(__always) var bits: LaneBits { unsafe unsafeBitCast(self, to: LaneBits.self) }

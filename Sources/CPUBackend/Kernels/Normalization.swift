@@ -76,6 +76,33 @@ enum Normalization {
     }
   }
 
+  /// `partials[i, j] = Σ_rows x[row, j]` over the rows of block `i`, in their order.
+  ///
+  /// `x` `[rows, width]`, `partials` `[⌈rows / RowBlock.size⌉, width]`.
+  static func partialSums<X: KernelElement>(_ x: Rows<X>, to partials: Rows<Float>) {
+    let panel = 512  // columns whose sums stay in the first-level cache
+    let panels = (x.width + panel - 1) / panel
+    let grain = max(1, Grain.elements / (panel * RowBlock.size))
+    guard panels > 0 else { return }
+    Threads.parallel(rows: partials.count * panels, grain: grain) { range in
+      for unit in range {
+        let block = unit / panels
+        let first = unit % panels * panel
+        let columns = first..<min(first + panel, x.width)
+        let sums = unsafe partials[block]
+        unsafe (sums + first).update(repeating: 0, count: columns.count)
+        for row in block * RowBlock.size..<min((block + 1) * RowBlock.size, x.count) {
+          let x = unsafe x[row]
+          @inline(__always) func step(_ index: Int, _ lanes: Int) {
+            let sum = unsafe Float.load(sums + index, lanes) + X.load(x + index, lanes)
+            unsafe Float.store(sum, to: sums + index, lanes)
+          }
+          forEachStep(columns, step)
+        }
+      }
+    }
+  }
+
   /// `y[j] += Σ_i x[i, j]`, or `=`, in the order of `i`; `x` `[rows, width]`, `y` `[1, width]`.
   static func sumRows<X: KernelElement, Y: KernelElement>(
     _ x: Rows<X>, to y: Rows<Y>, accumulates: Bool

@@ -5,7 +5,8 @@ import Tensors
 /// Softmax over the keys that a row may see, and its gradient; both in place.
 ///
 /// ```
-///   row r:  | 0 … position(r) | later keys |      computed | set to 0
+///   row r:  | 0 … position(r) − window | … position(r) | later keys |
+///           | set to 0                 | computed      | set to 0   |
 /// ```
 struct CausalSoftmax: Sendable {
   /// Rows of one head.
@@ -14,17 +15,25 @@ struct CausalSoftmax: Sendable {
   let keys: Int
   /// The position of the first row less that of the first key.
   let lead: Int
+  /// How many keys, its own position's among them, a row may see at most.
+  let window: Int
 
   /// Reads positions from `[batch, heads, tokens, keys]`.
-  init(_ scores: borrowing Tensor) {
+  init(_ scores: borrowing Tensor, window: Int?) {
+    precondition(window ?? 1 > 0, "a window holds at least the row's own key")
     precondition(scores.shape.rank == 4, "scores are [batch, heads, tokens, keys]")
     tokens = scores.extent(2)
     keys = scores.extent(3)
     lead = scores.shape[2].start - scores.shape[3].start
+    self.window = window ?? .max
   }
 
-  /// How many keys row `row` of all heads' rows may see.
-  private func visibleKeys(_ row: Int) -> Int { min(max(lead + row % tokens + 1, 0), keys) }
+  /// Which keys row `row` of all heads' rows may see.
+  private func visibleKeys(_ row: Int) -> Range<Int> {
+    let end = lead + row % tokens + 1
+    let first = window == .max ? 0 : end - window
+    return min(max(first, 0), keys)..<min(max(end, 0), keys)
+  }
 
   /// Calls `body` for every row, so dealt that any run of neighbours is equal work.
   ///
@@ -52,14 +61,14 @@ struct CausalSoftmax: Sendable {
       ) { buffer in
         guard let scratch = buffer.baseAddress else { return }
         for row in range.lazy.map(row) {
-          let values = unsafe scores[row]
-          let count = visibleKeys(row)
+          let visible = visibleKeys(row)
+          let values = unsafe scores[row] + visible.lowerBound
           let exponentials =
             unsafe E.self == Float.self
             ? UnsafeMutableRawPointer(values).assumingMemoryBound(to: Float.self) : scratch
-          let sum = unsafe softmax(values, exponentials, count, scale: scale)
+          let sum = unsafe softmax(values, exponentials, visible.count, scale: scale)
           if let logSumExp { unsafe logSumExp[row].pointee = sum }
-          unsafe clear(values + count, keys - count)
+          unsafe clear(scores[row], but: visible, of: keys)
         }
       }
     }
@@ -70,15 +79,15 @@ struct CausalSoftmax: Sendable {
     forEachRow(of: scores.count) { range, row in
       for row in range.lazy.map(row) {
         let values = unsafe scores[row]
-        let count = visibleKeys(row)
+        let visible = visibleKeys(row)
         let scales = Lanes(repeating: scale)
         let sum = Lanes(repeating: unsafe logSumExp[row].pointee)
         @inline(__always) func step(_ index: Int, _ lanes: Int) {
           let value = unsafe (E.load(values + index, lanes) * scales - sum).exponentialOfSmall
           unsafe E.store(value, to: values + index, lanes)
         }
-        forEachStep(0..<count, step)
-        unsafe clear(values + count, keys - count)
+        forEachStep(visible, step)
+        unsafe clear(values, but: visible, of: keys)
       }
     }
   }
@@ -92,7 +101,8 @@ struct CausalSoftmax: Sendable {
     forEachRow(of: gradient.count) { range, row in
       for row in range.lazy.map(row) {
         let (g, p) = unsafe (gradient[row], probabilities[row])
-        let count = visibleKeys(row)
+        let visible = visibleKeys(row)
+        let count = visible.upperBound
         let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? dot(g, p, count)
         let sum = Lanes(repeating: rowDot)
         let scales = Lanes(repeating: scale)
@@ -101,17 +111,21 @@ struct CausalSoftmax: Sendable {
             unsafe scales * P.load(p + index, lanes) * (G.load(g + index, lanes) - sum)
           unsafe G.store(value, to: g + index, lanes)
         }
-        forEachStep(0..<count, step)
-        unsafe clear(g + count, keys - count)
+        forEachStep(visible, step)
+        unsafe clear(g, but: visible, of: keys)
       }
     }
   }
 }
 
-/// Sets `count` elements to 0, which is all bits 0 in every element type.
+/// Sets the elements outside `kept` to 0, which is all bits 0 in every element type.
 @unsafe @inline(__always)
-private func clear<E: KernelElement>(_ values: UnsafeMutablePointer<E>, _ count: Int) {
-  unsafe values.update(repeating: E(rounding: 0), count: count)
+private func clear<E: KernelElement>(
+  _ values: UnsafeMutablePointer<E>, but kept: Range<Int>, of count: Int
+) {
+  unsafe values.update(repeating: E(rounding: 0), count: kept.lowerBound)
+  unsafe (values + kept.upperBound)
+    .update(repeating: E(rounding: 0), count: count - kept.upperBound)
 }
 
 /// The softmax of one row: its maximum, its exponentials and their sum, their quotients.
