@@ -1,3 +1,4 @@
+import Autograd
 import Foundation
 package import Retention
 package import Tensors
