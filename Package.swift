@@ -54,8 +54,8 @@ let package = Package(
     module(
       "Sweep",
       uses: [
-        "Retention", "CPUBackend", "Jemalloc", "Reporting", "Transformer", "Tensors", "Ledger",
-        yams,
+        "Retention", "CPUBackend", "Jemalloc", "Reporting", "Transformer", "Autograd", "Tensors",
+        "Ledger", yams,
       ]),
     .executableTarget(
       name: "ballast",

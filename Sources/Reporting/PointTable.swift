@@ -20,7 +20,7 @@ package enum PointTable {
     return [
       (
         "model",
-        "\(point.modelName): \(model.layers) \(model.layers == 1 ? "layer" : "layers"), "
+        "\(printable(point.modelName.unicodeScalars)): \(model.layers) \(model.layers == 1 ? "layer" : "layers"), "
           + "d_model \(model.dModel), \(model.heads) heads of \(model.dHead), "
           + "\(model.kvHeads) for K and V, d_ff \(model.dFF), vocab \(model.vocab)"
       ),
@@ -35,6 +35,9 @@ package enum PointTable {
         "\(point.dtype.rawValue), attention \(point.attention.rawValue), head "
           + "\(point.head.rawValue), recompute \(point.recompute.rawValue), "
           + "loss rows \(point.lossRows.rawValue)"
+          + (point.dropout > 0 ? ", dropout \(point.dropout)" : "")
+          + (point.trainable.isEmpty
+            ? "" : ", trainable \(printable(point.trainable.unicodeScalars))")
       ),
       (
         "backend",

@@ -1,15 +1,23 @@
+import Foundation
 package import Transformer
 
-/// A model's name and sizes, before anything overrides them.
+/// A model before anything overrides it: its name, its sizes, and what its files add.
 package struct NamedModel: Sendable {
+  /// The built-in name, or the path as it was given.
   package let name: String
   package var configuration: DecoderConfiguration
+  /// The most layers that can be asked for; nil where layers are made up anyway.
+  package var mostLayers: Int?
+  /// The directory whose checkpoint belongs to the model, if it holds one.
+  package var weights: String?
+  /// Sentences for standard error about what the files ask for and a measurement decides otherwise.
+  package var notes: [String] = []
 }
 
-/// Where models come from: for now, the built-in table.
+/// The one place where `--model` and a profile's `model` are resolved.
 package enum ModelSource {
-  /// The built-in models.
-  package static let builtIn: [NamedModel] = [
+  /// Models for trying things out, of which any number of layers can be had.
+  private static let own: [NamedModel] = [
     // The seed's own case: small enough to read every saved tensor.
     NamedModel(
       name: "seed",
@@ -21,55 +29,65 @@ package enum ModelSource {
   ]
 
   /// The names of the built-in models.
-  package static var names: [String] { builtIn.map(\.name) }
+  package static var names: [String] { own.map(\.name) + BuiltInModels.names }
 
-  /// Finds a model by name.
+  /// Finds a built-in model, a Hugging Face `config.json`, or a directory holding one.
   ///
-  /// - Throws: `ValueError` with the nearest name.
-  package static func resolve(_ name: String) throws(ValueError) -> NamedModel {
-    if let model = builtIn.first(where: { $0.name == name }) { return model }
-    throw ValueError("unknown model \(quoted(name)); \(Words.advice(for: name, among: names))")
+  /// A built-in name comes first; write `./gpt2` for a directory of that name. A directory's own
+  /// `model.safetensors`, or shards with an index, are the model's weights.
+  ///
+  /// - Parameters:
+  ///   - model: The name or the path.
+  ///   - folder: Where a relative path is looked for that does not lead anywhere from the working
+  ///     directory.
+  /// - Throws: `ValueError` with the nearest name for what is neither name nor path, and
+  ///   `ConfigurationError` for a file that cannot be used.
+  package static func resolve(_ model: String, beside folder: String? = nil) throws -> NamedModel {
+    if let named = own.first(where: { $0.name == model }) { return named }
+    if let builtIn = try BuiltInModels.configuration(named: model) {
+      // Its notes are about the dtype of a checkpoint that is not here.
+      return NamedModel(
+        name: model, configuration: builtIn.decoder, mostLayers: builtIn.decoder.layers)
+    }
+    let path = Place.find(model, beside: folder)
+    let isPath = model.contains("/") || model.hasSuffix(".json") || Place.exists(path)
+    guard isPath, !model.isEmpty else {
+      throw ValueError(
+        "unknown model \(quoted(model)); \(Words.advice(for: model, among: names)), "
+          + "or the path of a config.json or of a directory with one")
+    }
+    return try read(path, as: model)
+  }
+
+  private static func read(_ path: String, as name: String) throws -> NamedModel {
+    let read = try HuggingFaceConfiguration.read(path)
+    var model = NamedModel(
+      name: name, configuration: read.decoder, mostLayers: read.decoder.layers, notes: read.notes)
+    guard Place.isDirectory(path) else { return model }
+    if ModelWeights.exist(in: path) {
+      model.weights = path
+    } else {
+      model.notes.append(
+        "\(path): holds no model.safetensors that can be read, so weights are drawn from the seed")
+    }
+    return model
   }
 }
 
-/// Sizes of a model that are given one by one; the others come from a named model.
-package struct ModelSizes: Sendable {
-  package var layers: Int?
-  package var dModel: Int?
-  package var heads: Int?
-  package var kvHeads: Int?
-  package var dHead: Int?
-  package var dFF: Int?
-  package var vocab: Int?
-  package var normEpsilon: Double?
-  package var ropeTheta: Double?
-  package var tiedEmbeddings: Bool?
-
-  package init() {}
-
-  /// The configuration with these sizes in place of the base's.
-  ///
-  /// New `d_model` or `heads` without `d_head` or `kv_heads` take the usual ones: `d_model / heads`
-  /// and `heads`. A `d_head` of 0 stands for a quotient that is not whole; `Point.validate` says so.
-  package func applied(to base: DecoderConfiguration) -> DecoderConfiguration {
-    let newHeads = heads ?? base.heads
-    let newModel = dModel ?? base.dModel
-    let quotient = newHeads > 0 && newModel % newHeads == 0 ? newModel / newHeads : 0
-    let changesHeads = heads != nil || dModel != nil
-    return DecoderConfiguration(
-      layers: layers ?? base.layers, dModel: newModel, heads: newHeads,
-      kvHeads: kvHeads ?? (heads == nil ? base.kvHeads : newHeads),
-      dHead: dHead ?? (changesHeads ? quotient : base.dHead),
-      dFF: dFF ?? base.dFF, vocab: vocab ?? base.vocab,
-      normEpsilon: normEpsilon.map(Float.init) ?? base.normEpsilon,
-      ropeTheta: ropeTheta ?? base.ropeTheta,
-      tiedEmbeddings: tiedEmbeddings ?? base.tiedEmbeddings)
+/// Where files that a profile names are looked for.
+enum Place {
+  /// The path itself if it leads somewhere, else the one from `folder` if that does.
+  static func find(_ path: String, beside folder: String?) -> String {
+    guard let folder, !path.hasPrefix("/"), !exists(path) else { return path }
+    let beside = folder.hasSuffix("/") ? folder + path : "\(folder)/\(path)"
+    return exists(beside) ? beside : path
   }
 
-  /// The names of the sizes without which a model of one's own is not described.
-  package var missing: [String] {
-    [
-      ("layers", layers), ("d_model", dModel), ("heads", heads), ("d_ff", dFF), ("vocab", vocab),
-    ].filter { $0.1 == nil }.map(\.0)
+  static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+  static func isDirectory(_ path: String) -> Bool {
+    var isDirectory: ObjCBool = false
+    return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+      && isDirectory.boolValue
   }
 }

@@ -25,8 +25,11 @@ package final class PointRunner {
   /// The most bytes that a step may use.
   private let limit: Int?
   /// Points whose exact gradients some biased point is compared with.
-  private let wanted: Set<Point>
-  private var reference: (point: Point, gradients: [String: [Float]])?
+  private let wanted: Set<PlannedPoint>
+  private var reference: (point: PlannedPoint, gradients: [String: [Float]])?
+  /// The tokens of all points; nil: drawn from each point's seed.
+  private let tokens: TokenFile?
+  private let checkpoints = Checkpoints()
 
   /// Creates a runner.
   ///
@@ -34,21 +37,25 @@ package final class PointRunner {
   ///   - engine: What computes.
   ///   - limit: The most bytes of parameters, gradients and activations together.
   ///   - points: Everything that will run, so that the right gradients are kept.
-  package init(engine: Engine, limit: Int?, points: [PlannedPoint]) {
+  ///   - tokens: What the points read in place of tokens drawn from their seeds.
+  package init(engine: Engine, limit: Int?, points: [PlannedPoint], tokens: TokenFile? = nil) {
     self.engine = engine
     self.limit = limit
-    wanted = Set(points.map(\.point).filter { !$0.mode.isExact }.map(\.gradientReference))
+    self.tokens = tokens
+    wanted = Set(points.filter { !$0.point.mode.isExact }.map(\.gradientReference))
   }
 
-  /// Runs one point.
-  package func run(_ planned: PlannedPoint, profile: String?) -> PointOutcome {
+  /// Runs one point, and writes its gradients if all went well.
+  package func run(
+    _ planned: PlannedPoint, profile: String?, gradients: GradientFile? = nil
+  ) -> PointOutcome {
     var outcome = PointOutcome(
       record: PointRecord(
         profile: profile, point: planned.point, repetition: planned.repetition,
         version: BallastVersion.current, startedAt: Date.now.formatted(.iso8601)),
       saved: [])
     do {
-      try measure(planned.point, into: &outcome)
+      try measure(planned, gradients, into: &outcome)
     } catch let error as AllocationError {
       switch error {
       case .refused: outcome.fail(.outOfMemory, error)
@@ -62,7 +69,10 @@ package final class PointRunner {
     return outcome
   }
 
-  private func measure(_ point: Point, into outcome: inout PointOutcome) throws {
+  private func measure(
+    _ planned: PlannedPoint, _ file: GradientFile?, into outcome: inout PointOutcome
+  ) throws {
+    let point = planned.point
     let predicted = try predict(point)
     outcome.record.predictedRetainedBytes = predicted.retained.total
     outcome.record.predictedAllocatedBytes = predicted.retainedAllocatedBytes
@@ -73,9 +83,8 @@ package final class PointRunner {
       return
     }
     try requireFit(predicted)
-    let (result, gradients) = try compute(point, into: &outcome)
-    try requireEqual(predicted, result)
-    try compareGradients(of: point, gradients, predicted: predicted, into: &outcome.record)
+    let gradients = try compute(planned, predicted, file, into: &outcome)
+    try compareGradients(of: planned, gradients, into: &outcome.record)
   }
 
   /// Runs a point on shapes alone.
@@ -85,13 +94,14 @@ package final class PointRunner {
 
   // MARK: Computing
 
-  /// Runs a point, holds the allocator against the ledger, and returns wanted gradients.
+  /// Runs a point, holds allocator and prediction against the ledger, and returns wanted gradients.
   private func compute(
-    _ point: Point, into outcome: inout PointOutcome
-  ) throws -> (StepResult, [String: [Float]]?) {
-    let backend = try engine.makeBackend(point.threads)
+    _ planned: PlannedPoint, _ predicted: StepResult, _ file: GradientFile?,
+    into outcome: inout PointOutcome
+  ) throws -> [String: [Float]]? {
+    let backend = try engine.makeBackend(planned.point.threads)
     let isPeakReset = MachineMemory.resetPeak()
-    let step = try TrainingStep(point, backend: backend, limit: limit)
+    let step = try makeStep(planned, backend)
     let result = try step.run { ledger in try self.requireBoundary(ledger, backend) }
     outcome.record.processPeakRSSBytes = isPeakReset ? MachineMemory.peakResidentBytes() : nil
     outcome.take(result)
@@ -102,8 +112,22 @@ package final class PointRunner {
     let timed = try timeAgain(step, after: result)
     outcome.record.forwardSeconds = timed.forwardSeconds
     outcome.record.backwardSeconds = timed.backwardSeconds
-    let isWanted = !point.mode.isExact || wanted.contains(point.gradientReference)
-    return (result, isWanted ? step.gradients() : nil)
+    try requireEqual(predicted, result)
+    try file?.write(step, from: backend)
+    let isWanted =
+      !planned.point.mode.isExact || wanted.contains(planned.gradientReference)
+    return isWanted ? step.gradients() : nil
+  }
+
+  /// A step with the point's weights and tokens.
+  private func makeStep(
+    _ planned: PlannedPoint, _ backend: any Backend
+  ) throws -> TrainingStep {
+    let step = try TrainingStep(
+      planned.point, backend: backend, limit: limit,
+      weights: try checkpoints.values(for: planned))
+    if let tokens { step.tokens = try tokens.tokens(for: planned.point) }
+    return step
   }
 
   /// Runs a short step a second time for its times, and returns the result that has them.
@@ -171,16 +195,15 @@ package final class PointRunner {
   /// The exact ones are `full-graph`'s of the same point: kept from before, or computed now. If they
   /// cannot be had within the limit, the figures stay empty.
   private func compareGradients(
-    of point: Point, _ gradients: [String: [Float]]?, predicted: StepResult,
-    into record: inout PointRecord
+    of planned: PlannedPoint, _ gradients: [String: [Float]]?, into record: inout PointRecord
   ) throws {
-    if point.mode == .fullGraph {
-      if let gradients { reference = (point.gradientReference, gradients) }
+    if planned.point.mode == .fullGraph {
+      if let gradients { reference = (planned.gradientReference, gradients) }
       record.gradientRelativeError = 0
       record.gradientCosine = 1
       return
     }
-    guard let gradients, let exact = try exactGradients(for: point.gradientReference) else {
+    guard let gradients, let exact = try exactGradients(for: planned.gradientReference) else {
       return
     }
     let difference = try GradientDifference(of: gradients, from: exact)
@@ -188,16 +211,17 @@ package final class PointRunner {
     record.gradientCosine = difference.cosine
   }
 
-  private func exactGradients(for point: Point) throws -> [String: [Float]]? {
-    if let reference, reference.point == point { return reference.gradients }
+  /// The gradients of an exact point, with the same weights and tokens.
+  private func exactGradients(for planned: PlannedPoint) throws -> [String: [Float]]? {
+    if let reference, reference.point == planned { return reference.gradients }
     reference = nil
     do {
-      try requireFit(try predict(point))
-      let backend = try engine.makeBackend(point.threads)
-      let step = try TrainingStep(point, backend: backend, limit: limit)
+      try requireFit(try predict(planned.point))
+      let backend = try engine.makeBackend(planned.point.threads)
+      let step = try makeStep(planned, backend)
       _ = try step.run()
       let gradients = step.gradients()
-      reference = (point, gradients)
+      reference = (planned, gradients)
       return gradients
     } catch is AllocationError {
       return nil

@@ -5,10 +5,18 @@ package struct PlannedPoint: Hashable, Sendable {
   package let point: Point
   /// From 1.
   package let repetition: Int
+  /// Where the values of the parameters come from; nil: drawn from the seed.
+  package let weights: StoredWeights?
 
-  package init(point: Point, repetition: Int = 1) {
+  package init(point: Point, repetition: Int = 1, weights: StoredWeights? = nil) {
     self.point = point
     self.repetition = repetition
+    self.weights = weights
+  }
+
+  /// The point whose gradients are exact and otherwise the same, weights included.
+  package var gradientReference: PlannedPoint {
+    PlannedPoint(point: point.gradientReference, weights: weights)
   }
 }
 
@@ -19,6 +27,10 @@ package struct Profile: Sendable {
   package let description: String?
   /// The most bytes a step may use; nil for what the machine has.
   package let memory: Int?
+  /// The tokens of all points; nil: drawn from each point's seed.
+  package let tokens: TokenFile?
+  /// Sentences for standard error about the files that the profile names.
+  package let notes: [String]
   /// `n_c` outermost, then the other axes, `mode` and `keep_prefix` innermost.
   package let points: [PlannedPoint]
 

@@ -9,23 +9,23 @@ extension ProfileParser {
     switch entry.key {
     case "n_c": try prefixLengths(of: entry)
     case "model": try models(of: entry)
-    case "n_g": try axis(entry, nodes.integer) { $0.nG = $1 }
-    case "layers": try axis(entry, nodes.integer) { $0.model.layers = $1 }
-    case "batch": try axis(entry, nodes.integer) { $0.batch = $1 }
-    case "threads": try axis(entry, nodes.integer) { $0.threads = $1 }
-    case "chunk": try axis(entry, nodes.integer) { $0.chunk = $1 }
-    case "keep_prefix": try axis(entry, nodes.integer) { $0.keepPrefix = $1 }
-    case "seed": try axis(entry, nodes.unsigned) { $0.seed = $1 }
-    case "dropout": try axis(entry, nodes.number) { $0.dropout = $1 }
-    case "trainable": try axis(entry, nodes.text) { $0.trainable = $1 }
-    case "mode": try words(entry, Mode.self) { $0.mode = $1 }
-    case "recompute": try words(entry, Recompute.self) { $0.recompute = $1 }
-    case "attention": try words(entry, AttentionKind.self) { $0.attention = $1 }
-    case "head": try words(entry, HeadKind.self) { $0.head = $1 }
-    case "loss_rows": try words(entry, LossRows.self) { $0.lossRows = $1 }
+    case "n_g": try axis(entry, nodes.integer) { $0.point.nG = $1 }
+    case "layers": try axis(entry, nodes.integer) { $0.sizes.layers = $1 }
+    case "batch": try axis(entry, nodes.integer) { $0.point.batch = $1 }
+    case "threads": try axis(entry, nodes.integer) { $0.point.threads = $1 }
+    case "chunk": try axis(entry, nodes.integer) { $0.point.chunk = $1 }
+    case "keep_prefix": try axis(entry, nodes.integer) { $0.point.keepPrefix = $1 }
+    case "seed": try axis(entry, nodes.unsigned) { $0.point.seed = $1 }
+    case "dropout": try axis(entry, nodes.number) { $0.point.dropout = $1 }
+    case "trainable": try axis(entry, nodes.text) { $0.point.trainable = $1 }
+    case "mode": try words(entry, Mode.self) { $0.point.mode = $1 }
+    case "recompute": try words(entry, Recompute.self) { $0.point.recompute = $1 }
+    case "attention": try words(entry, AttentionKind.self) { $0.point.attention = $1 }
+    case "head": try words(entry, HeadKind.self) { $0.point.head = $1 }
+    case "loss_rows": try words(entry, LossRows.self) { $0.point.lossRows = $1 }
     case "dtype": try words(entry, DType.self) { $0.dtype = $1 }
-    case "recipe": try words(entry, Recipe.self) { $0.recipe = $1 }
-    case "backend": try words(entry, BackendKind.self) { $0.backend = $1 }
+    case "recipe": try words(entry, Recipe.self) { $0.point.recipe = $1 }
+    case "backend": try words(entry, BackendKind.self) { $0.point.backend = $1 }
     default: preconditionFailure("\(entry.key) is no axis")
     }
   }
@@ -33,7 +33,7 @@ extension ProfileParser {
   private func axis<Value>(
     _ entry: ProfileNodes.Entry,
     _ read: (Node, ProfileNodes.Entry) throws(ProfileError) -> Value,
-    _ set: @escaping (inout Point, Value) -> Void
+    _ set: @escaping (inout PointRequest, Value) -> Void
   ) throws(ProfileError) -> [AxisValue] {
     let located = try nodes.list(entry, read)
     return located.map { item in AxisValue(line: item.line) { set(&$0, item.value) } }
@@ -41,7 +41,7 @@ extension ProfileParser {
 
   private func words<Axis: AxisWord>(
     _ entry: ProfileNodes.Entry, _ type: Axis.Type,
-    _ set: @escaping (inout Point, Axis) -> Void
+    _ set: @escaping (inout PointRequest, Axis) -> Void
   ) throws(ProfileError) -> [AxisValue] {
     let nodes = nodes
     return try axis(
@@ -55,7 +55,7 @@ extension ProfileParser {
     of entry: ProfileNodes.Entry
   ) throws(ProfileError) -> [AxisValue] {
     guard case .mapping(let mapping) = entry.node else {
-      return try axis(entry, nodes.integer) { $0.nC = $1 }
+      return try axis(entry, nodes.integer) { $0.point.nC = $1 }
     }
     let names = ["from", "to", "step"]
     let parts = try nodes.entries(of: mapping, known: names, in: "a range")
@@ -80,23 +80,20 @@ extension ProfileParser {
       throw nodes.error(entry.line, "the range of n_c has more than \(Profile.mostPoints) values")
     }
     return stride(from: from, through: to, by: step).map { value in
-      AxisValue(line: entry.line) { $0.nC = value }
+      AxisValue(line: entry.line) { $0.point.nC = value }
     }
   }
 
   // MARK: Models
 
-  /// The values of `model`: a name, a list of names, or a mapping with sizes.
+  /// The values of `model`: names and paths, or a mapping with sizes.
   private mutating func models(
     of entry: ProfileNodes.Entry
   ) throws(ProfileError) -> [AxisValue] {
     if case .mapping(let mapping) = entry.node {
       let model = try ownModel(mapping, entry)
       return [
-        AxisValue(line: entry.line) { point in
-          point.modelName = model.name
-          point.model = model.configuration
-        }
+        AxisValue(line: entry.line) { $0.model = model }
       ]
     }
     let nodes = nodes
@@ -104,14 +101,13 @@ extension ProfileParser {
       entry,
       { (node, entry) throws(ProfileError) in
         let name = try nodes.text(node, entry)
-        return try nodes.located(nodes.line(of: node, in: entry)) { () throws(ValueError) in
-          try ModelSource.resolve(name)
+        do {
+          return try ModelSource.resolve(name, beside: nodes.folder)
+        } catch {
+          throw nodes.error(nodes.line(of: node, in: entry), "\(error)")
         }
       },
-      { (point, model: NamedModel) in
-        point.modelName = model.name
-        point.model = model.configuration
-      })
+      { (request, model: NamedModel) in request.model = model })
   }
 
   private static let sizeKeys = [

@@ -5,6 +5,9 @@ import Yams
 struct ProfileNodes {
   let file: String
 
+  /// The folder in which the profile stands; nil for the working directory.
+  var folder: String? { file.lastIndex(of: "/").map { String(file[...$0]) } }
+
   /// A value and the line on which it stands.
   struct Located<Value> {
     let value: Value

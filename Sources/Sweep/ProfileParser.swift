@@ -31,7 +31,7 @@ struct ProfileParser {
   /// One value of an axis: what it sets, and where it stands.
   struct AxisValue {
     let line: Int
-    let set: (inout Point) -> Void
+    let set: (inout PointRequest) -> Void
   }
 
   /// Axes from the outermost to the innermost loop, then what is not an axis.
@@ -43,13 +43,19 @@ struct ProfileParser {
     "loss_rows", "trainable", "dropout", "recipe", "backend", "threads", "seed", "chunk", "mode",
     "keep_prefix",
   ]
-  static let keys = ["profile", "description", "memory", "repeat"] + axisKeys
+  static let keys =
+    ["profile", "description", "memory", "repeat", "weights", "tokens"] + axisKeys
 
   let nodes: ProfileNodes
   let entries: [String: ProfileNodes.Entry]
   let threads: Int
   /// The lines of a model's own sizes, to place errors about them.
   var sizeLines: [String: Int] = [:]
+  private let checkpoints = Checkpoints()
+  private var weights: String?
+  private var tokens: TokenFile?
+  /// Notes of the models that points use, each once.
+  private var notes: [String] = []
 
   init(root: Node, file: String, threads: Int) throws(ProfileError) {
     nodes = ProfileNodes(file: file)
@@ -87,12 +93,24 @@ struct ProfileParser {
       guard let entry = entries[key] else { continue }
       axes.append((key, try values(of: entry)))
     }
+    weights = try optional("weights", nodes.text).map { Place.find($0, beside: nodes.folder) }
+    tokens = try optional("tokens", readTokens)
     let points = try expand(axes, repetitions: try repetitions())
+    if let note = tokens?.note(for: points) { notes.append(note) }
     let stem = URL(fileURLWithPath: nodes.file).deletingPathExtension().lastPathComponent
     return Profile(
       name: try optional("profile", nodes.text) ?? stem,
       description: try optional("description", nodes.text),
-      memory: try optional("memory", nodes.size), points: points)
+      memory: try optional("memory", nodes.size), tokens: tokens, notes: notes, points: points)
+  }
+
+  private func readTokens(
+    _ node: Node, _ entry: ProfileNodes.Entry
+  ) throws(ProfileError) -> TokenFile {
+    let path = Place.find(try nodes.text(node, entry), beside: nodes.folder)
+    do { return try TokenFile.read(path) } catch {
+      throw nodes.error(entry.line, error.description)
+    }
   }
 
   private func optional<Value>(
@@ -113,7 +131,7 @@ struct ProfileParser {
 
   // MARK: The product of all axes
 
-  private func expand(
+  private mutating func expand(
     _ axes: [(key: String, values: [AxisValue])], repetitions: Int
   ) throws(ProfileError) -> [PlannedPoint] {
     var count = repetitions
@@ -129,10 +147,11 @@ struct ProfileParser {
     var seen: Set<PlannedPoint> = []
     var choice = Array(repeating: 0, count: axes.count)
     while true {
-      let point = try point(axes, choice)
+      let first = try planned(axes, choice)
       for repetition in 1...repetitions {
-        let planned = PlannedPoint(point: point, repetition: repetition)
-        if seen.insert(planned).inserted { points.append(planned) }
+        let next = PlannedPoint(
+          point: first.point, repetition: repetition, weights: first.weights)
+        if seen.insert(next).inserted { points.append(next) }
       }
       // The next choice, the last axis fastest.
       guard let axis = axes.indices.last(where: { choice[$0] + 1 < axes[$0].values.count }) else {
@@ -143,32 +162,46 @@ struct ProfileParser {
     }
   }
 
-  private func point(
+  private mutating func planned(
     _ axes: [(key: String, values: [AxisValue])], _ choice: [Int]
-  ) throws(ProfileError) -> Point {
-    var point = Point(
-      modelName: "", model: DecoderConfiguration(dModel: 0, heads: 0, dFF: 0, vocab: 0), nC: 0,
-      nG: 1)
-    point.threads = threads
+  ) throws(ProfileError) -> PlannedPoint {
+    var request = PointRequest(
+      model: NamedModel(
+        name: "", configuration: DecoderConfiguration(dModel: 0, heads: 0, dFF: 0, vocab: 0)),
+      nC: 0, nG: 1)
+    request.point.threads = threads
+    request.weights = weights
     var lines = sizeLines
-    var firstChunk: ((inout Point) -> Void)?
+    var firstChunk: ((inout PointRequest) -> Void)?
     for (axis, index) in zip(axes, choice) {
-      axis.values[index].set(&point)
+      axis.values[index].set(&request)
       lines[axis.key] = axis.values[index].line
       if axis.key == "chunk" { firstChunk = axis.values.first?.set }
     }
     // Axes that a mode does not have take one value, so that no point is measured twice.
-    if point.mode != .detachedPrefix { point.keepPrefix = 0 }
-    if point.mode == .fullGraph || point.mode == .prunedGraph { firstChunk?(&point) }
-    do { try point.validate() } catch { throw located(error, lines) }
-    return point
+    let mode = request.point.mode
+    if mode != .detachedPrefix { request.point.keepPrefix = 0 }
+    if mode == .fullGraph || mode == .prunedGraph { firstChunk?(&request) }
+    for note in request.model.notes where !notes.contains(note) { notes.append(note) }
+    do {
+      let planned = try request.planned()
+      try checkpoints.check(planned)
+      try tokens?.check(planned.point)
+      return planned
+    } catch let error as WeightsError {
+      throw nodes.error((entries["weights"] ?? entries["model"])?.line, error.description)
+    } catch let error as TokensError {
+      throw nodes.error(entries["tokens"]?.line, error.description)
+    } catch {
+      throw located("\(error)", lines)
+    }
   }
 
   /// Places a point's error at the first key that its sentence names.
-  private func located(_ error: PointError, _ lines: [String: Int]) -> ProfileError {
-    let words = error.description.split { !($0.isLetter || $0 == "_") }
+  private func located(_ sentence: String, _ lines: [String: Int]) -> ProfileError {
+    let words = sentence.split { !($0.isLetter || $0 == "_") }
     let line = words.lazy.compactMap { lines[String($0)] }.first
-    return nodes.error(line ?? entries["n_c"]?.line, error.description)
+    return nodes.error(line ?? entries["n_c"]?.line, sentence)
   }
 }
 

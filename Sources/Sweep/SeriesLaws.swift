@@ -2,6 +2,7 @@ import Ledger
 package import Reporting
 package import Retention
 import Tensors
+import Transformer
 
 /// The laws of all series of a sweep, and every disagreement with a measured point.
 package struct SeriesLaws: Sendable {
@@ -63,11 +64,17 @@ extension Point {
   }
 
   /// Exact retained bytes at another prefix length, from shapes alone.
+  ///
+  /// A table of learned positions that ends before the lengths which fix a law is thought longer:
+  /// parameters are not retained bytes.
   fileprivate func retainedBytes(
     at nC: Int, sizeClass: @escaping (Int) -> Int
   ) throws -> Int {
     var point = self
     point.nC = nC
+    if case .learned(let maximum) = point.model.positions {
+      point.model.positions = .learned(maximum: max(maximum, point.n))
+    }
     return try TrainingStep(point, backend: ShapeBackend(sizeClass: sizeClass)).run().retained.total
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Retention
 import Sweep
+import Transformer
 
 /// Parses the command line, runs a command, and turns every error into one sentence and a status.
 @main
@@ -22,7 +23,8 @@ enum Main {
     switch error {
     case let error as UsageError:
       return complain(error.description, status: Status.usage)
-    case is ProfileError, is FileError, is Failure:
+    case is ProfileError, is FileError, is ConfigurationError, is WeightsError, is TokensError,
+      is Failure:
       return complain("\(error)", status: Status.failure)
     case is BrokenPipe:
       return Status.done

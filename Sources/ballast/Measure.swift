@@ -19,6 +19,9 @@ struct Measure: ParsableCommand {
         ballast measure --model one-layer --n-c 2048 --n-g 128 --mode detached-prefix \
       --format json
         ballast measure --model one-layer --layers 4 --n-c 512 --n-g 64 --ledger ledger.csv
+        ballast measure --model DIR --tokens tokens.json --n-c 23 --n-g 9 \
+      --gradients g.safetensors
+            a model that save_pretrained wrote, on tokens of one's own
       """)
 
   @OptionGroup(title: "Point") var options: PointOptions
@@ -28,9 +31,15 @@ struct Measure: ParsableCommand {
   var ledger: String?
   @Option(help: ArgumentHelp("Write the row to a file as one JSON object.", valueName: "file"))
   var json: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write the gradients of all trained parameters, in float32, under Hugging Face names.",
+      valueName: "file.safetensors"))
+  var gradients: String?
 
   func run() throws {
-    let point = try options.point()
+    let parsed = try options.parsed()
+    let planned = parsed.planned
     let limit = try options.memory.given() ?? MachineMemory.available()
     let format: Format
     do {
@@ -38,16 +47,21 @@ struct Measure: ParsableCommand {
     } catch {
       throw UsageError(error.description)
     }
+    if gradients != nil, planned.point.backend == .shape {
+      throw UsageError("--gradients needs --backend cpu; on shapes nothing is computed")
+    }
     let ledgerFile = try ledger.map { try PendingFile($0) }
     let jsonFile = try json.map { try PendingFile($0) }
+    let gradientFile = try gradients.map { try GradientFile($0) }
+    for note in parsed.notes { Output.note(note) }
 
-    let planned = PlannedPoint(point: point)
-    let runner = PointRunner(engine: .cpu, limit: limit, points: [planned])
-    let outcome = runner.run(planned, profile: nil)
+    let runner = PointRunner(
+      engine: .cpu, limit: limit, points: [planned], tokens: parsed.tokens)
+    let outcome = runner.run(planned, profile: nil, gradients: gradientFile)
     if let sentence = outcome.record.error { throw Failure(sentence) }
 
     let rows = LedgerRecord.rows(
-      of: outcome.saved, profile: nil, point: point, repetition: planned.repetition)
+      of: outcome.saved, profile: nil, point: planned.point, repetition: planned.repetition)
     try ledgerFile?.commit(CSV.document(rows))
     try jsonFile?.commit(JSONObject.text(of: outcome.record))
     switch format {

@@ -1,6 +1,7 @@
 import Foundation
+import Transformer
 
-/// Standard output: data and nothing else.
+/// Standard output, which is data and nothing else, and notes beside it.
 enum Output {
   /// Writes a text.
   ///
@@ -20,6 +21,13 @@ enum Output {
       }
       written += count
     }
+  }
+}
+
+extension Output {
+  /// Puts a sentence on standard error, on one line.
+  static func note(_ sentence: String) {
+    FileHandle.standardError.write(Data("ballast: \(printable(sentence.unicodeScalars))\n".utf8))
   }
 }
 

@@ -3,12 +3,29 @@ import Foundation
 import Retention
 import Sweep
 import Tensors
-import Transformer
 
 /// The options of a point; they are the same words as a profile's keys.
 struct PointOptions: ParsableArguments {
-  @Option(help: "A built-in model: \(ModelSource.names.joined(separator: ", ")).")
+  @Option(
+    help: """
+      A built-in model (\(ModelSource.names.joined(separator: ", "))), a Hugging Face config.json, \
+      or a directory holding one and perhaps model.safetensors.
+      """)
   var model: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Weights of the model: a safetensors file, an index of shards, or a directory with either \
+      (default: those in the model's directory, or else drawn from the seed).
+      """, valueName: "file.safetensors"))
+  var weights: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Tokens: {"tokens": [...]}, a list of numbers, or one such list a sequence; the first n_c + \
+      n_g of each are read, and one more for loss rows generated (default: drawn from the seed).
+      """, valueName: "file.json"))
+  var tokens: String?
   @OptionGroup(title: "Model Sizes") var sizes: ModelSizeOptions
 
   @Option(parsing: .unconditional, help: "Prefix tokens, which carry no loss.")
@@ -32,11 +49,21 @@ struct PointOptions: ParsableArguments {
   var head = HeadKind.lossRows.rawValue
   @Option(help: "Rows that carry loss: \(LossRows.words.joined(separator: ", ")).")
   var lossRows = LossRows.nextToken.rawValue
-  @Option(help: "Type of activations and parameters: \(DType.words.joined(separator: ", ")).")
-  var dtype = DType.float32.rawValue
-  @Option(help: "Regular expression over names of parameters that are trained (default: all).")
+  @Option(
+    help: """
+      Type of activations and parameters: \(DType.words.joined(separator: ", ")) (default: the \
+      configuration's own, or else float32).
+      """)
+  var dtype: String?
+  @Option(
+    help: """
+      Regular expression; parameters in whose Hugging Face name it is found are trained, the \
+      others are frozen (default: all are trained).
+      """)
   var trainable = ""
-  @Option(parsing: .unconditional, help: "Dropout probability.")
+  @Option(
+    parsing: .unconditional,
+    help: "Dropout probability of embeddings, attention and branches (gpt2 models).")
   var dropout = 0.0
   @Option(help: "Whose ops a layer is made of: \(Recipe.words.joined(separator: ", ")).")
   var recipe = Recipe.ballast.rawValue
@@ -48,38 +75,61 @@ struct PointOptions: ParsableArguments {
   var seed: UInt64 = 0
   @OptionGroup var memory: MemoryOption
 
-  /// The point that the options describe.
+  /// What the options describe, with the files that they name looked at.
+  struct Parsed {
+    let planned: PlannedPoint
+    let tokens: TokenFile?
+    /// Sentences for standard error.
+    let notes: [String]
+  }
+
+  /// Reads and checks the options.
   ///
   /// What is given is checked before what is missing is asked for.
   ///
-  /// - Throws: `UsageError` for a word or a value that cannot be.
-  func point() throws(UsageError) -> Point {
+  /// - Throws: `UsageError` for a word or a value that cannot be; the reader's own error for a file
+  ///   that cannot be used.
+  func parsed() throws -> Parsed {
     do {
-      let named = try ModelSource.resolve(model ?? "seed")
-      var point = Point(
-        modelName: named.name, model: sizes.sizes.applied(to: named.configuration),
-        nC: nC ?? 4, nG: nG ?? 4)
-      point.batch = batch
-      point.mode = try Mode(word: mode, axis: "mode")
-      point.keepPrefix = keepPrefix
-      point.chunk = chunk
-      point.recompute = try Recompute(word: recompute, axis: "recompute")
-      point.attention = try AttentionKind(word: attention, axis: "attention")
-      point.head = try HeadKind(word: head, axis: "head")
-      point.lossRows = try LossRows(word: lossRows, axis: "loss-rows")
-      point.dtype = try DType(word: dtype, axis: "dtype")
-      point.trainable = trainable
-      point.dropout = dropout
-      point.recipe = try Recipe(word: recipe, axis: "recipe")
-      point.backend = try BackendKind(word: backend, axis: "backend")
-      point.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-      point.seed = seed
-      try point.validate()
+      let request = try request()
+      let planned = try request.planned()
       try requireGiven()
-      return point
-    } catch {
-      throw UsageError("\(error)")
+      try Checkpoints().check(planned)
+      let tokens = try tokens.map { try TokenFile.read($0) }
+      try tokens?.check(planned.point)
+      let note = tokens?.note(for: [planned])
+      return Parsed(
+        planned: planned, tokens: tokens, notes: request.model.notes + (note.map { [$0] } ?? []))
+    } catch let error as ValueError {
+      throw UsageError(error.description)
+    } catch let error as PointError {
+      throw UsageError(error.description)
     }
+  }
+
+  private func request() throws -> PointRequest {
+    var request = PointRequest(
+      model: try ModelSource.resolve(model ?? "seed"), nC: nC ?? 4, nG: nG ?? 4)
+    request.sizes = sizes.sizes
+    request.weights = weights
+    request.dtype = try dtype.map { (word) throws(ValueError) in
+      try DType(word: word, axis: "dtype")
+    }
+    request.point.batch = batch
+    request.point.mode = try Mode(word: mode, axis: "mode")
+    request.point.keepPrefix = keepPrefix
+    request.point.chunk = chunk
+    request.point.recompute = try Recompute(word: recompute, axis: "recompute")
+    request.point.attention = try AttentionKind(word: attention, axis: "attention")
+    request.point.head = try HeadKind(word: head, axis: "head")
+    request.point.lossRows = try LossRows(word: lossRows, axis: "loss-rows")
+    request.point.trainable = trainable
+    request.point.dropout = dropout
+    request.point.recipe = try Recipe(word: recipe, axis: "recipe")
+    request.point.backend = try BackendKind(word: backend, axis: "backend")
+    request.point.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    request.point.seed = seed
+    return request
   }
 
   private func requireGiven() throws {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Reporting
 import Retention
 import Sweep
@@ -31,6 +30,7 @@ struct SweepCommand: ParsableCommand {
     let given = try memory.given()
     let profile = try Profile(path: profile)
     let store = try ResultsStore(directory: output, overwrites: overwrite)
+    for note in profile.notes { Output.note(note) }
     let sweep = SweepRun(
       profile: profile, store: store, engine: .cpu,
       limit: given ?? profile.memory ?? MachineMemory.available())
@@ -58,9 +58,6 @@ struct SweepCommand: ParsableCommand {
       throw Failure(
         "none of the \(total) points could be measured; the first: \(first.error ?? "no reason")")
     }
-    FileHandle.standardError.write(
-      Data(
-        "ballast: \(refused.count) of \(total) points did not fit; see status in points.csv\n"
-          .utf8))
+    Output.note("\(refused.count) of \(total) points did not fit; see status in points.csv")
   }
 }
