@@ -87,8 +87,10 @@ extension Point {
       "dropout goes with gpt2 models, not with \(model.family.rawValue)")
     _ = try trainablePattern()
     try require(dtype != .uint8, "dtype must be float32 or bfloat16")
+    try require(
+      mode != .prunedGraph || head != .allRows,
+      "pruned-graph makes logits for loss rows alone; use head loss-rows")
     let unbuilt: [(Bool, String)] = [
-      (mode == .prunedGraph || mode == .replayedPrefix, "mode \(mode.rawValue)"),
       (recompute != .none, "recompute \(recompute.rawValue)"),
       (head == .chunked, "head \(head.rawValue)"),
       (recipe != .ballast, "recipe \(recipe.rawValue)"),

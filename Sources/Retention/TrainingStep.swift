@@ -7,8 +7,11 @@ package import Transformer
 ///
 /// ```
 ///   full-graph       rows 0 ……………………………… n-1 recorded
+///   pruned-graph     of every layer the rows that a loss row can reach, recorded
 ///   detached-prefix  rows 0 … cut-1 run in chunks, unrecorded: only K and V stay
 ///                    rows cut ……………………… n-1 recorded, against constant K and V of the prefix
+///   replayed-prefix  the same, but backward gathers dK and dV of rows 0 … cut-1; then their chunks
+///                    run again, recorded, from the last to the first, and backward from those
 /// ```
 package final class TrainingStep {
   package let point: Point
@@ -71,7 +74,8 @@ package final class TrainingStep {
 
     ledger.enter(.forward)
     let start = clock.now
-    let loss = try forward(on: tape)
+    let replay = PrefixReplay()
+    let loss = try forward(on: tape, replay: replay)
     let forwardTime = clock.now - start
 
     let saved = ledger.savedStorages()
@@ -81,6 +85,7 @@ package final class TrainingStep {
     ledger.enter(.backward)
     let turn = clock.now
     try tape.backward()
+    try replay.run(on: tape)
     let backwardTime = clock.now - turn
 
     func peak(_ category: Category) -> Int {
@@ -127,16 +132,18 @@ package final class TrainingStep {
       sequenceLength: point.n)
   }
 
-  /// Runs the model and returns the loss, `[1]`.
-  private func forward(on tape: Tape) throws -> Tensor {
-    var prefix = try prefill(on: tape)
-    var x = try decoder.embed(tokens, at: point.cut..<point.n, pass: pass, on: tape)
+  /// Runs the model and returns the loss, `[1]`; leaves in `replay` what must run again.
+  private func forward(on tape: Tape, replay: PrefixReplay) throws -> Tensor {
+    var prefix = try prefill(on: tape, replay: replay)
+    let rows = point.recordedRows
+    var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
     for layer in (0..<point.model.layers) {
       let kv =
         try prefix[layer]
-        ?? decoder.makeKeyValues(batch: point.batch, n: point.n, layer: layer)
+        ?? decoder.makeKeyValues(batch: point.batch, positions: rows[layer], layer: layer)
       prefix[layer] = nil
-      x = try decoder.apply(layer: layer, to: x, kv: kv, pass: pass, on: tape)
+      x = try decoder.apply(
+        layer: layer, to: x, rows: rows[layer + 1], kv: kv, pass: pass, on: tape)
     }
     if point.head == .lossRows {
       x = try tape.selectRows(x, at: point.lossPositions)
@@ -147,18 +154,63 @@ package final class TrainingStep {
   }
 
   /// Runs rows before the cut without a graph, `chunk` at a time: only their K and V stay.
-  private func prefill(on tape: Tape) throws -> [KeyValues?] {
+  private func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
     let layers = 0..<point.model.layers
     guard point.cut > 0 else { return layers.map { _ in nil } }
-    let kv = try layers.map {
-      try decoder.makeKeyValues(batch: point.batch, n: point.n, layer: $0)
+    let isReplayed = point.mode == .replayedPrefix
+    let kv = try layers.map { layer in
+      var kv = try decoder.makeKeyValues(
+        batch: point.batch, positions: 0..<point.n, layer: layer)
+      if isReplayed {
+        kv.gradients = KeyValueGradients(
+          batch: point.batch, rows: 0..<point.cut, width: point.model.keyWidth)
+      }
+      return kv
+    }
+    let chunks = stride(from: 0, to: point.cut, by: point.chunk).map {
+      $0..<min($0 + point.chunk, point.cut)
     }
     try tape.withoutRecording {
-      for start in stride(from: 0, to: point.cut, by: point.chunk) {
-        let chunk = start..<min(start + point.chunk, point.cut)
+      for chunk in chunks {
         try decoder.prefill(tokens, at: chunk, kv: kv, pass: pass, on: tape)
       }
     }
+    if isReplayed {
+      replay.keep(kv, on: tape) { [decoder, tokens, pass] in
+        for chunk in chunks.reversed() {
+          try decoder.prefill(tokens, at: chunk, kv: kv, pass: pass, on: tape)
+          try tape.backward()
+        }
+      }
+    }
     return kv
+  }
+}
+
+/// What `replayed-prefix` has left to do when the suffix's graph is gone.
+private final class PrefixReplay {
+  private var saved: [SavedTensor] = []
+  private var pass: (() throws -> Void)?
+
+  /// Saves keys and values for the replay, which reads them in every layer.
+  func keep(_ kv: [KeyValues], on tape: Tape, _ pass: @escaping () throws -> Void) {
+    for (layer, kv) in kv.enumerated() {
+      tape.layer = layer
+      tape.op("replay") {
+        saved.append(tape.save(kv.k, as: "k", neededFor: ["dk", "dv"]))
+        saved.append(tape.save(kv.v, as: "v", neededFor: ["dk", "dv"]))
+      }
+    }
+    tape.layer = nil
+    self.pass = pass
+  }
+
+  /// Runs the prefix again, and drops what was kept for that.
+  func run(on tape: Tape) throws {
+    defer {
+      saved = []
+      pass = nil
+    }
+    try pass?()
   }
 }

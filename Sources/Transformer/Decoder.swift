@@ -71,9 +71,11 @@ package final class Decoder {
 
   // MARK: Forward
 
-  /// Room for the keys and values of all `n` rows of one layer.
-  package func makeKeyValues(batch: Int, n: Int, layer: Int) throws -> KeyValues {
-    let shape = Shape(.plain(batch), .tokens(0..<n), .plain(configuration.keyWidth))
+  /// Room for the keys and values of these rows of one layer.
+  package func makeKeyValues(
+    batch: Int, positions: Range<Int>, layer: Int
+  ) throws -> KeyValues {
+    let shape = Shape(.plain(batch), .tokens(positions), .plain(configuration.keyWidth))
     let outer = tensors.ledger.scope
     defer { tensors.ledger.scope = outer }
     tensors.ledger.scope = Scope(op: "k_proj", layer: layer)
@@ -92,22 +94,23 @@ package final class Decoder {
     return try tape.dropout(x, pass.dropout("embedding"), op: "embedding_dropout")
   }
 
-  /// One layer over all rows of `x`, with earlier rows' keys and values in `kv`.
+  /// One layer over the rows of `x` at `rows`, with earlier rows' keys and values in `kv`.
   package func apply(
-    layer: Int, to x: Variable, kv: KeyValues, pass: PassOptions, on tape: Tape
+    layer: Int, to x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    try layers[layer](x, kv: kv, pass: pass, on: tape)
+    try layers[layer](x, rows: rows, kv: kv, pass: pass, on: tape)
   }
 
   /// Writes the keys and values of the rows at `positions` into every layer, and nothing else.
   ///
-  /// The last layer stops there: nobody reads its other results.
+  /// The last layer stops there: nobody reads its other results. Recorded, with gradients in `kv`, it
+  /// is the replay of these rows, whose backward starts from dK and dV.
   package func prefill(
     _ tokens: TokenIDs, at rows: Range<Int>, kv: [KeyValues], pass: PassOptions, on tape: Tape
   ) throws {
     var x = try embed(tokens, at: rows, pass: pass, on: tape)
     for layer in layers.dropLast() {
-      x = try layer(x, kv: kv[layer.index], pass: pass, on: tape)
+      x = try layer(x, rows: rows, kv: kv[layer.index], pass: pass, on: tape)
     }
     try layers[layers.count - 1].writeKeysAndValues(x, into: kv[layers.count - 1], on: tape)
   }

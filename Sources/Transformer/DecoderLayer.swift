@@ -1,13 +1,5 @@
-import Autograd
+package import Autograd
 package import Tensors
-
-/// The keys and values of one layer, `[batch, tokens 0…n-1, kvHeads · d_head]` each.
-///
-/// Rows are written once, where they stay: nothing is concatenated.
-package struct KeyValues {
-  package let k: Tensor
-  package let v: Tensor
-}
 
 /// A linear map: a matrix `[out, in]`, and a bias `[out]` if the model has one.
 struct Projection {
@@ -44,14 +36,15 @@ struct DecoderLayer {
   let mlpNorm: Norm
   let mlp: MLP
 
-  /// All rows of `x` `[batch, tokens, d_model]` through the layer; `kv` holds earlier rows and
-  /// receives these.
+  /// The rows of `x` `[batch, tokens, d_model]` at `rows` through the layer; `kv` holds earlier rows
+  /// and receives those of `x`, all of them.
   func callAsFunction(
-    _ x: Variable, kv: KeyValues, pass: PassOptions, on tape: Tape
+    _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     tape.layer = index
     defer { tape.layer = nil }
-    let y = try tape.add(x, attentionBranch(x, kv: kv, pass: pass, on: tape))
+    let branch = try attentionBranch(x, rows: rows, kv: kv, pass: pass, on: tape)
+    let y = try tape.add(tape.rows(x, at: rows), branch)
     return try tape.add(y, mlpBranch(y, pass: pass, on: tape))
   }
 
@@ -68,25 +61,27 @@ struct DecoderLayer {
 
   /// `dropout(W_O attention(norm x))`.
   private func attentionBranch(
-    _ x: Variable, kv: KeyValues, pass: PassOptions, on tape: Tape
+    _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    let heads = try attention(x, kv: kv, pass: pass, on: tape)  // [batch, tokens, heads · d_head]
+    let heads = try attention(x, rows: rows, kv: kv, pass: pass, on: tape)  // [batch, tokens, heads · d_head]
     return try tape.dropout(
       tape.project(heads, o, op: "o_proj", as: "hidden"),
       pass.dropout("layers.\(index).attention_branch"), op: "attention_dropout")
   }
 
   private func attention(
-    _ x: Variable, kv: KeyValues, pass: PassOptions, on tape: Tape
+    _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
-    let q = try queries(normed, on: tape)
+    let q = try queries(tape.rows(normed, at: rows), on: tape)
     let k = try keys(normed, into: kv, on: tape)
     let v = try values(normed, into: kv, on: tape)
-    let seen = 0..<x.value.shape[1].positions.upperBound
+    let recorded = x.value.shape[1].positions
+    let seen = kv.k.shape[1].start..<recorded.upperBound
     return try tape.attention(
       q: q, k: Variable(kv.k.at(positions: seen), gradient: k.gradient),
       v: Variable(kv.v.at(positions: seen), gradient: v.gradient),
+      earlier: kv.gradients?.before(recorded.lowerBound),
       options: AttentionOptions(
         geometry: HeadGeometry(
           heads: configuration.heads, kvHeads: configuration.kvHeads,
@@ -108,17 +103,18 @@ struct DecoderLayer {
     let destination = kv.k.at(positions: normed.value.shape[1].positions)
     guard let kNorm else {
       let k = try tape.project(normed, k, op: "k_proj", as: "k", into: destination)
-      return try rotate(k, op: "k_rotary", on: tape)
+      return try kv.gradients.inject(\.k, into: rotate(k, op: "k_rotary", on: tape), on: tape)
     }
     let raw = try tape.project(normed, k, op: "k_proj", as: "k_raw")
     let k = try tape.rmsNorm(
       raw, kNorm, epsilon: configuration.normEpsilon, op: "k_norm", as: "k", into: destination)
-    return try rotate(k, op: "k_rotary", on: tape)
+    return try kv.gradients.inject(\.k, into: rotate(k, op: "k_rotary", on: tape), on: tape)
   }
 
   private func values(_ normed: Variable, into kv: KeyValues, on tape: Tape) throws -> Variable {
     let destination = kv.v.at(positions: normed.value.shape[1].positions)
-    return try tape.project(normed, v, op: "v_proj", as: "v", into: destination)
+    let v = try tape.project(normed, v, op: "v_proj", as: "v", into: destination)
+    return try kv.gradients.inject(\.v, into: v, on: tape)
   }
 
   private func rotate(_ x: Variable, op: String, on tape: Tape) throws -> Variable {

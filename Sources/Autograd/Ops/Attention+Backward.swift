@@ -18,22 +18,28 @@ extension CausalAttention {
 
   /// Adds dq, dk and dv to their slots, block by block from the last, which meets every key.
   func backward(
-    _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots, blocks: [Range<Int>]
+    _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots, keys: Range<Int>,
+    blocks: [Range<Int>]
   ) throws {
     let tensors = tape.tensors
-    let tiles = try makeTiles(dO, saved: saved, slots: slots)
+    let tiles = try makeTiles(dO, saved: saved, slots: slots, keys: keys)
     for (index, block) in blocks.enumerated().reversed() {
       let isFirst = index == blocks.count - 1
+      /// Adds to the recorded rows' slot, and to that of earlier rows.
       func accumulate(
-        _ slot: GradientSlot?, _ body: (Tensor, Bool) throws -> Void
+        _ slot: GradientSlot?, _ earlier: GradientSlot?, _ body: (Tensor, Bool) throws -> Void
       ) throws {
         try slot?.accumulate(from: tensors) { sum, accumulates in
           try body(sum, accumulates || !isFirst)
         }
+        guard let earlier, let rows = slots.earlier?.rows else { return }
+        try earlier.accumulate(from: tensors) { sum, accumulates in
+          try body(sum.at(positions: rows), accumulates)
+        }
       }
       let probabilities = try probabilities(saved, remade: tiles.remade, block: block)
       let mask = saved.mask.map { part(ofAll: $0.tensor, block: block) }
-      try accumulate(slots.v) {
+      try accumulate(slots.v, slots.earlier?.v) {
         let factor = factor(of: probabilities, mask: mask, tile: tiles.factor, block: block)
         try addToKeys(factor, dO, block: block, into: $0, accumulates: $1)
       }
@@ -52,7 +58,7 @@ extension CausalAttention {
         }
       }
       if let q = saved.q?.tensor {
-        try accumulate(slots.k) {
+        try accumulate(slots.k, slots.earlier?.k) {
           try addToKeys(dS, q, block: block, into: $0, accumulates: $1)
         }
       }
@@ -60,11 +66,11 @@ extension CausalAttention {
   }
 
   private func makeTiles(
-    _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots
+    _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots, keys: Range<Int>
   ) throws -> Tiles {
     let rows = dO.shape[1].positions
     func tile(_ dtype: DType, if isNeeded: Bool) throws -> Tensor? {
-      isNeeded ? try makeTile(batch: dO.shape[0], rows: rows, dtype: dtype) : nil
+      isNeeded ? try makeTile(batch: dO.shape[0], rows: rows, keys: keys, dtype: dtype) : nil
     }
     let isRounded = dO.dtype != .float32
     let isFused = saved.probabilities == nil
@@ -81,7 +87,7 @@ extension CausalAttention {
       rounded: try tile(dO.dtype, if: slots.needScores && isRounded),
       remade: try tile(.float32, if: isFused),
       factor: try tile(
-        dO.dtype, if: slots.v != nil && (options.dropout != nil || (isFused && isRounded))),
+        dO.dtype, if: slots.needValues && (options.dropout != nil || (isFused && isRounded))),
       rowDots: rowDots)
   }
 

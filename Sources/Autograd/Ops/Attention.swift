@@ -65,7 +65,7 @@ package struct AttentionOptions: Sendable {
 /// Causal attention with grouped KV heads, in blocks of query rows.
 ///
 /// A block of rows meets only the keys up to its own last row, so that about half of the products
-/// are never made. Scores of one block live in a tile: a part of the saved probabilities, or
+/// are never made. Keys may start after position 0, where rows see a window of them alone. Scores of one block live in a tile: a part of the saved probabilities, or
 /// workspace of `block · keys · heads` elements.
 ///
 /// ```
@@ -92,30 +92,41 @@ struct CausalAttention {
   }
 
   /// A tile for the scores of any one block of `rows`, `[batch, heads, rows, keys]`.
-  func makeTile(batch: Axis, rows: Range<Int>, dtype: DType) throws -> Tensor {
+  func makeTile(
+    batch: Axis, rows: Range<Int>, keys: Range<Int>, dtype: DType
+  ) throws -> Tensor {
     try tape.tensors.make(
       "attention_tile",
       Shape(
         batch, .plain(geometry.heads),
         .tokens(rows.lowerBound..<min(rows.upperBound, rows.lowerBound + Self.blockRows)),
-        .keys(0..<rows.upperBound)),
+        .keys(keys)),
       dtype, for: .workspace)
   }
 
   /// The part of a tile that `block` needs, with the block's own positions.
   func part(of tile: Tensor, block: Range<Int>) -> Tensor {
-    tile.sliced(2, 0..<block.count).sliced(3, 0..<block.upperBound)
-      .shifted(axis: 2, to: block.lowerBound)
+    seen(tile, by: block).sliced(2, 0..<block.count).shifted(axis: 2, to: block.lowerBound)
   }
 
   /// The part of a tensor over all rows and keys that `block` needs.
   func part(ofAll tensor: Tensor, block: Range<Int>) -> Tensor {
-    tensor.at(positions: block, axis: 2).sliced(3, 0..<block.upperBound)
+    seen(tensor, by: block).at(positions: block, axis: 2)
+  }
+
+  /// The keys that some row of `block` may see, of a tile or of probabilities.
+  private func seen(_ tensor: Tensor, by block: Range<Int>) -> Tensor {
+    tensor.at(positions: tensor.shape[3].start..<block.upperBound, axis: 3)
+  }
+
+  /// The keys or values that some row of `block` may see, `[batch, kvHeads, keys, d_head]`.
+  private func seenKeys(_ k: Tensor, by block: Range<Int>) -> Tensor {
+    geometry.keys(k.at(positions: k.shape[1].start..<block.upperBound))
   }
 
   /// `S = q kᵀ` of one block into `scores`.
   func scores(_ q: Tensor, _ k: Tensor, block: Range<Int>, into scores: Tensor) throws {
-    let keys = geometry.keys(k.at(positions: 0..<block.upperBound)).transposed(2, 3)
+    let keys = seenKeys(k, by: block).transposed(2, 3)
     for j in 0..<geometry.groupSize {
       try tape.multiply(
         geometry.queries(q.at(positions: block), member: j), keys,
@@ -125,7 +136,7 @@ struct CausalAttention {
 
   /// `o = P v` of one block.
   func output(_ probabilities: Tensor, _ v: Tensor, block: Range<Int>, into o: Tensor) throws {
-    let values = geometry.keys(v.at(positions: 0..<block.upperBound))
+    let values = seenKeys(v, by: block)
     for j in 0..<geometry.groupSize {
       try tape.multiply(
         geometry.scores(probabilities, member: j), values,
@@ -138,7 +149,8 @@ struct CausalAttention {
   func addToKeys(
     _ left: Tensor, _ right: Tensor, block: Range<Int>, into sum: Tensor, accumulates: Bool
   ) throws {
-    let positions = sum.shape[1].positions.clamped(to: 0..<block.upperBound)
+    let keys = left.shape[3].positions
+    let positions = sum.shape[1].positions.clamped(to: keys)
     guard !positions.isEmpty else { return }
     let columns = left.at(positions: positions, axis: 3)
     for j in 0..<geometry.groupSize {

@@ -81,6 +81,24 @@ extension Tape {
     }
   }
 
+  /// The rows of `x` at `positions`, as a view: what saves them keeps all of `x`.
+  package func rows(_ x: Variable, at positions: Range<Int>) -> Variable {
+    guard positions != x.value.shape[1].positions else { return x }
+    return op("rows") {
+      let y = x.value.at(positions: positions)
+      guard records(x.gradient), let inputSlot = x.gradient else { return Variable(y) }
+      let slot = GradientSlot(inputSlot.name, shape: y.shape, dtype: y.dtype)
+      record { [tensors, backend] in
+        guard let dy = slot.take() else { return }
+        try inputSlot.accumulate(from: tensors) { sum, accumulates in
+          if !accumulates { backend.fill(sum, with: 0) }
+          backend.add(dy, to: sum.at(positions: positions))
+        }
+      }
+      return Variable(y, gradient: slot)
+    }
+  }
+
   /// A copy of the rows at `positions`, so that the other rows need not stay.
   package func selectRows(_ x: Variable, at positions: Range<Int>) throws -> Variable {
     try op("loss_rows") {
