@@ -53,8 +53,8 @@ package enum ModelSource {
     let isPath = model.contains("/") || model.hasSuffix(".json") || Place.exists(path)
     guard isPath, !model.isEmpty else {
       throw ValueError(
-        "unknown model \(quoted(model)); \(Words.advice(for: model, among: names)), "
-          + "or the path of a config.json or of a directory with one")
+        "unknown model \(quoted(model)), and no such file; "
+          + Words.advice(for: model, among: names))
     }
     return try read(path, as: model)
   }
