@@ -40,6 +40,7 @@ package enum ModelSource {
   ///   - model: The name or the path.
   ///   - folder: Where a relative path is looked for that does not lead anywhere from the working
   ///     directory.
+  /// - Returns: The model, with its weights' place if it has some.
   /// - Throws: `ValueError` with the nearest name for what is neither name nor path, and
   ///   `ConfigurationError` for a file that cannot be used.
   package static func resolve(_ model: String, beside folder: String? = nil) throws -> NamedModel {

@@ -22,10 +22,13 @@ import Transformer
     [
       "null", "true", "-1", "0", "1e999", "0.5", "11", "9223372036854775807", "65536", "~", "''",
       "9223372036854775808", "4611686018427387904", "\"\"", "{", "}", "[", "]", ",", ":", "\n", " ",
-      "[[[[[[[[[[[[[[[[", "{}", "[]", "\\ud800", "\\u0000", "\"tokens\":", "\"a\":", "- ", "? ", "#",
-      "&a ", "*a", "<<: ", "!!int ", "|\n", ">\n", "'", "\"", "---\n", "\t", "\r", "n_c: ", "model: ",
+      "[[[[[[[[[[[[[[[[", "{}", "[]", "\\ud800", "\\u0000", "\"tokens\":", "\"a\":", "- ", "? ",
+      "#",
+      "&a ", "*a", "<<: ", "!!int ", "|\n", ">\n", "'", "\"", "---\n", "\t", "\r", "n_c: ",
+      "model: ",
       "tokens: /\n", "weights: /dev/zero\n", "trainable: '('\n", "dtype: bfloat16\n", "layers: 3\n",
-      "{from: 0, to: 90, step: 7}", "repeat: 3\n", "dropout: 0.5\n", "gpt3-175b", "\u{85}", "\u{2028}",
+      "{from: 0, to: 90, step: 7}", "repeat: 3\n", "dropout: 0.5\n", "gpt3-175b", "\u{85}",
+      "\u{2028}",
     ].map { Array($0.utf8) } + [[0xff], [0xc0, 0x80], [0xef, 0xbb, 0xbf], [0]]
 
   /// One to four changes of bytes, ranges, tokens or numbers.
@@ -63,7 +66,8 @@ import Transformer
   @Test func `are tokens or sentences`() {
     var random = SplitMix64(seed: Self.seed)
     let texts = [
-      #"{"tokens": [3, 1, 4, 1, 5, 9, 2, 6]}"#, "{\"tokens\": [\n  [3, 1, 4, 1],\n  [5, 9, 2, 6]\n]}\n",
+      #"{"tokens": [3, 1, 4, 1, 5, 9, 2, 6]}"#,
+      "{\"tokens\": [\n  [3, 1, 4, 1],\n  [5, 9, 2, 6]\n]}\n",
     ]
     var point = Point(
       modelName: "m", model: DecoderConfiguration(dModel: 8, heads: 2, dFF: 8, vocab: 11),

@@ -23,7 +23,8 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     let error = try #require(stored.gradientRelativeError)
     #expect(abs(error - 0.6202) < 1e-4, "\(stored.error ?? "")")
     let beside = try records(
-      given.replacing("mode: d", with: "mode: [full-graph, d").replacing("prefix\n", with: "prefix]\n")
+      given.replacing("mode: d", with: "mode: [full-graph, d").replacing(
+        "prefix\n", with: "prefix]\n")
         + "tokens: llama-gqa/tokens.json")
     #expect(beside[1].gradientRelativeError == error)
     let drawn = try records(given)[0]

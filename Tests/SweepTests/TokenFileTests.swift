@@ -52,7 +52,10 @@ private func point(batch: Int = 1, lossRows: LossRows = .nextToken) -> Point {
   static let bad: [(String, Int, String)] = [
     ("", 1, "is not a JSON file that can be read: it is empty (byte 0)"),
     ("{\"tokens\": [1, 2", 1, "is not a JSON file that can be read: it lacks a comma or a bracket"),
-    ("{\"tokens\": [1], \"tokens\": [1]}", 1, "is not a JSON file that can be read: it has the key \"tokens\" twice"),
+    (
+      "{\"tokens\": [1], \"tokens\": [1]}", 1,
+      "is not a JSON file that can be read: it has the key \"tokens\" twice"
+    ),
     ("[1, 2, 3, 4, 5]", 1, "must hold an object {\"tokens\": [...]}, not an array"),
     ("{}", 1, "has no \"tokens\"; write {\"tokens\": [...]}"),
     ("{\"token\": [1]}", 1, "has the key \"token\"; a tokens file holds \"tokens\" alone"),
