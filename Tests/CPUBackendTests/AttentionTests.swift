@@ -39,7 +39,8 @@ struct ScoreCase: Sendable, CustomTestStringConvertible {
           batch: Int.random(in: 1...2, using: &draws),
           heads: Int.random(in: 1...3, using: &draws), queries: row..<row + rows,
           keys: key..<key + count,
-          window: number % 3 == 0 ? nil : Int.random(in: 1...count + 5, using: &draws), dtype: dtype, isView: Bool.random(using: &draws))
+          window: number % 3 == 0 ? nil : Int.random(in: 1...count + 5, using: &draws),
+          dtype: dtype, isView: Bool.random(using: &draws))
       }
     }
   }()

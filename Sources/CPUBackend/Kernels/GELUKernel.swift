@@ -10,8 +10,11 @@ enum GELUKernel {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
       let (x, y) = unsafe (x[row], y[row])
       @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let value = unsafe Lanes(repeating: -Lanes.lastDeviation).maximum(E.load(x + index, lanes))
-        unsafe E.store(value * value.gaussian.cumulative, to: y + index, lanes)
+        let value = unsafe E.load(x + index, lanes)
+        let lowest = Lanes(repeating: -Lanes.lastDeviation)
+        let held = value.replacing(with: lowest, where: value .< lowest)
+        let cumulative = value.clamped(to: Lanes.lastDeviation).gaussian.cumulative
+        unsafe E.store(held * cumulative, to: y + index, lanes)
       }
       forEachStep(columns, step)
     }
@@ -52,10 +55,12 @@ enum GELUKernel {
       @inline(__always) func step(_ index: Int, _ lanes: Int) {
         let value = unsafe E.load(x + index, lanes).clamped(to: bound)
         let cubic = Lanes(repeating: b) * (value * value)
-        let sigma = (value * (Lanes(repeating: a) + cubic)).sigmoid
+        let exponential = (-(value * (Lanes(repeating: a) + cubic))).exponentialOfSmall
         let inner = Lanes(repeating: a) + Lanes(repeating: 3) * cubic  // 2u′
         let one = Lanes(repeating: 1)
-        let slope = sigma * (one + value * (one - sigma) * inner)
+        let sigma = one / (one + exponential)
+        // 1 − σ as a product: the difference would lose what `x · 2u′` then magnifies.
+        let slope = sigma * (one + value * (exponential * sigma) * inner)
         unsafe E.store(E.load(dy + index, lanes) * slope, to: dx + index, lanes)
       }
       forEachStep(columns, step)

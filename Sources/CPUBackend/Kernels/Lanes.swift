@@ -7,8 +7,6 @@ import Tensors
 typealias Lanes = SIMD8<Float>
 /// The bit patterns of `Lanes`.
 typealias LaneBits = SIMD8<UInt32>
-/// The stored form of `Lanes` in a 16-bit type, two elements a word.
-private typealias PairBits = SIMD4<UInt32>
 
 extension Lanes {
   /// The number of lanes.
@@ -100,13 +98,12 @@ struct BFloat16: KernelElement {
 
   @inline(__always) var float: Float { Float(bitPattern: UInt32(bits) << 16) }
 
-  // Two elements are one 32-bit word: shifts and masks take them apart, one shuffle puts them in
-  // order. `init(truncatingIfNeeded:)` of vectors compiles to a call.
+  // The upper halves of 32-bit words: putting them there and taking them out is a shuffle each.
+  // `init(truncatingIfNeeded:)` of vectors compiles to a call.
   @unsafe @inline(__always) static func loadAll(_ address: UnsafePointer<BFloat16>) -> Lanes {
-    let pairs = unsafe UnsafeRawPointer(address).loadUnaligned(as: PairBits.self)
-    var bits = LaneBits()
-    bits.evenHalf = pairs &<< PairBits(repeating: 16)
-    bits.oddHalf = pairs & PairBits(repeating: 0xFFFF_0000)
+    var halves = SIMD16<UInt16>()
+    halves.oddHalf = unsafe UnsafeRawPointer(address).loadUnaligned(as: SIMD8<UInt16>.self)
+    let bits = unsafe unsafeBitCast(halves, to: LaneBits.self)
     return Lanes(bits: bits)
   }
 
@@ -117,10 +114,8 @@ struct BFloat16: KernelElement {
     let odd = (bits &>> LaneBits(repeating: 16)) & LaneBits(repeating: 1)
     let rounded = (bits &+ LaneBits(repeating: 0x7FFF) &+ odd)
       .replacing(with: bits | LaneBits(repeating: 0x40_0000), where: lanes .!= lanes)
-    let pairs =
-      (rounded.evenHalf &>> PairBits(repeating: 16))
-      | (rounded.oddHalf & PairBits(repeating: 0xFFFF_0000))
-    unsafe UnsafeMutableRawPointer(address).storeBytes(of: pairs, as: PairBits.self)
+    let halves = unsafe unsafeBitCast(rounded, to: SIMD16<UInt16>.self).oddHalf
+    unsafe UnsafeMutableRawPointer(address).storeBytes(of: halves, as: SIMD8<UInt16>.self)
   }
 }
 
