@@ -66,8 +66,11 @@ let package = Package(
       "ReportingTests", of: ["Reporting", "Retention", "Transformer", "Tensors", "Ledger"]),
     tests(
       "SweepTests",
-      of: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", "Ledger"]),
-    tests("CommandLineTests", of: ["ballast"]),
+      of: [
+        "Sweep", "Reporting", "Retention", "Transformer", "Autograd", "Tensors", "Ledger",
+        "TestSupport",
+      ]),
+    tests("CommandLineTests", of: ["ballast", "Transformer", "TestSupport"]),
 
     // What tests share, and the tests of that.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),

@@ -40,6 +40,7 @@ package enum ModelSource {
   ///   - model: The name or the path.
   ///   - folder: Where a relative path is looked for that does not lead anywhere from the working
   ///     directory.
+  /// - Returns: The model, with its weights' place if it has some.
   /// - Throws: `ValueError` with the nearest name for what is neither name nor path, and
   ///   `ConfigurationError` for a file that cannot be used.
   package static func resolve(_ model: String, beside folder: String? = nil) throws -> NamedModel {
@@ -53,8 +54,8 @@ package enum ModelSource {
     let isPath = model.contains("/") || model.hasSuffix(".json") || Place.exists(path)
     guard isPath, !model.isEmpty else {
       throw ValueError(
-        "unknown model \(quoted(model)); \(Words.advice(for: model, among: names)), "
-          + "or the path of a config.json or of a directory with one")
+        "unknown model \(quoted(model)), and no such file; "
+          + Words.advice(for: model, among: names))
     }
     return try read(path, as: model)
   }

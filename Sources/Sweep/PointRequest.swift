@@ -46,6 +46,11 @@ package struct StoredWeights: Hashable, Sendable {
   package let path: String
   /// The model's layers, of which a point may take the first few.
   package let layers: Int
+
+  package init(path: String, layers: Int) {
+    self.path = path
+    self.layers = layers
+  }
 }
 
 /// Opens checkpoints, each once, and holds them against the models that want them.

@@ -1,8 +1,10 @@
+import Autograd
 import Foundation
 package import Ledger
 package import Reporting
 package import Retention
 import Tensors
+import Transformer
 
 /// What one point gave: its row, and the storages that backward needed.
 package struct PointOutcome: Sendable {
@@ -89,7 +91,14 @@ package final class PointRunner {
 
   /// Runs a point on shapes alone.
   private func predict(_ point: Point) throws -> StepResult {
-    try TrainingStep(point, backend: ShapeBackend(sizeClass: engine.sizeClass)).run()
+    let step = try TrainingStep(point, backend: ShapeBackend(sizeClass: engine.sizeClass))
+    let parameters = step.decoder.parameters
+    guard parameters.contains(where: { $0.gradient != nil }) else {
+      throw MeasurementError(
+        "trainable \(quoted(point.trainable)) is found in no parameter's name, such as "
+          + (parameters.dropFirst().first?.name ?? ""))
+    }
+    return try step.run()
   }
 
   // MARK: Computing

@@ -38,7 +38,8 @@ package final class SweepRun: Sendable {
   ///
   /// - Throws: `FileError` when results cannot be written.
   package func run() throws(FileError) -> SweepSummary {
-    let runner = PointRunner(engine: engine, limit: limit, points: profile.points, tokens: profile.tokens)
+    let runner = PointRunner(
+      engine: engine, limit: limit, points: profile.points, tokens: profile.tokens)
     let progress = Progress(total: profile.points.count)
     defer { progress.clear() }
     for (index, planned) in profile.points.enumerated() {

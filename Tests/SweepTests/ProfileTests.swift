@@ -142,7 +142,7 @@ private let start = "model: seed\nn_g: 4\n"
     Bad(start + "n_c: 1\nmemory: 99999999999GiB", 4, "does not fit 64 bits"),
     Bad(start + "n_c: 1\nlayers: 9223372036854775807", 4, "layers must be 1 to 4096"),
     Bad("model: seed\nn_g: 1\nn_c: 0", 3, "no row carries loss"),
-    Bad("model: sede\nn_g: 1\nn_c: 0", 1, "unknown model \"sede\"; did you mean \"seed\""),
+    Bad("model: sede\nn_g: 1\nn_c: 0", 1, "unknown model \"sede\", and", "did you mean \"seed\""),
     Bad("model: {heads: 4}\nn_g: 1\nn_c: 0", 1, "the model has no layers, no d_model"),
     Bad("model:\n  d_modle: 4\nn_g: 1\nn_c: 0", 2, "did you mean \"d_model\"?"),
     Bad(

@@ -1,0 +1,224 @@
+import Foundation
+import TestSupport
+import Testing
+import Transformer
+
+/// What `case.json` of a fixture says.
+private struct Case: Decodable {
+  let n_c: Int
+  let n_g: Int
+  let batch: Int
+  let loss_rows: String
+  let keep_prefix: Int
+  let modes: [String: Expected]
+
+  struct Expected: Decodable {
+    let loss: Double
+    let gradient_relative_error: Double?
+  }
+}
+
+/// Directories that `save_pretrained` wrote, measured as a user does.
+@Suite(.serialized) struct ModelFilesTests {
+  static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().appendingPathComponent("Fixtures").path
+
+  static let names: [String] = {
+    let all = (try? FileManager.default.contentsOfDirectory(atPath: fixtures)) ?? []
+    return all.filter { FileManager.default.fileExists(atPath: "\(fixtures)/\($0)/case.json") }
+      .sorted()
+  }()
+
+  @Test func `there are fixtures of every family`() {
+    let families = Set(Self.names.compactMap { $0.split(separator: "-").first })
+    #expect(families == ["gpt2", "llama", "mistral", "qwen2", "qwen3"])
+  }
+
+  @Test(arguments: names, ["full-graph", "detached-prefix"])
+  func `a directory gives PyTorch's loss and gradients`(name: String, mode: String) throws {
+    let model = "\(Self.fixtures)/\(name)"
+    let given = try JSONDecoder().decode(
+      Case.self, from: Data(contentsOf: URL(fileURLWithPath: "\(model)/case.json")))
+    let expected = try #require(given.modes[mode])
+    let folder = try Folder()
+    var arguments = [
+      "measure", "--model", model, "--tokens", "\(model)/tokens.json", "--n-c", "\(given.n_c)",
+      "--n-g", "\(given.n_g)", "--loss-rows", given.loss_rows, "--mode", mode, "--gradients",
+      "g.safetensors", "--json", "row.json", "--threads", "1",
+    ]
+    if given.batch > 1 { arguments += ["--batch", "\(given.batch)"] }
+    if mode == "detached-prefix" {
+      arguments += ["--keep-prefix", "\(min(given.keep_prefix, given.n_c))"]
+    }
+    let result = try Program.run(arguments, in: folder.path)
+    #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
+
+    let row = try #require(
+      try JSONSerialization.jsonObject(
+        with: Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/row.json"))) as? [String: Any])
+    let loss = try #require(row["loss"] as? Double)
+    #expect(abs(loss / expected.loss - 1) <= 1e-5)
+    let error = try #require(row["gradient_relative_error"] as? Double)
+    #expect(abs(error - (expected.gradient_relative_error ?? 0)) < 1e-4)
+
+    let ours = try SafetensorsFile("\(folder.path)/g.safetensors")
+    let theirs = try SafetensorsFile("\(model)/\(mode).safetensors")
+    #expect(Set(ours.names) == Set(theirs.names))
+    for name in theirs.names {
+      #expect(ours.tensor(named: name)?.shape == theirs.tensor(named: name)?.shape)
+      #expect(ours.tensor(named: name)?.dtype == .float32)
+      let distance = relativeL2(
+        try ours.floats(name).map(Double.init), try theirs.floats(name).map(Double.init))
+      #expect(distance <= 2e-5, "\(name): \(distance)")
+    }
+  }
+
+  // MARK: Options
+
+  private static let point = "--model llama-gqa --n-c 5 --n-g 3 --threads 1"
+
+  private func run(_ options: String, in folder: String = fixtures) throws -> Program.Result {
+    try Program.run(["measure"] + options.split(separator: " ").map(String.init), in: folder)
+  }
+
+  @Test func `frozen parameters are absent from the gradients`() throws {
+    let folder = try Folder()
+    let result = try run(
+      Self.point + " --trainable layers.1.*proj --gradients \(folder.path)/g.safetensors")
+    #expect(result.status == 0, "\(result.errors)")
+    let names = try SafetensorsFile("\(folder.path)/g.safetensors").names
+    #expect(names.count == 7)
+    #expect(names.allSatisfy { $0.hasPrefix("model.layers.1.") && $0.contains("_proj") })
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["g.safetensors"])
+  }
+
+  @Test func `the first layers of a checkpoint are loaded`() throws {
+    let folder = try Folder()
+    let result = try run(
+      Self.point + " --layers 1 --gradients \(folder.path)/g.safetensors --format csv")
+    #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
+    let names = try SafetensorsFile("\(folder.path)/g.safetensors").names
+    #expect(names.contains("model.layers.0.mlp.up_proj.weight"))
+    #expect(!names.contains { $0.contains("layers.1") })
+  }
+
+  @Test func `weights may be given for themselves`() throws {
+    func loss(_ options: String) throws -> Double {
+      let result = try run("\(options) --n-c 5 --n-g 3 --threads 1 --format json")
+      #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
+      let row = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
+      return try #require(row?["loss"] as? Double)
+    }
+    let own = try loss("--model llama-gqa")
+    let given = try loss(
+      "--model llama-gqa/config.json --weights llama-gqa/model.safetensors")
+    #expect(own == given)
+    #expect(try loss("--model llama-gqa --weights llama-gqa") == own)
+    #expect(try loss("--model llama-gqa/config.json") != own)
+  }
+
+  @Test func `what is left of the tokens is said in a line`() throws {
+    let result = try run(Self.point + " --batch 2 --tokens llama-gqa/tokens.json")
+    #expect(result.status == 0)
+    #expect(
+      result.sentence == "ballast: llama-gqa/tokens.json: 20 of 36 tokens are not used; "
+        + "the first 8 of each sequence are")
+  }
+
+  @Test func `the configuration's dtype is the default, and --dtype overrides it`() throws {
+    let shapes = "--n-c 5 --n-g 3 --backend shape --format csv --model"
+    #expect(try run("\(shapes) qwen3-8b").output.contains(",bfloat16,"))
+    #expect(try run("\(shapes) qwen3-8b --dtype float32").output.contains(",float32,"))
+    #expect(try run("\(shapes) gpt2").output.contains(",float32,"))
+  }
+
+  @Test func `built-in models work wherever the binary is`() throws {
+    let folder = try Folder()
+    let copy = "\(folder.path)/elsewhere"
+    try FileManager.default.copyItem(atPath: Program.path, toPath: copy)
+    for name in ["seed", "gpt2", "llama-3.1-405b", "qwen2.5-7b"] {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: copy)
+      process.arguments = [
+        "measure", "--model", name, "--n-c", "4", "--n-g", "4", "--backend", "shape", "--format",
+        "csv",
+      ]
+      process.currentDirectoryURL = URL(fileURLWithPath: "/")
+      let output = Pipe()
+      process.standardOutput = output
+      try process.run()
+      let text = String(
+        decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 0 && text.contains(",\(name),"))
+    }
+  }
+
+  // MARK: Refusals
+
+  /// Options, the exit status, and what the sentence says.
+  static let refusals: [(String, Int32, String)] = [
+    ("--model llama-gq --n-c 4 --n-g 4", 64, "unknown model \"llama-gq\", and no such file"),
+    ("--model llama-3.1-8 --n-c 4 --n-g 4", 64, "did you mean \"llama-3.1-8b\", one of seed,"),
+    ("--model ./gpt2 --n-c 4 --n-g 4", 1, "./gpt2: cannot be opened: No such file"),
+    ("--model /dev/null --n-c 4 --n-g 4", 1, "/dev/null: is not a regular file"),
+    ("--model . --n-c 4 --n-g 4", 1, "./config.json: is missing"),
+    ("--model README.md --n-c 4 --n-g 4", 1, "README.md: is not a JSON file that can be read"),
+    ("--model llama-gqa/case.json --n-c 4 --n-g 4", 1, "has no \"model_type\""),
+    (point + " --layers 3", 64, "layers 3 is more than the model \"llama-gqa\" has, 2"),
+    (point + " --layers 0", 64, "layers must be 1"),
+    ("--model gpt2 --n-c 4 --n-g 4 --layers 13 --backend shape", 64, "has, 12"),
+    (point + " --d-ff 36", 1, "but the configuration makes it [36, 24]"),
+    (point + " --vocab 68", 1, "but the configuration makes it [68, 24]"),
+    ("--model gpt2-untied --n-c 38 --n-g 3", 64, "learned positions for 40 tokens only"),
+    (point + " --dtype float16", 64, "unknown dtype \"float16\"; did you mean"),
+    (point + " --dtype uint8", 64, "unknown dtype \"uint8\""),
+    (point + " --dropout 0.1", 64, "dropout goes with gpt2 models, not with llama"),
+    (point + " --dropout 1", 64, "dropout must be 0 or more and less than 1"),
+    (point + " --trainable (", 64, "trainable \"(\" is not a regular expression"),
+    (point + " --trainable zzz", 1, "trainable \"zzz\" is found in no parameter's name"),
+    (point + " --weights nowhere", 1, "nowhere: cannot be opened: No such file"),
+    (point + " --weights .", 1, ".: holds neither model.safetensors nor"),
+    (point + " --weights README.md", 1, "README.md: "),
+    (point + " --weights gpt2-untied", 1, "gpt2-untied/model.safetensors: tensor"),
+    (point + " --weights nowhere --backend shape", 1, "nowhere: cannot be opened"),
+    (point + " --tokens nowhere", 1, "nowhere: cannot be opened: No such file"),
+    (point + " --tokens .", 1, ".: is a directory"),
+    (point + " --tokens README.md", 1, "README.md: is not a JSON file"),
+    (point + " --tokens llama-gqa/case.json", 1, "a tokens file holds \"tokens\" alone"),
+    (point + " --tokens llama-gqa/tokens.json", 1, "holds 2 sequences, but batch is 1"),
+    (
+      "--model llama-gqa --batch 2 --n-c 15 --n-g 4 --tokens llama-gqa/tokens.json", 1,
+      "tokens[0] has 18 tokens, but the step reads 19"
+    ),
+    (
+      "--model gpt2-untied --batch 2 --n-c 5 --n-g 4 --tokens llama-gqa/tokens.json", 1,
+      "tokens[0][2] is 63, but the model's tokens are 0 to 52"
+    ),
+    (point + " --gradients /nowhere/g", 1, "cannot write /nowhere/g"),
+    (point + " --gradients /dev/null", 1, "cannot write /dev/null: gradients go into a regular"),
+    (point + " --gradients .", 1, "cannot write .: it is a directory"),
+    (point + " --backend shape --gradients g", 64, "--gradients needs --backend cpu"),
+  ]
+
+  @Test(arguments: refusals)
+  func `a refusal is one sentence and a status`(
+    options: String, status: Int32, part: String
+  ) throws {
+    let result = try run(options)
+    #expect(result.status == status && result.output.isEmpty)
+    let sentence = try #require(result.sentence, "\(result.errors)")
+    #expect(sentence.hasPrefix("ballast: ") && sentence.contains(part), "\(sentence)")
+  }
+
+  @Test func `a step that fails leaves no gradients, and those of before stay`() throws {
+    let folder = try Folder()
+    let path = try folder.add("g.safetensors", "before")
+    let result = try run(Self.point + " --memory 1KiB --gradients \(path)")
+    #expect(result.status == 1 && result.sentence?.contains("more than the limit") == true)
+    #expect(try String(contentsOfFile: path, encoding: .utf8) == "before")
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["g.safetensors"])
+  }
+}
