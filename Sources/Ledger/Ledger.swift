@@ -16,8 +16,11 @@ package final class Ledger {
   /// The op and layer that the next event belongs to.
   package var scope = Scope(op: "setup")
 
-  /// Everything that happened, in order.
+  /// Everything that happened, in order; empty if no journal is kept.
   package private(set) var events: [Event] = []
+  private let keepsJournal: Bool
+  /// Storages in the order of their first saving.
+  private var saveOrder: [StorageID] = []
   /// Requested bytes alive now, by category.
   package private(set) var liveBytes = CategoryBytes()
   /// `sallocx` bytes alive now, by category.
@@ -37,8 +40,15 @@ package final class Ledger {
     var eventCount = 0
   }
 
-  package init(isRecording: Bool = true) {
+  /// A ledger; one without a journal counts the same and remembers no events, so that a prediction of
+  /// a million steps takes no memory.
+  package init(isRecording: Bool = true, keepsJournal: Bool = true) {
     self.isRecording = isRecording
+    self.keepsJournal = keepsJournal
+  }
+
+  private func note(_ event: @autoclosure () -> Event) {
+    if keepsJournal { events.append(event()) }
   }
 
   // MARK: Storages
@@ -49,7 +59,7 @@ package final class Ledger {
     let id = StorageID(number: nextNumber)
     guard isRecording else { return id }
     live[id] = LiveStorage(id: id, scope: scope, description: description)
-    events.append(.allocate(id, scope, description))
+    note(.allocate(id, scope, description))
     liveBytes[description.category] += description.requestedBytes
     liveAllocatedBytes[description.category] += description.allocatedBytes
     notePeak(of: description.category)
@@ -59,7 +69,7 @@ package final class Ledger {
   /// Strikes out a storage; called by `Storage.deinit` alone.
   package func credit(_ id: StorageID) {
     guard isRecording, let entry = live.removeValue(forKey: id) else { return }
-    events.append(.free(id))
+    note(.free(id))
     liveBytes[entry.description.category] -= entry.description.requestedBytes
     liveAllocatedBytes[entry.description.category] -= entry.description.allocatedBytes
     savers[id] = nil
@@ -81,15 +91,16 @@ package final class Ledger {
   package func save(_ id: StorageID, as tensor: String, neededFor: [String]) {
     guard isRecording else { return }
     let saver = Saver(scope: scope, tensor: tensor, neededFor: neededFor)
+    if savers[id] == nil { saveOrder.append(id) }
     savers[id, default: []].append(saver)
     saveCounts[id, default: 0] += 1
-    events.append(.save(id, saver))
+    note(.save(id, saver))
   }
 
   /// Notes that one saver of a storage is done with it.
   package func release(_ id: StorageID) {
     guard isRecording, let count = saveCounts[id] else { return }
-    events.append(.release(id))
+    note(.release(id))
     saveCounts[id] = count - 1
   }
 
@@ -99,7 +110,7 @@ package final class Ledger {
   package func enter(_ stretch: Stretch) {
     guard isRecording else { return }
     self.stretch = stretch
-    events.append(.enter(stretch))
+    note(.enter(stretch))
     peaks[stretch.rawValue] = liveBytes
     activationPeaks[stretch.rawValue] = Peak()
     notePeak(of: .activation)
@@ -110,7 +121,7 @@ package final class Ledger {
     peaks[stretch.rawValue][category]
   }
 
-  /// The storages that were alive when activations stood highest in a stretch.
+  /// The storages that were alive when activations stood highest in a stretch; needs the journal.
   package func storagesAtPeak(in stretch: Stretch) -> [LiveStorage] {
     storages(afterEvents: activationPeaks[stretch.rawValue].eventCount)
   }
@@ -126,13 +137,10 @@ package final class Ledger {
   ///
   /// Parameters and gradients are left out: they live for longer than the step.
   package func savedStorages() -> [SavedStorage] {
-    var order: [StorageID] = []
-    var seen: Set<StorageID> = []
-    for case .save(let id, _) in events where (saveCounts[id] ?? 0) > 0 {
-      if seen.insert(id).inserted { order.append(id) }
-    }
-    return order.compactMap { id in
-      guard let entry = live[id], entry.description.category == .activation else { return nil }
+    saveOrder.compactMap { id in
+      guard (saveCounts[id] ?? 0) > 0, let entry = live[id],
+        entry.description.category == .activation
+      else { return nil }
       return SavedStorage(id: id, description: entry.description, savers: savers[id] ?? [])
     }
   }

@@ -63,6 +63,11 @@ extension Point {
     try require(batch >= 1 && batch <= 1 << 20, "batch must be 1 to \(1 << 20), not \(batch)")
     try require(keepPrefix >= 0, "keep_prefix must be 0 or more, not \(keepPrefix)")
     try require(chunk >= 1, "chunk must be 1 or more, not \(chunk)")
+    let passes = (cut + chunk - 1) / chunk * model.layers
+    try require(
+      passes <= 1 << 18,
+      "chunk \(chunk) makes \(passes) passes through a layer, more than \(1 << 18); "
+        + "use a larger chunk")
     try require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024, not \(threads)")
     if case .learned(let maximum) = model.positions {
       try require(
@@ -78,8 +83,6 @@ extension Point {
     try require(
       keepPrefix == 0 || mode == .detachedPrefix,
       "keep_prefix goes with mode detached-prefix, not with \(mode.rawValue)")
-    try require(
-      keepPrefix <= nC, "keep_prefix \(keepPrefix) is more than the prefix has, n_c \(nC)")
     try require(
       dropout >= 0 && dropout < 1, "dropout must be 0 or more and less than 1, not \(dropout)")
     try require(

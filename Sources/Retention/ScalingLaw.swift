@@ -93,5 +93,5 @@ extension Point {
   ///
   /// With `next-token` rows, n_c = 0 has a loss row fewer; and no fewer rows than `keep_prefix` can
   /// stay in the graph.
-  package var lowestOfRegime: Int { max(keepPrefix, lossRows == .nextToken ? 1 : 0) }
+  package var lowestOfRegime: Int { lawStart }
 }

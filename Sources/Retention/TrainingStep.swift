@@ -31,19 +31,23 @@ package final class TrainingStep {
   /// - Throws: `PointError` for an impossible point, `AllocationError` if parameters do not fit,
   ///   `WeightsError` for a checkpoint that does not belong to the model.
   package init(
-    _ point: Point, backend: any Backend, recordsLedger: Bool = true, limit: Int? = nil,
+    _ point: Point, backend: any Backend, recordsLedger: Bool = true, keepsJournal: Bool = true,
+    limit: Int? = nil,
     weights: (values: ModelWeights, layers: Int)? = nil
   ) throws {
     try point.validate()
     self.point = point
-    ledger = Ledger(isRecording: recordsLedger)
+    ledger = Ledger(isRecording: recordsLedger, keepsJournal: keepsJournal)
     tensors = TensorFactory(
       backend: backend, ledger: ledger, prefixLength: point.nC, limit: limit)
     let trainable = try point.trainablePattern()
     decoder = try Decoder(point.model, dtype: point.dtype, tensors: tensors) { name in
       trainable?(name) ?? true
     }
-    tokens = Self.drawTokens(for: point)
+    tokens =
+      backend.computes
+      ? Self.drawTokens(for: point)
+      : TokenIDs(batch: point.batch, stride: point.tokensPerSequence)
     if let weights {
       try decoder.load(weights.values, storedLayers: weights.layers)
     } else {

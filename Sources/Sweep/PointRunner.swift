@@ -37,14 +37,14 @@ package final class PointRunner {
   ///
   /// - Parameters:
   ///   - engine: What computes.
-  ///   - limit: The most bytes of parameters, gradients and activations together.
+  ///   - limit: The most bytes of parameters, gradients, activations and workspace together.
   ///   - points: Everything that will run, so that the right gradients are kept.
   ///   - tokens: What the points read in place of tokens drawn from their seeds.
   package init(engine: Engine, limit: Int?, points: [PlannedPoint], tokens: TokenFile? = nil) {
     self.engine = engine
     self.limit = limit
     self.tokens = tokens
-    wanted = Set(points.filter { !$0.point.mode.isExact }.map(\.gradientReference))
+    wanted = Set(points.filter { $0.point.mode != .fullGraph }.map(\.gradientReference))
   }
 
   /// Runs one point, and writes its gradients if all went well.
@@ -79,19 +79,20 @@ package final class PointRunner {
     outcome.record.predictedRetainedBytes = predicted.retained.total
     outcome.record.predictedAllocatedBytes = predicted.retainedAllocatedBytes
     outcome.record.predictedPeakBytes = predicted.peakBytes
+    try requireFit(predicted)
     if point.backend == .shape {
       outcome.take(predicted)
       outcome.record.workspacePeakBytes = nil
       return
     }
-    try requireFit(predicted)
     let gradients = try compute(planned, predicted, file, into: &outcome)
     try compareGradients(of: planned, gradients, into: &outcome.record)
   }
 
   /// Runs a point on shapes alone.
   private func predict(_ point: Point) throws -> StepResult {
-    let step = try TrainingStep(point, backend: ShapeBackend(sizeClass: engine.sizeClass))
+    let step = try TrainingStep(
+      point, backend: ShapeBackend(sizeClass: engine.sizeClass), keepsJournal: false)
     let parameters = step.decoder.parameters
     guard parameters.contains(where: { $0.gradient != nil }) else {
       throw MeasurementError(
@@ -124,8 +125,9 @@ package final class PointRunner {
     try requireEqual(predicted, result)
     try file?.write(step, from: backend)
     let isWanted =
-      !planned.point.mode.isExact || wanted.contains(planned.gradientReference)
-    return isWanted ? step.gradients() : nil
+      planned.point.mode != .fullGraph || wanted.contains(planned.gradientReference)
+    // The point's own gradients and the exact ones are held as copies, in plain memory.
+    return isWanted && fits(predicted, copies: 2) ? step.gradients() : nil
   }
 
   /// A step with the point's weights and tokens.
@@ -188,13 +190,23 @@ package final class PointRunner {
   }
 
   private func requireFit(_ predicted: StepResult) throws {
-    guard let limit else { return }
-    let (held, overflow) = predicted.parameterBytes.addingReportingOverflow(
-      predicted.gradientBytes)
-    let (needed, overflow2) = held.addingReportingOverflow(predicted.peakBytes)
-    if overflow || overflow2 || needed > limit {
-      throw OverLimitError(predicted: predicted, limit: limit)
+    guard fits(predicted) else {
+      throw OverLimitError(predicted: predicted, limit: limit ?? .max)
     }
+  }
+
+  /// Whether a step, and `copies` of its gradients beside it, stay within the limit.
+  private func fits(_ predicted: StepResult, copies: Int = 0) -> Bool {
+    guard let limit else { return true }
+    let parts = [
+      predicted.parameterBytes, predicted.peakBytes, predicted.workspacePeakBytes,
+    ] + Array(repeating: predicted.gradientBytes, count: 1 + copies)
+    var left = limit
+    for part in parts {
+      if part > left { return false }
+      left -= part
+    }
+    return true
   }
 
   // MARK: Gradients
@@ -247,8 +259,9 @@ struct OverLimitError: Error, CustomStringConvertible {
 
   var description: String {
     "the step needs \(Units.bytes(predicted.parameterBytes)) of parameters, "
-      + "\(Units.bytes(predicted.gradientBytes)) of gradients and "
-      + "\(Units.bytes(predicted.peakBytes)) of activations, more than the limit of "
+      + "\(Units.bytes(predicted.gradientBytes)) of gradients, "
+      + "\(Units.bytes(predicted.peakBytes)) of activations and "
+      + "\(Units.bytes(predicted.workspacePeakBytes)) of workspace, more than the limit of "
       + "\(Units.exactBytes(limit)); raise --memory, shorten n_c or use a smaller model"
   }
 }

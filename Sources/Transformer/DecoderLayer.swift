@@ -1,5 +1,5 @@
-package import Autograd
-package import Tensors
+import Autograd
+import Tensors
 
 /// A linear map: a matrix `[out, in]`, and a bias `[out]` if the model has one.
 struct Projection {
@@ -81,7 +81,7 @@ struct DecoderLayer {
     return try tape.attention(
       q: q, k: Variable(kv.k.at(positions: seen), gradient: k.gradient),
       v: Variable(kv.v.at(positions: seen), gradient: v.gradient),
-      earlier: kv.gradients?.before(recorded.lowerBound),
+      earlier: kv.gradients?.before(recorded.lowerBound), capacity: kv.k.shape[1].positions,
       options: AttentionOptions(
         geometry: HeadGeometry(
           heads: configuration.heads, kvHeads: configuration.kvHeads,

@@ -1,4 +1,4 @@
-package import Autograd
+import Autograd
 package import Tensors
 
 /// The keys and values of one layer, `[batch, tokens, kvHeads · d_head]` each.

@@ -60,6 +60,7 @@ func randomFamilyPoint(_ index: Int) -> Point {
     let fullRun = try check(full)
     let detachedPoint = detached(full, keeping: index)
     let detachedRun = try check(detachedPoint)
+    try checkExactModes(full, fullRun)
     let loss = try #require(fullRun.loss)
     let tolerance = full.dtype == .float32 ? 2e-6 : 2e-2
     #expect(
@@ -77,8 +78,49 @@ func randomFamilyPoint(_ index: Int) -> Point {
   }
 
   private struct Outcome {
-    let loss: Double?
+    let result: StepResult
     let gradients: [String: [Double]]
+    var loss: Double? { result.loss }
+  }
+
+  /// `pruned-graph` and `replayed-prefix` give `full-graph`'s loss and gradients.
+  private func checkExactModes(_ full: Point, _ fullRun: Outcome) throws {
+    var others = [full, full]
+    others[0].mode = .replayedPrefix
+    others[1].mode = .prunedGraph
+    others[1].head = .lossRows
+    for point in others {
+      let run = try check(point)
+      let loss = try #require(fullRun.loss)
+      let tolerance = full.dtype == .float32 ? 2e-6 : 2e-2
+      #expect(abs(loss - (run.loss ?? .nan)) <= tolerance * max(abs(loss), 1), "A5 \(point)")
+      #expect(
+        Set(run.gradients.keys).isSubset(of: fullRun.gradients.keys), "A5 \(point)")
+      guard full.dtype == .float32 else { continue }
+      let expected = fullRun.gradients
+      // A parameter that no loss row can reach gets no gradient, or zeros.
+      let ours = expected.reduce(into: [:]) { all, entry in
+        all[entry.key] = run.gradients[entry.key] ?? entry.value.map { _ in 0 }
+      }
+      let errors = relativeErrors(ours, against: expected)
+      #expect(errors.values.allSatisfy { $0 <= 1e-5 }, "A5 \(errors.filter { $0.value > 1e-5 }) \(point)")
+    }
+    // At the boundary a replayed prefix keeps what a detached one keeps.
+    var constant = others[0]
+    constant.mode = .detachedPrefix
+    if full.trainable.isEmpty {
+      #expect(
+        try runOnShapes(constant).retained == runOnShapes(others[0]).retained, "\(full)")
+    }
+    #expect(
+      try runOnShapes(others[1]).retained.total
+        <= runOnShapes(with(full, head: .lossRows)).retained.total, "\(full)")
+  }
+
+  private func with(_ point: Point, head: HeadKind) -> Point {
+    var point = point
+    point.head = head
+    return point
   }
 
   private func check(_ point: Point) throws -> Outcome {
@@ -121,7 +163,7 @@ func randomFamilyPoint(_ index: Int) -> Point {
       let isTrained = try pattern.map { try $0.firstMatch(in: parameter.name) != nil } ?? true
       #expect((parameter.gradient != nil) == isTrained, "\(parameter.name) \(label)")
     }
-    return Outcome(loss: result.loss, gradients: gradients.mapValues { $0.map(Double.init) })
+    return Outcome(result: result, gradients: gradients.mapValues { $0.map(Double.init) })
   }
 
   /// Draws parameters that are all of some consequence: norms around 1, biases around 0.

@@ -49,9 +49,11 @@ extension Tape {
   ///
   /// `q` is `[batch, tokens, heads · d_head]`, `k` and `v` are `[batch, keys 0…, kvHeads · d_head]`;
   /// their slots cover the recorded keys alone. Rows before those are constants, unless `earlier` takes
-  /// their gradients.
+  /// their gradients. Tiles have room for the keys `capacity`, so that those of one chunk after the
+  /// other take the same block of memory.
   package func attention(
-    q: Variable, k: Variable, v: Variable, earlier: EarlierKeys? = nil, options: AttentionOptions
+    q: Variable, k: Variable, v: Variable, earlier: EarlierKeys? = nil, capacity: Range<Int>? = nil,
+    options: AttentionOptions
   ) throws -> Variable {
     try op("attention") {
       let core = CausalAttention(tape: self, options: options)
@@ -78,10 +80,10 @@ extension Tape {
       let dtype = q.value.dtype
       let scoreTile =
         dtype == .float32
-        ? nil : try core.makeTile(batch: shape[0], rows: rows, keys: keys, dtype: .float32)
+        ? nil : try core.makeTile(batch: shape[0], rows: rows, keys: capacity ?? keys, dtype: .float32)
       let factors =
         probabilities == nil || options.dropout != nil
-        ? try core.makeTile(batch: shape[0], rows: rows, keys: keys, dtype: dtype) : nil
+        ? try core.makeTile(batch: shape[0], rows: rows, keys: capacity ?? keys, dtype: dtype) : nil
       for block in blocks {
         let factor = factors.map { core.part(of: $0, block: block) }
         let kept = probabilities.map { core.part(ofAll: $0, block: block) }

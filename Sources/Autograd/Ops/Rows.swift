@@ -2,13 +2,24 @@ package import Tensors
 
 /// Token numbers of a batch: `ids[sequence · stride + position]`.
 package struct TokenIDs: Equatable, Sendable {
+  /// Empty where only shapes are wanted.
   package let ids: [Int32]
+  /// Sequences.
+  package let batch: Int
   /// Tokens of one sequence.
   package let stride: Int
+
+  /// Tokens without numbers, for a backend that computes nothing.
+  package init(batch: Int, stride: Int) {
+    ids = []
+    self.batch = batch
+    self.stride = stride
+  }
 
   package init(ids: [Int32], stride: Int) {
     precondition(stride > 0 && ids.count % stride == 0)
     self.ids = ids
+    batch = ids.count / stride
     self.stride = stride
   }
 
@@ -32,7 +43,7 @@ extension Tape {
   ) throws -> Variable {
     try op("embedding") {
       let shape = Shape(
-        .plain(tokens.ids.count / tokens.stride), .tokens(positions),
+        .plain(tokens.batch), .tokens(positions),
         .plain(table.value.extent(1)))
       let y = try tensors.make("hidden", shape, dtype)
       backend.gatherRows(of: table.value, ids: tokens.ids, idStride: tokens.stride, to: y)
