@@ -198,9 +198,10 @@ package final class PointRunner {
   /// Whether a step, and `copies` of its gradients beside it, stay within the limit.
   private func fits(_ predicted: StepResult, copies: Int = 0) -> Bool {
     guard let limit else { return true }
-    let parts = [
-      predicted.parameterBytes, predicted.peakBytes, predicted.workspacePeakBytes,
-    ] + Array(repeating: predicted.gradientBytes, count: 1 + copies)
+    let parts =
+      [
+        predicted.parameterBytes, predicted.peakBytes, predicted.workspacePeakBytes,
+      ] + Array(repeating: predicted.gradientBytes, count: 1 + copies)
     var left = limit
     for part in parts {
       if part > left { return false }

@@ -75,6 +75,7 @@ extension Point {
     if case .learned(let maximum) = point.model.positions {
       point.model.positions = .learned(maximum: max(maximum, point.n))
     }
-    return try TrainingStep(point, backend: ShapeBackend(sizeClass: sizeClass), keepsJournal: false).run().retained.total
+    return try TrainingStep(point, backend: ShapeBackend(sizeClass: sizeClass), keepsJournal: false)
+      .run().retained.total
   }
 }

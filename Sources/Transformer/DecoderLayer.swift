@@ -63,7 +63,8 @@ struct DecoderLayer {
   private func attentionBranch(
     _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    let heads = try attention(x, rows: rows, kv: kv, pass: pass, on: tape)  // [batch, tokens, heads · d_head]
+    // [batch, tokens, heads · d_head]
+    let heads = try attention(x, rows: rows, kv: kv, pass: pass, on: tape)
     return try tape.dropout(
       tape.project(heads, o, op: "o_proj", as: "hidden"),
       pass.dropout("layers.\(index).attention_branch"), op: "attention_dropout")

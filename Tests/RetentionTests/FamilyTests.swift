@@ -103,7 +103,8 @@ func randomFamilyPoint(_ index: Int) -> Point {
         all[entry.key] = run.gradients[entry.key] ?? entry.value.map { _ in 0 }
       }
       let errors = relativeErrors(ours, against: expected)
-      #expect(errors.values.allSatisfy { $0 <= 1e-5 }, "A5 \(errors.filter { $0.value > 1e-5 }) \(point)")
+      #expect(
+        errors.values.allSatisfy { $0 <= 1e-5 }, "A5 \(errors.filter { $0.value > 1e-5 }) \(point)")
     }
     // At the boundary a replayed prefix keeps what a detached one keeps.
     var constant = others[0]

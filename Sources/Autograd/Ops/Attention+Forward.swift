@@ -80,7 +80,8 @@ extension Tape {
       let dtype = q.value.dtype
       let scoreTile =
         dtype == .float32
-        ? nil : try core.makeTile(batch: shape[0], rows: rows, keys: capacity ?? keys, dtype: .float32)
+        ? nil
+        : try core.makeTile(batch: shape[0], rows: rows, keys: capacity ?? keys, dtype: .float32)
       let factors =
         probabilities == nil || options.dropout != nil
         ? try core.makeTile(batch: shape[0], rows: rows, keys: capacity ?? keys, dtype: dtype) : nil
