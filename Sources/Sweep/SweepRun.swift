@@ -71,7 +71,7 @@ package final class SweepRun: Sendable {
       } catch {
         sentence += ", but \(error)"
       }
-      FileHandle.standardError.write(Data("ballast: \(sentence)\n".utf8))
+      StandardError.write("ballast: \(sentence)\n")
       // No destructor may run while the other thread computes.
       _exit(128 + signal)
     }
