@@ -49,6 +49,16 @@ package enum PointTable {
     ]
   }
 
+  /// What the mode costs the gradient; said even if it could not be had, since bytes stand above it.
+  private static func gradientError(of record: PointRecord) -> String? {
+    if let error = record.gradientRelativeError { return Units.significant(error) }
+    let point = record.point
+    guard record.status == .ok, !point.mode.isExact else { return nil }
+    return point.backend == .shape
+      ? "not measured: shapes have no gradients"
+      : "not measured: the exact gradient needs more memory, or is 0"
+  }
+
   private static func figures(of record: PointRecord) -> [(String, String?)] {
     let bytes = { (count: Int?) in count.map { Units.exactBytes($0) } }
     let seconds = { (value: Double?) in value.map { "\(Units.significant($0)) s" } }
@@ -74,7 +84,7 @@ package enum PointTable {
       ("products", record.matmulFlops.map { "\($0) flops" }),
       ("forward", seconds(record.forwardSeconds)),
       ("backward", seconds(record.backwardSeconds)),
-      ("gradient error", record.gradientRelativeError.map { Units.significant($0) }),
+      ("gradient error", gradientError(of: record)),
       ("gradient cosine", record.gradientCosine.map { Units.significant($0) }),
     ]
   }

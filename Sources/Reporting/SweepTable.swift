@@ -6,7 +6,8 @@ package enum SweepTable {
   /// A row a series, under the axes in which the series differ.
   ///
   /// "saved" compares with the `full-graph` series that is otherwise the same, at the largest `n_c`
-  /// that was measured; the gradient error that it costs stands beside it.
+  /// that was measured; the gradient error that it costs stands beside it. Where the error was not
+  /// measured at that `n_c`, nothing is said to be saved.
   package static func text(laws: [LawRecord], points: [PointRecord]) -> String {
     let labels = varyingColumns(of: laws.map(\.point))
     var table = TextTable(
@@ -25,10 +26,11 @@ package enum SweepTable {
       }
       // With an empty prefix there is no last token of it.
       let slope = nC > record.law.lowest ? String(record.law.bytesPerToken(at: nC)) : "–"
+      let errors = errorRange(of: series, upTo: nC)
       table.add(
         label + [
           record.law.description, String(nC), slope, Units.bytes(bytes),
-          saved(record, at: nC, among: laws), errorRange(of: series),
+          errors == nil ? "–" : saved(record, at: nC, among: laws), errors ?? "not measured",
         ])
     }
     return table.text
@@ -69,10 +71,14 @@ package enum SweepTable {
   }
 
   /// Over the points that detach something: at an empty prefix nothing is saved and nothing costs.
-  private static func errorRange(of series: [PointRecord]) -> String {
-    let errors = series.filter { $0.point.mode.isExact || $0.point.cut > 0 }
-      .compactMap(\.gradientRelativeError)
-    guard let low = errors.min(), let high = errors.max() else { return "not measured" }
+  ///
+  /// nil unless the error is known at `longest`, where the bytes are compared.
+  private static func errorRange(of series: [PointRecord], upTo longest: Int) -> String? {
+    let known = series.filter { $0.gradientRelativeError != nil }
+    guard known.contains(where: { $0.point.nC == longest }) else { return nil }
+    let detaching = known.filter { $0.point.mode.isExact || $0.point.cut > 0 }
+    let errors = (detaching.isEmpty ? known : detaching).compactMap(\.gradientRelativeError)
+    guard let low = errors.min(), let high = errors.max() else { return nil }
     let (from, to) = (Units.significant(low), Units.significant(high))
     return from == to ? from : "\(from) … \(to)"
   }

@@ -12,19 +12,19 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
 
 /// A file that is prepared beside its place and appears there whole, or not at all.
 ///
-/// Creating it finds out early whether the place can be written. A place that is a device or a
-/// pipe is written directly.
+/// Creating it finds out early whether the place can be written, and leaves nothing there that an
+/// interrupted process would not take away. A place that is a device or a pipe is written directly.
 package final class PendingFile {
   private let path: String
   private let temporary: String
-  private var descriptor: Int32
+  /// Of a device or a pipe; -1 for a file.
+  private let descriptor: Int32
 
-  /// Opens a temporary file beside `path`.
+  /// Makes a file beside `path` and takes it away again.
   ///
   /// - Throws: `FileError` if that is not possible.
   package init(_ path: String) throws(FileError) {
-    let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
-    let place = isLink ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
+    let place = Self.place(of: path)
     self.path = place
     var status = stat()
     let exists = unsafe stat(place, &status) == 0
@@ -38,28 +38,59 @@ package final class PendingFile {
       ? place
       : url.deletingLastPathComponent()
         .appendingPathComponent(".\(url.lastPathComponent).\(getpid()).tmp").path
-    let flags = temporary == place ? O_WRONLY : O_WRONLY | O_CREAT | O_TRUNC
-    descriptor = unsafe open(temporary, flags | O_CLOEXEC, 0o644)
-    if descriptor < 0 { throw FileError.system("cannot write \(path)") }
+    let isFile = temporary != place
+    let opened = isFile ? Self.create(temporary) : unsafe open(place, O_WRONLY | O_CLOEXEC)
+    if opened < 0 { throw FileError.system("cannot write \(path)") }
+    if isFile {
+      close(opened)
+      unsafe unlink(temporary)
+    }
+    descriptor = isFile ? -1 : opened
+  }
+
+  private static func create(_ path: String) -> Int32 {
+    unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  }
+
+  /// Where a path leads: to what a link points to, even if that does not exist.
+  private static func place(of path: String) -> String {
+    let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+    return isLink ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
+  }
+
+  /// A text that is the same for all paths of a file, links included; nil where none can be made.
+  ///
+  /// It is made of device and inode numbers: the file's own, or its folder's and its name.
+  package static func identity(of path: String) -> String? {
+    let place = place(of: path)
+    var status = stat()
+    if unsafe stat(place, &status) == 0 { return "\(status.st_dev):\(status.st_ino)" }
+    let url = URL(fileURLWithPath: place)
+    guard unsafe stat(url.deletingLastPathComponent().path, &status) == 0 else { return nil }
+    return "\(status.st_dev):\(status.st_ino)/\(url.lastPathComponent)"
   }
 
   /// Writes the whole text and puts the file in its place.
   ///
   /// - Throws: `FileError`; what was there before is then untouched.
   package func commit(_ text: String) throws(FileError) {
-    try writeAll(text, to: descriptor, path: path)
-    guard temporary != path else { return }
-    guard fsync(descriptor) == 0, unsafe rename(temporary, path) == 0 else {
-      throw FileError.system("cannot write \(path)")
+    guard descriptor < 0 else { return try writeAll(text, to: descriptor, path: path) }
+    let file = Self.create(temporary)
+    if file < 0 { throw FileError.system("cannot write \(path)") }
+    defer { close(file) }
+    do throws(FileError) {
+      try writeAll(text, to: file, path: path)
+      guard fsync(file) == 0, unsafe rename(temporary, path) == 0 else {
+        throw FileError.system("cannot write \(path)")
+      }
+    } catch {
+      unsafe unlink(temporary)
+      throw error
     }
-    close(descriptor)
-    descriptor = -1
   }
 
   deinit {
-    guard descriptor >= 0 else { return }
-    close(descriptor)
-    if temporary != path { unsafe unlink(temporary) }
+    if descriptor >= 0 { close(descriptor) }
   }
 }
 

@@ -51,6 +51,7 @@ package struct ProfileError: Error, Equatable, CustomStringConvertible {
   }
 
   package var description: String {
-    line.map { "\(file):\($0): \(sentence)" } ?? "\(file): \(sentence)"
+    guard !file.isEmpty else { return sentence }
+    return line.map { "\(file):\($0): \(sentence)" } ?? "\(file): \(sentence)"
   }
 }

@@ -10,6 +10,7 @@ enum ProfileText {
   /// - Throws: `ProfileError` for a file that is missing, not a file, too large or not UTF-8 text.
   static func read(_ path: String) throws(ProfileError) -> String {
     func fail(_ sentence: String) -> ProfileError { ProfileError(file: path, sentence) }
+    if path.isEmpty { throw fail("the profile's path is empty") }
     var status = stat()
     guard unsafe stat(path, &status) == 0 else {
       throw fail(errno == ENOENT ? "there is no such file" : "cannot be read: \(systemReason())")

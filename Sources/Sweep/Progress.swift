@@ -30,6 +30,6 @@ struct Progress: Sendable {
   }
 
   private func redraw(_ text: String) {
-    FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8))
+    StandardError.write("\r\(text)\u{1B}[K")
   }
 }

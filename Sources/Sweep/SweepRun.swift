@@ -1,5 +1,6 @@
 import Foundation
 package import Reporting
+import Retention
 import Synchronization
 
 /// How a sweep ended.
@@ -18,7 +19,7 @@ package final class SweepRun: Sendable {
   private let profile: Profile
   private let store: ResultsStore
   private let engine: Engine
-  private let limit: Int?
+  private let limit: MemoryLimit
   private let state = Mutex(State())
 
   /// What the measuring thread and the interrupting one share.
@@ -27,7 +28,7 @@ package final class SweepRun: Sendable {
     var isClosed = false
   }
 
-  package init(profile: Profile, store: ResultsStore, engine: Engine, limit: Int?) {
+  package init(profile: Profile, store: ResultsStore, engine: Engine, limit: MemoryLimit) {
     self.profile = profile
     self.store = store
     self.engine = engine
@@ -38,12 +39,18 @@ package final class SweepRun: Sendable {
   ///
   /// - Throws: `FileError` when results cannot be written.
   package func run() throws(FileError) -> SweepSummary {
-    let runner = PointRunner(
-      engine: engine, limit: limit, points: profile.points, tokens: profile.tokens)
+    func runner(_ backend: BackendKind) -> PointRunner {
+      PointRunner(
+        engine: engine, limit: limit.bytes(for: backend), points: profile.points,
+        tokens: profile.tokens)
+    }
+    // One for each, since their limits differ.
+    let (computing, counting) = (runner(.cpu), runner(.shape))
     let progress = Progress(total: profile.points.count)
     defer { progress.clear() }
     for (index, planned) in profile.points.enumerated() {
       progress.show(planned, done: index)
+      let runner = planned.point.backend == .shape ? counting : computing
       let outcome = runner.run(planned, profile: profile.name)
       try state.withLock { (state) throws(FileError) in
         try store.append(outcome)
@@ -71,7 +78,7 @@ package final class SweepRun: Sendable {
       } catch {
         sentence += ", but \(error)"
       }
-      FileHandle.standardError.write(Data("ballast: \(sentence)\n".utf8))
+      StandardError.write("ballast: \(sentence)\n")
       // No destructor may run while the other thread computes.
       _exit(128 + signal)
     }

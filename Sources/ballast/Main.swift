@@ -8,6 +8,7 @@ import Transformer
 @main
 enum Main {
   static func main() {
+    StandardStreams.occupyClosed()
     // Writing to a pipe that nobody reads is an error, not the end.
     signal(SIGPIPE, SIG_IGN)
     do {
@@ -48,7 +49,7 @@ enum Main {
     let isQuestion = text.hasSuffix("?")
     let see = isQuestion ? " (see '\(helpCommand)')" : "; see '\(helpCommand)'"
     let help = status == Status.usage ? see : ""
-    FileHandle.standardError.write(Data("ballast: \(text)\(help)\n".utf8))
+    StandardError.write("ballast: \(text)\(help)\n")
     return status
   }
 

@@ -40,7 +40,7 @@ struct Measure: ParsableCommand {
   func run() throws {
     let parsed = try options.parsed()
     let planned = parsed.planned
-    let limit = try options.memory.given() ?? MachineMemory.available()
+    let limit = MemoryLimit(given: try options.memory.given()).bytes(for: planned.point.backend)
     let format: Format
     do {
       format = try Format(word: self.format, axis: "format")
@@ -50,6 +50,7 @@ struct Measure: ParsableCommand {
     if gradients != nil, planned.point.backend == .shape {
       throw UsageError("--gradients needs --backend cpu; on shapes nothing is computed")
     }
+    try requireDistinctOutputs()
     let ledgerFile = try ledger.map { try PendingFile($0) }
     let jsonFile = try json.map { try PendingFile($0) }
     let gradientFile = try gradients.map { try GradientFile($0) }
@@ -68,6 +69,18 @@ struct Measure: ParsableCommand {
     case .table: try Output.write(PointTable.text(of: outcome.record))
     case .json: try Output.write(JSONObject.text(of: outcome.record))
     case .csv: try Output.write(CSV.document([outcome.record]))
+    }
+  }
+
+  /// Refuses one file for two outputs, of which the first would be lost.
+  private func requireDistinctOutputs() throws(UsageError) {
+    var options: [String: String] = [:]
+    let outputs = [("--ledger", ledger), ("--json", json), ("--gradients", gradients)]
+    for (option, path) in outputs {
+      guard let path, let identity = PendingFile.identity(of: path) else { continue }
+      if let other = options.updateValue(option, forKey: identity) {
+        throw UsageError("\(other) and \(option) name the same file, \(quoted(path))")
+      }
     }
   }
 }

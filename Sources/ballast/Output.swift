@@ -1,4 +1,5 @@
 import Foundation
+import Sweep
 import Transformer
 
 /// Standard output, which is data and nothing else, and notes beside it.
@@ -17,6 +18,7 @@ enum Output {
       if count < 0 {
         if errno == EINTR { continue }
         if errno == EPIPE { throw BrokenPipe() }
+        if errno == EBADF { throw Failure("standard output cannot be written; it is closed") }
         throw Failure("standard output cannot be written; the disk may be full")
       }
       written += count
@@ -27,7 +29,7 @@ enum Output {
 extension Output {
   /// Puts a sentence on standard error, on one line.
   static func note(_ sentence: String) {
-    FileHandle.standardError.write(Data("ballast: \(printable(sentence.unicodeScalars))\n".utf8))
+    StandardError.write("ballast: \(printable(sentence.unicodeScalars))\n")
   }
 }
 

@@ -176,7 +176,10 @@ struct ModelSizeOptions: ParsableArguments {
 struct MemoryOption: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: "Most bytes of a step, such as 80GiB, 512MiB, 4096 (default: what is available).")
+    help: """
+      Most bytes of a step, such as 80GiB, 512MiB, 4096 (default: what is available; on shapes, no \
+      limit).
+      """)
   var memory: String?
 
   /// The limit in bytes; nil if none was given.

@@ -33,7 +33,7 @@ struct SweepCommand: ParsableCommand {
     for note in profile.notes { Output.note(note) }
     let sweep = SweepRun(
       profile: profile, store: store, engine: .cpu,
-      limit: given ?? profile.memory ?? MachineMemory.available())
+      limit: MemoryLimit(given: given ?? profile.memory))
     Interrupts.handleFirst { sweep.stop(signal: $0) }
     let summary = try sweep.run()
     try Output.write(SweepTable.text(laws: summary.laws.records, points: summary.records))

@@ -131,7 +131,6 @@ private let start = "model: seed\nn_g: 4\n"
     Bad(start + "n_c: 1\nmode: {a: 1}", 4, "mode must be one of", "not a mapping"),
     Bad(start + "n_c: 1\nmode: pruned-graph", 4, "not built"),
     Bad(start + "n_c: 1\nattention: flash", 4, "unknown attention \"flash\"", "materialized"),
-    Bad(start + "n_c: [8, 4]\nmode: detached-prefix\nkeep_prefix: 6", 5, "keep_prefix 6 is more"),
     Bad(start + "n_c: 1\nrepeat: 0", 4, "repeat must be 1 to 1000, not 0"),
     Bad(start + "n_c: 1\nbatch: 0", 4, "batch must be 1"),
     Bad(start + "n_c: 1\nseed: -1", 4, "seed must be 0 or more, not -1"),

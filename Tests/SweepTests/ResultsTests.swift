@@ -27,7 +27,9 @@ private func sweep(_ text: String, into folder: Folder, overwrites: Bool = false
 {
   let store = try ResultsStore(directory: folder.path, overwrites: overwrites)
   let profile = try Profile(text: text, file: "p.yaml")
-  return try SweepRun(profile: profile, store: store, engine: shapes, limit: 1 << 40).run()
+  return try SweepRun(
+    profile: profile, store: store, engine: shapes, limit: MemoryLimit(given: 1 << 40)
+  ).run()
 }
 
 private let profile = """
