@@ -1,0 +1,218 @@
+import Autograd
+import CPUBackend
+import Ledger
+import Retention
+import Tensors
+import Testing
+import Transformer
+
+/// Peaks and the journal against sums written from the layer's formulas.
+///
+/// Shapes and CPU run the same model code, so what both hold for too long shows only here.
+@Suite struct `Peaks in closed form` {
+  private static func point(
+    _ model: DecoderConfiguration, nC: Int, nG: Int, attention: AttentionKind = .fused
+  ) -> Point {
+    var point = Point(modelName: "m", model: model, nC: nC, nG: nG)
+    point.attention = attention
+    point.lossRows = .generated
+    point.keepPrefix = 0
+    return point
+  }
+
+  private static func step(_ point: Point) throws -> (step: TrainingStep, result: StepResult) {
+    let step = try TrainingStep(point, backend: ShapeBackend(sizeClass: { $0 }))
+    return (step, try step.run())
+  }
+
+  /// A storage's making, as the journal has it.
+  private struct Made {
+    let scope: Scope
+    let storage: StorageDescription
+  }
+
+  private static func made(_ ledger: Ledger) -> [Made] {
+    ledger.events.compactMap { event in
+      guard case .allocate(_, let scope, let storage) = event else { return nil }
+      return Made(scope: scope, storage: storage)
+    }
+  }
+
+  // MARK: Backward
+
+  private static let deep = DecoderConfiguration(
+    layers: 8, dModel: 32, heads: 4, kvHeads: 2, dFF: 64, vocab: 11)
+
+  @Test(arguments: [AttentionKind.materialized, .fused])
+  func `backward stands highest in the last layer, where the head is gone`(
+    attention: AttentionKind
+  ) throws {
+    var point = Self.point(Self.deep, nC: 24, nG: 8, attention: attention)
+    point.batch = 2
+    let result = try Self.step(point).result
+    let (model, rows, lossRows) = (point.model, point.n, point.nG)
+    // The head's input before and after its norm, rstd, logits and log-sum-exp: all freed by then.
+    let head = 2 * lossRows * model.dModel + lossRows + lossRows * model.vocab + lossRows
+    // In swiglu's backward: the gradient of the residual stream, and those of swiglu's output, gate
+    // and up; the product that W_down read is freed, and the other saves of all 8 layers stand.
+    let transient = rows * model.dModel + 3 * rows * model.dFF
+    let expected =
+      `Retained bytes in closed form`.retainedBytes(point)
+      + 4 * point.batch * (transient - head - rows * model.dFF)
+    // The loss may live on.
+    #expect((expected...expected + 4).contains(result.peakBackwardBytes))
+    #expect(result.peakBackwardBytes < result.retained.total + 4 * point.batch * transient)
+  }
+
+  @Test(arguments: [AttentionKind.materialized, .fused])
+  func `a layer's backward starts when all later layers' activations are freed`(
+    attention: AttentionKind
+  ) throws {
+    let point = Self.point(Self.deep, nC: 24, nG: 8, attention: attention)
+    let (step, result) = try Self.step(point)
+    let events = step.ledger.events
+    let turn = try #require(events.firstIndex(of: .enter(.backward)))
+    let saved = Set(result.saved.map(\.id))
+    for layer in 0..<Self.deep.layers {
+      let start = try #require(
+        events.indices.dropFirst(turn).first { index in
+          guard case .allocate(_, let scope, _) = events[index] else { return false }
+          return scope.layer == layer
+        })
+      let alive = step.ledger.storages(afterEvents: start).filter { saved.contains($0.id) }
+      #expect(
+        alive.allSatisfy { storage in
+          storage.scope.layer.map { $0 <= layer } ?? (storage.scope.op == "embedding")
+        })
+      #expect(alive.contains { $0.scope.layer == layer })
+    }
+    let left = step.ledger.liveStorages(of: .activation).map(\.description.tensor)
+    #expect(left.allSatisfy { $0 == "loss" })
+  }
+
+  // MARK: Keys and values
+
+  /// What one layer makes in forward beside its keys and values.
+  private static func layerTensors(isRecorded: Bool) -> [String] {
+    [
+      "attention_norm normalized", "attention_norm rstd", "q_proj q", "attention attention_output",
+      "attention attention_tile", "o_proj hidden", "mlp_norm normalized", "mlp_norm rstd",
+      "gate_proj gate", "up_proj up", "swiglu activation", "down_proj hidden",
+    ] + (isRecorded ? ["attention log_sum_exp"] : [])
+  }
+
+  private static func forwardTensors(_ ledger: Ledger, layer: Int) -> [String] {
+    made(ledger).filter { $0.scope.layer == layer && !$0.scope.op.hasSuffix(".backward") }
+      .filter { $0.storage.category == .activation || $0.storage.category == .workspace }
+      .map { "\($0.scope.op) \($0.storage.tensor)" }
+  }
+
+  @Test func `full-graph makes the keys and values of a layer once`() throws {
+    let model = DecoderConfiguration(
+      layers: 3, dModel: 32, heads: 4, kvHeads: 2, dFF: 40, vocab: 11)
+    let point = Self.point(model, nC: 600, nG: 8)
+    let (step, result) = try Self.step(point)
+    for layer in 0..<model.layers {
+      #expect(
+        Self.forwardTensors(step.ledger, layer: layer).sorted()
+          == (Self.layerTensors(isRecorded: true) + ["k_proj k", "v_proj v"]).sorted())
+    }
+    // Forward stands highest where the loss rows are copied: the layers' saves, the last layer's
+    // output and the copy.
+    let head = point.nG * (2 * model.dModel + 1 + model.vocab + 1)
+    let copying = point.n * model.dModel + point.nG * model.dModel
+    #expect(
+      result.peakForwardBytes
+        == `Retained bytes in closed form`.retainedBytes(point) + 4 * (copying - head))
+  }
+
+  @Test func `a prefix in chunks makes the keys and values of a layer once`() throws {
+    let model = DecoderConfiguration(
+      layers: 3, dModel: 32, heads: 4, kvHeads: 2, dFF: 40, vocab: 11)
+    var point = Self.point(model, nC: 600, nG: 8)
+    point.mode = .detachedPrefix
+    point.chunk = 64
+    let step = try Self.step(point).step
+    let chunk = Self.layerTensors(isRecorded: false)
+    let own = ["k_proj k", "v_proj v"]
+    let chunks = Array(repeating: chunk, count: 10).flatMap(\.self)
+    for layer in 0..<2 {
+      #expect(
+        Self.forwardTensors(step.ledger, layer: layer).sorted()
+          == (own + chunks + Self.layerTensors(isRecorded: true)).sorted())
+    }
+    // The last layer of a chunk stops at its keys and values.
+    let last = Array(
+      repeating: ["attention_norm normalized", "attention_norm rstd"], count: 10
+    ).flatMap(\.self)
+    #expect(
+      Self.forwardTensors(step.ledger, layer: 2).sorted()
+        == (own + last + Self.layerTensors(isRecorded: true)).sorted())
+  }
+
+  // MARK: Chunks
+
+  @Test func `the peak of an unrecorded prefix is its keys and values, and one chunk`() throws {
+    let model = DecoderConfiguration(
+      layers: 2, dModel: 32, heads: 4, kvHeads: 2, dFF: 64, vocab: 11)
+    func beyondKeyValues(nC: Int, chunk: Int) throws -> Int {
+      var point = Self.point(model, nC: nC, nG: 2)
+      point.mode = .detachedPrefix
+      point.chunk = chunk
+      let keyValues = 4 * model.layers * 2 * point.n * model.keyWidth
+      return try Self.step(point).result.peakForwardBytes - keyValues
+    }
+    let short = try beyondKeyValues(nC: 4096, chunk: 64)
+    #expect(try beyondKeyValues(nC: 8192, chunk: 64) == short)
+    #expect(try beyondKeyValues(nC: 4096, chunk: 128) == 2 * short)
+    #expect(try beyondKeyValues(nC: 4096, chunk: 4096) == 64 * short)
+    // In swiglu: the rows before and after attention, gate, up and their product; the normalized
+    // rows, which up was the last to read, may live on.
+    let least = 4 * 64 * (2 * model.dModel + 3 * model.dFF)
+    #expect((least...least + 4 * 64 * model.dModel).contains(short))
+  }
+
+  @Test(arguments: [(64, 16), (1000, 1), (999, 2), (333, 4), (4096, 1), (1, 1000)])
+  func `a prefix runs in chunks of the size that is asked for`(chunk: Int, count: Int) throws {
+    let model = DecoderConfiguration(dModel: 16, heads: 2, dFF: 8, vocab: 5)
+    var point = Self.point(model, nC: 1000, nG: 3)
+    point.mode = .detachedPrefix
+    point.chunk = chunk
+    let rows = Self.made(try Self.step(point).step.ledger).filter { $0.scope.op == "embedding" }
+      .map { $0.storage.shape[1] }
+    let sizes =
+      Array(repeating: min(chunk, 1000), count: count - 1) + [1000 - (count - 1) * min(chunk, 1000)]
+    #expect(rows == sizes + [3])
+  }
+
+  // MARK: Attention's tiles
+
+  @Test(arguments: [1024, 4096, 8192], [AttentionKind.materialized, .fused])
+  func `a tile has 256 rows, whatever the length`(n: Int, attention: AttentionKind) throws {
+    let model = DecoderConfiguration(dModel: 16, heads: 4, kvHeads: 2, dFF: 8, vocab: 5)
+    var point = Self.point(model, nC: n - 8, nG: 8, attention: attention)
+    point.batch = 2
+    let (step, result) = try Self.step(point)
+    let tile = 4 * point.batch * model.heads * 256 * n
+    let isFused = attention == .fused
+    // Backward: dP beside the probabilities made again, and the row sums of dO · O.
+    let dots = 4 * point.batch * model.heads * n
+    #expect(result.workspacePeakBytes == (isFused ? 2 * tile + dots : tile))
+    let tiles = Self.made(step.ledger).filter { $0.storage.tensor == "attention_tile" }
+    #expect(tiles.count == (isFused ? 3 : 1))
+    #expect(tiles.allSatisfy { $0.storage.shape == [2, 4, 256, n] })
+    // Forward: the scores; `materialized` computes them in the saved probabilities.
+    #expect(step.ledger.peakBytes(.workspace, in: .forward) == (isFused ? tile : 0))
+  }
+
+  @Test func `a bfloat16 tile of scores stands beside its rounded values`() throws {
+    let model = DecoderConfiguration(dModel: 16, heads: 4, kvHeads: 2, dFF: 8, vocab: 5)
+    var point = Self.point(model, nC: 4088, nG: 8)
+    point.dtype = .bfloat16
+    let (step, result) = try Self.step(point)
+    let elements = model.heads * 256 * 4096
+    #expect(step.ledger.peakBytes(.workspace, in: .forward) == (4 + 2) * elements)
+    // dP and dS, the probabilities made again and what was multiplied with v, and the row sums.
+    #expect(result.workspacePeakBytes == (4 + 2 + 4 + 2) * elements + 4 * model.heads * 4096)
+  }
+}
