@@ -54,8 +54,21 @@ package final class PendingFile {
 
   /// Where a path leads: to what a link points to, even if that does not exist.
   private static func place(of path: String) -> String {
-    let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
-    return isLink ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
+    var status = stat()
+    if unsafe stat(path, &status) == 0 {
+      let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+      return isLink ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
+    }
+    var place = path
+    // As many links as Linux follows.
+    for _ in 0..<40 {
+      guard let next = try? FileManager.default.destinationOfSymbolicLink(atPath: place) else {
+        break
+      }
+      let folder = URL(fileURLWithPath: place).deletingLastPathComponent()
+      place = next.hasPrefix("/") ? next : folder.appendingPathComponent(next).path
+    }
+    return place
   }
 
   /// A text that is the same for all paths of a file, links included; nil where none can be made.
