@@ -92,31 +92,41 @@ import Transformer
 
   // MARK: Keys and values
 
-  /// What one layer makes in forward beside its keys and values.
-  private static func layerTensors(isRecorded: Bool) -> [String] {
-    [
-      "attention_norm normalized", "attention_norm rstd", "q_proj q", "attention attention_output",
-      "attention attention_tile", "o_proj hidden", "mlp_norm normalized", "mlp_norm rstd",
-      "gate_proj gate", "up_proj up", "swiglu activation", "down_proj hidden",
-    ] + (isRecorded ? ["attention log_sum_exp"] : [])
+  private static let own = ["k_proj k", "v_proj v"]
+  private static let statistics = ["attention_norm normalized", "attention_norm rstd"]
+  /// What a layer makes in forward beside its keys and values; `log_sum_exp` only if recorded.
+  private static let unrecorded =
+    statistics + [
+      "q_proj q", "attention attention_output", "attention attention_tile", "o_proj hidden",
+      "mlp_norm normalized", "mlp_norm rstd", "gate_proj gate", "up_proj up",
+      "swiglu activation", "down_proj hidden",
+    ]
+  private static let recorded = unrecorded + ["attention log_sum_exp"]
+  private static let around = [
+    "- embedding hidden", "- loss_rows loss_rows", "- final_norm normalized", "- final_norm rstd",
+    "- head logits", "- cross_entropy log_sum_exp", "- cross_entropy loss",
+  ]
+
+  /// Everything that forward makes, wherever it stands, sorted.
+  private static func forwardTensors(_ ledger: Ledger) -> [String] {
+    made(ledger).filter { !$0.scope.op.hasSuffix(".backward") }
+      .filter { $0.storage.category == .activation || $0.storage.category == .workspace }
+      .map { made in
+        let layer = made.scope.layer.map(String.init) ?? "-"
+        return "\(layer) \(made.scope.op) \(made.storage.tensor)"
+      }
+      .sorted()
   }
 
-  private static func forwardTensors(_ ledger: Ledger, layer: Int) -> [String] {
-    made(ledger).filter { $0.scope.layer == layer && !$0.scope.op.hasSuffix(".backward") }
-      .filter { $0.storage.category == .activation || $0.storage.category == .workspace }
-      .map { "\($0.scope.op) \($0.storage.tensor)" }
-  }
+  private static let grouped = DecoderConfiguration(
+    layers: 3, dModel: 32, heads: 4, kvHeads: 2, dFF: 40, vocab: 11)
 
   @Test func `full-graph makes the keys and values of a layer once`() throws {
-    let model = DecoderConfiguration(
-      layers: 3, dModel: 32, heads: 4, kvHeads: 2, dFF: 40, vocab: 11)
+    let model = Self.grouped
     let point = Self.point(model, nC: 600, nG: 8)
     let (step, result) = try Self.step(point)
-    for layer in 0..<model.layers {
-      #expect(
-        Self.forwardTensors(step.ledger, layer: layer).sorted()
-          == (Self.layerTensors(isRecorded: true) + ["k_proj k", "v_proj v"]).sorted())
-    }
+    let layers = (0..<3).flatMap { layer in (Self.own + Self.recorded).map { "\(layer) \($0)" } }
+    #expect(Self.forwardTensors(step.ledger) == (Self.around + layers).sorted())
     // Forward stands highest where the loss rows are copied: the layers' saves, the last layer's
     // output and the copy.
     let head = point.nG * (2 * model.dModel + 1 + model.vocab + 1)
@@ -127,27 +137,18 @@ import Transformer
   }
 
   @Test func `a prefix in chunks makes the keys and values of a layer once`() throws {
-    let model = DecoderConfiguration(
-      layers: 3, dModel: 32, heads: 4, kvHeads: 2, dFF: 40, vocab: 11)
-    var point = Self.point(model, nC: 600, nG: 8)
+    var point = Self.point(Self.grouped, nC: 600, nG: 8)
     point.mode = .detachedPrefix
     point.chunk = 64
     let step = try Self.step(point).step
-    let chunk = Self.layerTensors(isRecorded: false)
-    let own = ["k_proj k", "v_proj v"]
-    let chunks = Array(repeating: chunk, count: 10).flatMap(\.self)
-    for layer in 0..<2 {
-      #expect(
-        Self.forwardTensors(step.ledger, layer: layer).sorted()
-          == (own + chunks + Self.layerTensors(isRecorded: true)).sorted())
+    let layers = (0..<3).flatMap { layer in
+      // The last layer of a chunk stops at its keys and values.
+      let chunk = layer == 2 ? Self.statistics : Self.unrecorded
+      let chunks = (0..<10).flatMap { _ in chunk }
+      return (Self.own + chunks + Self.recorded).map { "\(layer) \($0)" }
     }
-    // The last layer of a chunk stops at its keys and values.
-    let last = Array(
-      repeating: ["attention_norm normalized", "attention_norm rstd"], count: 10
-    ).flatMap(\.self)
-    #expect(
-      Self.forwardTensors(step.ledger, layer: 2).sorted()
-        == (own + last + Self.layerTensors(isRecorded: true)).sorted())
+    let embeddings = (0..<10).map { _ in "- embedding hidden" }
+    #expect(Self.forwardTensors(step.ledger) == (Self.around + embeddings + layers).sorted())
   }
 
   // MARK: Chunks
