@@ -187,6 +187,12 @@ package final class PointRunner {
     for (name, expected, found) in figures where expected != found {
       throw MeasurementError("\(name): \(found) measured, \(expected) predicted; this is a bug")
     }
+    for (expected, found) in zip(predicted.saved, measured.saved)
+    where expected.description != found.description || expected.savers != found.savers {
+      throw MeasurementError(
+        "saved tensor \"\(found.description.tensor)\" is not the one predicted, "
+          + "\"\(expected.description.tensor)\"; this is a bug")
+    }
   }
 
   private func requireFit(_ predicted: StepResult) throws {
