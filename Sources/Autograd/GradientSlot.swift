@@ -76,10 +76,15 @@ package final class GradientSlot {
 package struct Variable {
   package var value: Tensor
   package var gradient: GradientSlot?
+  /// How backward can make the tensor again, where the tape's policy has it so.
+  package var recomputed: Recomputed?
 
-  package init(_ value: Tensor, gradient: GradientSlot? = nil) {
+  package init(
+    _ value: Tensor, gradient: GradientSlot? = nil, recomputed: Recomputed? = nil
+  ) {
     self.value = value
     self.gradient = gradient
+    self.recomputed = recomputed
   }
 }
 

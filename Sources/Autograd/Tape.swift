@@ -1,17 +1,48 @@
 import Ledger
 package import Tensors
 
-/// A tensor that an op keeps for its backward; the ledger hears when it goes.
+/// A tensor that an op reads in its backward: kept, or made again from others that are kept.
+///
+/// The ledger hears when it goes.
 package final class SavedTensor {
-  package let tensor: Tensor
-  private let ledger: Ledger
-
-  fileprivate init(_ tensor: Tensor, ledger: Ledger) {
-    self.tensor = tensor
-    self.ledger = ledger
+  private enum Content {
+    case kept(Tensor)
+    case recomputed(Recomputed)
   }
 
-  deinit { ledger.release(tensor.storage.id) }
+  private let content: Content
+  private let tape: Tape
+
+  fileprivate init(_ tensor: Tensor, tape: Tape) {
+    content = .kept(tensor)
+    self.tape = tape
+  }
+
+  fileprivate init(_ recomputed: Recomputed, tape: Tape) {
+    content = .recomputed(recomputed)
+    self.tape = tape
+    recomputed.source.addReader(of: recomputed.index)
+  }
+
+  /// The tensor; computed now if it was not kept.
+  package var tensor: Tensor {
+    get throws {
+      switch content {
+      case .kept(let tensor): tensor
+      case .recomputed(let recomputed): try recomputed.value(on: tape)
+      }
+    }
+  }
+
+  deinit {
+    let ledger = tape.tensors.ledger
+    switch content {
+    case .kept(let tensor): ledger.release(tensor.storage.id)
+    case .recomputed(let recomputed):
+      for input in recomputed.source.inputs { ledger.release(input.tensor.storage.id) }
+      recomputed.source.removeReader(of: recomputed.index)
+    }
+  }
 }
 
 /// The record of a forward pass: what to run backward, and what that needs.
@@ -27,6 +58,8 @@ package final class SavedTensor {
 /// ledger, and the boundary check of `TrainingStep` would fail.
 package final class Tape {
   package let tensors: TensorFactory
+  /// What backward computes again rather than keeps.
+  package let policy: RecomputePolicy
   /// The layer that ops belong to, for the ledger.
   package var layer: Int?
   /// Multiplications and additions of all products so far.
@@ -34,7 +67,8 @@ package final class Tape {
   /// Called with every product before it runs.
   package var onProduct: ((Product) -> Void)?
 
-  private var isRecording = true
+  /// Whether ops record themselves now.
+  private(set) var isRecording = true
   private var steps: [Step] = []
 
   private struct Step {
@@ -42,7 +76,10 @@ package final class Tape {
     let run: () throws -> Void
   }
 
-  package init(tensors: TensorFactory) { self.tensors = tensors }
+  package init(tensors: TensorFactory, policy: RecomputePolicy = []) {
+    self.tensors = tensors
+    self.policy = policy
+  }
 
   /// The backend that computes.
   package var backend: any Backend { tensors.backend }
@@ -73,12 +110,24 @@ package final class Tape {
   /// Keeps a tensor for backward: the one place where tensors are saved.
   ///
   /// A saved view keeps its whole storage. `name` is the op's own name for it, `gradients` are those
-  /// whose formulas read it.
+  /// whose formulas read it. What can be `recomputed` is not kept, but all that it comes from is.
   package func save(
-    _ tensor: Tensor, as name: String, neededFor gradients: [String]
+    _ tensor: Tensor, as name: String, neededFor gradients: [String],
+    recomputed: Recomputed? = nil
   ) -> SavedTensor {
+    if let recomputed { return save(recomputed, neededFor: gradients) }
     tensors.ledger.save(tensor.storage.id, as: name, neededFor: gradients)
-    return SavedTensor(tensor, ledger: tensors.ledger)
+    return SavedTensor(tensor, tape: self)
+  }
+
+  /// Keeps what a tensor can be computed from again, in its place.
+  func save(_ recomputed: Recomputed, neededFor gradients: [String]) -> SavedTensor {
+    for input in recomputed.source.inputs {
+      tensors.ledger.save(
+        input.tensor.storage.id, as: "\(input.name) of \(recomputed.source.op)",
+        neededFor: gradients)
+    }
+    return SavedTensor(recomputed, tape: self)
   }
 
   /// Appends the backward step of the op in scope.

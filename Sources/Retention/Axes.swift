@@ -1,3 +1,5 @@
+import Autograd
+
 /// How the prefix takes part in the step.
 package enum Mode: String, CaseIterable, Sendable {
   /// Every row of every layer is recorded.
@@ -15,7 +17,23 @@ package enum Mode: String, CaseIterable, Sendable {
 
 /// What backward computes again rather than keeps.
 package enum Recompute: String, CaseIterable, Sendable {
-  case none, elementwise, attention, layer
+  case none
+  /// Norms, activation functions and products of elements.
+  case elementwise
+  /// The attention core, from q, k and v.
+  case attention
+  /// Whole layers, from their inputs.
+  case layer
+
+  /// What the tape consults.
+  var policy: RecomputePolicy {
+    switch self {
+    case .none: []
+    case .elementwise: .elementwise
+    case .attention: .attention
+    case .layer: .layer
+    }
+  }
 }
 
 /// What the attention core saves.

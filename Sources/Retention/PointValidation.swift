@@ -94,7 +94,6 @@ extension Point {
       mode != .prunedGraph || head != .allRows,
       "pruned-graph makes logits for loss rows alone; use head loss-rows")
     let unbuilt: [(Bool, String)] = [
-      (recompute != .none, "recompute \(recompute.rawValue)"),
       (head == .chunked, "head \(head.rawValue)"),
       (recipe != .ballast, "recipe \(recipe.rawValue)"),
     ]

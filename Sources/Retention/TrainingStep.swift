@@ -71,7 +71,7 @@ package final class TrainingStep {
   /// - Throws: `AllocationError`, what the backend throws, and what `atBoundary` throws.
   package func run(atBoundary: (Ledger) throws -> Void = { _ in }) throws -> StepResult {
     for parameter in decoder.parameters { parameter.clearGradient() }
-    let tape = Tape(tensors: tensors)
+    let tape = Tape(tensors: tensors, policy: point.recompute.policy)
     defer { tape.discard() }
     tape.onProduct = onProduct
     let clock = ContinuousClock()
@@ -142,9 +142,7 @@ package final class TrainingStep {
     let rows = point.recordedRows
     var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
     for layer in (0..<point.model.layers) {
-      let kv =
-        try prefix[layer]
-        ?? decoder.makeKeyValues(batch: point.batch, positions: rows[layer], layer: layer)
+      let kv = prefix[layer]
       prefix[layer] = nil
       x = try decoder.apply(
         layer: layer, to: x, rows: rows[layer + 1], kv: kv, pass: pass, on: tape)

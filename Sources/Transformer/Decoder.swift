@@ -75,13 +75,9 @@ package final class Decoder {
   package func makeKeyValues(
     batch: Int, positions: Range<Int>, layer: Int
   ) throws -> KeyValues {
-    let shape = Shape(.plain(batch), .tokens(positions), .plain(configuration.keyWidth))
-    let outer = tensors.ledger.scope
-    defer { tensors.ledger.scope = outer }
-    tensors.ledger.scope = Scope(op: "k_proj", layer: layer)
-    let k = try tensors.make("k", shape, dtype)
-    tensors.ledger.scope = Scope(op: "v_proj", layer: layer)
-    return KeyValues(k: k, v: try tensors.make("v", shape, dtype))
+    try KeyValues(
+      Shape(.plain(batch), .tokens(positions), .plain(configuration.keyWidth)), dtype: dtype,
+      layer: layer, tensors: tensors)
   }
 
   /// The embeddings of the tokens at `positions`, `[batch, tokens, d_model]`.
@@ -94,9 +90,10 @@ package final class Decoder {
     return try tape.dropout(x, pass.dropout("embedding"), op: "embedding_dropout")
   }
 
-  /// One layer over the rows of `x` at `rows`, with earlier rows' keys and values in `kv`.
+  /// One layer over the rows of `x` at `rows`, with earlier rows' keys and values in `kv`; nil if all
+  /// rows that it sees are in `x`.
   package func apply(
-    layer: Int, to x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
+    layer: Int, to x: Variable, rows: Range<Int>, kv: KeyValues?, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     try layers[layer](x, rows: rows, kv: kv, pass: pass, on: tape)
   }

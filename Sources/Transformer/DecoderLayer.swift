@@ -35,14 +35,39 @@ struct DecoderLayer {
   let o: Projection
   let mlpNorm: Norm
   let mlp: MLP
+  /// Whether any of its parameters is.
+  let isTrained: Bool
 
   /// The rows of `x` `[batch, tokens, d_model]` at `rows` through the layer; `kv` holds earlier rows
-  /// and receives those of `x`, all of them.
+  /// and receives those of `x`, all of them. Without it the layer's keys are those of `x` alone.
+  ///
+  /// Where the tape recomputes layers, `x` is kept, and `kv` with the rows that nobody can make again.
   func callAsFunction(
-    _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
+    _ x: Variable, rows: Range<Int>, kv: KeyValues?, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     tape.layer = index
     defer { tape.layer = nil }
+    let gradients = kv?.gradients
+    return try tape.checkpoint(
+      x, constants: kv.map { [("k", $0.k), ("v", $0.v)] } ?? [],
+      isTrained: isTrained || gradients != nil, op: "layer"
+    ) { x, constants in
+      let outer = tape.layer
+      tape.layer = index
+      defer { tape.layer = outer }
+      let kv =
+        constants.isEmpty
+        ? try KeyValues(
+          x.value.shape.replacingLast(.plain(configuration.keyWidth)), dtype: x.value.dtype,
+          layer: index, tensors: tape.tensors)
+        : KeyValues(k: constants[0], v: constants[1], gradients: gradients)
+      return try forward(x, rows: rows, kv: kv, pass: pass, on: tape)
+    }
+  }
+
+  private func forward(
+    _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
+  ) throws -> Variable {
     let branch = try attentionBranch(x, rows: rows, kv: kv, pass: pass, on: tape)
     let y = try tape.add(tape.rows(x, at: rows), branch)
     return try tape.add(y, mlpBranch(y, pass: pass, on: tape))

@@ -1,4 +1,5 @@
 import Autograd
+import Ledger
 package import Tensors
 
 /// The keys and values of one layer, `[batch, tokens, kvHeads · d_head]` each.
@@ -10,6 +11,18 @@ package struct KeyValues {
   /// The gradients of rows that run without a graph first and are replayed later; nil if they are
   /// constants.
   package var gradients: KeyValueGradients?
+}
+
+extension KeyValues {
+  /// Room for the keys and values of these rows of one layer, `shape` `[batch, tokens, kvHeads · d_head]`.
+  init(_ shape: Shape, dtype: DType, layer: Int, tensors: TensorFactory) throws {
+    let outer = tensors.ledger.scope
+    defer { tensors.ledger.scope = outer }
+    tensors.ledger.scope = Scope(op: "k_proj", layer: layer)
+    k = try tensors.make("k", shape, dtype)
+    tensors.ledger.scope = Scope(op: "v_proj", layer: layer)
+    v = try tensors.make("v", shape, dtype)
+  }
 }
 
 /// dK and dV of one layer's rows `0..<cut`, float32, gathered from all rows that attend to them.

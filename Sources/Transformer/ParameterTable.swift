@@ -107,7 +107,8 @@ struct ParameterTable {
       configuration: c, index: index, attentionNorm: norm("\(base).ln_1"),
       q: attention(0..<q, "Q"), k: attention(q..<q + k, "K"), v: attention(q + k..<q + 2 * k, "V"),
       qNorm: nil, kNorm: nil, o: projection("\(base).attn.c_proj"),
-      mlpNorm: norm("\(base).ln_2"), mlp: mlp(gate: nil, up: up, down: down))
+      mlpNorm: norm("\(base).ln_2"), mlp: mlp(gate: nil, up: up, down: down),
+      isTrained: isTrained(index))
   }
 
   private func llamaLayer(_ index: Int) -> DecoderLayer {
@@ -122,7 +123,12 @@ struct ParameterTable {
       mlpNorm: norm("\(base).post_attention_layernorm"),
       mlp: mlp(
         gate: projection("\(base).mlp.gate_proj"), up: projection("\(base).mlp.up_proj"),
-        down: projection("\(base).mlp.down_proj")))
+        down: projection("\(base).mlp.down_proj")),
+      isTrained: isTrained(index))
+  }
+
+  private func isTrained(_ layer: Int) -> Bool {
+    all.contains { $0.layer == layer && $0.gradient != nil }
   }
 
   private func mlp(gate: Projection?, up: Projection, down: Projection) -> DecoderLayer.MLP {

@@ -16,7 +16,7 @@ import Testing
     ("--model seed --n-c 4 --n-g 4 --mode full-grph", "unknown mode \"full-grph\""),
     ("--model seed --n-c 4 --n-g 4 --mode full-grph", "did you mean \"full-graph\", one of"),
     ("--model seed --n-c 4 --n-g 4 --mode x", "full-graph, pruned-graph, detached-prefix"),
-    ("--model seed --n-c 4 --n-g 4 --recompute layer", "not built"),
+    ("--model seed --n-c 4 --n-g 4 --recompute layers", "did you mean \"layer\""),
     ("--model seed --n-c 4 --n-g 4 --format xml", "unknown format \"xml\""),
     ("--model sed --n-c 4 --n-g 4", "did you mean \"seed\""),
     ("--model seed", "--n-c and --n-g must be given"),

@@ -12,24 +12,39 @@ import Transformer
   static func retainedBytes(_ point: Point) -> Int {
     let model = point.model
     let rows = point.n - point.cut
+    let keepsElements = point.recompute != .elementwise
     var layer = 0
     layer += rows * model.dModel  // x, the first norm's input
-    layer += rows  // its rstd
-    layer += rows * model.dModel  // the normalized x, input of W_Q, W_K and W_V
-    layer += rows * model.queryWidth  // q
-    layer += 2 * point.n * model.keyWidth  // k and v of all rows, recorded or not
-    layer += rows * model.queryWidth  // attention's output, input of W_O
-    layer +=
-      point.attention == .materialized
-      ? model.heads * rows * point.n  // probabilities
-      : model.heads * rows  // log-sum-exp
-    layer += rows * model.dModel + rows  // x after attention, the second norm's input, and rstd
-    layer += rows * model.dModel  // the normalized x, input of W_gate and W_up
-    layer += 3 * rows * model.dFF  // gate, up and their product
+    // k and v of all rows, recorded or not
+    let keyValues = 2 * point.n * model.keyWidth
+    if point.recompute == .layer {
+      layer += point.cut > 0 ? keyValues : 0
+    } else {
+      layer += keyValues
+      layer += rows * model.queryWidth  // q
+      layer += rows * model.queryWidth  // attention's output, input of W_O
+      if point.recompute != .attention {
+        layer +=
+          point.attention == .materialized
+          ? model.heads * rows * point.n  // probabilities
+          : model.heads * rows  // log-sum-exp
+      }
+      layer += rows * model.dModel  // x after attention, the second norm's input
+      layer += 2 * rows * model.dFF  // gate and up
+      if keepsElements {
+        layer += 2 * rows  // rstd of both norms
+        layer += rows * model.dModel  // the normalized x, input of W_Q, W_K and W_V
+        layer += rows * model.dModel  // the normalized x, input of W_gate and W_up
+        layer += rows * model.dFF  // silu(gate) · up, input of W_down
+      }
+    }
     let headRows = point.head == .allRows ? rows : point.lossPositions.count
     var head = 0
-    head += headRows * model.dModel + headRows  // the final norm's input and rstd
-    head += headRows * model.dModel  // the normalized x, input of the head
+    head += headRows * model.dModel  // the final norm's input
+    if keepsElements {
+      head += headRows  // its rstd
+      head += headRows * model.dModel  // the normalized x, input of the head
+    }
     head += headRows * model.vocab  // logits
     head += point.lossPositions.count  // log-sum-exp of the loss rows
     return 4 * point.batch * (model.layers * layer + head)

@@ -50,6 +50,7 @@ func randomFamilyPoint(_ index: Int) -> Point {
     "layers.0|h.0", "down_proj|c_proj",
   ])
   point.seed = generator.next()
+  if flip() { point.recompute = draw(Recompute.allCases) }
   return point
 }
 

@@ -132,6 +132,7 @@ func randomPoint(_ index: Int, extreme: Bool = false) -> Point {
   point.threads = draw([1, 2])
   point.seed = generator.next()
   point.keepPrefix = 0
+  if flip() { point.recompute = Recompute.allCases[draw([1, 2, 3])] }
   return point
 }
 

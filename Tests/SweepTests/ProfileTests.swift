@@ -129,7 +129,7 @@ private let start = "model: seed\nn_g: 4\n"
     Bad(
       start + "n_c: 1\nmode: detached", 4, "did you mean \"detached-prefix\", one of full-graph,"),
     Bad(start + "n_c: 1\nmode: {a: 1}", 4, "mode must be one of", "not a mapping"),
-    Bad(start + "n_c: 1\nrecompute: layer", 4, "not built"),
+    Bad(start + "n_c: 1\nrecompute: layers", 4, "unknown recompute \"layers\"", "elementwise"),
     Bad(start + "n_c: 1\nattention: flash", 4, "unknown attention \"flash\"", "materialized"),
     Bad(start + "n_c: 1\nrepeat: 0", 4, "repeat must be 1 to 1000, not 0"),
     Bad(start + "n_c: 1\nbatch: 0", 4, "batch must be 1"),

@@ -18,10 +18,10 @@ extension CausalAttention {
 
   /// Adds dq, dk and dv to their slots, block by block from the last, which meets every key.
   func backward(
-    _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots, keys: Range<Int>,
-    blocks: [Range<Int>]
+    _ dO: Tensor, saved: AttentionSaves, slots: AttentionSlots, keys: Range<Int>
   ) throws {
     let tensors = tape.tensors
+    let blocks = blocks
     let tiles = try makeTiles(dO, saved: saved, slots: slots, keys: keys)
     for (index, block) in blocks.enumerated().reversed() {
       let isFirst = index == blocks.count - 1
@@ -38,12 +38,18 @@ extension CausalAttention {
         }
       }
       let probabilities = try probabilities(saved, remade: tiles.remade, block: block)
-      let mask = saved.mask.map { part(ofAll: $0.tensor, block: block) }
+      let mask = try saved.mask.map { part(ofAll: try $0.tensor, block: block) }
+      let dropped = try saved.dropped.map { part(ofAll: try $0.tensor, block: block) }
       try accumulate(slots.v, slots.earlier?.v) {
-        let factor = factor(of: probabilities, mask: mask, tile: tiles.factor, block: block)
+        guard
+          let factor = dropped
+            ?? probabilities.map({ factor(of: $0, mask: mask, tile: tiles.factor, block: block) })
+        else { return }
         try addToKeys(factor, dO, block: block, into: $0, accumulates: $1)
       }
-      guard let tile = tiles.gradient, let v = saved.v?.tensor else { continue }
+      guard let tile = tiles.gradient, let probabilities, let v = try saved.v?.tensor else {
+        continue
+      }
       let gradient = part(of: tile, block: block)
       try scores(dO, v, block: block, into: gradient)
       drop(gradient, mask: mask)
@@ -52,12 +58,12 @@ extension CausalAttention {
         rowDots: tiles.rowDots?.at(positions: block, axis: 2))
       let dS = tiles.rounded.map { part(of: $0, block: block) } ?? gradient
       if tiles.rounded != nil { tape.backend.copy(gradient, to: dS) }
-      if let slot = slots.q, let k = saved.k?.tensor {
+      if let slot = slots.q, let k = try saved.k?.tensor {
         try slot.accumulate(from: tensors) { sum, _ in
           try output(dS, k, block: block, into: sum)
         }
       }
-      if let q = saved.q?.tensor {
+      if let q = try saved.q?.tensor {
         try accumulate(slots.k, slots.earlier?.k) {
           try addToKeys(dS, q, block: block, into: $0, accumulates: $1)
         }
@@ -73,13 +79,13 @@ extension CausalAttention {
       isNeeded ? try makeTile(batch: dO.shape[0], rows: rows, keys: keys, dtype: dtype) : nil
     }
     let isRounded = dO.dtype != .float32
-    let isFused = saved.probabilities == nil
+    let isFused = options.memory == .fused
     let rowDots = try saved.output.map { output in
       let dots = try tape.tensors.make(
         "row_dots", Shape(dO.shape[0], .plain(geometry.heads), dO.shape[1]), for: .workspace)
       tape.backend.headDots(
         dO.splitting(2, inner: geometry.dHead),
-        output.tensor.splitting(2, inner: geometry.dHead), to: dots)
+        try output.tensor.splitting(2, inner: geometry.dHead), to: dots)
       return dots
     }
     return Tiles(
@@ -87,20 +93,21 @@ extension CausalAttention {
       rounded: try tile(dO.dtype, if: slots.needScores && isRounded),
       remade: try tile(.float32, if: isFused),
       factor: try tile(
-        dO.dtype, if: slots.needValues && (options.dropout != nil || (isFused && isRounded))),
+        dO.dtype,
+        if: slots.needValues && saved.dropped == nil
+          && (options.dropout != nil || (isFused && isRounded))),
       rowDots: rowDots)
   }
 
-  /// The probabilities of one block: a part of what was saved, or made again from q and k.
+  /// The probabilities of one block: a part of what was saved, or made again from q and k; nil where
+  /// nothing reads them.
   private func probabilities(
     _ saved: AttentionSaves, remade: Tensor?, block: Range<Int>
-  ) throws -> Tensor {
-    if let all = saved.probabilities?.tensor { return part(ofAll: all, block: block) }
-    guard let remade, let logSumExp = saved.logSumExp?.tensor, let q = saved.q?.tensor,
-      let k = saved.k?.tensor
-    else {
-      preconditionFailure("fused attention saves q, k and its log-sum-exp")
-    }
+  ) throws -> Tensor? {
+    if let all = try saved.probabilities?.tensor { return part(ofAll: all, block: block) }
+    guard let remade, let logSumExp = try saved.logSumExp?.tensor, let q = try saved.q?.tensor,
+      let k = try saved.k?.tensor
+    else { return nil }
     let part = part(of: remade, block: block)
     try scores(q, k, block: block, into: part)
     tape.backend.causalProbabilities(

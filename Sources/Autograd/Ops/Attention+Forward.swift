@@ -1,49 +1,6 @@
 import Ledger
 import Tensors
 
-/// What attention keeps; nil is what no trained operand needs, or what the memory kind does without.
-struct AttentionSaves {
-  let q: SavedTensor?
-  let k: SavedTensor?
-  let v: SavedTensor?
-  /// `materialized`: `[batch, heads, tokens, keys]`, before dropout, and the 1-byte mask of that.
-  let probabilities: SavedTensor?
-  let mask: SavedTensor?
-  /// `fused`.
-  let output: SavedTensor?
-  let logSumExp: SavedTensor?
-}
-
-/// The keys and values of rows that ran without a graph, and whose gradients gather all the same.
-package struct EarlierKeys {
-  /// Slots over rows `0…`, `[batch, rows, kvHeads · d_head]`.
-  package let k: GradientSlot
-  package let v: GradientSlot
-  /// The rows of them that come before the recorded ones.
-  package let rows: Range<Int>
-
-  package init(k: GradientSlot, v: GradientSlot, rows: Range<Int>) {
-    self.k = k
-    self.v = v
-    self.rows = rows
-  }
-}
-
-/// Where the gradients of attention's operands gather.
-struct AttentionSlots {
-  let q: GradientSlot?
-  let k: GradientSlot?
-  let v: GradientSlot?
-  /// The gradients of rows before the recorded ones, where those are not constants.
-  let earlier: EarlierKeys?
-
-  /// Whether the gradient of the scores is wanted.
-  var needScores: Bool { q != nil || needKeys }
-  /// Whether dk, or dv, is wanted of any row.
-  var needKeys: Bool { k != nil || earlier != nil }
-  var needValues: Bool { v != nil || earlier != nil }
-}
-
 extension Tape {
   /// Causal attention: `dropout(softmax(q kᵀ / sqrt(d_head))) v`, `[batch, tokens, heads · d_head]`.
   ///
@@ -56,85 +13,100 @@ extension Tape {
     options: AttentionOptions
   ) throws -> Variable {
     try op("attention") {
-      let core = CausalAttention(tape: self, options: options)
       let shape = q.value.shape
-      let rows = shape[1].positions
-      let keys = k.value.shape[1].positions
-      let blocks = CausalAttention.blocks(of: rows)
-      let isRecorded = records(q.gradient, k.gradient, v.gradient, earlier?.k)
-      let isMaterialized = isRecorded && options.memory == .materialized
+      let core = CausalAttention(
+        tape: self, options: options, rows: shape[1].positions,
+        capacity: capacity ?? k.value.shape[1].positions)
       let o = try tensors.make("attention_output", shape, q.value.dtype)
-
-      let heads = Axis.plain(options.geometry.heads)
-      let square = Shape(shape[0], heads, shape[1], .keys(keys))
-      let probabilities =
-        isMaterialized ? try tensors.make("probabilities", square, q.value.dtype) : nil
-      let mask =
-        isMaterialized && options.dropout != nil
-        ? try tensors.make("mask", square, .uint8) : nil
-      let logSumExp =
-        isRecorded && options.memory == .fused
-        ? try tensors.make("log_sum_exp", Shape(shape[0], heads, shape[1])) : nil
-      // Scores are float32; what is multiplied with v has the dtype of v and stands in `factors`,
-      // unless it is the saved probabilities themselves.
-      let dtype = q.value.dtype
-      let scoreTile =
-        dtype == .float32
-        ? nil
-        : try core.makeTile(batch: shape[0], rows: rows, keys: capacity ?? keys, dtype: .float32)
-      let factors =
-        probabilities == nil || options.dropout != nil
-        ? try core.makeTile(batch: shape[0], rows: rows, keys: capacity ?? keys, dtype: dtype) : nil
-      for block in blocks {
-        let factor = factors.map { core.part(of: $0, block: block) }
-        let kept = probabilities.map { core.part(ofAll: $0, block: block) }
-        guard let made = kept ?? factor else { continue }
-        let scores = scoreTile.map { core.part(of: $0, block: block) } ?? made
-        try core.scores(q.value, k.value, block: block, into: scores)
-        backend.causalSoftmax(
-          scores, scale: options.geometry.scale, window: options.window,
-          logSumExp: logSumExp?.at(positions: block, axis: 2))
-        if scoreTile != nil { backend.copy(scores, to: made) }
-        if let dropout = options.dropout, let factor {
-          backend.dropout(
-            made, dropout, to: factor, mask: mask.map { core.part(ofAll: $0, block: block) })
-        }
-        try core.output(factor ?? made, v.value, block: block, into: o)
+      guard records(q.gradient, k.gradient, v.gradient, earlier?.k) else {
+        try core.forward(q.value, k.value, v.value, keeping: AttentionTensors(), into: o)
+        return Variable(o)
       }
-      guard isRecorded else { return Variable(o) }
-
       let slot = GradientSlot("attention_output", shape: shape, dtype: o.dtype)
       let slots = AttentionSlots(
         q: q.gradient, k: k.gradient, v: v.gradient, earlier: earlier)
-      let saves = saveForAttention(
-        q: q.value, k: k.value, v: v.value, o: o, probabilities: probabilities, mask: mask,
-        logSumExp: logSumExp, slots: slots)
+      let kept = try core.makeKept(for: slots, q: q.value, k: k.value)
+      try core.forward(q.value, k.value, v.value, keeping: kept, into: o)
+      let saves = save(kept, q: q.value, k: k.value, v: v.value, o: o, slots: slots, of: core)
+      let keys = k.value.shape[1].positions
       record {
         guard let dO = slot.take() else { return }
-        try core.backward(dO, saved: saves, slots: slots, keys: keys, blocks: blocks)
+        try core.backward(dO, saved: saves, slots: slots, keys: keys)
       }
       return Variable(o, gradient: slot)
     }
   }
+}
 
-  /// Saves what the wanted gradients read: an operand only if another one's gradient needs it.
-  private func saveForAttention(
-    q: Tensor, k: Tensor, v: Tensor, o: Tensor, probabilities: Tensor?, mask: Tensor?,
-    logSumExp: Tensor?, slots: AttentionSlots
-  ) -> AttentionSaves {
-    let scores = (slots.q == nil ? [] : ["dq"]) + (slots.needKeys ? ["dk"] : [])
-    let all = scores + (slots.needValues ? ["dv"] : [])
-    let isFused = probabilities == nil
-    func keep(_ tensor: Tensor, _ name: String, _ gradients: [String]) -> SavedTensor? {
-      gradients.isEmpty ? nil : save(tensor, as: name, neededFor: gradients)
+extension CausalAttention {
+  /// Room for what backward reads of the scores; none where the policy has it computed again.
+  func makeKept(
+    for slots: AttentionSlots, q: Tensor, k: Tensor
+  ) throws -> AttentionTensors {
+    guard !tape.policy.contains(.attention) else { return AttentionTensors() }
+    var kept = try makeScored(q: q, k: k)
+    guard options.dropout != nil, let probabilities = kept.probabilities else { return kept }
+    kept.mask = try tape.tensors.make("mask", probabilities.shape, .uint8)
+    // The mask and the probabilities give these back, element by element.
+    if slots.needValues, !tape.policy.contains(.elementwise) {
+      kept.dropped = try tape.tensors.make(
+        "dropped_probabilities", probabilities.shape, probabilities.dtype)
     }
-    return AttentionSaves(
-      q: keep(q, "q", isFused ? all : slots.needKeys ? ["dk"] : []),
-      k: keep(k, "k", isFused ? all : slots.q == nil ? [] : ["dq"]),
-      v: keep(v, "v", scores),
-      probabilities: probabilities.flatMap { keep($0, "probabilities", all) },
-      mask: mask.flatMap { keep($0, "mask", all) },
-      output: isFused ? keep(o, "output", scores) : nil,
-      logSumExp: logSumExp.flatMap { keep($0, "log_sum_exp", all) })
+    return kept
+  }
+
+  /// Room for the probabilities, or the log-sum-exp in their place (`fused`).
+  func makeScored(q: Tensor, k: Tensor) throws -> AttentionTensors {
+    let heads = Axis.plain(geometry.heads)
+    let (batch, rows) = (q.shape[0], q.shape[1])
+    switch options.memory {
+    case .materialized:
+      return AttentionTensors(
+        probabilities: try tape.tensors.make(
+          "probabilities", Shape(batch, heads, rows, .keys(k.shape[1].positions)), q.dtype))
+    case .fused:
+      return AttentionTensors(
+        logSumExp: try tape.tensors.make("log_sum_exp", Shape(batch, heads, rows)))
+    }
+  }
+
+  /// Scores and probabilities, block by block, into `kept`; and their product with `v` into `o`, if
+  /// that is wanted.
+  ///
+  /// Scores are float32. What is multiplied with `v` has the dtype of `v`: the kept probabilities
+  /// themselves, or `factor`.
+  func forward(
+    _ q: Tensor, _ k: Tensor, _ v: Tensor?, keeping kept: AttentionTensors, into o: Tensor?
+  ) throws {
+    let isRounded = q.dtype != .float32
+    func tile(_ dtype: DType, if isNeeded: Bool) throws -> Tensor? {
+      isNeeded ? try makeTile(batch: q.shape[0], rows: rows, keys: capacity, dtype: dtype) : nil
+    }
+    let scoreTile = try tile(.float32, if: isRounded)
+    let isDropping = options.dropout != nil && kept.dropped == nil && o != nil
+    let isHolding = kept.probabilities == nil && (o != nil || !isRounded)
+    let factorTile = try tile(q.dtype, if: isDropping || isHolding)
+    for block in blocks {
+      let factor =
+        kept.dropped.map { part(ofAll: $0, block: block) }
+        ?? factorTile.map { part(of: $0, block: block) }
+      let probabilities = kept.probabilities.map { part(ofAll: $0, block: block) } ?? factor
+      guard let scores = scoreTile.map({ part(of: $0, block: block) }) ?? probabilities else {
+        preconditionFailure("scores stand in a tile, or where the probabilities will")
+      }
+      try self.scores(q, k, block: block, into: scores)
+      tape.backend.causalSoftmax(
+        scores, scale: geometry.scale, window: options.window,
+        logSumExp: kept.logSumExp?.at(positions: block, axis: 2))
+      guard let probabilities else { continue }
+      if isRounded { tape.backend.copy(scores, to: probabilities) }
+      guard let v, let o else { continue }
+      if let dropout = options.dropout, let factor {
+        tape.backend.dropout(
+          probabilities, dropout, to: factor,
+          mask: kept.mask.map { part(ofAll: $0, block: block) })
+      }
+      try output(factor ?? probabilities, v, block: block, into: o)
+    }
   }
 }

@@ -79,15 +79,19 @@ package struct AttentionOptions: Sendable {
 struct CausalAttention {
   let tape: Tape
   let options: AttentionOptions
+  /// Positions of the queries.
+  let rows: Range<Int>
+  /// Keys that a tile has room for.
+  let capacity: Range<Int>
   var geometry: HeadGeometry { options.geometry }
 
   /// Query rows of one block: the tile should stay in the cache, the products large.
   static let blockRows = 256
 
-  /// The blocks of the query rows of `q`, as positions.
-  static func blocks(of positions: Range<Int>) -> [Range<Int>] {
-    stride(from: positions.lowerBound, to: positions.upperBound, by: blockRows).map {
-      $0..<min($0 + blockRows, positions.upperBound)
+  /// The blocks of the query rows, as positions.
+  var blocks: [Range<Int>] {
+    stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows).map {
+      $0..<min($0 + Self.blockRows, rows.upperBound)
     }
   }
 

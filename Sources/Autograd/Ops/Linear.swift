@@ -23,7 +23,8 @@ extension Tape {
       let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
       let inputSlot = x.gradient
       let savedInput = weight.gradient.map { _ in
-        save(x.value, as: "input", neededFor: [weight.symbol])
+        save(
+          x.value, as: "input", neededFor: [weight.symbol], recomputed: x.recomputed)
       }
       let savedWeight = inputSlot.map {
         save(weight.value, as: "weight", neededFor: ["d\($0.name)"])
@@ -31,13 +32,13 @@ extension Tape {
       record { [tensors] in
         guard var dy = slot.take() else { return }
         if dy.dtype != weight.value.dtype { dy = try self.converted(dy, to: weight.value.dtype) }
-        if let x = savedInput?.tensor {
+        if let x = try savedInput?.tensor {
           try weight.accumulate(from: tensors) { sum, accumulates in
             try self.multiplyColumns(dy, x, into: sum, accumulates: accumulates)
           }
         }
         if let bias, bias.gradient != nil { try self.addColumnSums(of: dy, to: bias) }
-        if let inputSlot, let weight = savedWeight?.tensor {
+        if let inputSlot, let weight = try savedWeight?.tensor {
           try inputSlot.accumulate(from: tensors) { sum, accumulates in
             try self.multiplyRows(dy, weight, into: sum, accumulates: accumulates)
           }

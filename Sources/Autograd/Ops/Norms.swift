@@ -6,79 +6,99 @@ extension Tape {
   ///
   /// `x` is `[batch, tokens, width]`, `weight` `[width]`, or `[d_head]` where heads are normed one by
   /// one; `y` goes to `destination` or a new tensor. Saves `x` and the float32 `rstd` `[batch, tokens]`
-  /// (`[batch, tokens, heads]`).
+  /// (`[batch, tokens, heads]`); `rstd`, and `y` for its readers, may be computed again, unless heads are
+  /// normed.
   package func rmsNorm(
     _ x: Variable, _ weight: Parameter, epsilon: Float, op name: String,
     as output: String = "normalized", into destination: Tensor? = nil
   ) throws -> Variable {
     try op(name) {
-      let shape = x.value.shape
-      let y = try destination ?? tensors.make(output, shape, x.value.dtype)
+      let input = x.value
+      let shape = input.shape
       let width = weight.value.count
-      let rstd = try tensors.make("rstd", statisticShape(of: shape, width: width))
-      backend.rmsNorm(
-        rows(x.value, width), weight: weight.value, epsilon: epsilon, to: rows(y, width),
-        rstd: rstd)
+      let forward = { [tensors, backend] in
+        let y = try destination ?? tensors.make(output, shape, input.dtype)
+        let rstd = try tensors.make("rstd", self.statisticShape(of: shape, width: width))
+        backend.rmsNorm(
+          self.rows(input, width), weight: weight.value, epsilon: epsilon,
+          to: self.rows(y, width), rstd: rstd)
+        return [y, rstd]
+      }
+      let made = try forward()
+      let (y, rstd) = (made[0], made[1])
       guard records(x.gradient, weight.gradient) else { return Variable(y) }
 
       let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
       let inputSlot = x.gradient
       let gradients = gradientNames(weight.gradient, inputSlot)
-      let savedInput = save(x.value, as: "input", neededFor: gradients)
-      let savedRstd = save(rstd, as: "rstd", neededFor: gradients)
+      let isWhole = destination == nil && width == shape[2].extent
+      let again =
+        isWhole
+        ? recomputed(.elementwise, from: [("input", input)], results: 2, forward) : nil
+      let savedInput = save(input, as: "input", neededFor: gradients)
+      let savedRstd = save(rstd, as: "rstd", neededFor: gradients, recomputed: again?[1])
       record { [backend] in
         guard let dy = slot.take() else { return }
-        let x = self.rows(savedInput.tensor, width)
+        let x = try self.rows(savedInput.tensor, width)
+        let rstd = try savedRstd.tensor
         try self.normBackward(x, weight: weight, input: inputSlot) { dx, accumulates, partials in
           backend.rmsNormBackward(
-            self.rows(dy, width), x: x, rstd: savedRstd.tensor, weight: weight.value, to: dx,
+            self.rows(dy, width), x: x, rstd: rstd, weight: weight.value, to: dx,
             accumulates: accumulates, partials: partials)
         }
       }
-      return Variable(y, gradient: slot)
+      return Variable(y, gradient: slot, recomputed: again?[0])
     }
   }
 
   /// `y = (x − mean) / sqrt(var + ε) · weight + bias` over the last axis.
   ///
-  /// `x` is `[batch, tokens, width]`. Saves `x` and the float32 `mean` and `rstd` `[batch, tokens]`.
+  /// `x` is `[batch, tokens, width]`. Saves `x` and the float32 `mean` and `rstd` `[batch, tokens]`;
+  /// these, and `y` for its readers, may be computed again.
   package func layerNorm(
     _ x: Variable, _ weight: Parameter, bias: Parameter, epsilon: Float, op name: String
   ) throws -> Variable {
     try op(name) {
-      let shape = x.value.shape
-      let y = try tensors.make("normalized", shape, x.value.dtype)
-      let mean = try tensors.make("mean", Shape(shape[0], shape[1]))
-      let rstd = try tensors.make("rstd", Shape(shape[0], shape[1]))
-      backend.layerNorm(
-        x.value, weight: weight.value, bias: bias.value, epsilon: epsilon, to: y, mean: mean,
-        rstd: rstd)
+      let input = x.value
+      let shape = input.shape
+      let forward = { [tensors, backend] in
+        let y = try tensors.make("normalized", shape, input.dtype)
+        let mean = try tensors.make("mean", Shape(shape[0], shape[1]))
+        let rstd = try tensors.make("rstd", Shape(shape[0], shape[1]))
+        backend.layerNorm(
+          input, weight: weight.value, bias: bias.value, epsilon: epsilon, to: y, mean: mean,
+          rstd: rstd)
+        return [y, mean, rstd]
+      }
+      let made = try forward()
+      let y = made[0]
       guard records(x.gradient, weight.gradient, bias.gradient) else { return Variable(y) }
 
       let slot = GradientSlot("normalized", shape: shape, dtype: y.dtype)
       let inputSlot = x.gradient
       let gradients = gradientNames(weight.gradient, inputSlot)
+      let again = recomputed(.elementwise, from: [("input", input)], results: 3, forward)
       let saved =
         gradients.isEmpty
         ? nil
         : (
-          input: save(x.value, as: "input", neededFor: gradients),
-          mean: save(mean, as: "mean", neededFor: gradients),
-          rstd: save(rstd, as: "rstd", neededFor: gradients)
+          input: save(input, as: "input", neededFor: gradients),
+          mean: save(made[1], as: "mean", neededFor: gradients, recomputed: again?[1]),
+          rstd: save(made[2], as: "rstd", neededFor: gradients, recomputed: again?[2])
         )
       record { [backend] in
         guard let dy = slot.take() else { return }
         if let saved {
-          let x = saved.input.tensor
+          let (x, mean, rstd) = try (saved.input.tensor, saved.mean.tensor, saved.rstd.tensor)
           try self.normBackward(x, weight: weight, input: inputSlot) { dx, accumulates, partials in
             backend.layerNormBackward(
-              dy, x: x, mean: saved.mean.tensor, rstd: saved.rstd.tensor, weight: weight.value,
+              dy, x: x, mean: mean, rstd: rstd, weight: weight.value,
               to: dx, accumulates: accumulates, partials: partials)
           }
         }
         if bias.gradient != nil { try self.addColumnSums(of: dy, to: Weight(bias)) }
       }
-      return Variable(y, gradient: slot)
+      return Variable(y, gradient: slot, recomputed: again?[0])
     }
   }
 

@@ -31,20 +31,20 @@ extension Tape {
       backend.dropout(x.value, dropout, to: x.value, mask: mask)
       let saved = save(mask, as: "mask", neededFor: ["d\(x.gradient?.name ?? "")"])
       return inPlace(x) { [backend] dy in
-        backend.applyMask(saved.tensor, scale: dropout.scale, to: dy, into: dy)
+        try backend.applyMask(saved.tensor, scale: dropout.scale, to: dy, into: dy)
       }
     }
   }
 
   /// The result of an op that wrote over `x`; `backward` turns its gradient into that of `x`, in place.
   private func inPlace(
-    _ x: Variable, _ backward: @escaping (_ dy: Tensor) -> Void
+    _ x: Variable, _ backward: @escaping (_ dy: Tensor) throws -> Void
   ) -> Variable {
     guard records(x.gradient), let inputSlot = x.gradient else { return Variable(x.value) }
     let slot = GradientSlot(inputSlot.name, shape: inputSlot.shape, dtype: inputSlot.dtype)
     record { [tensors] in
       guard let dy = try slot.takeUnique(from: tensors) else { return }
-      backward(dy)
+      try backward(dy)
       try inputSlot.add(dy, from: tensors)
     }
     return Variable(x.value, gradient: slot)
@@ -52,12 +52,18 @@ extension Tape {
 
   /// `y = silu(gate) · up`; saves what their gradients read, and computes `silu(gate)` again.
   ///
-  /// All are `[batch, tokens, d_ff]`.
+  /// All are `[batch, tokens, d_ff]`; `y` may be computed again for its readers.
   package func swiGLU(gate: Variable, up: Variable) throws -> Variable {
     try op("swiglu") {
-      let y = try tensors.make("activation", gate.value.shape, gate.value.dtype)
-      backend.swiGLU(gate: gate.value, up: up.value, to: y)
+      let (g, u) = (gate.value, up.value)
+      let forward = { [tensors, backend] in
+        let y = try tensors.make("activation", g.shape, g.dtype)
+        backend.swiGLU(gate: g, up: u, to: y)
+        return [y]
+      }
+      let y = try forward()[0]
       guard records(gate.gradient, up.gradient) else { return Variable(y) }
+      let again = recomputed(.elementwise, from: [("gate", g), ("up", u)], forward)
       let slot = GradientSlot("activation", shape: y.shape, dtype: y.dtype)
       let (gateSlot, upSlot) = (gate.gradient, up.gradient)
       let gradients = [gateSlot, upSlot].compactMap { $0.map { "d\($0.name)" } }
@@ -65,7 +71,8 @@ extension Tape {
       let savedUp = gateSlot.map { save(up.value, as: "up", neededFor: ["d\($0.name)"]) }
       record { [tensors, backend] in
         guard let dy = slot.take() else { return }
-        let gate = savedGate.tensor
+        let gate = try savedGate.tensor
+        let up = try savedUp?.tensor ?? gate
         // The kernel makes both gradients; one that nobody wants goes to workspace.
         func place(_ slot: GradientSlot?, _ body: (Tensor) throws -> Void) throws {
           if let slot {
@@ -77,28 +84,34 @@ extension Tape {
         try place(gateSlot) { dgate in
           try place(upSlot) { dup in
             backend.swiGLUBackward(
-              dy, gate: gate, up: savedUp?.tensor ?? gate, dgate: dgate, dup: dup)
+              dy, gate: gate, up: up, dgate: dgate, dup: dup)
           }
         }
       }
-      return Variable(y, gradient: slot)
+      return Variable(y, gradient: slot, recomputed: again?[0])
     }
   }
 
-  /// `y = gelu(x)`; saves `x` `[batch, tokens, d_ff]`.
+  /// `y = gelu(x)`; saves `x` `[batch, tokens, d_ff]`; `y` may be computed again for its readers.
   package func gelu(_ x: Variable, form: GELU) throws -> Variable {
     try op("gelu") {
-      let y = try tensors.make("activation", x.value.shape, x.value.dtype)
-      backend.gelu(x.value, form: form, to: y)
+      let input = x.value
+      let forward = { [tensors, backend] in
+        let y = try tensors.make("activation", input.shape, input.dtype)
+        backend.gelu(input, form: form, to: y)
+        return [y]
+      }
+      let y = try forward()[0]
       guard records(x.gradient), let inputSlot = x.gradient else { return Variable(y) }
+      let again = recomputed(.elementwise, from: [("input", input)], forward)
       let slot = GradientSlot("activation", shape: y.shape, dtype: y.dtype)
-      let saved = save(x.value, as: "input", neededFor: ["d\(inputSlot.name)"])
+      let saved = save(input, as: "input", neededFor: ["d\(inputSlot.name)"])
       record { [tensors, backend] in
         guard let dy = try slot.takeUnique(from: tensors) else { return }
-        backend.geluBackward(dy, x: saved.tensor, form: form, to: dy)
+        try backend.geluBackward(dy, x: saved.tensor, form: form, to: dy)
         try inputSlot.add(dy, from: tensors)
       }
-      return Variable(y, gradient: slot)
+      return Variable(y, gradient: slot, recomputed: again?[0])
     }
   }
 

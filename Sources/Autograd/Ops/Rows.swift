@@ -97,7 +97,11 @@ extension Tape {
     guard positions != x.value.shape[1].positions else { return x }
     return op("rows") {
       let y = x.value.at(positions: positions)
-      guard records(x.gradient), let inputSlot = x.gradient else { return Variable(y) }
+      var recomputed = x.recomputed
+      recomputed?.rows = positions
+      guard records(x.gradient), let inputSlot = x.gradient else {
+        return Variable(y, recomputed: recomputed)
+      }
       let slot = GradientSlot(inputSlot.name, shape: y.shape, dtype: y.dtype)
       record { [tensors, backend] in
         guard let dy = slot.take() else { return }
@@ -106,7 +110,7 @@ extension Tape {
           backend.add(dy, to: sum.at(positions: positions))
         }
       }
-      return Variable(y, gradient: slot)
+      return Variable(y, gradient: slot, recomputed: recomputed)
     }
   }
 
@@ -145,14 +149,14 @@ extension Tape {
       let savedLogits = save(logits.value, as: "logits", neededFor: ["dlogits"])
       let savedLogSumExp = save(logSumExp, as: "log_sum_exp", neededFor: ["dlogits"])
       record { [tensors, backend] in
-        let logits = savedLogits.tensor
+        let logits = try savedLogits.tensor
         let all = logits.shape[1].positions
         let before = all.lowerBound..<positions.lowerBound
         let after = positions.upperBound..<all.upperBound
         for others in [before, after] where !others.isEmpty {
           backend.fill(logits.at(positions: others), with: 0)
         }
-        backend.crossEntropyBackward(
+        try backend.crossEntropyBackward(
           logits.at(positions: positions), labels: labels, logSumExp: savedLogSumExp.tensor)
         try logitsSlot.add(logits, from: tensors)
       }
