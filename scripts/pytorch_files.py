@@ -82,9 +82,9 @@ def write_model(model, folder: Path) -> None:
         write_json(folder / "config-4x.json", old_style(config))
 
 
-def write_tokens(tokens, folder: Path) -> None:
+def write_tokens(tokens, path: Path) -> None:
     rows = ",\n  ".join(json.dumps(row) for row in tokens.tolist())
-    (folder / "tokens.json").write_text(f'{{"tokens": [\n  {rows}\n]}}\n')
+    path.write_text(f'{{"tokens": [\n  {rows}\n]}}\n')
 
 
 def description(case: Case) -> dict:

@@ -17,9 +17,10 @@ from pytorch_files import (
     write_gradients, write_json, write_model, write_tokens,
 )
 from pytorch_parts import check_parts, write_parts
+from pytorch_rounding import new_draws, rounding_of, worst_ratio
 from pytorch_steps import (
-    IGNORED, Failure, bfloat16_errors, missing_module, new_model, new_tokens, relative,
-    relative_whole, rounded, step, step_in_double,
+    IGNORED, MODES, Failure, missing_module, new_model, new_tokens, relative, relative_whole,
+    rounded, step, step_in_double,
 )
 
 if not missing_module:
@@ -40,12 +41,10 @@ examples:
 numbers. Exit status: 0 done, 1 not or not equal, 64 wrong usage.
 """
 
-MODES = ("full-graph", "detached-prefix")
-
 # What --check allows: other builds of PyTorch add in another order.
 LOSS_TOLERANCE = 1e-6
 GRADIENT_TOLERANCE = 5e-6
-BFLOAT16_FACTOR = 1.5  # of the whole gradient's error, between two builds of PyTorch
+BFLOAT16_FACTOR = 1.5  # of any error, between two builds of PyTorch
 
 # What --write demands of a case: well inside the 2e-5 that Ballast must reach.
 NOISE_LIMIT = 4e-6
@@ -64,8 +63,8 @@ def check_frequencies(model) -> None:
         raise Failure(f"not all three bands of the rope scaling occur: {ratio}.")
 
 
-def measure(model, case: Case, tokens) -> tuple[dict, dict, dict]:
-    """All that is known of a case: float32 results, case.json's figures, bfloat16.json."""
+def measure(model, case: Case, tokens) -> tuple[dict, dict]:
+    """The results of a case in float32, and the figures of case.json."""
     results = {mode: step(model, case, tokens, mode) for mode in MODES}
     full, detached = (results[mode] for mode in MODES)
     if not math.isclose(full.loss, detached.loss, rel_tol=LOSS_TOLERANCE):
@@ -78,7 +77,7 @@ def measure(model, case: Case, tokens) -> tuple[dict, dict, dict]:
         if not math.isclose(full.loss, theirs, rel_tol=LOSS_TOLERANCE):
             raise Failure(f"the loss is {full.loss}, from labels it is {theirs}.")
 
-    figures, bfloat16 = {}, {}
+    figures = {}
     for mode in MODES:
         exact = step_in_double(model, case, tokens, mode)
         noise = {name: relative(gradient, exact.gradients[name])
@@ -90,20 +89,16 @@ def measure(model, case: Case, tokens) -> tuple[dict, dict, dict]:
             "noise": rounded(noise[worst]),
             "noisiest": worst,
         }
-        bfloat16[mode] = {
-            attention: bfloat16_errors(model, case, tokens, mode, results[mode], attention)
-            for attention in ("eager", "sdpa")
-        }
     figures["detached-prefix"]["gradient_relative_error"] = rounded(
         relative_whole(detached.gradients, full.gradients))
-    return results, figures, bfloat16
+    return results, figures
 
 
 def write(case: Case, root: Path) -> str:
     model, tokens = new_model(case), new_tokens(case)
     if case.config.get("rope_parameters") is LLAMA_31_ROPE:
         check_frequencies(model)
-    results, figures, bfloat16 = measure(model, case, tokens)
+    results, figures = measure(model, case, tokens)
     for mode in MODES:
         if not figures[mode]["noise"] < NOISE_LIMIT:
             raise Failure(f"float32 is {figures[mode]['noise']:.1e} off float64 in "
@@ -117,10 +112,12 @@ def write(case: Case, root: Path) -> str:
         if step(again, case, tokens, MODES[1]).loss != results[MODES[1]].loss:
             raise Failure("config-4x.json gives another loss than config.json.")
     write_json(folder / "case.json", description(case) | {"modes": figures} | versions())
-    write_tokens(tokens, folder)
+    write_tokens(tokens, folder / "tokens.json")
     for mode in MODES:
         write_gradients(results[mode].gradients, folder / f"{mode}.safetensors")
-    write_json(folder / "bfloat16.json", bfloat16)
+    draws = new_draws(case)
+    write_json(folder / "bfloat16.json", rounding_of(model, case, draws))
+    write_tokens(draws, folder / "draws.json")
     noise = max(figures[mode]["noise"] for mode in MODES)
     size = sum(path.stat().st_size for path in folder.iterdir())
     return f"loss {figures[MODES[0]]['loss']:.6f}, noise {noise:.1e}, {size:,} bytes"
@@ -131,18 +128,16 @@ def check(name: str, root: Path) -> str:
     if (folder / "parts.json").exists():
         return within_tolerance(*check_parts(folder))
     case, tokens, facts = read_case(folder)
-    results, _, bfloat16 = measure(read_model(folder), case, tokens)
-    committed = read_json(folder / "bfloat16.json")
+    model = read_model(folder)
+    results, _ = measure(model, case, tokens)
     worst_loss = worst = 0.0
-    rough = 1.0
     for mode, result in results.items():
         loss = facts["modes"][mode]["loss"]
         worst_loss = max(worst_loss, abs(result.loss / loss - 1))
         wanted = read_gradients(folder / f"{mode}.safetensors", result.gradients.keys())
         worst = max(worst, *(relative(result.gradients[key], wanted[key]) for key in wanted))
-        ratio = (bfloat16[mode]["eager"]["gradient_relative_l2"]
-                 / committed[mode]["eager"]["gradient_relative_l2"])
-        rough = max(rough, ratio, 1 / ratio)
+    draws = torch.tensor(read_json(folder / "draws.json")["tokens"])
+    rough = worst_ratio(rounding_of(model, case, draws), read_json(folder / "bfloat16.json"))
     return within_tolerance(worst_loss, worst, rough)
 
 

@@ -68,7 +68,7 @@ def write_parts(case: Case, root: Path, noise_limit: float) -> str:
                       "no oracle, change the case.")
     folder = root / case.name
     write_model(model, folder)
-    write_tokens(tokens, folder)
+    write_tokens(tokens, folder / "tokens.json")
     write_json(folder / "parts.json", description(case) | figures | versions())
     for part, gradients in parts.items():
         write_gradients({name: gradient.float() for name, gradient in gradients.items()},

@@ -21,6 +21,7 @@ except ImportError as problem:  # --help and --list work without them
     missing_module = problem.name
     TorchFunctionMode = object
 
+MODES = ("full-graph", "detached-prefix")
 IGNORED = -100  # cross_entropy's label of a row without loss
 
 
@@ -61,8 +62,8 @@ def new_model(case: Case):
     return model
 
 
-def new_tokens(case: Case):
-    numbers = np.random.default_rng(zlib.crc32(f"{case.name} tokens".encode()))
+def new_tokens(case: Case, purpose: str = "tokens"):
+    numbers = np.random.default_rng(zlib.crc32(f"{case.name} {purpose}".encode()))
     return torch.from_numpy(numbers.integers(0, case.config["vocab_size"],
                                              (case.batch, case.tokens)))
 
@@ -178,20 +179,6 @@ def split_in_double(model, case: Case, tokens) -> tuple[float, dict]:
     """The same in float64 throughout."""
     with InDouble():
         return split_gradients(in_double(model), case, tokens)
-
-
-def bfloat16_errors(model, case: Case, tokens, mode: str, exact: Result, attention: str) -> dict:
-    """How far PyTorch in bfloat16 is from itself in float32: the yardstick for Ballast there."""
-    rough = copy.deepcopy(model).to(torch.bfloat16)
-    rough.set_attn_implementation(attention)
-    result = step(rough, case, tokens, mode)
-    return {
-        "loss": result.loss,
-        "loss_relative_difference": rounded(abs(result.loss / exact.loss - 1)),
-        "gradient_relative_l2": rounded(relative_whole(result.gradients, exact.gradients)),
-        "relative_l2": {name: rounded(relative(gradient, exact.gradients[name]))
-                        for name, gradient in result.gradients.items()},
-    }
 
 
 def rounded(error: float) -> float:

@@ -159,7 +159,7 @@ package final class TrainingStep {
   private func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
     let layers = 0..<point.model.layers
     guard point.cut > 0 else { return layers.map { _ in nil } }
-    let isReplayed = point.mode == .replayedPrefix
+    let isReplayed = point.mode == .replayedPrefix && decoder.learnsFromKeysAndValues
     let kv = try layers.map { layer in
       var kv = try decoder.makeKeyValues(
         batch: point.batch, positions: 0..<point.n, layer: layer)

@@ -69,6 +69,13 @@ package final class Decoder {
     }
   }
 
+  /// Whether rows of which only keys and values are read can give a trained parameter a gradient.
+  package var learnsFromKeysAndValues: Bool {
+    embedding.gradient != nil || positions?.gradient != nil
+      || layers.dropLast().contains(where: \.isTrained)
+      || layers[layers.count - 1].trainsKeysAndValues
+  }
+
   // MARK: Forward
 
   /// Room for the keys and values of these rows of one layer.

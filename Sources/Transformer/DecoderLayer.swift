@@ -5,12 +5,21 @@ import Tensors
 struct Projection {
   let weight: Weight
   let bias: Weight?
+
+  var isTrained: Bool { weight.gradient != nil || bias?.gradient != nil }
 }
 
 /// What stands before a branch.
 enum Norm {
   case rms(Parameter)
   case layer(Parameter, bias: Parameter)
+
+  var isTrained: Bool {
+    switch self {
+    case .rms(let weight): weight.gradient != nil
+    case .layer(let weight, let bias): weight.gradient != nil || bias.gradient != nil
+    }
+  }
 }
 
 /// One pre-norm layer: `x + W_O attention(norm x)`, then `x + mlp(norm x)`.
@@ -37,6 +46,11 @@ struct DecoderLayer {
   let mlp: MLP
   /// Whether any of its parameters is.
   let isTrained: Bool
+
+  /// Whether any is that makes keys and values.
+  var trainsKeysAndValues: Bool {
+    attentionNorm.isTrained || k.isTrained || v.isTrained || kNorm?.gradient != nil
+  }
 
   /// The rows of `x` `[batch, tokens, d_model]` at `rows` through the layer; `kv` holds earlier rows
   /// and receives those of `x`, all of them. Without it the layer's keys are those of `x` alone.

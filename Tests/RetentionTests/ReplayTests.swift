@@ -50,4 +50,26 @@ import Transformer
     #expect(replayed > pruned)
     #expect(replayed < pruned + detached)
   }
+  @Test(
+    arguments: [
+      ("lm_head", false), ("model.norm", false),
+      ("layers.3.(mlp|post_attention|self_attn.[qo]_proj)", false),
+      ("layers.3.self_attn.k_proj", true), ("layers.3.self_attn.v_proj", true),
+      ("layers.3.input_layernorm", true), ("layers.2.mlp", true), ("embed_tokens", true),
+    ])
+  func `nothing is replayed for parameters that no row of the prefix can reach`(
+    trainable: String, isReplayed: Bool
+  ) throws {
+    var other = point(nC: 513)
+    other.trainable = trainable
+    let replayed = try runOnShapes(other)
+    other.mode = .detachedPrefix
+    let detached = try runOnShapes(other)
+    #expect((replayed.matmulFlops > detached.matmulFlops) == isReplayed)
+    if !isReplayed {
+      #expect(replayed.matmulFlops == detached.matmulFlops)
+      #expect(replayed.retained == detached.retained)
+      #expect(replayed.peakBytes == detached.peakBytes)
+    }
+  }
 }

@@ -40,3 +40,8 @@ package func cosine(_ a: [Double], _ b: [Double]) -> Double {
 package func norm(_ a: [Double]) -> Double {
   a.reduce(0) { $0 + $1 * $1 }.squareRoot()
 }
+
+/// `sqrt(mean(a²))`.
+package func rootMeanSquare(_ a: [Double]) -> Double {
+  norm(a) / Double(a.count).squareRoot()
+}

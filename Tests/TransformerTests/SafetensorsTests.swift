@@ -38,6 +38,23 @@ import Transformer
       try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["w.safetensors"])
   }
 
+  /// So that a process that is killed leaves nothing; the folder's file system must have `O_TMPFILE`.
+  @Test func `has no name before it is whole`() throws {
+    func names() throws -> [String] {
+      try FileManager.default.contentsOfDirectory(atPath: directory.path)
+    }
+    let path = directory.path + "/w.safetensors"
+    for value: Float in [1, 2] {
+      let before = try names()
+      try SafetensorsWriter.write(to: path, tensors: [(name: "x", shape: [1])]) { _, sink in
+        #expect(try names() == before)
+        try sink([value].span)
+      }
+      #expect(try names() == ["w.safetensors"])
+      #expect(try SafetensorsFile(path).floats("x") == [value])
+    }
+  }
+
   @Test func `leaves nothing behind when writing fails`() throws {
     let path = directory.path + "/w.safetensors"
     #expect(throws: WeightsError(file: path, tensor: "x", "got 1 of 2 elements")) {

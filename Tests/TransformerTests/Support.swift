@@ -45,18 +45,3 @@ func safetensors(_ header: String, data: [UInt8]) -> [UInt8] {
   let text = Array(header.utf8)
   return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + data
 }
-
-/// SplitMix64 (Steele et al., OOPSLA 2014).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}

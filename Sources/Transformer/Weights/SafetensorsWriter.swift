@@ -117,14 +117,20 @@ package enum SafetensorsWriter {
   }
 }
 
-/// A file under another name until `commit`; removed in `deinit` if that never comes.
+/// A file without a name until `commit`, so that a killed process leaves nothing.
+///
+/// Where the file system has no such files (`O_TMPFILE`), it stands under another name, which `deinit`
+/// removes if `commit` never comes.
 private struct TemporaryFile: ~Copyable {
   private let path: String
   private let temporary: String
   private let descriptor: CInt
-  private var isCommitted = false
+  private var isNamed = false
 
-  /// Creates the file beside `path` with `open(2)`.
+  /// `O_TMPFILE`, a macro that Swift does not import.
+  private static let withoutName = 0o20_000_000 | O_DIRECTORY
+
+  /// Creates the file in the folder of `path` with `open(2)`.
   ///
   /// - Throws: `WeightsError` if it cannot, or if `path` is something else than a regular file.
   init(replacing path: String) throws(WeightsError) {
@@ -134,7 +140,12 @@ private struct TemporaryFile: ~Copyable {
         file: path, "is there already and is not a regular file; give another name")
     }
     let temporary = "\(path).\(getpid()).partial"
-    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    var descriptor = unsafe open(folder, O_WRONLY | Self.withoutName | O_CLOEXEC, 0o666)
+    if descriptor < 0 {
+      descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      isNamed = true
+    }
     if descriptor < 0 {
       throw WeightsError(file: path, "cannot be written: \(OpenedFile.message(errno))")
     }
@@ -145,7 +156,7 @@ private struct TemporaryFile: ~Copyable {
 
   deinit {
     close(descriptor)
-    if !isCommitted { unsafe unlink(temporary) }
+    if isNamed { unsafe unlink(temporary) }
   }
 
   /// Appends with `write(2)`.
@@ -164,13 +175,19 @@ private struct TemporaryFile: ~Copyable {
     }
   }
 
-  /// Gives the file its name with `rename(2)`.
+  /// Gives the file its name with `rename(2)`, after `linkat(2)` gave it one that can be renamed.
   ///
   /// - Throws: `WeightsError` if the system cannot.
   mutating func commit() throws(WeightsError) {
-    if unsafe rename(temporary, path) != 0 {
+    if !isNamed {
+      unsafe unlink(temporary)
+      let own = "/proc/self/fd/\(descriptor)"
+      isNamed = unsafe linkat(AT_FDCWD, own, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0
+    }
+    let isReplaced = unsafe isNamed && rename(temporary, path) == 0
+    if !isReplaced {
       throw WeightsError(file: path, "cannot be written: \(OpenedFile.message(errno))")
     }
-    isCommitted = true
+    isNamed = false
   }
 }
