@@ -2,7 +2,8 @@
 """Tiny models of every family with the loss and the gradients that PyTorch gives for them.
 
 They are the oracle of Ballast's tests: `transformers`' own model classes with eager attention, in
-float32, without dropout, in the modes `full-graph` and `detached-prefix`. What a fixture's folder
+float32, without dropout, in the modes `full-graph` and `detached-prefix`; and, for the cases
+`parts-…`, what the rows of prefix and generated tokens add to each gradient. What a fixture's folder
 holds is in Tests/Fixtures/README.md.
 """
 
@@ -179,7 +180,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> bool:
     """Does what was asked; whether all went well."""
-    wanted = [case for case in CASES + PARTS_CASES if case.name in options.cases or not options.cases]
+    wanted = [case for case in CASES + PARTS_CASES
+              if case.name in options.cases or not options.cases]
     if options.list:
         for case in wanted:
             print(f"{case.name:24} n_c {case.n_c:2}, n_g {case.n_g}, batch {case.batch}, "
