@@ -5,23 +5,23 @@ import TestSupport
 import Testing
 import Transformer
 
-/// A1–A7 of the design, and both modes' gradients, over random models, sequences and axes.
+/// A1–A7 of the design, and all modes' gradients, over random models, sequences and axes.
 @Suite struct `Accounting over random configurations` {
   @Test(arguments: 0..<240)
   func `the rules hold and gradients agree with double precision`(index: Int) throws {
     let full = randomPoint(index)
-    try checkBothModes(full, keeping: index, tolerance: 1e-5)
+    try checkAllModes(full, keeping: index, tolerance: 1e-5)
   }
 
   /// Widths of 1 to 5 magnify rounding: only what is exact is checked.
   @Test(arguments: 0..<80)
   func `the rules hold for extreme widths`(index: Int) throws {
     let point = randomPoint(index + 5000, extreme: true)
-    try checkBothModes(point, keeping: index, tolerance: nil)
+    try checkAllModes(point, keeping: index, tolerance: nil)
   }
 
-  /// Checks a point in both modes; no tolerance leaves gradients out.
-  private func checkBothModes(_ full: Point, keeping index: Int, tolerance: Double?) throws {
+  /// Checks a point in all modes; no tolerance leaves gradients out.
+  private func checkAllModes(_ full: Point, keeping index: Int, tolerance: Double?) throws {
     let parameters = drawParameters(for: full.model, seed: full.seed)
     let fullRun = try check(full, parameters: parameters, tolerance: tolerance)
     let detachedRun = try check(
@@ -31,6 +31,14 @@ import Transformer
     let other = try #require(detachedRun.result.loss)
     #expect(abs(loss - other) <= 2e-6 * max(abs(loss), 1), "A5 equal losses")
 
+    for mode in [Mode.prunedGraph, .replayedPrefix] {
+      var exact = full
+      exact.mode = mode
+      if mode == .prunedGraph, exact.head == .allRows { exact.head = .lossRows }
+      let run = try check(exact, parameters: parameters, tolerance: tolerance)
+      #expect(abs(loss - (run.result.loss ?? .nan)) <= 2e-6 * max(abs(loss), 1), "A5 equal losses")
+    }
+
     let kept = detachedRun.point.keepPrefix
     if let tolerance, full.model.layers == 1, full.lossRows == .generated, kept == 0 {
       let generated = fullRun.reference.step(
@@ -38,6 +46,30 @@ import Transformer
       let errors = relativeErrors(detachedRun.gradients, against: generated.gradients)
       #expect(errors.values.allSatisfy { $0 <= tolerance }, "A6 \(worst(errors))")
     }
+  }
+
+  /// Pruning, replaying and recomputing round no more than the whole graph does: the errors against
+  /// double precision have the same root mean square, over many models and parameters.
+  @Test func `exact modes are as close to double precision as the whole graph`() throws {
+    var sums: [Mode: Double] = [:]
+    var count = 0
+    for index in 0..<60 {
+      var point = randomPoint(index + 20_000)
+      point.head = .lossRows
+      let parameters = drawParameters(for: point.model, seed: point.seed)
+      for mode in Mode.allCases where mode.isExact {
+        point.mode = mode
+        let run = try runOnCPU(point, parameters: parameters)
+        let errors = relativeErrors(
+          run.gradients, against: run.reference.step(on: run.batch).gradients)
+        sums[mode, default: 0] += errors.values.reduce(0) { $0 + $1 * $1 }
+        if mode == .fullGraph { count += errors.count }
+      }
+    }
+    let roots = sums.mapValues { ($0 / Double(count)).squareRoot() }
+    let whole = try #require(roots[.fullGraph])
+    #expect(whole > 0 && whole < 2e-6, "\(roots)")
+    for (mode, root) in roots { #expect(root <= 1.25 * whole, "\(mode) \(roots)") }
   }
 
   private func worst(_ errors: [String: Double]) -> String {
@@ -77,7 +109,7 @@ import Transformer
     #expect(unobserved.result.loss == result.loss, "A7 \(label)")
     #expect(unobserved.gradients == run.gradients, "A7 \(label)")
 
-    let expected = run.reference.step(on: run.batch, cut: point.cut)
+    let expected = run.reference.step(on: run.batch, cut: point.mode.isExact ? 0 : point.cut)
     #expect(
       abs(try #require(result.loss) - expected.loss) <= 1e-5 * max(abs(expected.loss), 1), label)
     guard let tolerance else { return run }
