@@ -5,32 +5,38 @@ import Retention
 package enum SweepTable {
   /// A row a series, under the axes in which the series differ.
   ///
-  /// "saved" compares with the `full-graph` series that is otherwise the same, at the largest `n_c`
-  /// that was measured; the gradient error that it costs stands beside it. Where the error was not
-  /// measured at that `n_c`, nothing is said to be saved.
+  /// "saved" and "products" compare with the `full-graph` series that recomputes nothing and is
+  /// otherwise the same, at the largest `n_c` that was measured; the gradient error that it costs stands
+  /// beside it. Where the error was not measured at that `n_c`, nothing is said to be saved. A token's
+  /// retained bytes are those of the law at that `n_c`, its peak bytes those between the two largest.
   package static func text(laws: [LawRecord], points: [PointRecord]) -> String {
     let labels = varyingColumns(of: laws.map(\.point))
     var table = TextTable(
       labels.map { ($0.name, .left) }
         + [
-          ("retained bytes", .left), ("at n_c", .right), ("bytes per prefix token", .right),
-          ("retained", .right), ("saved", .right), ("gradient error", .right),
+          ("retained bytes", .left), ("at n_c", .right), ("retained", .right),
+          ("B/token", .right), ("saved", .right), ("peak", .right), ("B/token", .right),
+          ("products", .right), ("gradient error", .right),
         ])
     for record in laws {
       let series = points.filter { $0.status == .ok && key(of: $0.point) == key(of: record.point) }
       let label = labels.map { $0.cell(record.point).text }
       guard let nC = series.map(\.point.nC).max(), let bytes = record.law.retainedBytes(at: nC)
       else {
-        table.add(label + [record.law.description, "–", "–", "–", "–", "–"])
+        table.add(label + [record.law.description] + Array(repeating: "–", count: 8))
         continue
       }
       // With an empty prefix there is no last token of it.
       let slope = nC > record.law.lowest ? String(record.law.bytesPerToken(at: nC)) : "–"
       let errors = errorRange(of: series, upTo: nC)
+      let whole = baseline(of: record, among: laws)
+      let longest = series.first { $0.point.nC == nC }
       table.add(
         label + [
-          record.law.description, String(nC), slope, Units.bytes(bytes),
-          errors == nil ? "–" : saved(record, at: nC, among: laws), errors ?? "not measured",
+          record.law.description, String(nC), Units.bytes(bytes), slope,
+          errors == nil ? "–" : saved(record, than: whole, at: nC),
+          longest?.peakBytes.map(Units.bytes) ?? "–", peakSlope(of: series),
+          products(longest, than: whole, at: nC, among: points), errors ?? "not measured",
         ])
     }
     return table.text
@@ -51,23 +57,53 @@ package enum SweepTable {
     return key
   }
 
-  private static func saved(
-    _ record: LawRecord, at nC: Int, among laws: [LawRecord]
-  ) -> String {
+  /// The series that keeps everything: all in the graph, nothing computed again.
+  ///
+  /// Where the sweep has none that recomputes nothing, that of the same policy.
+  private static func baseline(of record: LawRecord, among laws: [LawRecord]) -> LawRecord? {
     func alike(_ point: Point) -> Point {
       var alike = key(of: point)
-      (alike.mode, alike.keepPrefix, alike.chunk) = (.fullGraph, 0, 0)
+      (alike.mode, alike.keepPrefix, alike.chunk, alike.recompute) = (.fullGraph, 0, 0, .none)
       return alike
     }
-    guard record.point.mode != .fullGraph else { return "–" }
-    let full = laws.first {
+    let whole = laws.filter {
       $0.point.mode == .fullGraph && alike($0.point) == alike(record.point)
     }
+    return whole.first { $0.point.recompute == .none }
+      ?? whole.first { $0.point.recompute == record.point.recompute }
+  }
+
+  private static func saved(_ record: LawRecord, than whole: LawRecord?, at nC: Int) -> String {
     guard
-      let whole = full?.law.retainedBytes(at: nC), whole > 0,
+      let whole, key(of: whole.point) != key(of: record.point),
+      let all = whole.law.retainedBytes(at: nC), all > 0,
       let kept = record.law.retainedBytes(at: nC)
     else { return "–" }
-    return "\(Units.fixed(100 * (1 - Double(kept) / Double(whole)), 1)) %"
+    return "\(Units.fixed(100 * (1 - Double(kept) / Double(all)), 1)) %"
+  }
+
+  /// The flops of products, as a multiple of the whole graph's.
+  private static func products(
+    _ point: PointRecord?, than whole: LawRecord?, at nC: Int, among points: [PointRecord]
+  ) -> String {
+    let full = points.first { other in
+      other.status == .ok && other.point.nC == nC
+        && whole.map { key(of: $0.point) == key(of: other.point) } ?? false
+    }
+    guard let flops = point?.matmulFlops, let all = full?.matmulFlops, all > 0 else { return "–" }
+    return "\(Units.fixed(Double(flops) / Double(all), 2)) ×"
+  }
+
+  /// What a prefix token adds to the peak, between the two largest `n_c`.
+  private static func peakSlope(of series: [PointRecord]) -> String {
+    let peaks = series.reduce(into: [Int: Int]()) { $0[$1.point.nC] = $1.peakBytes }
+    let lengths = peaks.keys.sorted().suffix(2)
+    guard
+      lengths.count == 2, let low = lengths.first.flatMap({ peaks[$0] }),
+      let high = lengths.last.flatMap({ peaks[$0] })
+    else { return "–" }
+    let tokens = (lengths.last ?? 0) - (lengths.first ?? 0)
+    return Units.fixed(Double(high - low) / Double(tokens), (high - low) % tokens == 0 ? 0 : 1)
   }
 
   /// Over the points that detach something: at an empty prefix nothing is saved and nothing costs.

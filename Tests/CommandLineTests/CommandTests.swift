@@ -49,7 +49,7 @@ import Testing
     let sweep = ["sweep", profile, "--output", folder.path + "/a/b"]
     let first = try Program.run(sweep)
     #expect(first.status == 0 && first.errors.isEmpty, "\(first.errors)")
-    #expect(first.output.contains("bytes per prefix token"))
+    #expect(first.output.contains("retained bytes") && first.output.contains("B/token"))
     #expect(first.output.split(separator: "\n").count == 3)
     let points = folder.path + "/a/b/points.csv"
     let before = try String(contentsOfFile: points, encoding: .utf8)
