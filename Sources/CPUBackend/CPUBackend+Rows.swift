@@ -209,31 +209,33 @@ extension CPUBackend {
   // MARK: Loss
 
   package func crossEntropy(
-    _ logits: Tensor, labels: [Int32], logSumExp: Tensor, loss: Tensor
-  ) {
+    _ logits: Tensor, labels: [Int32], logSumExp: Tensor
+  ) -> Double {
     requireLabels(labels, logits, logSumExp)
-    precondition(loss.count == 1, "the loss is one number")
-    func run<E: KernelElement>(_: E.Type) {
+    func run<E: KernelElement>(_: E.Type) -> Double {
       let (logits, statistics) = (Rows<E>(logits), Rows<Float>(cells: logSumExp))
       CrossEntropy.logSumExp(logits, to: statistics)
-      let mean = CrossEntropy.meanLoss(logits, labels: labels, logSumExp: statistics)
-      Elementwise.fill(Rows<Float>(cells: loss), with: mean)
+      return CrossEntropy.totalLoss(logits, labels: labels, logSumExp: statistics)
     }
-    switch logits.dtype {
+    return switch logits.dtype {
     case .float32: run(Float.self)
     case .bfloat16: run(BFloat16.self)
     case .uint8: refuseMask()
     }
   }
 
-  package func crossEntropyBackward(_ logits: Tensor, labels: [Int32], logSumExp: Tensor) {
+  package func crossEntropyBackward(
+    _ logits: Tensor, labels: [Int32], logSumExp: Tensor, rows: Int
+  ) {
     requireLabels(labels, logits, logSumExp)
     let statistics = Rows<Float>(cells: logSumExp)
     switch logits.dtype {
     case .float32:
-      CrossEntropy.backward(Rows<Float>(logits), labels: labels, logSumExp: statistics)
+      CrossEntropy.backward(
+        Rows<Float>(logits), labels: labels, logSumExp: statistics, rows: Float(rows))
     case .bfloat16:
-      CrossEntropy.backward(Rows<BFloat16>(logits), labels: labels, logSumExp: statistics)
+      CrossEntropy.backward(
+        Rows<BFloat16>(logits), labels: labels, logSumExp: statistics, rows: Float(rows))
     case .uint8: refuseMask()
     }
   }

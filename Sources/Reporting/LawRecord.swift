@@ -39,5 +39,6 @@ extension LawRecord: Record {
       Column("n_c_max") { .integer(orEmpty: $0.checkedRange?.upperBound) },
       Column("points_checked") { .integer($0.pointsChecked) },
       Column("points_matching") { .integer($0.pointsMatching) },
+      PointColumns.kvGradients.of(\.point),
     ]
 }

@@ -57,11 +57,7 @@ extension LedgerRecord: Record {
   /// The contract has `dtype` twice: the point's own, and this tensor's.
   package static let columns: [Column<LedgerRecord>] =
     [Column("profile") { .text(orEmpty: $0.profile) }]
-    + [
-      PointColumns.mode, PointColumns.keepPrefix, PointColumns.chunk, PointColumns.recompute,
-      PointColumns.attention, PointColumns.head, PointColumns.lossRows, PointColumns.dtype,
-      PointColumns.batch, PointColumns.nC, PointColumns.nG,
-    ].map { $0.of(\.point) }
+    + PointColumns.ledgerKey.map { $0.of(\.point) }
     + [
       Column("repeat") { .integer($0.repetition) },
       Column("order") { .integer($0.order) },

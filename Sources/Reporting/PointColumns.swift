@@ -21,12 +21,20 @@ package enum PointColumns {
       batch,
     ]
 
+  /// The columns that say which point a row of `ledger.csv` or `gradients.csv` belongs to.
+  static let ledgerKey: [Column<Point>] = [
+    mode, keepPrefix, chunk, recompute, attention, head, lossRows, dtype, batch, nC, nG,
+  ]
+
   /// The columns that later versions added at the end.
   package static let late: [Column<Point>] = [
     Column("trainable") { .text($0.trainable) },
     Column("dropout") { .real($0.dropout) },
     Column("recipe") { .text($0.recipe.rawValue) },
   ]
+
+  /// The last of the axes, which came after the laws' columns had been fixed.
+  package static let kvGradients = Column<Point>("kv_gradients") { .text($0.kvGradients.rawValue) }
 
   package static let mode = Column<Point>("mode") { .text($0.mode.rawValue) }
   package static let keepPrefix = Column<Point>("keep_prefix") { .integer($0.keepPrefix) }

@@ -44,10 +44,12 @@ package struct PointRecord: Sendable {
   package var matmulFlops: Int?
   package var forwardSeconds: Double?
   package var backwardSeconds: Double?
-  /// Relative L2 distance to the gradient of `full-graph`, over all parameters together.
+  /// Relative L2 distance to the exact gradient, over all parameters together.
   package var gradientRelativeError: Double?
-  /// Cosine with the gradient of `full-graph`, over all parameters together.
+  /// Cosine with the exact gradient, over all parameters together.
   package var gradientCosine: Double?
+  /// The mode that gave the exact gradient; nil where there is none.
+  package var gradientReference: Mode?
   package var version: String
   /// ISO 8601, UTC.
   package var startedAt: String
@@ -107,5 +109,6 @@ extension PointRecord: Record {
       Column("version") { .text($0.version) },
       Column("started_at") { .text($0.startedAt) },
     ]
-    + PointColumns.late.map { $0.of(\.point) }
+    + (PointColumns.late + [PointColumns.kvGradients]).map { $0.of(\.point) }
+    + [Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) }]
 }

@@ -6,11 +6,17 @@ import Transformer
 /// One measured point, as a page that a person reads.
 package enum PointTable {
   /// Names on the left, exact values on the right; figures that were not taken are left out.
-  package static func text(of record: PointRecord) -> String {
+  ///
+  /// Of `gradients` the one with the largest error is named.
+  package static func text(of record: PointRecord, gradients: [ParameterGradient] = []) -> String {
     var table = TextTable([("", .left), ("", .left)])
     for (name, value) in heading(of: record.point) { table.add([name, value]) }
     for (name, value) in figures(of: record) {
       if let value { table.add([name, value]) }
+    }
+    if let worst = worst(of: gradients) { table.add(["  largest", worst]) }
+    if let reference = record.gradientReference, reference != record.point.mode {
+      table.add(["  compared with", reference.rawValue])
     }
     return table.text
   }
@@ -28,7 +34,9 @@ package enum PointTable {
       (
         "mode",
         point.mode.rawValue + (point.keepPrefix > 0 ? ", keep_prefix \(point.keepPrefix)" : "")
-          + (point.cut > 0 ? ", chunk \(point.chunk)" : "")
+          + (point.cut > 0 || point.head == .chunked ? ", chunk \(point.chunk)" : "")
+          + (point.mode == .replayedPrefix && point.kvGradients != .float32
+            ? ", kv_gradients \(point.kvGradients.rawValue)" : "")
       ),
       (
         "axes",
@@ -47,6 +55,15 @@ package enum PointTable {
             + (point.threads == 1 ? "thread" : "threads")
       ),
     ]
+  }
+
+  /// The parameter whose gradient is off the most; nil if all are exact, or none is known.
+  private static func worst(of gradients: [ParameterGradient]) -> String? {
+    let known = gradients.compactMap { gradient in
+      gradient.relativeError.map { (gradient.parameter, $0) }
+    }
+    guard let (name, error) = known.max(by: { $0.1 < $1.1 }), error > 0 else { return nil }
+    return "\(Units.significant(error)) in \(printable(name.unicodeScalars))"
   }
 
   /// What the mode costs the gradient; said even if it could not be had, since bytes stand above it.

@@ -46,6 +46,7 @@ package enum SweepTable {
   private static func varyingColumns(of points: [Point]) -> [Column<Point>] {
     let columns =
       PointColumns.modelToBatch + [PointColumns.nG, PointColumns.seed] + PointColumns.late
+      + [PointColumns.kvGradients]
     return columns.filter { column in
       column.name == "mode" || Set(points.map { column.cell($0).text }).count > 1
     }
@@ -64,6 +65,7 @@ package enum SweepTable {
     func alike(_ point: Point) -> Point {
       var alike = key(of: point)
       (alike.mode, alike.keepPrefix, alike.chunk, alike.recompute) = (.fullGraph, 0, 0, .none)
+      alike.kvGradients = .float32
       return alike
     }
     let whole = laws.filter {
@@ -116,6 +118,7 @@ package enum SweepTable {
     let errors = (detaching.isEmpty ? known : detaching).compactMap(\.gradientRelativeError)
     guard let low = errors.min(), let high = errors.max() else { return nil }
     let (from, to) = (Units.significant(low), Units.significant(high))
-    return from == to ? from : "\(from) … \(to)"
+    let isReplayed = known.contains { $0.gradientReference == .replayedPrefix }
+    return (from == to ? from : "\(from) … \(to)") + (isReplayed ? " of replayed-prefix" : "")
   }
 }

@@ -48,7 +48,15 @@ package enum AttentionKind: String, CaseIterable, Sendable {
 package enum HeadKind: String, CaseIterable, Sendable {
   case allRows = "all-rows"
   case lossRows = "loss-rows"
+  /// For loss rows, a few at a time: all logits never exist at once.
   case chunked
+}
+
+/// The dtype in which `replayed-prefix` gathers dK and dV of the prefix.
+package enum KeyValueGradientKind: String, CaseIterable, Sendable {
+  case float32
+  /// That of the activations.
+  case activations
 }
 
 /// Which rows carry loss.

@@ -11,11 +11,13 @@ package struct Point: Hashable, Sendable {
   package var mode = Mode.fullGraph
   /// The last rows of the prefix that stay in the graph (`detached-prefix` only).
   package var keepPrefix = 0
-  /// Rows that a prefix without a graph runs at a time.
+  /// Rows that a prefix without a graph runs at a time, and loss rows with logits under `chunked`.
   package var chunk = 256
   package var recompute = Recompute.none
   package var attention = AttentionKind.fused
   package var head = HeadKind.lossRows
+  /// How `replayed-prefix` gathers dK and dV.
+  package var kvGradients = KeyValueGradientKind.float32
   package var lossRows = LossRows.nextToken
   package var dtype = DType.float32
   /// Regular expression over parameter names; the others are frozen. Empty: all are trained.

@@ -62,11 +62,16 @@ extension Point {
     try require(nG >= 1 && nG <= most, "n_g must be 1 to \(most), not \(nG)")
     try require(batch >= 1 && batch <= 1 << 20, "batch must be 1 to \(1 << 20), not \(batch)")
     try require(keepPrefix >= 0, "keep_prefix must be 0 or more, not \(keepPrefix)")
-    try require(chunk >= 1, "chunk must be 1 or more, not \(chunk)")
+    try require(chunk >= 1 && chunk <= most, "chunk must be 1 to \(most), not \(chunk)")
     let passes = (cut + chunk - 1) / chunk * model.layers
     try require(
       passes <= 1 << 18,
       "chunk \(chunk) makes \(passes) passes through a layer, more than \(1 << 18); "
+        + "use a larger chunk")
+    let parts = head == .chunked ? (lossPositions.count + chunk - 1) / chunk : 0
+    try require(
+      parts <= 1 << 18,
+      "chunk \(chunk) makes \(parts) parts of the loss rows, more than \(1 << 18); "
         + "use a larger chunk")
     try require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024, not \(threads)")
     if case .learned(let maximum) = model.positions {
@@ -92,9 +97,8 @@ extension Point {
     try require(dtype != .uint8, "dtype must be float32 or bfloat16")
     try require(
       mode != .prunedGraph || head != .allRows,
-      "pruned-graph makes logits for loss rows alone; use head loss-rows")
+      "pruned-graph makes logits for loss rows alone; use head loss-rows or chunked")
     let unbuilt: [(Bool, String)] = [
-      (head == .chunked, "head \(head.rawValue)"),
       (recipe != .ballast, "recipe \(recipe.rawValue)"),
     ]
     for (isAsked, what) in unbuilt {

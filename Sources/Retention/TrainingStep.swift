@@ -147,10 +147,13 @@ package final class TrainingStep {
       x = try decoder.apply(
         layer: layer, to: x, rows: rows[layer + 1], kv: kv, pass: pass, on: tape)
     }
-    if point.head == .lossRows {
+    if point.head != .allRows {
       x = try tape.selectRows(x, at: point.lossPositions)
     }
     let labels = tokens.labels(after: point.lossPositions)
+    if point.head == .chunked {
+      return try decoder.chunkedLoss(x, labels: labels, rowsAtATime: point.chunk, on: tape)
+    }
     return try tape.crossEntropy(
       decoder.logits(x, on: tape), at: point.lossPositions, labels: labels)
   }
@@ -165,7 +168,8 @@ package final class TrainingStep {
         batch: point.batch, positions: 0..<point.n, layer: layer)
       if isReplayed {
         kv.gradients = KeyValueGradients(
-          batch: point.batch, rows: 0..<point.cut, width: point.model.keyWidth)
+          batch: point.batch, rows: 0..<point.cut, width: point.model.keyWidth,
+          dtype: point.kvGradients == .float32 ? .float32 : point.dtype)
       }
       return kv
     }

@@ -2,14 +2,16 @@ import Autograd
 import Foundation
 package import Ledger
 package import Reporting
-package import Retention
+import Retention
 import Tensors
 import Transformer
 
-/// What one point gave: its row, and the storages that backward needed.
+/// What one point gave: its row, the storages that backward needed, and its gradients' errors.
 package struct PointOutcome: Sendable {
   package var record: PointRecord
   package var saved: [SavedStorage]
+  /// Every trained parameter, in the model's order; empty on shapes.
+  package var gradients: [ParameterGradient] = []
 }
 
 /// A measurement that contradicts itself, as one sentence.
@@ -28,10 +30,17 @@ package final class PointRunner {
   private let limit: Int?
   /// Points whose exact gradients some biased point is compared with.
   private let wanted: Set<PlannedPoint>
-  private var reference: (point: PlannedPoint, gradients: [String: [Float]])?
+  private var reference: Reference?
+  private let listsGradients: Bool
   /// The tokens of all points; nil: drawn from each point's seed.
   private let tokens: TokenFile?
   private let checkpoints = Checkpoints()
+
+  /// Exact gradients, and the point that gave them.
+  private struct Reference {
+    let point: PlannedPoint
+    let gradients: [String: [Float]]
+  }
 
   /// Creates a runner.
   ///
@@ -40,11 +49,17 @@ package final class PointRunner {
   ///   - limit: The most bytes of parameters, gradients, activations and workspace together.
   ///   - points: Everything that will run, so that the right gradients are kept.
   ///   - tokens: What the points read in place of tokens drawn from their seeds.
-  package init(engine: Engine, limit: Int?, points: [PlannedPoint], tokens: TokenFile? = nil) {
+  ///   - listsGradients: Whether the gradients' norms are wanted where nothing is compared.
+  package init(
+    engine: Engine, limit: Int?, points: [PlannedPoint], tokens: TokenFile? = nil,
+    listsGradients: Bool = true
+  ) {
     self.engine = engine
     self.limit = limit
     self.tokens = tokens
-    wanted = Set(points.filter { $0.point.mode != .fullGraph }.map(\.gradientReference))
+    self.listsGradients = listsGradients
+    wanted = Set(
+      points.filter { !$0.point.isGradientReference }.compactMap(\.gradientReferences.first))
   }
 
   /// Runs one point, and writes its gradients if all went well.
@@ -86,7 +101,7 @@ package final class PointRunner {
       return
     }
     let gradients = try compute(planned, predicted, file, into: &outcome)
-    try compareGradients(of: planned, gradients, into: &outcome.record)
+    try compareGradients(of: planned, gradients, into: &outcome)
   }
 
   /// Runs a point on shapes alone.
@@ -104,11 +119,12 @@ package final class PointRunner {
 
   // MARK: Computing
 
-  /// Runs a point, holds allocator and prediction against the ledger, and returns wanted gradients.
+  /// Runs a point, holds allocator and prediction against the ledger, and returns its gradients if
+  /// they are wanted and there is room for them.
   private func compute(
     _ planned: PlannedPoint, _ predicted: StepResult, _ file: GradientFile?,
     into outcome: inout PointOutcome
-  ) throws -> [String: [Float]]? {
+  ) throws -> StepGradients? {
     let backend = try engine.makeBackend(planned.point.threads)
     let isPeakReset = MachineMemory.resetPeak()
     let step = try makeStep(planned, backend)
@@ -124,10 +140,18 @@ package final class PointRunner {
     outcome.record.backwardSeconds = timed.backwardSeconds
     try requireEqual(predicted, result)
     try file?.write(step, from: backend)
-    let isWanted =
-      planned.point.mode != .fullGraph || wanted.contains(planned.gradientReference)
+    outcome.gradients = StepGradients.names(of: step).map { ParameterGradient($0) }
     // The point's own gradients and the exact ones are held as copies, in plain memory.
-    return isWanted && fits(predicted, copies: 2) ? step.gradients() : nil
+    let isCompared = !planned.point.isGradientReference || isWanted(planned)
+    guard isCompared || listsGradients, fits(predicted, copies: isCompared ? 2 : 1) else {
+      return nil
+    }
+    return StepGradients(step)
+  }
+
+  /// Whether another point is compared with this one.
+  private func isWanted(_ planned: PlannedPoint) -> Bool {
+    planned.point.isGradientReference && planned.gradientReferences.first.map(wanted.contains) == true
   }
 
   /// A step with the point's weights and tokens.
@@ -218,42 +242,62 @@ package final class PointRunner {
 
   // MARK: Gradients
 
-  /// Enters how far a point's gradients are from the exact ones.
+  /// Enters how far a point's gradients are from the exact ones, in all and one by one.
   ///
-  /// The exact ones are `full-graph`'s of the same point: kept from before, or computed now. If they
-  /// cannot be had within the limit, the figures stay empty.
+  /// Of a point without an exact gradient only the norms are known.
   private func compareGradients(
-    of planned: PlannedPoint, _ gradients: [String: [Float]]?, into record: inout PointRecord
+    of planned: PlannedPoint, _ gradients: StepGradients?, into outcome: inout PointOutcome
   ) throws {
-    if planned.point.mode == .fullGraph {
-      if let gradients { reference = (planned.gradientReference, gradients) }
-      record.gradientRelativeError = 0
-      record.gradientCosine = 1
+    if planned.point.isGradientReference {
+      outcome.record.gradientRelativeError = 0
+      outcome.record.gradientCosine = 1
+      outcome.record.gradientReference = .fullGraph
+      guard let gradients else { return }
+      if isWanted(planned), let key = planned.gradientReferences.first {
+        reference = Reference(point: key, gradients: gradients.values)
+      }
+      outcome.gradients =
+        try GradientComparison(of: gradients, from: gradients.values, of: .fullGraph).parameters
       return
     }
-    guard let gradients, let exact = try exactGradients(for: planned.gradientReference) else {
+    guard let gradients else { return }
+    guard let exact = try exactGradients(for: planned) else {
+      outcome.gradients = try gradients.norms
       return
     }
-    let difference = try GradientDifference(of: gradients, from: exact)
-    record.gradientRelativeError = difference.relativeError
-    record.gradientCosine = difference.cosine
+    let mode = exact.point.point.mode
+    let comparison = try GradientComparison(of: gradients, from: exact.gradients, of: mode)
+    outcome.gradients = comparison.parameters
+    outcome.record.gradientRelativeError = comparison.whole.relativeError
+    outcome.record.gradientCosine = comparison.whole.cosine
+    outcome.record.gradientReference = mode
   }
 
-  /// The gradients of an exact point, with the same weights and tokens.
-  private func exactGradients(for planned: PlannedPoint) throws -> [String: [Float]]? {
-    if let reference, reference.point == planned { return reference.gradients }
+  /// The exact gradients for a point: kept from before, or computed now.
+  ///
+  /// They are `full-graph`'s, or `replayed-prefix`'s where that does not fit; nil if neither does.
+  private func exactGradients(for planned: PlannedPoint) throws -> Reference? {
+    let candidates = planned.gradientReferences
+    if let reference, candidates.contains(reference.point) { return reference }
     reference = nil
+    for candidate in candidates {
+      if let gradients = try gradientsIfTheyFit(of: candidate) {
+        reference = Reference(point: candidate, gradients: gradients)
+        return reference
+      }
+    }
+    return nil
+  }
+
+  /// The gradients of a point beside a copy of another's; nil if there is no room for them.
+  private func gradientsIfTheyFit(of planned: PlannedPoint) throws -> [String: [Float]]? {
     do {
-      try requireFit(try predict(planned.point))
+      guard fits(try predict(planned.point), copies: 2) else { return nil }
       let backend = try engine.makeBackend(planned.point.threads)
       let step = try makeStep(planned, backend)
       _ = try step.run()
-      let gradients = step.gradients()
-      reference = (planned, gradients)
-      return gradients
+      return step.gradients()
     } catch is AllocationError {
-      return nil
-    } catch is OverLimitError {
       return nil
     }
   }
@@ -270,17 +314,6 @@ struct OverLimitError: Error, CustomStringConvertible {
       + "\(Units.bytes(predicted.peakBytes)) of activations and "
       + "\(Units.bytes(predicted.workspacePeakBytes)) of workspace, more than the limit of "
       + "\(Units.exactBytes(limit)); raise --memory, shorten n_c or use a smaller model"
-  }
-}
-
-extension Point {
-  /// The point whose gradients are exact and otherwise the same.
-  package var gradientReference: Point {
-    var point = self
-    point.mode = .fullGraph
-    point.keepPrefix = 0
-    point.chunk = 256
-    return point
   }
 }
 

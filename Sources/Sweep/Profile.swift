@@ -14,9 +14,9 @@ package struct PlannedPoint: Hashable, Sendable {
     self.weights = weights
   }
 
-  /// The point whose gradients are exact and otherwise the same, weights included.
-  package var gradientReference: PlannedPoint {
-    PlannedPoint(point: point.gradientReference, weights: weights)
+  /// The points whose gradients are exact and otherwise the same, weights included, best first.
+  package var gradientReferences: [PlannedPoint] {
+    point.gradientReferences.map { PlannedPoint(point: $0, weights: weights) }
   }
 }
 

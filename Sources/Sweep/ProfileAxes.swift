@@ -22,6 +22,8 @@ extension ProfileParser {
     case "recompute": try words(entry, Recompute.self) { $0.point.recompute = $1 }
     case "attention": try words(entry, AttentionKind.self) { $0.point.attention = $1 }
     case "head": try words(entry, HeadKind.self) { $0.point.head = $1 }
+    case "kv_gradients":
+      try words(entry, KeyValueGradientKind.self) { $0.point.kvGradients = $1 }
     case "loss_rows": try words(entry, LossRows.self) { $0.point.lossRows = $1 }
     case "dtype": try words(entry, DType.self) { $0.dtype = $1 }
     case "recipe": try words(entry, Recipe.self) { $0.point.recipe = $1 }

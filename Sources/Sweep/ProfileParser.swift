@@ -40,8 +40,8 @@ struct ProfileParser {
   /// was computed just before.
   static let axisKeys = [
     "n_c", "n_g", "model", "layers", "batch", "dtype", "attention", "head", "recompute",
-    "loss_rows", "trainable", "dropout", "recipe", "backend", "threads", "seed", "chunk", "mode",
-    "keep_prefix",
+    "loss_rows", "trainable", "dropout", "recipe", "backend", "threads", "seed", "chunk", "kv_gradients",
+    "mode", "keep_prefix",
   ]
   static let keys =
     ["profile", "description", "memory", "repeat", "weights", "tokens"] + axisKeys
@@ -172,16 +172,18 @@ struct ProfileParser {
     request.point.threads = threads
     request.weights = weights
     var lines = sizeLines
-    var firstChunk: ((inout PointRequest) -> Void)?
+    var first: [String: (inout PointRequest) -> Void] = [:]
     for (axis, index) in zip(axes, choice) {
       axis.values[index].set(&request)
       lines[axis.key] = axis.values[index].line
-      if axis.key == "chunk" { firstChunk = axis.values.first?.set }
+      first[axis.key] = axis.values.first?.set
     }
     // Axes that a mode does not have take one value, so that no point is measured twice.
     let mode = request.point.mode
     if mode != .detachedPrefix { request.point.keepPrefix = 0 }
-    if mode == .fullGraph || mode == .prunedGraph { firstChunk?(&request) }
+    let isWhole = mode == .fullGraph || mode == .prunedGraph
+    if isWhole && request.point.head != .chunked { first["chunk"]?(&request) }
+    if mode != .replayedPrefix { first["kv_gradients"]?(&request) }
     for note in request.model.notes where !notes.contains(note) { notes.append(note) }
     do {
       let planned = try request.planned()

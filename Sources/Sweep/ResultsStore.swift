@@ -1,7 +1,7 @@
 import Foundation
 import Reporting
 
-/// The folder of a sweep's results: `points.csv`, `ledger.csv` and `laws.csv`.
+/// The folder of a sweep's results: `points.csv`, `ledger.csv`, `gradients.csv` and `laws.csv`.
 ///
 /// Rows are appended as points end, and are on disk before the next point starts. `laws.csv` is
 /// written whole at the end.
@@ -10,9 +10,11 @@ package struct ResultsStore: Sendable {
   package let directory: String
   private let points: AppendedFile
   private let ledger: AppendedFile
+  private let gradients: AppendedFile
   private static let headers = [
     ("points.csv", CSV.header(of: PointRecord.self)),
     ("ledger.csv", CSV.header(of: LedgerRecord.self)),
+    ("gradients.csv", CSV.header(of: GradientRecord.self)),
     ("laws.csv", CSV.header(of: LawRecord.self)),
   ]
 
@@ -52,12 +54,13 @@ package struct ResultsStore: Sendable {
         "\(directory) holds results already (\(present.joined(separator: ", "))); "
           + "choose another folder, or replace them with --overwrite")
     }
-    // All three can be written before the first is replaced.
+    // All can be written before the first is replaced.
     var files: [(PendingFile, String)] = []
     for (name, header) in Self.headers { files.append((try PendingFile(path(name)), header)) }
     for (file, header) in files { try file.commit(header) }
     points = try AppendedFile(path("points.csv"))
     ledger = try AppendedFile(path("ledger.csv"))
+    gradients = try AppendedFile(path("gradients.csv"))
     isOurs = true
   }
 
@@ -72,13 +75,17 @@ package struct ResultsStore: Sendable {
     return !path.isEmpty
   }
 
-  /// Writes a point's rows; the ledger's first, so that a point that is listed has all of its own.
+  /// Writes a point's rows; its own one last, so that a point that is listed has all of its own.
   func append(_ outcome: PointOutcome) throws(FileError) {
     let record = outcome.record
     let rows = LedgerRecord.rows(
       of: outcome.saved, profile: record.profile, point: record.point,
       repetition: record.repetition)
     if !rows.isEmpty { try ledger.append(rows.map { CSV.line(of: $0) }.joined()) }
+    let errors = GradientRecord.rows(
+      of: outcome.gradients, profile: record.profile, point: record.point,
+      repetition: record.repetition)
+    if !errors.isEmpty { try gradients.append(errors.map { CSV.line(of: $0) }.joined()) }
     try points.append(CSV.line(of: record))
   }
 

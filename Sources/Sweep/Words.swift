@@ -62,6 +62,7 @@ extension Mode: AxisWord {}
 extension Recompute: AxisWord {}
 extension AttentionKind: AxisWord {}
 extension HeadKind: AxisWord {}
+extension KeyValueGradientKind: AxisWord {}
 extension LossRows: AxisWord {}
 extension Recipe: AxisWord {}
 extension BackendKind: AxisWord {}

@@ -145,13 +145,15 @@ package protocol Backend: AnyObject {
   /// `dgate = dy · up · σ(g) · (1 + g · (1 − σ(g)))` and `dup = dy · silu(g)`.
   func swiGLUBackward(_ dy: Tensor, gate: Tensor, up: Tensor, dgate: Tensor, dup: Tensor)
 
-  /// The mean of `−log softmax(logits)[label]` over all rows, into `loss` `[1]` float32.
+  /// The sum of `−log softmax(logits)[label]` over all rows, in the order of rows; 0 on `shape`.
   ///
   /// `logits` is `[batch, rows, vocab]`, `labels` has `batch · rows` entries, `logSumExp` is
   /// `[batch, rows]` float32 and keeps what backward needs.
-  func crossEntropy(_ logits: Tensor, labels: [Int32], logSumExp: Tensor, loss: Tensor)
+  func crossEntropy(_ logits: Tensor, labels: [Int32], logSumExp: Tensor) -> Double
   /// Turns logits into their gradient, in place: `(softmax(logits) − onehot) / rows`.
-  func crossEntropyBackward(_ logits: Tensor, labels: [Int32], logSumExp: Tensor)
+  ///
+  /// `rows` is the number of rows that the mean loss is over, of which these may be a few.
+  func crossEntropyBackward(_ logits: Tensor, labels: [Int32], logSumExp: Tensor, rows: Int)
 }
 
 /// How many rows share one partial sum: fixed, so that no thread count changes a result.

@@ -119,6 +119,16 @@ package final class Decoder {
     try layers[layers.count - 1].writeKeysAndValues(x, into: kv[layers.count - 1], on: tape)
   }
 
+  /// The loss of the loss rows `x` `[batch, rows, d_model]`, `[1]`, with logits for a few of them at a
+  /// time.
+  package func chunkedLoss(
+    _ x: consuming Variable, labels: [Int32], rowsAtATime: Int, on tape: Tape
+  ) throws -> Tensor {
+    let normed = try tape.normalize(x, norm, configuration, op: "final_norm")
+    return try tape.chunkedCrossEntropy(
+      normed, Weight(head), labels: labels, rowsAtATime: rowsAtATime, op: "head")
+  }
+
   /// Final norm and head: `[batch, tokens, vocab]`, float32 whatever the model's dtype.
   package func logits(_ x: consuming Variable, on tape: Tape) throws -> Variable {
     let normed = try tape.normalize(x, norm, configuration, op: "final_norm")

@@ -25,17 +25,17 @@ extension KeyValues {
   }
 }
 
-/// dK and dV of one layer's rows `0..<cut`, float32, gathered from all rows that attend to them.
+/// dK and dV of one layer's rows `0..<cut`, gathered from all rows that attend to them.
 package final class KeyValueGradients {
   let k: GradientSlot
   let v: GradientSlot
   /// The rows that gather.
   let rows: Range<Int>
 
-  package init(batch: Int, rows: Range<Int>, width: Int) {
+  package init(batch: Int, rows: Range<Int>, width: Int, dtype: DType) {
     let shape = Shape(.plain(batch), .tokens(rows), .plain(width))
-    k = GradientSlot("k", shape: shape, dtype: .float32)
-    v = GradientSlot("v", shape: shape, dtype: .float32)
+    k = GradientSlot("k", shape: shape, dtype: dtype)
+    v = GradientSlot("v", shape: shape, dtype: dtype)
     self.rows = rows
   }
 

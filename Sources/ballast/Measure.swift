@@ -36,6 +36,11 @@ struct Measure: ParsableCommand {
       "Write the gradients of all trained parameters, in float32, under Hugging Face names.",
       valueName: "file.safetensors"))
   var gradients: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write how far every parameter's gradient is from the exact one to a CSV file.",
+      valueName: "file.csv"))
+  var gradientErrors: String?
 
   func run() throws {
     let parsed = try options.parsed()
@@ -50,23 +55,31 @@ struct Measure: ParsableCommand {
     if gradients != nil, planned.point.backend == .shape {
       throw UsageError("--gradients needs --backend cpu; on shapes nothing is computed")
     }
+    if gradientErrors != nil, planned.point.backend == .shape {
+      throw UsageError("--gradient-errors needs --backend cpu; on shapes nothing is computed")
+    }
     try requireDistinctOutputs()
     let ledgerFile = try ledger.map { try PendingFile($0) }
+    let errorsFile = try gradientErrors.map { try PendingFile($0) }
     let jsonFile = try json.map { try PendingFile($0) }
     let gradientFile = try gradients.map { try GradientFile($0) }
     for note in parsed.notes { Output.note(note) }
 
     let runner = PointRunner(
-      engine: .cpu, limit: limit, points: [planned], tokens: parsed.tokens)
+      engine: .cpu, limit: limit, points: [planned], tokens: parsed.tokens,
+      listsGradients: gradientErrors != nil)
     let outcome = runner.run(planned, profile: nil, gradients: gradientFile)
     if let sentence = outcome.record.error { throw Failure(sentence) }
 
     let rows = LedgerRecord.rows(
       of: outcome.saved, profile: nil, point: planned.point, repetition: planned.repetition)
     try ledgerFile?.commit(CSV.document(rows))
+    let errors = GradientRecord.rows(
+      of: outcome.gradients, profile: nil, point: planned.point, repetition: planned.repetition)
+    try errorsFile?.commit(CSV.document(errors))
     try jsonFile?.commit(JSONObject.text(of: outcome.record))
     switch format {
-    case .table: try Output.write(PointTable.text(of: outcome.record))
+    case .table: try Output.write(PointTable.text(of: outcome.record, gradients: outcome.gradients))
     case .json: try Output.write(JSONObject.text(of: outcome.record))
     case .csv: try Output.write(CSV.document([outcome.record]))
     }
@@ -75,7 +88,10 @@ struct Measure: ParsableCommand {
   /// Refuses one file for two outputs, of which the first would be lost.
   private func requireDistinctOutputs() throws(UsageError) {
     var options: [String: String] = [:]
-    let outputs = [("--ledger", ledger), ("--json", json), ("--gradients", gradients)]
+    let outputs = [
+      ("--ledger", ledger), ("--json", json), ("--gradients", gradients),
+      ("--gradient-errors", gradientErrors),
+    ]
     for (option, path) in outputs {
       guard let path, let identity = PendingFile.identity(of: path) else { continue }
       if let other = options.updateValue(option, forKey: identity) {

@@ -39,14 +39,29 @@ struct PointOptions: ParsableArguments {
   @Option(
     parsing: .unconditional, help: "Last prefix rows that detached-prefix leaves in the graph.")
   var keepPrefix = 0
-  @Option(parsing: .unconditional, help: "Prefix rows that run at a time without a graph.")
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Rows at a time: of a prefix that runs without a graph, and of the loss rows with head \
+      chunked.
+      """)
   var chunk = 256
   @Option(help: "What backward computes again: \(Recompute.words.joined(separator: ", ")).")
   var recompute = Recompute.none.rawValue
   @Option(help: "What attention saves: \(AttentionKind.words.joined(separator: ", ")).")
   var attention = AttentionKind.fused.rawValue
-  @Option(help: "Rows that get logits: \(HeadKind.words.joined(separator: ", ")).")
+  @Option(
+    help: """
+      Rows that get logits: \(HeadKind.words.joined(separator: ", ")), which is the loss rows, \
+      some at a time.
+      """)
   var head = HeadKind.lossRows.rawValue
+  @Option(
+    help: """
+      Type in which replayed-prefix gathers dK and dV: \
+      \(KeyValueGradientKind.words.joined(separator: ", ")).
+      """)
+  var kvGradients = KeyValueGradientKind.float32.rawValue
   @Option(help: "Rows that carry loss: \(LossRows.words.joined(separator: ", ")).")
   var lossRows = LossRows.nextToken.rawValue
   @Option(
@@ -122,6 +137,8 @@ struct PointOptions: ParsableArguments {
     request.point.recompute = try Recompute(word: recompute, axis: "recompute")
     request.point.attention = try AttentionKind(word: attention, axis: "attention")
     request.point.head = try HeadKind(word: head, axis: "head")
+    request.point.kvGradients = try KeyValueGradientKind(
+      word: kvGradients, axis: "kv-gradients")
     request.point.lossRows = try LossRows(word: lossRows, axis: "loss-rows")
     request.point.trainable = trainable
     request.point.dropout = dropout

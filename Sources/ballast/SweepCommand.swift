@@ -13,7 +13,7 @@ struct SweepCommand: ParsableCommand {
         ballast sweep profiles/seed.yaml --output results/seed
         ballast sweep profiles/one-layer.yaml --output results/one-layer --memory 8GiB
 
-      The folder gets points.csv, ledger.csv and laws.csv. Each row is on disk before the next \
+      The folder gets points.csv, ledger.csv, gradients.csv and laws.csv. Each row is on disk before the next \
       point starts; Ctrl-C keeps what was measured.
       """)
 

@@ -59,7 +59,7 @@ extension Tape {
   }
 
   /// The same values in another dtype, in workspace.
-  private func converted(_ x: Tensor, to dtype: DType) throws -> Tensor {
+  func converted(_ x: Tensor, to dtype: DType) throws -> Tensor {
     let y = try tensors.make("converted", x.shape, dtype, for: .workspace)
     backend.copy(x, to: y)
     return y
@@ -81,7 +81,7 @@ extension Tape {
   }
 
   /// `y[b, t, :] = x[b, t, :] · w` for `w` `[in, out]`: one product where rows are evenly spaced.
-  private func multiplyRows(
+  func multiplyRows(
     _ x: Tensor, _ w: Tensor, into y: Tensor, accumulates: Bool = false
   ) throws {
     if let rows = x.merging(0), let result = y.merging(0) {
@@ -92,7 +92,7 @@ extension Tape {
   }
 
   /// `c = Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]`, `[out, in]`.
-  private func multiplyColumns(
+  func multiplyColumns(
     _ dy: Tensor, _ x: Tensor, into c: Tensor, accumulates: Bool
   ) throws {
     if let dyRows = dy.merging(0), let xRows = x.merging(0) {

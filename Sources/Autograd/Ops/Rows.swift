@@ -144,7 +144,9 @@ extension Tape {
       let rows = logits.value.at(positions: positions)
       let logSumExp = try tensors.make("log_sum_exp", Shape(rows.shape[0], rows.shape[1]))
       let loss = try tensors.make("loss", Shape(.plain(1)))
-      backend.crossEntropy(rows, labels: labels, logSumExp: logSumExp, loss: loss)
+      let sum = backend.crossEntropy(rows, labels: labels, logSumExp: logSumExp)
+      let count = logSumExp.count
+      backend.fill(loss, with: Float(sum / Double(max(count, 1))))
       guard records(logits.gradient), let logitsSlot = logits.gradient else { return loss }
       let savedLogits = save(logits.value, as: "logits", neededFor: ["dlogits"])
       let savedLogSumExp = save(logSumExp, as: "log_sum_exp", neededFor: ["dlogits"])
@@ -157,7 +159,8 @@ extension Tape {
           backend.fill(logits.at(positions: others), with: 0)
         }
         try backend.crossEntropyBackward(
-          logits.at(positions: positions), labels: labels, logSumExp: savedLogSumExp.tensor)
+          logits.at(positions: positions), labels: labels, logSumExp: savedLogSumExp.tensor,
+          rows: count)
         try logitsSlot.add(logits, from: tensors)
       }
       return loss

@@ -26,23 +26,22 @@ enum CrossEntropy {
     }
   }
 
-  /// The mean of `logSumExp − logits[label]`, summed in the order of rows in float64.
-  static func meanLoss<E: KernelElement>(
+  /// The sum of `logSumExp − logits[label]`, in the order of rows in float64.
+  static func totalLoss<E: KernelElement>(
     _ logits: Rows<E>, labels: [Int32], logSumExp: Rows<Float>
-  ) -> Float {
+  ) -> Double {
     var sum = 0.0
     for row in 0..<logits.count {
       let logit = unsafe logits[row][Int(labels[row])].float
       sum += Double(unsafe logSumExp[row].pointee) - Double(logit)
     }
-    return Float(sum / Double(max(1, logits.count)))
+    return sum
   }
 
   /// `logits = (exp(logits − logSumExp) − onehot(label)) / rows`, in place.
   static func backward<E: KernelElement>(
-    _ logits: Rows<E>, labels: [Int32], logSumExp: Rows<Float>
+    _ logits: Rows<E>, labels: [Int32], logSumExp: Rows<Float>, rows: Float
   ) {
-    let rows = Float(logits.count)
     forEachBlock(rows: logits.count, width: logits.width) { row, columns in
       let values = unsafe logits[row]
       let top = unsafe logSumExp[row].pointee
