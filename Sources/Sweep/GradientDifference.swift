@@ -1,7 +1,7 @@
 /// How far a gradient lies from another, over one parameter or several.
 ///
 /// Sums are float64: squares of any finite float32 neither overflow nor vanish in them.
-struct GradientDifference {
+package struct GradientDifference {
   /// `Σ (g − r)²`, `Σ g²`, `Σ r²` and `Σ g · r`.
   private var distance = 0.0
   private var own = 0.0
@@ -11,7 +11,7 @@ struct GradientDifference {
   /// Compares the values of one parameter; an empty list, a gradient that nothing reached, is zero.
   ///
   /// - Throws: `MeasurementError` if the lists differ in length.
-  init(
+  package init(
     of gradient: [Float], from reference: [Float], parameter: String
   ) throws(MeasurementError) {
     guard gradient.isEmpty || reference.isEmpty || gradient.count == reference.count else {
@@ -28,7 +28,7 @@ struct GradientDifference {
   }
 
   /// Compares several parameters as one vector.
-  init(over parts: [GradientDifference]) {
+  package init(over parts: [GradientDifference]) {
     for part in parts {
       distance += part.distance
       own += part.own
@@ -38,18 +38,18 @@ struct GradientDifference {
   }
 
   /// `‖g‖`; nil if it is not finite.
-  var norm: Double? { finite(own.squareRoot()) }
+  package var norm: Double? { finite(own.squareRoot()) }
   /// `‖r‖`; nil if it is not finite.
-  var referenceNorm: Double? { finite(exact.squareRoot()) }
+  package var referenceNorm: Double? { finite(exact.squareRoot()) }
 
   /// `‖g − r‖ / ‖r‖`; 0 if both are zero, nil if only `r` is, or if it is not finite.
-  var relativeError: Double? {
+  package var relativeError: Double? {
     if exact == 0 { return own == 0 ? 0 : nil }
     return finite((distance / exact).squareRoot())
   }
 
   /// `⟨g, r⟩ / (‖g‖ · ‖r‖)`; nil if either is zero, or if it is not finite.
-  var cosine: Double? {
+  package var cosine: Double? {
     exact > 0 && own > 0 ? finite(product / (own * exact).squareRoot()) : nil
   }
 

@@ -151,7 +151,8 @@ package final class PointRunner {
 
   /// Whether another point is compared with this one.
   private func isWanted(_ planned: PlannedPoint) -> Bool {
-    planned.point.isGradientReference && planned.gradientReferences.first.map(wanted.contains) == true
+    planned.point.isGradientReference
+      && planned.gradientReferences.first.map(wanted.contains) == true
   }
 
   /// A step with the point's weights and tokens.

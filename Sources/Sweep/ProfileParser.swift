@@ -40,7 +40,8 @@ struct ProfileParser {
   /// was computed just before.
   static let axisKeys = [
     "n_c", "n_g", "model", "layers", "batch", "dtype", "attention", "head", "recompute",
-    "loss_rows", "trainable", "dropout", "recipe", "backend", "threads", "seed", "chunk", "kv_gradients",
+    "loss_rows", "trainable", "dropout", "recipe", "backend", "threads", "seed", "chunk",
+    "kv_gradients",
     "mode", "keep_prefix",
   ]
   static let keys =

@@ -206,7 +206,8 @@ extension CPUBackendTests {
     #expect(abs(sum - expected) <= 1e-6 * max(1, expected))
     #expect(relativeError(bench.values(logSumExp), logSums) <= 1e-6)
 
-    bench.backend.crossEntropyBackward(logits, labels: labels, logSumExp: logSumExp, rows: c.rows + 3)
+    bench.backend.crossEntropyBackward(
+      logits, labels: labels, logSumExp: logSumExp, rows: c.rows + 3)
     let gradient = (0..<z.count).map { index -> Double in
       let row = index / c.width
       let target = Int(labels[row]) == index % c.width ? 1.0 : 0

@@ -35,6 +35,32 @@ import Testing
     #expect(ledger.contains("needed_for") && ledger.contains("W_K"))
   }
 
+  @Test func `measure writes the errors of all parameters' gradients`() throws {
+    let folder = try Folder()
+    let result = try Program.run(
+      [
+        "measure", "--model", "seed", "--n-c", "4", "--n-g", "4", "--mode", "detached-prefix",
+        "--head", "chunked", "--chunk", "2", "--kv-gradients", "activations", "--gradient-errors",
+        "g.csv",
+      ],
+      in: folder.path)
+    #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
+    #expect(result.output.contains("  largest ") && result.output.contains("full-graph"))
+    let lines = try String(contentsOfFile: folder.path + "/g.csv", encoding: .utf8)
+      .split(separator: "\n")
+    // Embedding, head, final norm, and 9 weights of a layer.
+    #expect(lines.count == 1 + 12)
+    #expect(lines.dropFirst().allSatisfy { $0.hasSuffix(",full-graph") })
+  }
+
+  @Test func `a gradient file that cannot be written is refused before measuring`() throws {
+    let result = try Program.run(
+      "measure --model seed --n-c 4 --n-g 4 --gradient-errors /nowhere/x".split(separator: " ")
+        .map(String.init))
+    #expect(result.status == 1 && result.output.isEmpty)
+    #expect(result.sentence?.contains("cannot write /nowhere/x") == true)
+  }
+
   @Test func `a sweep shows its laws and does not touch results unasked`() throws {
     let folder = try Folder()
     let profile = try folder.add(

@@ -8,7 +8,8 @@ enum ContractColumns {
     retained_crossing_bytes, retained_shared_bytes, retained_allocated_bytes, predicted_retained_bytes,
     predicted_allocated_bytes, peak_bytes, peak_forward_bytes, peak_backward_bytes, predicted_peak_bytes,
     workspace_peak_bytes, parameter_bytes, gradient_bytes, process_peak_rss_bytes, matmul_flops, forward_seconds,
-    backward_seconds, gradient_relative_error, gradient_cosine, version, started_at, trainable, dropout, recipe
+    backward_seconds, gradient_relative_error, gradient_cosine, version, started_at, trainable, dropout, recipe,
+    kv_gradients, gradient_reference
     """)
 
   static let ledger = split(
@@ -20,7 +21,16 @@ enum ContractColumns {
 
   static let lawsEnd = split(
     """
-    constant_bytes, linear_bytes, quadratic_bytes, n_c_min, n_c_max, points_checked, points_matching
+    constant_bytes, linear_bytes, quadratic_bytes, n_c_min, n_c_max, points_checked, points_matching,
+    kv_gradients
+    """)
+
+  /// The key of `ledger.csv`, then a parameter's figures.
+  static let gradients = split(
+    """
+    profile, mode, keep_prefix, chunk, recompute, attention, head, loss_rows, dtype,
+    batch, n_c, n_g, repeat, parameter, weight, layer, relative_error, cosine, norm, reference_norm,
+    reference
     """)
 
   private static func split(_ text: String) -> [String] {

@@ -23,8 +23,21 @@ private func bareRecord() -> PointRecord {
     #expect(LedgerRecord.columns.map(\.name) == ContractColumns.ledger)
   }
 
+  @Test func `gradients.csv has the ledger's key and a parameter's figures`() {
+    #expect(GradientRecord.columns.map(\.name) == ContractColumns.gradients)
+    var gradient = ParameterGradient(parameter: "a,b", weight: "W_Q", layer: nil)
+    gradient.norm = 0
+    let rows = GradientRecord.rows(of: [gradient], profile: "p", point: point, repetition: 2)
+    let cells = CSVReader.records(CSV.document(rows))[1]
+    #expect(
+      cells == [
+        "p", "full-graph", "0", "256", "none", "fused", "loss-rows", "next-token", "float32", "1",
+        "4", "3", "2", "a,b", "W_Q", "", "", "", "0.0", "", "",
+      ])
+  }
+
   @Test func `laws.csv ends with the law and the range it was checked on`() {
-    #expect(LawRecord.columns.map(\.name).suffix(7) == ContractColumns.lawsEnd[...])
+    #expect(LawRecord.columns.map(\.name).suffix(8) == ContractColumns.lawsEnd[...])
     let series = Set(LawRecord.columns.map(\.name))
     #expect(series.contains("n_g") && !series.contains("n_c") && !series.contains("repeat"))
   }

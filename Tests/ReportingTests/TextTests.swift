@@ -37,6 +37,29 @@ import Transformer
     #expect(table.text == "name      n\na       100\nlonger    7\n")
   }
 
+  @Test func `the table of a point names the gradient that is off the most`() {
+    var point = Point(
+      modelName: "m", model: DecoderConfiguration(dModel: 64, heads: 4, dFF: 172, vocab: 256),
+      nC: 10, nG: 2)
+    point.mode = .detachedPrefix
+    var record = PointRecord(
+      profile: nil, point: point, repetition: 1, version: "0", startedAt: "")
+    record.gradientRelativeError = 0.25
+    record.gradientReference = .replayedPrefix
+    let gradients = [("a", 0.1), ("b", 0.5), ("c", nil), ("d", 0.0)].map { name, error in
+      var gradient = ParameterGradient(parameter: name, weight: "W", layer: 0)
+      gradient.relativeError = error
+      return gradient
+    }
+    let lines = PointTable.text(of: record, gradients: gradients).split(separator: "\n")
+    #expect(
+      lines.suffix(3) == [
+        "gradient error   0.250", "  largest        0.500 in b", "  compared with  replayed-prefix",
+      ])
+    let exact = PointTable.text(of: record, gradients: [gradients[3]])
+    #expect(!exact.contains("largest"))
+  }
+
   @Test func `the sweep table shows bytes per prefix token, what is saved and what it costs`() {
     let model = DecoderConfiguration(dModel: 64, heads: 4, dFF: 172, vocab: 256)
     var full = Point(modelName: "m", model: model, nC: 10, nG: 2)

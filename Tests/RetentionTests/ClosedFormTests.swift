@@ -45,7 +45,7 @@ import Transformer
       head += headRows  // its rstd
       head += headRows * model.dModel  // the normalized x, input of the head
     }
-    head += headRows * model.vocab  // logits
+    if point.head != .chunked { head += headRows * model.vocab }  // logits
     head += point.lossPositions.count  // log-sum-exp of the loss rows
     return 4 * point.batch * (model.layers * layer + head)
   }

@@ -1,5 +1,8 @@
+import Autograd
+import CPUBackend
 import Retention
 import Tensors
+import TestSupport
 import Testing
 import Transformer
 
@@ -15,19 +18,52 @@ import Transformer
     return point
   }
 
-  /// Each prefix token costs its K and V, and float32 dK and dV, in every layer: nothing else.
-  @Test(arguments: [64, 256], [DType.float32, .bfloat16])
+  /// Each prefix token costs its K and V, and its dK and dV, in every layer: nothing else.
+  @Test(
+    arguments: [64, 256],
+    [
+      (DType.float32, KeyValueGradientKind.float32, 4 + 4), (.float32, .activations, 4 + 4),
+      (.bfloat16, .float32, 2 + 4), (.bfloat16, .activations, 2 + 2),
+    ])
   func `the peak grows by keys, values and their gradients alone`(
-    chunk: Int, dtype: DType
+    chunk: Int, axes: (dtype: DType, gradients: KeyValueGradientKind, bytes: Int)
   ) throws {
     let lengths = [8192, 16_384]
     let peaks = try lengths.map { length in
       var point = point(nC: length + 1, chunk: chunk)
-      point.dtype = dtype
+      point.dtype = axes.dtype
+      point.kvGradients = axes.gradients
       return try runOnShapes(point).peakBytes
     }
-    let perToken = 4 * 2 * (2 * 64) * (dtype.size + 4)
+    let perToken = 4 * 2 * (2 * 64) * axes.bytes
     #expect(peaks[1] - peaks[0] == perToken * (lengths[1] - lengths[0]))
+  }
+
+  /// Every chunk adds to dK and dV of those before it; each time a bfloat16 sum is rounded.
+  @Test func `gathering dK and dV in bfloat16 costs precision, and in float32 nothing`() throws {
+    var point = point(nC: 512, chunk: 4)
+    point.model = DecoderConfiguration(
+      layers: 2, dModel: 32, heads: 4, kvHeads: 2, dFF: 48, vocab: 50)
+    func errors(_ dtype: DType) throws -> [Double] {
+      point.dtype = dtype
+      func gradient(_ mode: Mode, _ kind: KeyValueGradientKind) throws -> [Double] {
+        var point = point
+        (point.mode, point.kvGradients) = (mode, kind)
+        let backend = try CPUBackend(threads: 1)
+        let step = try TrainingStep(point, backend: backend)
+        drawParameters(of: step, backend, seed: 3)
+        _ = try step.run()
+        return step.gradients().sorted { $0.key < $1.key }.flatMap { $0.value.map(Double.init) }
+      }
+      let full = try gradient(.fullGraph, .float32)
+      return try KeyValueGradientKind.allCases.map {
+        relativeL2(try gradient(.replayedPrefix, $0), full)
+      }
+    }
+    let exact = try errors(.float32)
+    #expect(exact[0] == exact[1] && exact[0] < 1e-5)
+    let rounded = try errors(.bfloat16)
+    #expect(rounded[1] > 1.2 * rounded[0] && rounded[1] < 0.05, "\(rounded)")
   }
 
   @Test func `a smaller chunk has a smaller peak`() throws {

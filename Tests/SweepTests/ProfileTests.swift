@@ -36,6 +36,25 @@ private let start = "model: seed\nn_g: 4\n"
     #expect(full.allSatisfy { $0.point.keepPrefix == 0 && $0.point.chunk == 4 })
   }
 
+  @Test func `kv_gradients multiplies replayed-prefix points alone`() throws {
+    let profile = try Profile(
+      text: start + "n_c: 8\nmode: [full-graph, detached-prefix, replayed-prefix]\n"
+        + "kv_gradients: [float32, activations]",
+      file: "p.yaml")
+    #expect(profile.points.count == 4)
+    let kinds = profile.points.filter { $0.point.mode == .replayedPrefix }.map(\.point.kvGradients)
+    #expect(kinds == [.float32, .activations])
+  }
+
+  @Test func `with head chunked, chunk multiplies every mode's points`() throws {
+    let profile = try Profile(
+      text: start + "n_c: 8\nmode: [full-graph, detached-prefix]\nchunk: [4, 8]\n"
+        + "head: [loss-rows, chunked]",
+      file: "p.yaml")
+    #expect(profile.points.count { $0.point.head == .chunked } == 4)
+    #expect(profile.points.count == 7)
+  }
+
   @Test func `repeat numbers the repetitions of a point from 1`() throws {
     let profile = try Profile(text: start + "n_c: [1, 2]\nrepeat: 2", file: "p.yaml")
     #expect(profile.points.map(\.repetition) == [1, 2, 1, 2])

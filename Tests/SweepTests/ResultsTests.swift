@@ -52,7 +52,7 @@ private let profile = """
     #expect(try folder.text("laws.csv").split(separator: "\n").count == 3)
     #expect(
       try Set(FileManager.default.contentsOfDirectory(atPath: folder.path)) == [
-        "points.csv", "ledger.csv", "laws.csv",
+        "points.csv", "ledger.csv", "gradients.csv", "laws.csv",
       ])
   }
 
