@@ -92,6 +92,32 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     }
   }
 
+  /// Orthogonal axes: every combination works, or is refused with a sentence.
+  @Test func `no combination of axes is ignored`() throws {
+    var refusals: [String: Int] = [:]
+    var runs = 0
+    for index in 0..<1500 {
+      var generator = SplitMix64(seed: UInt64(index) &* 31 &+ 3)
+      var point = randomFamilyPoint(index + 2000)
+      point.mode = Mode.allCases.randomElement(using: &generator) ?? .fullGraph
+      point.keepPrefix = Int.random(in: -1...2, using: &generator)
+      point.recipe = Int.random(in: 0..<8, using: &generator) == 0 ? .transformersEager : .ballast
+      point.dropout = [0, 0, 0.1, 1].randomElement(using: &generator) ?? 0
+      do {
+        let result = try runOnShapes(point)
+        #expect(result.retained.total > 0, "\(point)")
+        runs += 1
+      } catch let error as PointError {
+        refusals["\(error)".split(separator: " ").prefix(1).joined(), default: 0] += 1
+        #expect("\(error)".count > 20, "\(point)")
+      }
+    }
+    #expect(runs > 500, "\(runs) ran, refused: \(refusals)")
+    #expect(
+      Set(refusals.keys).isSuperset(of: ["pruned-graph", "keep_prefix", "dropout", "recipe"]),
+      "\(refusals)")
+  }
+
   private struct Outcome {
     let result: StepResult
     let gradients: [String: [Double]]
