@@ -98,6 +98,8 @@ package final class Parameter {
   package let value: Tensor
   /// Nil if the parameter is frozen.
   package private(set) var gradient: GradientSlot?
+  /// What gathers in place of the gradient; nil, as in any training step, for the gradient itself.
+  package var parts: GradientParts?
 
   package init(
     name: String, symbol: String, layer: Int?, value: Tensor, isTrainable: Bool = true

@@ -19,9 +19,12 @@ package struct Weight {
   }
 
   /// All of a parameter: a vector, or a matrix `[out, in]`.
-  package init(_ parameter: Parameter) {
+  ///
+  /// `symbol` is what the formula calls this use of it, if not the parameter's own: `U` for the head
+  /// of a tied embedding.
+  package init(_ parameter: Parameter, symbol: String? = nil) {
     self.parameter = parameter
-    symbol = parameter.symbol
+    self.symbol = symbol ?? parameter.symbol
     part = .whole
   }
 
@@ -45,8 +48,27 @@ package struct Weight {
     }
   }
 
-  /// Lets `body` write or add this part of the parameter's gradient, as `GradientSlot.accumulate`.
+  /// Lets `body` write or add what `rows` give to the gradient: the one way into it.
+  ///
+  /// `body` gets the rows, the sum that they belong to, and whether it must add to it (`true`) or
+  /// overwrite it. It is called once with all rows, or, where the parameter gathers parts, once for
+  /// each part that has some of them.
   func accumulate(
+    _ rows: Range<Int>, from tensors: TensorFactory,
+    _ body: (_ rows: Range<Int>, _ sum: Tensor, _ accumulates: Bool) throws -> Void
+  ) throws {
+    guard let parts = parameter.parts else {
+      return try accumulate(from: tensors) { try body(rows, $0, $1) }
+    }
+    for piece in parts.pieces(of: rows) {
+      try parts.slot(for: self, rows: piece).accumulate(from: tensors) { try body(piece, $0, $1) }
+    }
+  }
+
+  /// The rows of each call of `accumulate`'s body.
+  func pieces(of rows: Range<Int>) -> [Range<Int>] { parameter.parts?.pieces(of: rows) ?? [rows] }
+
+  private func accumulate(
     from tensors: TensorFactory, _ body: (_ sum: Tensor, _ accumulates: Bool) throws -> Void
   ) throws {
     try gradient?.accumulate(from: tensors) { whole, accumulates in

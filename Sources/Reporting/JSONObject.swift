@@ -6,6 +6,12 @@ package enum JSONObject {
     return "{\n" + pairs.joined(separator: ",\n") + "\n}\n"
   }
 
+  /// An array of such objects.
+  package static func array<Row: Record>(of records: [Row]) -> String {
+    let objects = records.map { String(text(of: $0).dropLast()) }
+    return "[" + objects.joined(separator: ",\n") + "]\n"
+  }
+
   /// A figure that was not taken is null, and so is a number that JSON cannot write.
   private static func value(_ cell: Cell) -> String {
     switch cell {

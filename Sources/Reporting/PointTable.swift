@@ -21,7 +21,7 @@ package enum PointTable {
     return table.text
   }
 
-  private static func heading(of point: Point) -> [(String, String)] {
+  static func heading(of point: Point) -> [(String, String)] {
     let model = point.model
     return [
       (

@@ -21,7 +21,7 @@ package final class TrainingStep {
   package var tokens: TokenIDs
   /// Called with every matrix product before it runs.
   package var onProduct: ((Product) -> Void)?
-  private let tensors: TensorFactory
+  let tensors: TensorFactory
 
   /// Allocates and draws the parameters.
   ///

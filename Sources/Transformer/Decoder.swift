@@ -8,12 +8,12 @@ package final class Decoder {
   package let dtype: DType
   /// All parameters in the order of the model; a tied head is the embedding and stands once.
   package let parameters: [Parameter]
-  private let embedding: Parameter
+  let embedding: Parameter
   /// Learned positions `[positions, d_model]` (GPT-2).
-  private let positions: Parameter?
-  private let layers: [DecoderLayer]
-  private let norm: Norm
-  private let head: Parameter
+  let positions: Parameter?
+  let layers: [DecoderLayer]
+  let norm: Norm
+  let head: Parameter
   private let tensors: TensorFactory
 
   /// Allocates all parameters, with undefined contents; `isTrainable` says by name which are trained.
@@ -126,12 +126,12 @@ package final class Decoder {
   ) throws -> Tensor {
     let normed = try tape.normalize(x, norm, configuration, op: "final_norm")
     return try tape.chunkedCrossEntropy(
-      normed, Weight(head), labels: labels, rowsAtATime: rowsAtATime, op: "head")
+      normed, Weight(head, symbol: "U"), labels: labels, rowsAtATime: rowsAtATime, op: "head")
   }
 
   /// Final norm and head: `[batch, tokens, vocab]`, float32 whatever the model's dtype.
   package func logits(_ x: consuming Variable, on tape: Tape) throws -> Variable {
     let normed = try tape.normalize(x, norm, configuration, op: "final_norm")
-    return try tape.linear(normed, Weight(head), op: "head", as: "logits", dtype: .float32)
+    return try tape.linear(normed, Weight(head, symbol: "U"), op: "head", as: "logits", dtype: .float32)
   }
 }

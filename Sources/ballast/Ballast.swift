@@ -10,6 +10,8 @@ struct Ballast: ParsableCommand {
       EXAMPLES
         ballast measure --model seed --n-c 4 --n-g 4
             run one training step and show what it keeps
+        ballast flow --model seed --n-c 4 --n-g 4
+            show which weight gets gradient from which rows
         ballast sweep profiles/one-layer.yaml --output results/one-layer
             run all points of a profile into CSV files
 
@@ -17,5 +19,5 @@ struct Ballast: ParsableCommand {
         0 done; 1 it failed, with one sentence on standard error; 64 wrong usage.
       """,
     version: BallastVersion.current,
-    subcommands: [Measure.self, SweepCommand.self])
+    subcommands: [Measure.self, FlowCommand.self, SweepCommand.self])
 }

@@ -58,7 +58,10 @@ struct Measure: ParsableCommand {
     if gradientErrors != nil, planned.point.backend == .shape {
       throw UsageError("--gradient-errors needs --backend cpu; on shapes nothing is computed")
     }
-    try requireDistinctOutputs()
+    try PendingFile.requireDistinct([
+      ("--ledger", ledger), ("--json", json), ("--gradients", gradients),
+      ("--gradient-errors", gradientErrors),
+    ])
     let ledgerFile = try ledger.map { try PendingFile($0) }
     let errorsFile = try gradientErrors.map { try PendingFile($0) }
     let jsonFile = try json.map { try PendingFile($0) }
@@ -82,21 +85,6 @@ struct Measure: ParsableCommand {
     case .table: try Output.write(PointTable.text(of: outcome.record, gradients: outcome.gradients))
     case .json: try Output.write(JSONObject.text(of: outcome.record))
     case .csv: try Output.write(CSV.document([outcome.record]))
-    }
-  }
-
-  /// Refuses one file for two outputs, of which the first would be lost.
-  private func requireDistinctOutputs() throws(UsageError) {
-    var options: [String: String] = [:]
-    let outputs = [
-      ("--ledger", ledger), ("--json", json), ("--gradients", gradients),
-      ("--gradient-errors", gradientErrors),
-    ]
-    for (option, path) in outputs {
-      guard let path, let identity = PendingFile.identity(of: path) else { continue }
-      if let other = options.updateValue(option, forKey: identity) {
-        throw UsageError("\(other) and \(option) name the same file, \(quoted(path))")
-      }
     }
   }
 }

@@ -112,9 +112,12 @@ private struct ChunkedHead {
       if gradient.dtype != values.dtype {
         gradient = try tape.converted(gradient, to: values.dtype)
       }
-      try weight.accumulate(from: tape.tensors) { sum, accumulates in
+      try weight.accumulate(rows, from: tape.tensors) { rows, sum, accumulates in
         try tape.multiplyColumns(
-          gradient, x.at(positions: rows), into: sum, accumulates: accumulates)
+          gradient.at(positions: rows), x.at(positions: rows), into: sum, accumulates: accumulates)
+      }
+      if weight.gradient != nil {
+        tape.measureRows(of: weight, dy: gradient, x: x.at(positions: rows))
       }
       if let dx {
         try tape.multiplyRows(

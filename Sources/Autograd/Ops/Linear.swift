@@ -33,9 +33,11 @@ extension Tape {
         guard var dy = slot.take() else { return }
         if dy.dtype != weight.value.dtype { dy = try self.converted(dy, to: weight.value.dtype) }
         if let x = try savedInput?.tensor {
-          try weight.accumulate(from: tensors) { sum, accumulates in
-            try self.multiplyColumns(dy, x, into: sum, accumulates: accumulates)
+          try weight.accumulate(dy.shape[1].positions, from: tensors) { rows, sum, accumulates in
+            try self.multiplyColumns(
+              dy.at(positions: rows), x.at(positions: rows), into: sum, accumulates: accumulates)
           }
+          self.measureRows(of: weight, dy: dy, x: x)
         }
         if let bias, bias.gradient != nil { try self.addColumnSums(of: dy, to: bias) }
         if let inputSlot, let weight = try savedWeight?.tensor {
@@ -67,11 +69,17 @@ extension Tape {
 
   /// Adds `Σ_{b, t} dy[b, t, :]` to a bias's gradient, in an order that no thread count changes.
   func addColumnSums(of dy: Tensor, to bias: Weight) throws {
-    let partials = try makePartials(rows: dy.extent(0) * dy.extent(1), width: dy.extent(2))
-    backend.partialSums(dy, to: partials)
-    try bias.accumulate(from: tensors) { sum, accumulates in
-      backend.sumRows(partials, to: sum, accumulates: accumulates)
+    func partials(_ rows: Range<Int>) throws -> Tensor {
+      let dy = dy.at(positions: rows)
+      let partials = try makePartials(rows: dy.extent(0) * dy.extent(1), width: dy.extent(2))
+      backend.partialSums(dy, to: partials)
+      return partials
     }
+    let rows = dy.shape[1].positions
+    try bias.accumulate(rows, from: tensors) { rows, sum, accumulates in
+      backend.sumRows(try partials(rows), to: sum, accumulates: accumulates)
+    }
+    try measureRows(of: bias, at: rows, partials: partials)
   }
 
   /// Room for the sums of row blocks, `[⌈rows / RowBlock.size⌉, width]`.

@@ -39,11 +39,13 @@ extension Tape {
       let savedRstd = save(rstd, as: "rstd", neededFor: gradients, recomputed: again?[1])
       record { [backend] in
         guard let dy = slot.take() else { return }
-        let x = try self.rows(savedInput.tensor, width)
+        let (x, dy) = (self.rows(try savedInput.tensor, width), self.rows(dy, width))
         let rstd = try savedRstd.tensor
-        try self.normBackward(x, weight: weight, input: inputSlot) { dx, accumulates, partials in
+        try self.normBackward(x, weight: Weight(weight), input: inputSlot) {
+          rows, dx, accumulates, partials in
           backend.rmsNormBackward(
-            self.rows(dy, width), x: x, rstd: rstd, weight: weight.value, to: dx,
+            dy.at(positions: rows), x: x.at(positions: rows), rstd: rstd.at(positions: rows),
+            weight: weight.value, to: dx,
             accumulates: accumulates, partials: partials)
         }
       }
@@ -90,9 +92,11 @@ extension Tape {
         guard let dy = slot.take() else { return }
         if let saved {
           let (x, mean, rstd) = try (saved.input.tensor, saved.mean.tensor, saved.rstd.tensor)
-          try self.normBackward(x, weight: weight, input: inputSlot) { dx, accumulates, partials in
+          try self.normBackward(x, weight: Weight(weight), input: inputSlot) {
+            rows, dx, accumulates, partials in
             backend.layerNormBackward(
-              dy, x: x, mean: mean, rstd: rstd, weight: weight.value,
+              dy.at(positions: rows), x: x.at(positions: rows), mean: mean.at(positions: rows),
+              rstd: rstd.at(positions: rows), weight: weight.value,
               to: dx, accumulates: accumulates, partials: partials)
           }
         }
@@ -104,24 +108,37 @@ extension Tape {
 
   // MARK: What both share
 
-  /// Runs a norm's backward kernel with a place for `dx` and for the weight's partial sums.
+  /// Runs a norm's backward kernel with a place for `dx` and for the weight's partial sums: once for
+  /// all rows, or once for the rows of each part of the weight's gradient.
   private func normBackward(
-    _ x: Tensor, weight: Parameter, input: GradientSlot?,
-    _ kernel: (_ dx: Tensor?, _ accumulates: Bool, _ partials: Tensor?) -> Void
+    _ x: Tensor, weight: Weight, input: GradientSlot?,
+    _ kernel: (_ rows: Range<Int>, _ dx: Tensor?, _ accumulates: Bool, _ partials: Tensor?) -> Void
   ) throws {
     let width = weight.value.count
-    let partials = try weight.gradient.map { _ in
-      try makePartials(rows: x.count / width, width: width)
+    let all = x.shape[1].positions
+    let pieces = weight.pieces(of: all)
+    func room(_ rows: Range<Int>) throws -> Tensor {
+      try makePartials(rows: x.at(positions: rows).count / width, width: width)
     }
+    let partials = try pieces.map { weight.gradient == nil ? nil : try room($0) }
     if let input {
-      try input.accumulate(from: tensors) { kernel(rows($0, width), $1, partials) }
+      try input.accumulate(from: tensors) { dx, accumulates in
+        for (piece, partials) in zip(pieces, partials) {
+          kernel(piece, rows(dx, width).at(positions: piece), accumulates, partials)
+        }
+      }
     } else {
-      kernel(nil, false, partials)
+      for (piece, partials) in zip(pieces, partials) { kernel(piece, nil, false, partials) }
     }
-    if let partials {
-      try weight.gradient?.accumulate(from: tensors) { sum, accumulates in
+    for case (let piece, let partials?) in zip(pieces, partials) {
+      try weight.accumulate(piece, from: tensors) { _, sum, accumulates in
         backend.sumRows(partials, to: sum, accumulates: accumulates)
       }
+    }
+    try measureRows(of: weight, at: all) { row in
+      let partials = try room(row)
+      kernel(row, nil, false, partials)
+      return partials
     }
   }
 

@@ -47,17 +47,20 @@ extension Tape {
         .plain(table.value.extent(1)))
       let y = try tensors.make("hidden", shape, dtype)
       backend.gatherRows(of: table.value, ids: tokens.ids, idStride: tokens.stride, to: y)
-      guard records(table.gradient), let tableSlot = table.gradient else { return Variable(y) }
+      guard records(table.gradient) else { return Variable(y) }
       let slot = GradientSlot("hidden", shape: shape, dtype: dtype)
       record { [tensors, backend] in
         guard let dy = slot.take() else { return }
         let ids = paddingToken.map { padding in
           tokens.ids.map { $0 == Int32(clamping: padding) ? -1 : $0 }
         }
-        try tableSlot.accumulate(from: tensors) { sum, accumulates in
+        let (weight, rows) = (Weight(table), dy.shape[1].positions)
+        try weight.accumulate(rows, from: tensors) { rows, sum, accumulates in
           if !accumulates { backend.fill(sum, with: 0) }
-          backend.scatterAddRows(dy, ids: ids ?? tokens.ids, idStride: tokens.stride, to: sum)
+          backend.scatterAddRows(
+            dy.at(positions: rows), ids: ids ?? tokens.ids, idStride: tokens.stride, to: sum)
         }
+        self.measureRows(of: weight, dy: dy, ids: ids ?? tokens.ids, stride: tokens.stride)
       }
       return Variable(y, gradient: slot)
     }
@@ -77,18 +80,30 @@ extension Tape {
       guard records(x.gradient, table.gradient) else { return Variable(value) }
       let slot = GradientSlot("hidden", shape: value.shape, dtype: value.dtype)
       let inputSlot = x.gradient
-      record { [tensors, backend] in
+      record { [tensors] in
         guard let dy = slot.take() else { return }
-        try table.gradient?.accumulate(from: tensors) { sum, accumulates in
-          if !accumulates { backend.fill(sum, with: 0) }
-          let rows = sum.sliced(0, positions).addingUnitAxis()
-          for sequence in 0..<dy.extent(0) {
-            backend.add(dy.sliced(0, sequence..<sequence + 1), to: rows)
-          }
-        }
+        if table.gradient != nil { try self.addPositionSums(of: dy, to: Weight(table)) }
         try inputSlot?.add(dy, from: tensors)
       }
       return Variable(value, gradient: slot)
+    }
+  }
+
+  /// Adds `Σ_b dy[b, t, :]` to row `t` of the table's gradient.
+  private func addPositionSums(of dy: Tensor, to table: Weight) throws {
+    let rows = dy.shape[1].positions
+    try table.accumulate(rows, from: tensors) { rows, sum, accumulates in
+      if !accumulates { backend.fill(sum, with: 0) }
+      let target = sum.sliced(0, rows).addingUnitAxis()
+      for sequence in 0..<dy.extent(0) {
+        backend.add(dy.sliced(0, sequence..<sequence + 1).at(positions: rows), to: target)
+      }
+    }
+    try measureRows(of: table, at: rows) { row in
+      let dy = dy.at(positions: row)
+      let partials = try makePartials(rows: dy.extent(0), width: dy.extent(2))
+      backend.partialSums(dy, to: partials)
+      return partials
     }
   }
 

@@ -1,0 +1,42 @@
+package import Retention
+
+extension WeightFlow: Record {
+  /// `flow.csv`, as the contract lists it.
+  package static let columns: [Column<WeightFlow>] = [
+    Column("layer") { .integer(orEmpty: $0.layer) },
+    Column("parameter") { .text($0.parameter) },
+    Column("weight") { .text($0.weight) },
+    Column("prefix_norm") { .real($0.prefixNorm) },
+    Column("boundary_norm") { .real(orEmpty: $0.boundaryNorm) },
+    Column("generated_norm") { .real($0.generatedNorm) },
+    Column("total_norm") { .real($0.totalNorm) },
+    Column("prefix_share") { .real(orEmpty: $0.prefixShare) },
+    Column("cosine") { .real(orEmpty: $0.cosine) },
+  ]
+}
+
+/// A row of `--positions`: the norm of one row's part of a gradient.
+package struct PositionRecord: Sendable {
+  package var layer: Int?
+  package var weight: String
+  package var position: Int
+  package var norm: Double
+
+  /// The rows of a flow, position by position.
+  package static func rows(of flow: Flow) -> [PositionRecord] {
+    flow.positions.flatMap { line in
+      line.norms.enumerated().map { position, norm in
+        PositionRecord(layer: line.layer, weight: line.weight, position: position, norm: norm)
+      }
+    }
+  }
+}
+
+extension PositionRecord: Record {
+  package static let columns: [Column<PositionRecord>] = [
+    Column("layer") { .integer(orEmpty: $0.layer) },
+    Column("weight") { .text($0.weight) },
+    Column("position") { .integer($0.position) },
+    Column("norm") { .real($0.norm) },
+  ]
+}

@@ -1,0 +1,161 @@
+import Autograd
+import Tensors
+import Transformer
+
+/// Who gets gradient from where: the parts of every weight's gradient, by the rows they come from.
+package struct Flow: Sendable {
+  package var point: Point
+  /// The mean cross-entropy over loss rows.
+  package var loss: Double?
+  /// Every trained weight, in the order of the forward pass.
+  package var weights: [WeightFlow]
+  /// The part of every single row; empty if it was not asked for.
+  package var positions: [PositionFlow] = []
+
+  package init(
+    point: Point, loss: Double?, weights: [WeightFlow], positions: [PositionFlow] = []
+  ) {
+    self.point = point
+    self.loss = loss
+    self.weights = weights
+    self.positions = positions
+  }
+}
+
+/// The gradient of one weight in parts; norms are Frobenius norms, and 0 only of an exact zero.
+package struct WeightFlow: Equatable, Sendable {
+  /// nil outside the layers.
+  package var layer: Int?
+  /// The Hugging Face name; a joint matrix and a tied embedding have several weights.
+  package var parameter: String
+  /// The formula's name: `W_Q`, `b_Q`, `norm`, `E` …
+  package var weight: String
+  /// Of the rows 0 … n_c − 1.
+  package var prefixNorm: Double
+  /// Of the prefix rows that carry no loss: without row n_c − 1 where loss rows are `next-token`.
+  package var silentNorm: Double
+  /// Of row n_c − 1 alone where it carries loss; nil where it does not, or is not there.
+  package var boundaryNorm: Double?
+  /// Of the rows n_c … n − 1.
+  package var generatedNorm: Double
+  /// Of all rows.
+  package var totalNorm: Double
+  /// The cosine between the prefix's part and the generated rows'; nil if one of them is zero.
+  package var cosine: Double?
+
+  package init(
+    layer: Int?, parameter: String, weight: String, prefixNorm: Double, silentNorm: Double,
+    boundaryNorm: Double?, generatedNorm: Double, totalNorm: Double, cosine: Double?
+  ) {
+    self.layer = layer
+    self.parameter = parameter
+    self.weight = weight
+    self.prefixNorm = prefixNorm
+    self.silentNorm = silentNorm
+    self.boundaryNorm = boundaryNorm
+    self.generatedNorm = generatedNorm
+    self.totalNorm = totalNorm
+    self.cosine = cosine
+  }
+
+  /// `‖prefix‖ / (‖prefix‖ + ‖generated‖)`: 0 if the prefix gives nothing, 1 if all comes from it;
+  /// nil if there is no gradient.
+  package var prefixShare: Double? {
+    let sum = prefixNorm + generatedNorm
+    return sum == 0 ? nil : prefixNorm / sum
+  }
+}
+
+/// The parts of single rows, of all weights of one name in a layer together.
+package struct PositionFlow: Equatable, Sendable {
+  package var layer: Int?
+  package var weight: String
+  /// By position, 0 … n − 1.
+  package var norms: [Double]
+
+  package init(layer: Int?, weight: String, norms: [Double]) {
+    self.layer = layer
+    self.weight = weight
+    self.norms = norms
+  }
+}
+
+extension Point {
+  /// The rows of each part: the silent prefix, the boundary row, the generated rows; no empty ones.
+  package var flowRows: [Range<Int>] {
+    [0..<silentPrefix, silentPrefix..<nC, nC..<n].filter { !$0.isEmpty }
+  }
+
+  /// Prefix rows that carry no loss: these are the first ones.
+  package var silentPrefix: Int { min(nC, lossPositions.lowerBound) }
+}
+
+extension TrainingStep {
+  /// Runs the step with the gradient of every trained parameter gathered in parts.
+  ///
+  /// The parts stay until the next run, in place of the gradients.
+  ///
+  /// - Parameters:
+  ///   - rows: The rows of each part; ranges that follow on one another and cover `0..<n`.
+  ///   - measuresRows: Whether the norm of each single row's part is taken too.
+  package func run(inParts rows: [Range<Int>], measuresRows: Bool = false) throws -> StepResult {
+    for parameter in decoder.parameters where parameter.gradient != nil {
+      parameter.parts = GradientParts(rows: rows, measuresRows: measuresRows)
+    }
+    return try run()
+  }
+
+  /// Measures who gets gradient from where, and the part of each single row if asked to.
+  ///
+  /// - Throws: `AllocationError`, what the backend throws.
+  package func flow(measuresPositions: Bool = false) throws -> Flow {
+    let result = try run(inParts: point.flowRows, measuresRows: measuresPositions)
+    defer { for parameter in decoder.parameters { parameter.parts = nil } }
+    let trained = decoder.weights.filter { $0.gradient != nil }
+    return Flow(
+      point: point, loss: result.loss, weights: trained.map(weightFlow),
+      positions: measuresPositions ? positionFlows(of: trained) : [])
+  }
+
+  private func weightFlow(_ weight: Weight) -> WeightFlow {
+    let parts = weight.parameter.parts
+    func sum(from row: Int, below end: Int) -> Tensor? {
+      guard row < end, let index = parts?.rows.firstIndex(where: { $0.lowerBound == row }) else {
+        return nil
+      }
+      return parts?.sums(of: weight.symbol)[index]
+    }
+    let moments = GradientMoments(
+      silent: sum(from: 0, below: point.silentPrefix),
+      boundary: sum(from: point.silentPrefix, below: point.nC),
+      generated: sum(from: point.nC, below: point.n), read: tensors.backend.read)
+    return WeightFlow(
+      layer: weight.parameter.layer, parameter: weight.parameter.name, weight: weight.symbol,
+      prefixNorm: moments.prefix.squareRoot(), silentNorm: moments.silent.squareRoot(),
+      boundaryNorm: point.silentPrefix < point.nC ? moments.boundary.squareRoot() : nil,
+      generatedNorm: moments.generated.squareRoot(), totalNorm: moments.total.squareRoot(),
+      cosine: moments.cosine)
+  }
+
+  private func positionFlows(of weights: [Weight]) -> [PositionFlow] {
+    struct Place: Hashable {
+      let layer: Int?
+      let weight: String
+    }
+    var order: [Place] = []
+    var squares: [Place: [Double]] = [:]
+    for weight in weights {
+      let place = Place(layer: weight.parameter.layer, weight: weight.symbol)
+      if squares[place] == nil { order.append(place) }
+      for row in 0..<point.n {
+        let norm = weight.parameter.parts?.norm(ofRow: row, of: weight.symbol) ?? 0
+        squares[place, default: Array(repeating: 0, count: point.n)][row] += norm * norm
+      }
+    }
+    return order.map { place in
+      PositionFlow(
+        layer: place.layer, weight: place.weight,
+        norms: (squares[place] ?? []).map { $0.squareRoot() })
+    }
+  }
+}

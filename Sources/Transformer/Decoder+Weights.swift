@@ -1,0 +1,42 @@
+package import Autograd
+
+extension Decoder {
+  /// Every use of a parameter, in the order of the forward pass: weights, biases and norms.
+  ///
+  /// GPT-2's joint matrix stands three times, as W_Q, W_K and W_V; a tied embedding twice, as E and U.
+  package var weights: [Weight] {
+    [Weight(embedding)] + (positions.map { [Weight($0)] } ?? []) + layers.flatMap(\.weights)
+      + norm.weights + [Weight(head, symbol: "U")]
+  }
+}
+
+extension DecoderLayer {
+  /// The layer's weights, in the order of the forward pass.
+  fileprivate var weights: [Weight] {
+    attentionNorm.weights
+      + [q, k, v].flatMap(\.weights) + [qNorm, kNorm].compactMap { $0.map { Weight($0) } }
+      + o.weights + mlpNorm.weights + mlp.weights
+  }
+}
+
+extension DecoderLayer.MLP {
+  fileprivate var weights: [Weight] {
+    switch self {
+    case .swiGLU(let gate, let up, let down): [gate, up, down].flatMap(\.weights)
+    case .gelu(_, let up, let down): [up, down].flatMap(\.weights)
+    }
+  }
+}
+
+extension Projection {
+  fileprivate var weights: [Weight] { [weight] + (bias.map { [$0] } ?? []) }
+}
+
+extension Norm {
+  fileprivate var weights: [Weight] {
+    switch self {
+    case .rms(let weight): [Weight(weight)]
+    case .layer(let weight, let bias): [Weight(weight), Weight(bias)]
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import Reporting
+import Retention
+import Sweep
+
+/// `ballast flow`: who gets gradient from where.
+struct FlowCommand: ParsableCommand {
+  /// How the rows are printed.
+  enum Format: String, AxisWord {
+    case table, csv, json
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "flow",
+    abstract: "Run one training step and show which weight gets gradient from which rows.",
+    discussion: """
+      For every trained weight: the norm of its gradient's part from prefix rows (C, rows 0 to \
+      n_c − 1), from the boundary row n_c − 1 alone (next-token loss rows only), from generated \
+      rows (G), and of all; the prefix's share ‖C‖ / (‖C‖ + ‖G‖), which is 0 if the prefix gives \
+      nothing and 1 if all comes from it; and the cosine between both parts. What is exactly zero \
+      is shown as "none".
+
+      Weights are E, P (learned positions), norm, W_Q, W_K, W_V, W_O, W_gate, W_up, W_down, U, and \
+      b_… for biases. GPT-2's joint c_attn counts as W_Q, W_K and W_V; a tied embedding as E where \
+      tokens are looked up and as U where logits are made.
+
+      EXAMPLES
+        ballast flow --model seed --n-c 4 --n-g 4 --loss-rows generated
+        ballast flow --model seed --layers 3 --n-c 24 --n-g 8 --positions positions.csv
+            and scripts/plot positions.csv draws which rows feed which weight
+      """)
+
+  @OptionGroup(title: "Point") var options: PointOptions
+  @Option(help: "How the rows are printed: \(Format.words.joined(separator: ", ")).")
+  var format = Format.table.rawValue
+  @Option(help: ArgumentHelp("Write a row for every weight to a CSV file.", valueName: "file.csv"))
+  var csv: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Write the norm of every single row's part to a CSV file: layer, weight, position, norm; \
+      weights of one name in a layer, such as its norms, count together.
+      """, valueName: "file.csv"))
+  var positions: String?
+
+  func run() throws {
+    let parsed = try options.parsed()
+    let planned = parsed.planned
+    let limit = MemoryLimit(given: try options.memory.given()).bytes(for: planned.point.backend)
+    let format: Format
+    do {
+      format = try Format(word: self.format, axis: "format")
+    } catch {
+      throw UsageError(error.description)
+    }
+    if planned.point.backend == .shape {
+      throw UsageError("flow needs --backend cpu; on shapes nothing is computed")
+    }
+    try PendingFile.requireDistinct([("--csv", csv), ("--positions", positions)])
+    let csvFile = try csv.map { try PendingFile($0) }
+    let positionsFile = try positions.map { try PendingFile($0) }
+    for note in parsed.notes { Output.note(note) }
+
+    let runner = FlowRunner(engine: .cpu, limit: limit, tokens: parsed.tokens)
+    let flow: Flow
+    do {
+      flow = try runner.run(planned, measuresPositions: positionsFile != nil)
+    } catch {
+      throw Failure("\(error)")
+    }
+    try csvFile?.commit(CSV.document(flow.weights))
+    try positionsFile?.commit(CSV.document(PositionRecord.rows(of: flow)))
+    switch format {
+    case .table: try Output.write(FlowTable.text(of: flow))
+    case .csv: try Output.write(CSV.document(flow.weights))
+    case .json: try Output.write(JSONObject.array(of: flow.weights))
+    }
+  }
+}
