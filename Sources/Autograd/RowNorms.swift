@@ -24,7 +24,8 @@ extension Tape {
       for (sequence, vector) in vectors(dy, at: row).enumerated() {
         let id = ids[sequence * stride + row]
         guard id >= 0 else { continue }
-        sums[id] = sums[id].map { zip($0, vector).map { $0 + Double($1) } } ?? vector.map(Double.init)
+        sums[id] =
+          sums[id].map { zip($0, vector).map { $0 + Double($1) } } ?? vector.map(Double.init)
       }
       return sums.values.reduce(0) { $0 + squares($1) }.squareRoot()
     }
@@ -64,7 +65,7 @@ extension Tape {
 /// `‖Σ_b y_b x_bᵀ‖`, from `Σ_{b, b'} (y_b · y_b') (x_b · x_b')`.
 ///
 /// Where these terms cancel to less than double precision carries, from the matrix, row by row.
-func outerNorm(_ y: [[Float]], _ x: [[Float]]) -> Double {
+package func outerNorm(_ y: [[Float]], _ x: [[Float]]) -> Double {
   var (total, magnitude) = (0.0, 0.0)
   for (b, (yb, xb)) in zip(y, x).enumerated() {
     for c in 0...b {

@@ -27,16 +27,16 @@ enum FlowSummary {
     init(layer: Int, weights: [WeightFlow]) {
       layers = layer...layer
       self.weights = weights
-      let none = names(weights.filter { $0.silentNorm == 0 })
-      self.none = none
-      some = names(weights.filter { $0.silentNorm != 0 }).filter { !none.contains($0) }
+      none = weights.filter { $0.silentNorm == 0 }.map(FlowTable.label)
+      some = weights.filter { $0.silentNorm != 0 }.map(FlowTable.label)
     }
   }
 
   private static func stretches(of flow: Flow) -> [Stretch] {
+    let named = named(in: flow)
     var stretches: [Stretch] = []
     for layer in 0..<flow.point.model.layers {
-      let weights = flow.weights.filter { $0.layer == layer }
+      let weights = named.filter { $0.layer == layer }
       guard !weights.isEmpty else { continue }
       let next = Stretch(layer: layer, weights: weights)
       if let last = stretches.last, last.none == next.none, last.some == next.some {
@@ -49,6 +49,13 @@ enum FlowSummary {
     return stretches
   }
 
+  /// The matrices of the layers, or, if none is trained, whatever else is.
+  private static func named(in flow: Flow) -> [WeightFlow] {
+    let weights = flow.weights.filter { $0.layer != nil }
+    let matrices = weights.filter { $0.weight.hasPrefix("W_") }
+    return matrices.isEmpty ? weights : matrices
+  }
+
   private static func sentence(
     about stretch: Stretch, _ rows: String, of count: Int
   ) -> String {
@@ -56,9 +63,9 @@ enum FlowSummary {
     let place =
       first == last
       ? "In layer \(first)" + (count > 1 && last == count - 1 ? ", the last," : "")
-      : "In layers \(first) to \(last)"
-    if stretch.none.isEmpty { return "\(place) \(rows) feed every weight." }
-    if stretch.some.isEmpty { return "\(place) \(rows) give exactly nothing to any weight." }
+      : "In layers \(first) \(last == first + 1 ? "and" : "to") \(last)"
+    if stretch.none.isEmpty { return "\(place) \(rows) feed \(list(stretch.some))." }
+    if stretch.some.isEmpty { return "\(place) \(rows) give exactly nothing." }
     return "\(place) \(rows) give exactly nothing to \(list(stretch.none)), and feed "
       + "\(list(stretch.some))."
   }
@@ -83,20 +90,14 @@ enum FlowSummary {
 
   /// What the last prefix row gives where the others give nothing.
   private static func boundarySentence(_ stretches: [Stretch], row: Int) -> [String] {
-    let alone = stretches.flatMap(\.weights).filter {
+    let alone = stretches.flatMap(\.weights).contains {
       $0.silentNorm == 0 && ($0.boundaryNorm ?? 0) > 0
     }
-    guard !alone.isEmpty else { return [] }
+    guard alone else { return [] }
     return [
-      "Row \(row) belongs to the prefix and carries loss: it alone gives what "
-        + "\(list(names(alone))) get from C there."
+      "Row \(row) belongs to the prefix and carries loss; where the rows before it give nothing, it "
+        + "alone makes the prefix's part."
     ]
-  }
-
-  /// Each weight's name once, in their order.
-  private static func names(_ weights: [WeightFlow]) -> [String] {
-    var seen: Set<String> = []
-    return weights.map(\.weight).filter { seen.insert($0).inserted }
   }
 
   private static func list(_ names: [String]) -> String {

@@ -28,7 +28,7 @@ package enum FlowTable {
       for (row, weights) in group.rows.enumerated() {
         table.add(
           [
-            row == 0 ? group.name : "", label(of: weights[0]), answer(weights.map(\.prefixNorm)),
+            row == 0 ? group.name : "", label(of: weights[0]), prefixAnswer(weights, boundary),
           ] + boundaryColumn.map { _ in answer(weights.compactMap(\.boundaryNorm)) } + [
             answer(weights.map(\.generatedNorm)), range(weights.compactMap(\.prefixShare)),
             range(weights.compactMap(\.cosine)),
@@ -36,6 +36,15 @@ package enum FlowTable {
       }
     }
     return table.text
+  }
+
+  /// What the prefix gives; where only the row that carries loss gives something, this is said.
+  private static func prefixAnswer(_ weights: [WeightFlow], _ boundary: Int?) -> String {
+    let norms = weights.map(\.prefixNorm)
+    guard let boundary, weights.allSatisfy({ $0.silentNorm == 0 && $0.prefixNorm > 0 }) else {
+      return answer(norms)
+    }
+    return "✗ but for row \(boundary)  \(range(norms))"
   }
 
   /// The seed's mark and word, and the norm or the norms of several layers.
@@ -50,7 +59,7 @@ package enum FlowTable {
   }
 
   /// The weight's name, and the module's beside it where a layer has several of the name.
-  private static func label(of weight: WeightFlow) -> String {
+  static func label(of weight: WeightFlow) -> String {
     guard weight.layer != nil, ["norm", "b_norm"].contains(weight.weight) else {
       return weight.weight
     }

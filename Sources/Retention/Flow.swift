@@ -13,7 +13,7 @@ package struct Flow: Sendable {
   package var positions: [PositionFlow] = []
 
   package init(
-    point: Point, loss: Double?, weights: [WeightFlow], positions: [PositionFlow] = []
+    point: Point, loss: Double? = nil, weights: [WeightFlow], positions: [PositionFlow] = []
   ) {
     self.point = point
     self.loss = loss

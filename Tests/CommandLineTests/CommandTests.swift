@@ -6,7 +6,9 @@ import Testing
     "measure", "--model", "seed", "--n-c", "4", "--n-g", "4", "--backend", "shape",
   ]
 
-  @Test(arguments: [["--help"], ["measure", "--help"], ["sweep", "--help"], ["--version"], []])
+  @Test(arguments: [
+    ["--help"], ["measure", "--help"], ["flow", "--help"], ["sweep", "--help"], ["--version"], [],
+  ])
   func `help and version are data on standard output`(arguments: [String]) throws {
     let result = try Program.run(arguments)
     #expect(result.status == 0 && result.errors.isEmpty && !result.output.isEmpty)

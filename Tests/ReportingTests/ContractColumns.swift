@@ -33,6 +33,10 @@ enum ContractColumns {
     reference
     """)
 
+  static let flow = split(
+    "layer, parameter, weight, prefix_norm, boundary_norm, generated_norm, total_norm, prefix_share, "
+      + "cosine")
+
   private static func split(_ text: String) -> [String] {
     text.split { $0 == "," || $0.isWhitespace }.map(String.init)
   }

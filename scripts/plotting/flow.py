@@ -1,0 +1,169 @@
+"""Which rows feed which weight: a heat map of the norms that `ballast flow --positions` writes."""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from .data import Unplottable
+from .words import FONTS, GREY
+
+COLUMNS = ["layer", "weight", "position", "norm"]
+NOTHING = "#DCDCDC"  # exact zeros: grey, which the colours do not hold
+DECADES = 4  # below the largest norm; what is smaller has the darkest colour
+CELL = 0.235  # inches: a row's height
+LEFT, RIGHT, WIDE = 1.55, 1.15, 8.2  # inches: names, colour bar, the panels
+
+
+@dataclass
+class Panel:
+    """One layer, or what stands before or after all layers."""
+    name: str
+    weights: dict[str, list[float]]
+
+
+def asked(argument: str) -> tuple[Path, int | None] | None:
+    """The file and n_c of `FILE.csv` or `FILE.csv:N_C`; None for anything else."""
+    path, colon, length = argument.rpartition(":")
+    if colon and path.endswith(".csv") and length.isascii() and length.isdigit():
+        return Path(path), int(length)
+    return (Path(argument), None) if argument.endswith(".csv") else None
+
+
+def read(path: Path) -> list[Panel]:
+    """The panels of a positions file, in the order of the forward pass."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if missing := [c for c in COLUMNS if c not in (reader.fieldnames or [])]:
+                raise Unplottable(f"{path} lacks the columns {', '.join(missing)}; "
+                                  "ballast flow --positions writes them")
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Unplottable(f"{path} cannot be read: {getattr(error, 'strerror', error)}")
+    panels: list[Panel] = []
+    layer = None
+    for number, row in enumerate(rows, start=2):
+        if row["layer"] != layer:
+            layer = row["layer"]
+            name = f"layer {layer}" if layer else "before" if not panels else "after"
+            panels.append(Panel(name, {}))
+        norms = panels[-1].weights.setdefault(row["weight"] or "", [])
+        try:
+            norm = float(row["norm"])
+            if int(row["position"]) != len(norms) or not 0 <= norm < math.inf:
+                raise ValueError
+        except (TypeError, ValueError):
+            raise Unplottable(f"{path}:{number} holds a position out of order or a norm that is none")
+        norms.append(norm)
+    lengths = {len(norms) for panel in panels for norms in panel.weights.values()}
+    if len(lengths) > 1:
+        raise Unplottable(f"{path} holds weights of different lengths")
+    if not lengths:
+        raise Unplottable(f"{path} holds no row")
+    return panels
+
+
+def draw(path: Path, prefix: int | None) -> None:
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import MaxNLocator
+
+    panels = read(path)
+    length = len(next(iter(panels[0].weights.values())))
+    if prefix is not None and not 0 <= prefix <= length:
+        raise Unplottable(f"n_c is {prefix}, but {path} holds {length} positions")
+    largest = max(norm for p in panels for norms in p.weights.values() for norm in norms)
+    if not largest:
+        raise Unplottable(f"{path} holds zeros alone")
+
+    plt.rcParams.update(FONTS)
+    notes = caption()
+    heights = [CELL * len(p.weights) for p in panels]
+    top, gap, foot = 1.12, 0.32, 0.95 + 0.2 * len(notes)
+    height = top + sum(heights) + gap * (len(panels) - 1) + foot
+    width = LEFT + WIDE + RIGHT
+    figure = plt.figure(figsize=(width, height))
+    figure.text(0.35 / width, 1 - 0.22 / height, "Who gets gradient from where", fontsize=16,
+                weight="bold", va="top")
+    figure.text(0.35 / width, 1 - 0.58 / height,
+                "The norm of what each position adds to each weight's gradient", fontsize=10.5,
+                color=GREY, va="top")
+
+    colors = plt.get_cmap("viridis").copy()
+    colors.set_bad(NOTHING)
+    scale = LogNorm(largest / 10**DECADES, largest, clip=True)
+    bottom = height - top
+    for panel, tall in zip(panels, heights):
+        bottom -= tall
+        axes = figure.add_axes((LEFT / width, bottom / height, WIDE / width, tall / height))
+        values = [[norm or math.nan for norm in norms] for norms in panel.weights.values()]
+        image = axes.imshow(values, aspect="auto", interpolation="nearest", cmap=colors, norm=scale,
+                            extent=(-0.5, length - 0.5, len(values) - 0.5, -0.5))
+        axes.set_yticks(range(len(values)), list(panel.weights), fontsize=9)
+        axes.tick_params(length=0, pad=4)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        for line in range(1, len(values)):
+            axes.axhline(line - 0.5, color="white", linewidth=1)
+        if length <= 64:
+            for line in range(1, length):
+                axes.axvline(line - 0.5, color="white", linewidth=0.5)
+        axes.set_xticks([])
+        if panel.name.startswith("layer"):
+            axes.text(-0.148, 0.5, panel.name, transform=axes.transAxes, rotation=90, fontsize=10,
+                      weight="bold", va="center", ha="center")
+        if prefix:
+            axes.axvline(prefix - 0.5, color="white", linewidth=4)
+            axes.axvline(prefix - 0.5, color="#D55E00", linewidth=1.8)
+        bottom -= gap
+    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    axes.set_xlabel("position in the sequence", color=GREY)
+    if prefix is not None:
+        mark(figure, prefix, length, (width, height), height - top + 0.1)
+    bar = figure.add_axes(((LEFT + WIDE + 0.25) / width, (foot + 0.25) / height, 0.16 / width,
+                           min(2.6, height - top - foot - 0.5) / height))
+    figure.colorbar(image, cax=bar)
+    bar.tick_params(length=3, labelsize=9)
+    bar.minorticks_off()
+    bar.set_title("norm", fontsize=9.5, color=GREY, loc="left")
+    for side in bar.spines.values():
+        side.set_visible(False)
+    zero = figure.add_axes(((LEFT + WIDE + 0.25) / width, foot / height, 0.16 / width,
+                            0.16 / height))
+    zero.set_facecolor(NOTHING)
+    zero.set(xticks=[], yticks=[])
+    for side in zero.spines.values():
+        side.set_visible(False)
+    zero.text(1.35, 0.5, "none", transform=zero.transAxes, fontsize=9, va="center_baseline")
+    for line, note in enumerate(reversed(notes)):
+        figure.text(0.35 / width, (0.14 + 0.2 * line) / height, note, fontsize=9, color=GREY)
+    for suffix, options in ((".png", {"dpi": 144}), (".svg", {"metadata": {"Date": None}})):
+        figure.savefig(path.with_suffix(suffix), facecolor="white", **options)
+    plt.close(figure)
+
+
+def mark(figure, prefix: int, length: int, size: tuple[float, float], y: float) -> None:
+    """Names the tokens left and right of the boundary, above the first panel."""
+    width, height = size
+    for first, last, name, color in ((0, prefix, "prefix C, no loss", GREY),
+                                     (prefix, length, "generated G", GREY)):
+        if last > first:
+            x = LEFT + WIDE * (first + last) / 2 / length
+            figure.text(x / width, y / height, f"{name}  ({last - first})", fontsize=10, ha="center",
+                        va="bottom", color=color)
+    x = LEFT + WIDE * prefix / length
+    if 0 < prefix < length:
+        figure.text(x / width, (y + 0.02) / height, "n_c", fontsize=10, weight="bold", ha="center",
+                    va="bottom", color="#D55E00")
+
+
+def caption() -> list[str]:
+    return [
+        "A position's part is the sum over the batch of what its row adds to the weight's gradient; "
+        "the norm is Frobenius.",
+        f"Grey: exactly zero. Norms more than {DECADES} decades below the largest have the darkest "
+        "colour.",
+    ]
