@@ -16,7 +16,7 @@ private func with(_ point: Point, _ mode: Mode) -> Point {
 
 private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix]
 
-@Suite struct `Gradients in parts` {
+@Suite struct `The parts of a flow` {
   @Test(arguments: 0..<120)
   func `each part is the double-precision reference's`(index: Int) throws {
     let point = with(randomPoint(index), exactModes[index % 3])

@@ -82,7 +82,7 @@ def draw(path: Path, prefix: int | None) -> None:
     plt.rcParams.update(FONTS)
     notes = caption()
     heights = [CELL * len(p.weights) for p in panels]
-    top, gap, foot = 1.12, 0.32, 0.95 + 0.2 * len(notes)
+    top, gap, foot = 1.28, 0.32, 0.72 + 0.2 * len(notes)
     height = top + sum(heights) + gap * (len(panels) - 1) + foot
     width = LEFT + WIDE + RIGHT
     figure = plt.figure(figsize=(width, height))
@@ -148,15 +148,15 @@ def draw(path: Path, prefix: int | None) -> None:
 def mark(figure, prefix: int, length: int, size: tuple[float, float], y: float) -> None:
     """Names the tokens left and right of the boundary, above the first panel."""
     width, height = size
-    for first, last, name, color in ((0, prefix, "prefix C, no loss", GREY),
-                                     (prefix, length, "generated G", GREY)):
+    for first, last, name in ((0, prefix, "prefix C"), (prefix, length, "generated G")):
         if last > first:
             x = LEFT + WIDE * (first + last) / 2 / length
-            figure.text(x / width, y / height, f"{name}  ({last - first})", fontsize=10, ha="center",
-                        va="bottom", color=color)
+            count = f"{last - first:,} token{'s' * (last - first != 1)}"
+            figure.text(x / width, y / height, f"{name}: {count}", fontsize=10, ha="center",
+                        va="bottom", color=GREY)
     x = LEFT + WIDE * prefix / length
     if 0 < prefix < length:
-        figure.text(x / width, (y + 0.02) / height, "n_c", fontsize=10, weight="bold", ha="center",
+        figure.text(x / width, (y + 0.19) / height, "n_c", fontsize=10, weight="bold", ha="center",
                     va="bottom", color="#D55E00")
 
 

@@ -38,15 +38,14 @@ extension Tape {
       let savedInput = save(input, as: "input", neededFor: gradients)
       let savedRstd = save(rstd, as: "rstd", neededFor: gradients, recomputed: again?[1])
       record { [backend] in
-        guard let dy = slot.take() else { return }
-        let (x, dy) = (self.rows(try savedInput.tensor, width), self.rows(dy, width))
+        guard let dy = slot.take().map({ self.rows($0, width) }) else { return }
+        let x = self.rows(try savedInput.tensor, width)
         let rstd = try savedRstd.tensor
         try self.normBackward(x, weight: Weight(weight), input: inputSlot) {
           rows, dx, accumulates, partials in
           backend.rmsNormBackward(
             dy.at(positions: rows), x: x.at(positions: rows), rstd: rstd.at(positions: rows),
-            weight: weight.value, to: dx,
-            accumulates: accumulates, partials: partials)
+            weight: weight.value, to: dx, accumulates: accumulates, partials: partials)
         }
       }
       return Variable(y, gradient: slot, recomputed: again?[0])
