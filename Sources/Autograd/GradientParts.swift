@@ -46,8 +46,10 @@ package final class GradientParts {
   func pieces(of rows: Range<Int>) -> [Range<Int>] {
     let pieces = self.rows.map { $0.clamped(to: rows) }.filter { !$0.isEmpty }
     precondition(
-      rows.isEmpty || pieces.first?.lowerBound == rows.lowerBound
-        && pieces.last?.upperBound == rows.upperBound, "a row belongs to no part")
+      rows.isEmpty
+        || pieces.first?.lowerBound == rows.lowerBound
+          && pieces.last?.upperBound == rows.upperBound,
+      "a row belongs to no part")
     return pieces
   }
 

@@ -98,6 +98,8 @@ extension TrainingStep {
   /// - Parameters:
   ///   - rows: The rows of each part; ranges that follow on one another and cover `0..<n`.
   ///   - measuresRows: Whether the norm of each single row's part is taken too.
+  /// - Returns: What the step kept and took; its gradient bytes are those of the parts.
+  /// - Throws: As `run(atBoundary:)`.
   package func run(inParts rows: [Range<Int>], measuresRows: Bool = false) throws -> StepResult {
     for parameter in decoder.parameters where parameter.gradient != nil {
       parameter.parts = GradientParts(rows: rows, measuresRows: measuresRows)

@@ -132,6 +132,7 @@ package final class Decoder {
   /// Final norm and head: `[batch, tokens, vocab]`, float32 whatever the model's dtype.
   package func logits(_ x: consuming Variable, on tape: Tape) throws -> Variable {
     let normed = try tape.normalize(x, norm, configuration, op: "final_norm")
-    return try tape.linear(normed, Weight(head, symbol: "U"), op: "head", as: "logits", dtype: .float32)
+    return try tape.linear(
+      normed, Weight(head, symbol: "U"), op: "head", as: "logits", dtype: .float32)
   }
 }
