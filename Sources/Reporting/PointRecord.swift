@@ -69,6 +69,12 @@ package struct PointRecord: Sendable {
     guard let peakForwardBytes, let peakBackwardBytes else { return nil }
     return max(peakForwardBytes, peakBackwardBytes)
   }
+
+  /// Forward and backward together; nil where they were not timed.
+  package var stepSeconds: Double? {
+    guard let forwardSeconds, let backwardSeconds else { return nil }
+    return forwardSeconds + backwardSeconds
+  }
 }
 
 extension PointRecord: Record {

@@ -9,21 +9,25 @@ package enum SweepTable {
   /// otherwise the same, at the largest `n_c` that was measured; the gradient error that it costs stands
   /// beside it. Where the error was not measured at that `n_c`, nothing is said to be saved. A token's
   /// retained bytes are those of the law at that `n_c`, its peak bytes those between the two largest.
+  /// Where points are repeated, the median time of a step at that `n_c` is shown.
   package static func text(laws: [LawRecord], points: [PointRecord]) -> String {
     let labels = varyingColumns(of: laws.map(\.point))
+    let repetitions = points.map(\.repetition).max() ?? 1
+    let isTimed = repetitions > 1 && points.contains { $0.stepSeconds != nil }
     var table = TextTable(
       labels.map { ($0.name, .left) }
         + [
           ("retained bytes", .left), ("at n_c", .right), ("retained", .right),
           ("B/token", .right), ("saved", .right), ("peak", .right), ("B/token", .right),
           ("products", .right), ("gradient error", .right),
-        ])
+        ] + (isTimed ? [("median step of \(repetitions)", .right)] : []))
     for record in laws {
       let series = points.filter { $0.status == .ok && key(of: $0.point) == key(of: record.point) }
       let label = labels.map { $0.cell(record.point).text }
       guard let nC = series.map(\.point.nC).max(), let bytes = record.law.retainedBytes(at: nC)
       else {
-        table.add(label + [record.law.description] + Array(repeating: "–", count: 8))
+        table.add(
+          label + [record.law.description] + Array(repeating: "–", count: isTimed ? 9 : 8))
         continue
       }
       // With an empty prefix there is no last token of it.
@@ -31,15 +35,23 @@ package enum SweepTable {
       let errors = errorRange(of: series, upTo: nC)
       let whole = baseline(of: record, among: laws)
       let longest = series.first { $0.point.nC == nC }
+      let seconds = median(of: series.filter { $0.point.nC == nC }.compactMap(\.stepSeconds))
       table.add(
         label + [
           record.law.description, String(nC), Units.bytes(bytes), slope,
           errors == nil ? "–" : saved(record, than: whole, at: nC),
           longest?.peakBytes.map(Units.bytes) ?? "–", peakSlope(of: series),
           products(longest, than: whole, at: nC, among: points), errors ?? "not measured",
-        ])
+        ] + (isTimed ? [seconds.map { "\(Units.significant($0)) s" } ?? "–"] : []))
     }
     return table.text
+  }
+
+  /// The middle value, or the mean of the two in the middle; nil for none.
+  private static func median(of values: [Double]) -> Double? {
+    guard !values.isEmpty else { return nil }
+    let sorted = values.sorted()
+    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
   }
 
   /// `mode`, and every other column whose values are not all the same.

@@ -87,12 +87,25 @@ package final class PendingFile {
   ///
   /// - Throws: `FileError`; what was there before is then untouched.
   package func commit(_ text: String) throws(FileError) {
-    guard descriptor < 0 else { return try writeAll(text, to: descriptor, path: path) }
+    try commit { (write) throws(FileError) in try write(text) }
+  }
+
+  /// Writes what `body` hands to its argument, piece by piece, and puts the file in its place.
+  ///
+  /// - Throws: `FileError`, or what `body` throws; what was there before is then untouched.
+  func commit(
+    _ body: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void
+  ) throws(FileError) {
+    let path = path
+    guard descriptor < 0 else {
+      let device = descriptor
+      return try body { (text) throws(FileError) in try writeAll(text, to: device, path: path) }
+    }
     let file = Self.create(temporary)
     if file < 0 { throw FileError.system("cannot write \(path)") }
     defer { close(file) }
     do throws(FileError) {
-      try writeAll(text, to: file, path: path)
+      try body { (text) throws(FileError) in try writeAll(text, to: file, path: path) }
       guard fsync(file) == 0, unsafe rename(temporary, path) == 0 else {
         throw FileError.system("cannot write \(path)")
       }
@@ -100,6 +113,7 @@ package final class PendingFile {
       unsafe unlink(temporary)
       throw error
     }
+    try syncFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path)
   }
 
   deinit {
@@ -108,43 +122,74 @@ package final class PendingFile {
 }
 
 /// A file that grows by whole lines, each on disk before the next is begun.
-package struct AppendedFile: Sendable {
+final class AppendedFile: Sendable {
   private let path: String
   private let descriptor: Int32
 
-  /// Opens a file that exists; it stays open until the process ends.
-  init(_ path: String) throws(FileError) {
+  /// Opens a file, and makes it if `creates` says so.
+  init(_ path: String, creates: Bool = false) throws(FileError) {
     self.path = path
-    descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+    let flags = O_RDWR | O_APPEND | O_CLOEXEC | (creates ? O_CREAT : 0)
+    descriptor = unsafe open(path, flags, 0o644)
     if descriptor < 0 { throw FileError.system("cannot write \(path)") }
   }
 
+  /// Bytes in the file.
+  var size: Int { Int(lseek(descriptor, 0, SEEK_END)) }
+
   /// Appends text and waits until it is on disk; on an error the file is as before.
   func append(_ text: String) throws(FileError) {
-    let end = lseek(descriptor, 0, SEEK_END)
-    do {
+    let end = size
+    do throws(FileError) {
       try writeAll(text, to: descriptor, path: path)
+      if fsync(descriptor) != 0 { throw FileError.system("cannot write \(path)") }
     } catch {
-      _ = ftruncate(descriptor, end)
+      _ = ftruncate(descriptor, off_t(end))
       throw error
     }
-    if fsync(descriptor) != 0 { throw FileError.system("cannot write \(path)") }
   }
+
+  /// Cuts the file off after so many bytes.
+  func truncate(to size: Int) throws(FileError) {
+    guard ftruncate(descriptor, off_t(size)) == 0, fsync(descriptor) == 0 else {
+      throw FileError.system("cannot write \(path)")
+    }
+  }
+
+  /// Up to `count` bytes from `offset` on (`pread`); fewer at the end of the file.
+  func read(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
+    var failed = false
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        let rest = unsafe UnsafeMutableBufferPointer(rebasing: buffer[filled...])
+        let got = unsafe pread(descriptor, rest.baseAddress, rest.count, off_t(offset + filled))
+        if got < 0 && errno == EINTR { continue }
+        failed = got < 0
+        if got <= 0 { return }
+        filled += got
+      }
+    }
+    if failed { throw FileError.system("cannot read \(path)") }
+    return bytes
+  }
+
+  deinit { close(descriptor) }
 }
 
 /// Writes bytes in as few calls as the system allows, which is one for a regular file.
 private func writeAll(_ text: String, to descriptor: Int32, path: String) throws(FileError) {
-  let bytes = Array(text.utf8)
-  var written = 0
-  while written < bytes.count {
-    let count = unsafe bytes.withUnsafeBytes { buffer in
-      let rest = unsafe UnsafeRawBufferPointer(rebasing: unsafe buffer[written...])
-      return unsafe write(descriptor, rest.baseAddress, rest.count)
-    }
-    if count < 0 {
-      if errno == EINTR { continue }
-      throw FileError.system("cannot write \(path)")
-    }
-    written += count
+  guard writeWhole(Array(text.utf8), to: descriptor) else {
+    throw FileError.system("cannot write \(path)")
+  }
+}
+
+/// Waits until the names in a folder are on disk (`fsync`): files that were made, renamed or removed.
+func syncFolder(_ path: String) throws(FileError) {
+  let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw FileError.system("cannot write into \(path)") }
+  defer { close(descriptor) }
+  // Some file systems do not know this of folders, and then have nothing to wait for.
+  guard fsync(descriptor) == 0 || errno == EINVAL else {
+    throw FileError.system("cannot write into \(path)")
   }
 }

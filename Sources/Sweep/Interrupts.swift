@@ -2,7 +2,8 @@ import Foundation
 
 /// Turns the first SIGINT or SIGTERM into a call on a thread of its own; a second one kills.
 package enum Interrupts {
-  private static func signals() -> sigset_t {
+  /// The two signals.
+  static func signals() -> sigset_t {
     var set = sigset_t()
     unsafe sigemptyset(&set)
     unsafe sigaddset(&set, SIGINT)

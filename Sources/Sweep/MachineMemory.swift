@@ -6,12 +6,36 @@ package enum MachineMemory {
   ///
   /// `MemAvailable` of `/proc/meminfo`; `memory.max − memory.current` where that is less.
   package static func available() -> Int? {
-    let machine = kibibytes(of: "MemAvailable:", in: "/proc/meminfo")
+    let machine = machineAvailable()
     let group = "/sys/fs/cgroup/memory"
     guard
       let most = number(in: "\(group).max"), let used = number(in: "\(group).current")
     else { return machine }
     return min(machine ?? Int.max, max(most - used, 0))
+  }
+
+  /// What the machine has left, page cache included: `MemAvailable`.
+  static func machineAvailable() -> Int? {
+    kibibytes(of: "MemAvailable:", in: "/proc/meminfo")
+  }
+
+  /// What the machine has in all: `MemTotal`.
+  static func total() -> Int? { kibibytes(of: "MemTotal:", in: "/proc/meminfo") }
+
+  /// Resident bytes of a process that are its own, not those of mapped files: `statm`.
+  static func privateBytes(of process: pid_t) -> Int? {
+    let pages = text(of: "/proc/\(process)/statm")?.split(separator: " ").compactMap { Int($0) }
+    guard let pages, pages.count > 2 else { return nil }
+    return (pages[1] - pages[2]) * sysconf(Int32(_SC_PAGESIZE))
+  }
+
+  /// How many processes the kernel has ended for want of memory: `oom_kill` of `/proc/vmstat`.
+  static func outOfMemoryKills() -> Int? {
+    for line in (text(of: "/proc/vmstat") ?? "").split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words.count == 2, words[0] == "oom_kill" { return Int(words[1]) }
+    }
+    return nil
   }
 
   /// Makes `peakResidentBytes` start from what is resident now; false where that is not allowed.

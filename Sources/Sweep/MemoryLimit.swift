@@ -2,7 +2,8 @@ package import Retention
 
 /// The most bytes that a step may use: as it was given, or else what the machine has.
 package struct MemoryLimit: Sendable {
-  private let given: Int?
+  /// From the command line or a profile; nil if neither gives one.
+  let given: Int?
 
   /// A limit from the command line or a profile; nil if neither gives one.
   package init(given: Int?) { self.given = given }
@@ -15,5 +16,11 @@ package struct MemoryLimit: Sendable {
     case .cpu: given ?? MachineMemory.available()
     case .shape: given
     }
+  }
+
+  /// The limits of a sweep's points, of which `jobs` share what the machine has left.
+  func limits(jobs: Int) -> PointLimits {
+    PointLimits(
+      computing: given ?? bytes(for: .cpu).map { $0 / jobs }, counting: bytes(for: .shape))
   }
 }

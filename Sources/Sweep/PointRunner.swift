@@ -34,6 +34,7 @@ package final class PointRunner {
   private let listsGradients: Bool
   /// The tokens of all points; nil: drawn from each point's seed.
   private let tokens: TokenFile?
+  private let takesTimes: Bool
   private let checkpoints = Checkpoints()
 
   /// Exact gradients, and the point that gave them.
@@ -50,14 +51,16 @@ package final class PointRunner {
   ///   - points: Everything that will run, so that the right gradients are kept.
   ///   - tokens: What the points read in place of tokens drawn from their seeds.
   ///   - listsGradients: Whether the gradients' norms are wanted where nothing is compared.
+  ///   - takesTimes: Whether steps are timed; else the times stay empty.
   package init(
     engine: Engine, limit: Int?, points: [PlannedPoint], tokens: TokenFile? = nil,
-    listsGradients: Bool = true
+    listsGradients: Bool = true, takesTimes: Bool = true
   ) {
     self.engine = engine
     self.limit = limit
     self.tokens = tokens
     self.listsGradients = listsGradients
+    self.takesTimes = takesTimes
     wanted = Set(
       points.filter { !$0.point.isGradientReference }.compactMap(\.gradientReferences.first))
   }
@@ -135,9 +138,9 @@ package final class PointRunner {
       throw MeasurementError(
         "\(left) bytes of activations are still allocated after the step; this is a bug")
     }
-    let timed = try timeAgain(step, after: result)
-    outcome.record.forwardSeconds = timed.forwardSeconds
-    outcome.record.backwardSeconds = timed.backwardSeconds
+    let timed = takesTimes ? try timeAgain(step, after: result) : nil
+    outcome.record.forwardSeconds = timed?.forwardSeconds
+    outcome.record.backwardSeconds = timed?.backwardSeconds
     try requireEqual(predicted, result)
     try file?.write(step, from: backend)
     outcome.gradients = StepGradients.names(of: step).map { ParameterGradient($0) }

@@ -23,6 +23,7 @@ extension Profile {
     let root = try ProfileParser.compose(text, file: file)
     var parser = try ProfileParser(root: root, file: file, threads: threads)
     self = try parser.profile()
+    source = ProfileSource(text: text, file: file, threads: threads)
   }
 }
 
@@ -45,7 +46,8 @@ struct ProfileParser {
     "mode", "keep_prefix",
   ]
   static let keys =
-    ["profile", "description", "memory", "repeat", "weights", "tokens"] + axisKeys
+    ["profile", "description", "memory", "repeat", "timings", "weights", "tokens"]
+    + axisKeys
 
   let nodes: ProfileNodes
   let entries: [String: ProfileNodes.Entry]
@@ -102,7 +104,9 @@ struct ProfileParser {
     return Profile(
       name: try optional("profile", nodes.text) ?? stem,
       description: try optional("description", nodes.text),
-      memory: try optional("memory", nodes.size), tokens: tokens, notes: notes, points: points)
+      memory: try optional("memory", nodes.size),
+      takesTimes: try optional("timings", nodes.flag) ?? true, tokens: tokens, notes: notes,
+      points: points)
   }
 
   private func readTokens(

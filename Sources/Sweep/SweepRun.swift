@@ -5,6 +5,7 @@ import Synchronization
 
 /// How a sweep ended.
 package struct SweepSummary: Sendable {
+  /// A row a point, in the profile's order.
   package let records: [PointRecord]
   package let laws: SeriesLaws
 
@@ -14,52 +15,106 @@ package struct SweepSummary: Sendable {
   }
 }
 
-/// Runs all points of a profile into a results folder.
+/// Where the points of a sweep run.
+package enum Execution: Sendable {
+  /// In this process, where a crash ends the sweep.
+  case direct
+  /// In worker processes, so many at a time.
+  case workers(WorkerCommand, jobs: Int)
+}
+
+/// Runs all points of a profile that have no row yet into a results folder.
 package final class SweepRun: Sendable {
   private let profile: Profile
-  private let store: ResultsStore
+  private let directory: String
   private let engine: Engine
   private let limit: MemoryLimit
-  private let state = Mutex(State())
+  private let execution: Execution
+  private let state: Mutex<State>
 
-  /// What the measuring thread and the interrupting one share.
+  /// What the measuring threads and the interrupting one share.
   private struct State {
-    var records: [PointRecord] = []
+    var store: ResultsStore
+    var queue: PointQueue
+    let progress: Progress
     var isClosed = false
+    /// What ended a thread; the others stop at their next point.
+    var failure: (any Error)?
   }
 
-  package init(profile: Profile, store: ResultsStore, engine: Engine, limit: MemoryLimit) {
+  package init(
+    profile: Profile, store: ResultsStore, engine: Engine, limit: MemoryLimit,
+    execution: Execution = .direct
+  ) {
     self.profile = profile
-    self.store = store
     self.engine = engine
     self.limit = limit
+    self.execution = execution
+    directory = store.directory
+    state = Mutex(
+      State(
+        store: store, queue: PointQueue(profile.points) { !store.holds($0) },
+        progress: Progress(total: profile.points.count, done: store.records.count)))
   }
 
-  /// Runs every point, in order, and then writes the laws.
+  /// Runs every point, and then writes the laws.
   ///
-  /// - Throws: `FileError` when results cannot be written.
-  package func run() throws(FileError) -> SweepSummary {
-    func runner(_ backend: BackendKind) -> PointRunner {
-      PointRunner(
-        engine: engine, limit: limit.bytes(for: backend), points: profile.points,
-        tokens: profile.tokens)
+  /// - Throws: `FileError` when results cannot be written, `SweepError` when points cannot be run.
+  package func run() throws -> SweepSummary {
+    defer { state.withLock { $0.progress.clear() } }
+    switch execution {
+    case .workers(_, let jobs) where jobs > 1: runBeside(jobs)
+    default: work()
     }
-    // One for each, since their limits differ.
-    let (computing, counting) = (runner(.cpu), runner(.shape))
-    let progress = Progress(total: profile.points.count)
-    defer { progress.clear() }
-    for (index, planned) in profile.points.enumerated() {
-      progress.show(planned, done: index)
-      let runner = planned.point.backend == .shape ? counting : computing
-      let outcome = runner.run(planned, profile: profile.name)
-      try state.withLock { (state) throws(FileError) in
-        try store.append(outcome)
-        state.records.append(outcome.record)
+    return try state.withLock { state in
+      if let failure = state.failure { throw kept(failure, state.store.records.count) }
+      state.isClosed = true
+      return try finish(&state.store)
+    }
+  }
+
+  /// Works in this many threads, and waits for all.
+  private func runBeside(_ jobs: Int) {
+    let group = DispatchGroup()
+    for _ in 0..<jobs {
+      group.enter()
+      Thread {
+        self.work()
+        group.leave()
+      }.start()
+    }
+    group.wait()
+  }
+
+  /// Takes points from the queue and runs them until there are none, or a thread has failed.
+  private func work() {
+    let executor = makeExecutor()
+    var batch: ArraySlice<Int> = []
+    while true {
+      let next = state.withLock { state -> Int? in
+        guard state.failure == nil else { return nil }
+        if batch.isEmpty { batch = state.queue.next() }
+        guard let index = batch.popFirst() else { return nil }
+        state.progress.show(profile.points[index], done: state.store.records.count)
+        return index
+      }
+      guard let next else { return }
+      do {
+        let point = try executor.run(next)
+        try state.withLock { try $0.store.add(point) }
+      } catch {
+        state.withLock { $0.failure = $0.failure ?? error }
       }
     }
-    return try state.withLock { (state) throws(FileError) in
-      state.isClosed = true
-      return try finish(state.records)
+  }
+
+  private func makeExecutor() -> any PointExecutor {
+    switch execution {
+    case .direct:
+      DirectExecutor(profile: profile, engine: engine, limits: limit.limits(jobs: 1))
+    case .workers(let command, let jobs):
+      IsolatedExecutor(
+        profile: profile, limits: limit.limits(jobs: jobs), given: limit.given, command: command)
     }
   }
 
@@ -69,24 +124,57 @@ package final class SweepRun: Sendable {
   package func stop(signal: Int32) {
     state.withLock { state in
       guard !state.isClosed else { return }
-      Progress(total: 0).clear()
-      let (done, total) = (state.records.count, profile.points.count)
-      let place = done == 0 ? "" : "; the rows are in \(store.directory)"
+      state.progress.clear()
+      let (done, total) = (state.store.records.count, profile.points.count)
+      let place = done == 0 ? "" : "; the rows are in \(directory), and --resume goes on from there"
       var sentence = "stopped after \(done) of \(total) points\(place)"
       do {
-        _ = try finish(state.records)
+        _ = try finish(&state.store)
       } catch {
         sentence += ", but \(error)"
       }
       StandardError.write("ballast: \(sentence)\n")
-      // No destructor may run while the other thread computes.
+      // No destructor may run while the other threads compute; workers end with this process.
       _exit(128 + signal)
     }
   }
 
-  private func finish(_ records: [PointRecord]) throws(FileError) -> SweepSummary {
-    let laws = SeriesLaws(of: records, engine: engine)
-    try store.write(laws.records)
-    return SweepSummary(records: records, laws: laws)
+  private func finish(_ store: inout ResultsStore) throws(FileError) -> SweepSummary {
+    let laws = SeriesLaws(of: store.records, engine: engine)
+    try store.close(laws.records)
+    return SweepSummary(records: store.records, laws: laws)
   }
+
+  /// An error with what became of the rows.
+  private func kept(_ failure: any Error, _ done: Int) -> SweepError {
+    SweepError(
+      "\(failure); the rows of \(done) of \(profile.points.count) points are kept, "
+        + "and --resume goes on from there")
+  }
+}
+
+/// The points that are still to run, in order.
+///
+/// Neighbours that are compared with the same exact gradient are handed out together, so that one
+/// worker computes it once.
+struct PointQueue: Sendable {
+  private var batches: ArraySlice<ArraySlice<Int>>
+
+  init(_ points: [PlannedPoint], where isOpen: (Int) -> Bool) {
+    var batches: [ArraySlice<Int>] = []
+    var reference: PlannedPoint?
+    for index in points.indices where isOpen(index) {
+      let next = points[index].gradientReferences.first
+      if next != nil, next == reference, let last = batches.indices.last {
+        batches[last].append(index)
+      } else {
+        batches.append([index])
+        reference = next
+      }
+    }
+    self.batches = batches[...]
+  }
+
+  /// The next points that belong together; empty if there are no more.
+  mutating func next() -> ArraySlice<Int> { batches.popFirst() ?? [] }
 }

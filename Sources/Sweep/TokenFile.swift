@@ -131,6 +131,14 @@ package struct TokenFile: Sendable {
       ids: sequences.flatMap { $0.prefix(stride).map { Int32($0) } }, stride: stride)
   }
 
+  /// Adds every token to a hash.
+  func add(to digest: inout Digest) {
+    for tokens in sequences {
+      digest.add(tokens.count)
+      for token in tokens { digest.add(token) }
+    }
+  }
+
   /// A sentence about tokens that none of the points reads; nil if there are none.
   package func note(for points: [PlannedPoint]) -> String? {
     let longest = points.map(\.point.tokensPerSequence).max() ?? 0

@@ -11,6 +11,8 @@ enum Main {
     StandardStreams.occupyClosed()
     // Writing to a pipe that nobody reads is an error, not the end.
     signal(SIGPIPE, SIG_IGN)
+    // So is a file that grows beyond what `ulimit -f` allows.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try Ballast.parseAsRoot()
       try command.run()
@@ -25,7 +27,7 @@ enum Main {
     case let error as UsageError:
       return complain(error.description, status: Status.usage)
     case is ProfileError, is FileError, is ConfigurationError, is WeightsError, is TokensError,
-      is Failure:
+      is SweepError, is Failure:
       return complain("\(error)", status: Status.failure)
     case is BrokenPipe:
       return Status.done

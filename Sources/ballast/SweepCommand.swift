@@ -12,9 +12,12 @@ struct SweepCommand: ParsableCommand {
       EXAMPLES
         ballast sweep profiles/seed.yaml --output results/seed
         ballast sweep profiles/one-layer.yaml --output results/one-layer --memory 8GiB
+        ballast sweep profiles/one-layer.yaml --output results/one-layer --memory 8GiB --resume
+            go on after Ctrl-C, a kill, a full disk or a power cut
 
-      The folder gets points.csv, ledger.csv, gradients.csv and laws.csv. Each row is on disk before the next \
-      point starts; Ctrl-C keeps what was measured.
+      The folder gets points.csv, ledger.csv, gradients.csv and laws.csv. Each row is on disk before \
+      the next point starts. Points run in a process of their own: one that crashes, or runs out of memory, \
+      gets a row that says so, and the sweep goes on; its exit status is then 1.
       """)
 
   @Argument(help: ArgumentHelp("The sweep's YAML file.", valueName: "profile.yaml"))
@@ -23,41 +26,75 @@ struct SweepCommand: ParsableCommand {
   var output: String
   @Flag(help: "Replace results that the folder holds.")
   var overwrite = false
+  @Flag(
+    help: """
+      Go on where the sweep in the folder stopped; starts it if there is none. Refused if the \
+      profile, the program's version or --memory is another.
+      """)
+  var resume = false
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Points that run at once; more than 1 only for a profile without times, that is with \
+      "timings: false" or on shapes alone.
+      """, valueName: "n"))
+  var jobs = 1
+  @Flag(help: "Run points in this process, where a crash ends the sweep; for debuggers.")
+  var inProcess = false
   @OptionGroup var memory: MemoryOption
 
   func run() throws {
     Interrupts.hold()
     let given = try memory.given()
+    try requireSense()
     let profile = try Profile(path: profile)
-    let store = try ResultsStore(directory: output, overwrites: overwrite)
+    try requireNoTimes(of: profile)
+    let limit = given ?? profile.memory
+    let store = try ResultsStore(
+      directory: output, of: profile, memory: limit,
+      opening: resume ? .resume : overwrite ? .replace : .refuse)
     for note in profile.notes { Output.note(note) }
+    if store.isComplete {
+      Output.note("the sweep in \(output) is complete; there is nothing left to resume")
+      return
+    }
     let sweep = SweepRun(
-      profile: profile, store: store, engine: .cpu,
-      limit: MemoryLimit(given: given ?? profile.memory))
+      profile: profile, store: store, engine: .cpu, limit: MemoryLimit(given: limit),
+      execution: inProcess ? .direct : .workers(.ballast, jobs: jobs))
     Interrupts.handleFirst { sweep.stop(signal: $0) }
     let summary = try sweep.run()
     try Output.write(SweepTable.text(laws: summary.laws.records, points: summary.records))
     try judge(summary)
   }
 
-  /// Fails if a figure contradicts another, or if nothing could be measured at all.
+  private func requireSense() throws(UsageError) {
+    if resume && overwrite {
+      throw UsageError("--resume keeps the rows that --overwrite replaces; give one of them")
+    }
+    guard (1...64).contains(jobs) else {
+      throw UsageError("--jobs must be 1 to 64, not \(jobs)")
+    }
+    if inProcess && jobs > 1 {
+      throw UsageError("--jobs needs processes, which --in-process does without")
+    }
+  }
+
+  /// Points beside each other share cores and caches, so their times would say nothing.
+  private func requireNoTimes(of profile: Profile) throws(UsageError) {
+    let isTimed = profile.takesTimes && profile.points.contains { $0.point.backend == .cpu }
+    guard jobs > 1, isTimed else { return }
+    throw UsageError(
+      "--jobs \(jobs) would spoil the times that the profile \(quoted(profile.name)) asks for; "
+        + "leave it, or write \"timings: false\" into the profile")
+  }
+
+  /// Fails if a point has no figures, or if a figure contradicts another.
   private func judge(_ summary: SweepSummary) throws {
-    let total = summary.records.count
-    let failed = summary.records.filter { $0.status == .failed }
-    if let first = failed.first {
-      throw Failure(
-        "\(failed.count) of \(total) points failed; the first: \(first.error ?? "no reason")")
-    }
-    if let first = summary.laws.disagreements.first {
-      let others = summary.laws.disagreements.count - 1
-      throw Failure(others == 0 ? first : "\(first) (and \(others) more such)")
-    }
-    let refused = summary.records.filter { $0.status != .ok }
-    guard let first = refused.first else { return }
-    if refused.count == total {
-      throw Failure(
-        "none of the \(total) points could be measured; the first: \(first.error ?? "no reason")")
-    }
-    Output.note("\(refused.count) of \(total) points did not fit; see status in points.csv")
+    let sentences = [
+      FailureSummary.sentence(of: summary.records),
+      FailureSummary.sentence(of: summary.laws.disagreements),
+    ].compactMap { $0 }
+    if !sentences.isEmpty { throw Failure(sentences.joined(separator: "; ")) }
   }
 }

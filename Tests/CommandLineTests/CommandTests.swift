@@ -106,7 +106,7 @@ import Testing
     let sentence = try #require(result.sentence, "\(result.errors)")
     #expect(
       sentence == "ballast: stopped after \(rows()) of 90000 points; the rows are in "
-        + "\(folder.path)/out")
+        + "\(folder.path)/out, and --resume goes on from there")
     let laws = try String(contentsOfFile: folder.path + "/out/laws.csv", encoding: .utf8)
     #expect(laws.split(separator: "\n").count == 2)
   }

@@ -50,6 +50,36 @@ private func bareRecord() -> PointRecord {
     }
   }
 
+  @Test func `a row is read back with every figure, those of new columns too`() throws {
+    let columns = PointRecord.columns.map(\.name)
+    let bare = CSVReader.records(CSV.line(of: bareRecord()))[0]
+    let reals = ["loss", "gradient_relative_error", "gradient_cosine"]
+    let full = zip(columns, bare).map { name, text in
+      switch name {
+      case "retained_bytes": "28"
+      case "error": "it, \"failed\"\non two lines"
+      case "gradient_reference": "replayed-prefix"
+      case _ where !text.isEmpty || name == "trainable": text
+      case _ where reals.contains(name) || name.hasSuffix("_seconds"): "7.5e-07"
+      default: "7"
+      }
+    }
+    for fields in [bare, full] {
+      let row = CSV.line(fields.map { Cell.text($0) })
+      #expect(try CSV.line(of: PointRecord(row: row, of: point)) == row)
+    }
+  }
+
+  @Test func `a row of another point, or half a row, is refused`() {
+    let row = CSV.line(of: bareRecord())
+    var other = point
+    other.nC += 1
+    #expect(throws: RecordError.self) { try PointRecord(row: row, of: other) }
+    #expect(throws: RecordError.self) { try PointRecord(row: String(row.dropLast(9)), of: point) }
+    #expect(throws: RecordError.self) { try PointRecord(row: row + row, of: point) }
+    #expect(throws: RecordError.self) { try PointRecord(row: "", of: point) }
+  }
+
   @Test func `a figure that is 0 is written as 0`() throws {
     var record = bareRecord()
     record.retained = RegionBytes(prefix: 12)
@@ -70,6 +100,7 @@ private func bareRecord() -> PointRecord {
     record.error = text
     record.profile = text
     let records = CSVReader.records(CSV.document([record, record]))
+    #expect(CSVText.records(of: CSV.document([record, record])) == records)
     #expect(records.count == 3)
     #expect(records[0] == ContractColumns.points)
     for line in records.dropFirst() {

@@ -87,4 +87,31 @@ import Transformer
     #expect(lines[1].contains("100 + 50·n_c + 2·n_c²") && lines[1].contains(" 88 "))
     #expect(lines[2].contains(" 5 ") && lines[2].contains("81.3 %") && lines[2].contains("0.250"))
   }
+  @Test func `the sweep table shows medians of points that were repeated`() {
+    let model = DecoderConfiguration(dModel: 64, heads: 4, dFF: 172, vocab: 256)
+    var point = Point(modelName: "m", model: model, nC: 10, nG: 2)
+    func record(_ repetition: Int, _ seconds: Double) -> PointRecord {
+      var record = PointRecord(
+        profile: "p", point: point, repetition: repetition, version: "0", startedAt: "")
+      (record.forwardSeconds, record.backwardSeconds) = (seconds, 2 * seconds)
+      return record
+    }
+    // The shorter prefix has no part in it.
+    var records = [record(1, 9), record(2, 1), record(3, 0.5)]
+    point.nC = 5
+    records.append(record(1, 100))
+    point.nC = 0
+    let law = LawRecord(
+      profile: "p", point: point, law: ScalingLaw(constant: 1, linear: 5, quadratic: 0),
+      checkedRange: nil, pointsChecked: 4, pointsMatching: 4)
+    func lines() -> [Substring] {
+      SweepTable.text(laws: [law], points: records).split(separator: "\n")
+    }
+    #expect(lines()[0].hasSuffix("median step of 3") && lines()[1].hasSuffix(" 3.00 s"))
+    records.remove(at: 0)
+    #expect(lines()[1].hasSuffix(" 2.25 s"))
+    records = [records[0]]
+    records[0].repetition = 1
+    #expect(!lines()[0].contains("median"))
+  }
 }

@@ -137,8 +137,9 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
       text: "model: seed\nn_c: 4\nn_g: 4\nmode: [full-graph, detached-prefix]\n"
         + "backend: [cpu, shape]", file: "p.yaml")
     let summary = try SweepRun(
-      profile: profile, store: ResultsStore(directory: folder, overwrites: false), engine: .cpu,
-      limit: MemoryLimit(given: nil)
+      profile: profile,
+      store: ResultsStore(directory: folder, of: profile, memory: nil, opening: .refuse),
+      engine: .cpu, limit: MemoryLimit(given: nil)
     ).run()
     #expect(summary.count(of: .ok) == 4)
     let text = try String(contentsOfFile: folder + "/gradients.csv", encoding: .utf8)

@@ -22,10 +22,17 @@ private let shapes = Engine(
   makeBackend: { _ in ShapeBackend(sizeClass: { $0 }) }, sizeClass: { $0 },
   allocatedBytes: { _, _ in nil })
 
-private func sweep(_ text: String, into folder: Folder, overwrites: Bool = false) throws
-  -> SweepSummary
-{
-  let store = try ResultsStore(directory: folder.path, overwrites: overwrites)
+private func open(
+  _ folder: Folder, _ text: String, _ opening: ResultsStore.Opening = .refuse
+) throws -> ResultsStore {
+  try ResultsStore(
+    directory: folder.path, of: Profile(text: text, file: "p.yaml"), memory: nil, opening: opening)
+}
+
+private func sweep(
+  _ text: String, into folder: Folder, _ opening: ResultsStore.Opening = .refuse
+) throws -> SweepSummary {
+  let store = try open(folder, text, opening)
   let profile = try Profile(text: text, file: "p.yaml")
   return try SweepRun(
     profile: profile, store: store, engine: shapes, limit: MemoryLimit(given: 1 << 40)
@@ -52,7 +59,7 @@ private let profile = """
     #expect(try folder.text("laws.csv").split(separator: "\n").count == 3)
     #expect(
       try Set(FileManager.default.contentsOfDirectory(atPath: folder.path)) == [
-        "points.csv", "ledger.csv", "gradients.csv", "laws.csv",
+        "points.csv", "ledger.csv", "gradients.csv", "laws.csv", "sweep.json",
       ])
   }
 
@@ -81,21 +88,20 @@ private let profile = """
     let kept = "measured\n"
     try kept.write(toFile: "\(folder.path)/points.csv", atomically: true, encoding: .utf8)
     let error = #expect(throws: FileError.self) {
-      try ResultsStore(directory: folder.path, overwrites: false)
+      try open(folder, profile)
     }
     #expect(error?.description.contains("--overwrite") == true)
     #expect(try folder.text("points.csv") == kept)
-    _ = try ResultsStore(directory: folder.path, overwrites: true)
+    _ = try open(folder, profile, .replace)
     #expect(try folder.text("points.csv") == CSV.header(of: PointRecord.self))
   }
 
   @Test func `two sweeps do not share a folder`() throws {
     let folder = Folder()
-    _ = try ResultsStore(directory: folder.path, overwrites: false)
-    let error = #expect(throws: FileError.self) {
-      try ResultsStore(directory: folder.path, overwrites: true)
-    }
+    let first = try open(folder, profile)
+    let error = #expect(throws: FileError.self) { try open(folder, profile, .replace) }
     #expect(error?.description.contains("another sweep") == true)
+    withExtendedLifetime(first) {}
   }
 
   @Test func `a pending file appears whole or not at all`() throws {

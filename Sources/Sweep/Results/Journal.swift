@@ -1,0 +1,85 @@
+import Foundation
+
+/// `journal.jsonl`: a line a finished point with its rows, on disk before the next point starts.
+///
+/// The CSV files are made of it, so that whatever ends the process they can be made again. A line
+/// that such an end has torn is cut off. When the sweep is complete, the journal goes.
+struct Journal: Sendable {
+  /// One line.
+  struct Entry: Codable {
+    let index: Int
+    let rows: PointRows
+    let isInterrupted: Bool
+
+    private enum CodingKeys: String, CodingKey {
+      case index, rows
+      case isInterrupted = "interrupted"
+    }
+  }
+
+  static let name = "journal.jsonl"
+
+  private let file: AppendedFile
+
+  /// Opens the journal of a folder, or begins one.
+  init(in folder: ResultsFolder) throws(FileError) {
+    file = try AppendedFile(folder.file(Self.name), creates: true)
+    try syncFolder(folder.path)
+  }
+
+  /// Appends a point and waits until it is on disk; returns where its line stands.
+  func append(_ point: FinishedPoint) throws(FileError) -> Range<Int> {
+    let entry = Entry(index: point.index, rows: point.rows, isInterrupted: point.isInterrupted)
+    let start = file.size
+    try file.append(JSONLine.text(of: entry))
+    return start..<file.size
+  }
+
+  /// The entry at a place that `append` or `restore` gave.
+  func entry(at place: Range<Int>) throws(FileError) -> Entry {
+    let bytes = try file.read(at: place.lowerBound, count: place.count)
+    guard let entry = JSONLine.value(Entry.self, of: bytes) else {
+      throw FileError("\(Self.name) has changed while the sweep ran")
+    }
+    return entry
+  }
+
+  /// Reads every whole line in order, and cuts off what comes after the last of them.
+  func restore(
+    _ body: (Entry, Range<Int>) throws(FileError) -> Void
+  ) throws(FileError) {
+    let size = file.size
+    var start = 0
+    var buffer: [UInt8] = []
+    reading: while start + buffer.count < size {
+      let more = try file.read(at: start + buffer.count, count: 1 << 20)
+      if more.isEmpty { break }
+      buffer += more
+      var used = 0
+      while let end = buffer[used...].firstIndex(of: UInt8(ascii: "\n")) {
+        let line = Array(buffer[used...end])
+        guard let entry = JSONLine.value(Entry.self, of: line) else { break reading }
+        try body(entry, start..<(start + line.count))
+        used = end + 1
+        start += line.count
+      }
+      buffer.removeFirst(used)
+    }
+    if start < size { try file.truncate(to: start) }
+  }
+}
+
+/// JSON on one line, as the journal and the workers' pipes carry it.
+enum JSONLine {
+  static func text(of value: some Encodable) -> String {
+    guard let data = try? JSONEncoder().encode(value) else {
+      preconditionFailure("what goes on a line is made of words and whole numbers")
+    }
+    return String(decoding: data, as: UTF8.self) + "\n"
+  }
+
+  /// nil if the bytes are not such a value.
+  static func value<Value: Decodable>(_ type: Value.Type, of bytes: [UInt8]) -> Value? {
+    try? JSONDecoder().decode(type, from: Data(bytes))
+  }
+}

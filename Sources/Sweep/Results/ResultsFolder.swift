@@ -1,0 +1,72 @@
+import Foundation
+
+/// The folder of a sweep's results, locked (`flock`) against every other sweep while this value lives.
+///
+/// The lock ends with the process, however that ends, so there are no stale ones.
+final class ResultsFolder: Sendable {
+  /// As it was given.
+  let path: String
+  private let descriptor: Int32
+
+  /// Makes the folder if it is not there, and locks it.
+  ///
+  /// - Throws: `FileError` if it cannot be made, or if another sweep has it.
+  init(_ path: String) throws(FileError) {
+    self.path = path
+    var isDirectory: ObjCBool = false
+    if unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
+      guard isDirectory.boolValue else {
+        throw FileError("cannot write into \(path): it is a file, not a folder")
+      }
+    } else if !Self.make(path) {
+      throw FileError.system("cannot make the folder \(path)")
+    }
+    descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError.system("cannot write into \(path)") }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      close(descriptor)
+      throw FileError("another sweep is writing into \(path); wait, or choose another folder")
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Creates a folder and those above it; leaves `errno` as the reason when it cannot.
+  private static func make(_ path: String) -> Bool {
+    var parts = path.split(separator: "/", omittingEmptySubsequences: true)[...]
+    var made = path.hasPrefix("/") ? "" : "."
+    while let part = parts.popFirst() {
+      made += "/\(part)"
+      if unsafe mkdir(made, 0o755) != 0 && errno != EEXIST { return false }
+    }
+    return !path.isEmpty
+  }
+
+  /// The path of a file in the folder.
+  func file(_ name: String) -> String {
+    path.hasSuffix("/") ? path + name : "\(path)/\(name)"
+  }
+
+  /// The bytes of a file; nil if there is none.
+  func size(of name: String) -> Int? {
+    var status = stat()
+    return unsafe stat(file(name), &status) == 0 ? Int(status.st_size) : nil
+  }
+
+  /// Removes a file, if it is there, for good.
+  func remove(_ name: String) throws(FileError) {
+    if unsafe unlink(file(name)) != 0 {
+      if errno == ENOENT { return }
+      throw FileError.system("cannot remove \(file(name))")
+    }
+    try syncFolder(path)
+  }
+
+  /// Removes what `PendingFile` leaves of these files when its process is killed.
+  func removeTemporaries(of names: [String]) {
+    let entries = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    for entry in entries where entry.hasSuffix(".tmp") {
+      if names.contains(where: { entry.hasPrefix(".\($0).") }) { unsafe unlink(file(entry)) }
+    }
+  }
+}

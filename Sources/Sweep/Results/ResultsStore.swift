@@ -1,0 +1,197 @@
+import Foundation
+package import Reporting
+
+/// The results of a sweep on disk.
+///
+/// ```
+///   point ──▶ journal.jsonl ──▶ ledger.csv, points.csv     (each fsynced, before the next point)
+///   end   ──▶ laws.csv, then sweep.json says "complete", then the journal goes
+/// ```
+///
+/// CSV files grow by whole lines in the profile's order; a point that ends before one in front of it
+/// waits in the journal. Small files are renamed into place.
+package struct ResultsStore: Sendable {
+  /// What to do with results that the folder holds.
+  package enum Opening: Sendable {
+    case refuse, replace, resume
+  }
+
+  private let folder: ResultsFolder
+  private var manifest: SweepManifest
+  private var journal: Journal?
+  private var files: [ResultFile: AppendedFile] = [:]
+  /// Every point that has a row, by its place in the profile.
+  private var finished: [Int: PointRecord] = [:]
+  private var interrupted: Set<Int> = []
+  /// The first point whose rows the CSV files do not hold.
+  private var next = 0
+  /// Points behind `next` that have ended, by their place in the journal.
+  private var waiting: [Int: Range<Int>] = [:]
+
+  private static let laws = "laws.csv"
+
+  /// Makes the folder ready, before anything is measured.
+  ///
+  /// - Throws: `FileError` if the folder cannot be written, if another sweep is writing there, if
+  ///   it holds results and they are not to be replaced, or if they are not this sweep's.
+  package init(
+    directory: String, of profile: Profile, memory: Int?, opening: Opening
+  ) throws(FileError) {
+    folder = try ResultsFolder(directory)
+    manifest = SweepManifest(of: profile, memory: memory)
+    folder.removeTemporaries(
+      of: [SweepManifest.name, Self.laws] + ResultFile.allCases.map(\.rawValue))
+    let present = Self.results(in: folder)
+    let before = opening == .replace ? nil : try SweepManifest.read(from: folder)
+    switch (opening, before) {
+    case (.resume, let before?):
+      if let difference = before.difference(from: manifest) {
+        throw FileError(
+          "cannot resume the sweep in \(directory): \(difference); "
+            + "choose another folder, or start over with --overwrite")
+      }
+      manifest = before
+      if !before.isComplete { try restore(profile.points) }
+    case (.resume, nil) where !present.isEmpty:
+      throw FileError(
+        "cannot resume in \(directory): it holds results (\(present.joined(separator: ", "))), "
+          + "but no \(SweepManifest.name) says of which sweep")
+    case (.refuse, _) where !present.isEmpty:
+      throw FileError(
+        "\(directory) holds results already (\(present.joined(separator: ", "))); "
+          + "choose another folder, go on with --resume, or replace them with --overwrite")
+    default:
+      try start()
+    }
+  }
+
+  /// The files that hold more than a header, which is what a sweep leaves that was stopped at once.
+  private static func results(in folder: ResultsFolder) -> [String] {
+    var headers = [(laws, CSV.header(of: LawRecord.self)), (Journal.name, "")]
+    headers += ResultFile.allCases.reversed().map { ($0.rawValue, $0.header) }
+    return headers.filter { name, header in
+      folder.size(of: name).map { $0 != header.utf8.count } ?? false
+    }.map(\.0)
+  }
+
+  // MARK: What is there
+
+  /// The folder, as it was given.
+  package var directory: String { folder.path }
+
+  /// Whether every point has its final row and nothing is left to do.
+  package var isComplete: Bool { manifest.isComplete }
+
+  /// Whether a point has a row.
+  package func holds(_ index: Int) -> Bool { finished[index] != nil }
+
+  /// The rows of all points that have one, in the profile's order.
+  package var records: [PointRecord] { finished.sorted { $0.key < $1.key }.map(\.value) }
+
+  // MARK: Opening
+
+  private mutating func start() throws(FileError) {
+    // All can be written before the first is replaced.
+    let sweep = try PendingFile(folder.file(SweepManifest.name))
+    let laws = try PendingFile(folder.file(Self.laws))
+    var tables: [(ResultFile, PendingFile)] = []
+    for file in ResultFile.allCases {
+      tables.append((file, try PendingFile(folder.file(file.rawValue))))
+    }
+    // Old rows never stand beside a manifest that is not theirs.
+    try folder.remove(SweepManifest.name)
+    try folder.remove(Journal.name)
+    journal = try Journal(in: folder)
+    try sweep.commit(manifest.text)
+    try laws.commit(CSV.header(of: LawRecord.self))
+    for (file, pending) in tables { try pending.commit(file.header) }
+    try openFiles()
+  }
+
+  private mutating func openFiles() throws(FileError) {
+    for file in ResultFile.allCases {
+      files[file] = try AppendedFile(folder.file(file.rawValue))
+    }
+  }
+
+  /// Reads the journal, and makes the CSV files anew of it.
+  private mutating func restore(_ points: [PlannedPoint]) throws(FileError) {
+    let journal = try Journal(in: folder)
+    var places: [Int: Range<Int>] = [:]
+    var records: [Int: PointRecord] = [:]
+    let name = folder.file(Journal.name)
+    try journal.restore { (entry, place) throws(FileError) in
+      guard points.indices.contains(entry.index) else {
+        throw FileError("\(name) names a point that the profile does not have")
+      }
+      // What was interrupted is measured again, unless that has happened already.
+      guard !entry.isInterrupted else { return }
+      do throws(RecordError) {
+        records[entry.index] = try FinishedPoint(
+          index: entry.index, rows: entry.rows, of: points[entry.index]
+        ).record
+      } catch {
+        throw FileError("\(name): \(error)")
+      }
+      places[entry.index] = place
+    }
+    self.journal = journal
+    finished = records
+    next = (0...points.count).first { places[$0] == nil } ?? 0
+    waiting = places.filter { $0.key >= next }
+    let written = 0..<next
+    for file in ResultFile.allCases {
+      try PendingFile(folder.file(file.rawValue)).commit { (write) throws(FileError) in
+        try write(file.header)
+        for index in written {
+          guard let place = places[index] else { continue }
+          try write(try journal.entry(at: place).rows[file])
+        }
+      }
+    }
+    try openFiles()
+  }
+
+  // MARK: Writing
+
+  /// Puts a point's rows on disk: into the journal, and into the CSV files when it is their turn.
+  mutating func add(_ point: FinishedPoint) throws(FileError) {
+    guard let journal else { preconditionFailure("a complete sweep takes no more points") }
+    let place = try journal.append(point)
+    finished[point.index] = point.record
+    if point.isInterrupted { interrupted.insert(point.index) }
+    guard point.index == next else {
+      waiting[point.index] = place
+      return
+    }
+    try append(point.rows)
+    next += 1
+    while let place = waiting.removeValue(forKey: next) {
+      try append(try journal.entry(at: place).rows)
+      next += 1
+    }
+  }
+
+  private func append(_ rows: PointRows) throws(FileError) {
+    for file in ResultFile.allCases where !rows[file].isEmpty {
+      try files[file]?.append(rows[file])
+    }
+  }
+
+  /// Ends the sweep, or a part of it: writes out what waits, and replaces `laws.csv`.
+  ///
+  /// Unless points are missing or were interrupted, the sweep is complete from then on.
+  mutating func close(_ laws: [LawRecord]) throws(FileError) {
+    for (_, place) in waiting.sorted(by: { $0.key < $1.key }) {
+      guard let journal else { break }
+      try append(try journal.entry(at: place).rows)
+    }
+    waiting = [:]
+    try PendingFile(folder.file(Self.laws)).commit(CSV.document(laws))
+    guard finished.count == manifest.points, interrupted.isEmpty else { return }
+    manifest.isComplete = true
+    try PendingFile(folder.file(SweepManifest.name)).commit(manifest.text)
+    journal = nil
+    try folder.remove(Journal.name)
+  }
+}
