@@ -122,6 +122,9 @@ package final class PendingFile {
 }
 
 /// A file that grows by whole lines, each on disk before the next is begun.
+///
+/// Lines are appended in one `write`. Linux lets a reader see the pages of a write one after another, so
+/// for some microseconds the file may end within a line.
 final class AppendedFile: Sendable {
   private let path: String
   private let descriptor: Int32
