@@ -39,6 +39,8 @@ package final class Matmul {
   /// The scratch bytes that `execute` needs (`dnnl::primitive_desc::scratchpad_desc`).
   package let scratchpadBytes: Int
   private let handle: MatmulHandle
+  /// Whether what was compiled is the transposed product, so that its rows are consecutive.
+  private let isTransposed: Bool
 
   /// Compiles a product (`dnnl::matmul`).
   ///
@@ -46,7 +48,8 @@ package final class Matmul {
   package init(_ shape: MatmulShape) throws(OneDNNError) {
     try shape.validate()
     self.shape = shape
-    handle = try MatmulHandle(shape.normalized())
+    isTransposed = shape.isColumnMajor
+    handle = try MatmulHandle((isTransposed ? shape.transposed : shape).normalized())
     scratchpadBytes = Int(unsafe ballast_matmul_scratchpad_bytes(handle.pointer))
   }
 
@@ -64,8 +67,9 @@ package final class Matmul {
     scratchpad: UnsafeMutableRawPointer?
   ) throws(OneDNNError) {
     precondition(unsafe scratchpadBytes == 0 || scratchpad != nil, "a product lacks its scratchpad")
+    let (first, second) = unsafe isTransposed ? (b, a) : (a, b)
     try OneDNNError.check(
-      unsafe ballast_matmul_execute(handle.pointer, a, b, c, scratchpad), shape)
+      unsafe ballast_matmul_execute(handle.pointer, first, second, c, scratchpad), shape)
   }
 }
 

@@ -16,7 +16,30 @@ private struct LeadingAxis {
   }
 }
 
+extension MatmulOperand {
+  /// The operand with rows and columns exchanged, in the same memory.
+  fileprivate var transposed: MatmulOperand {
+    MatmulOperand(type, rank: rank) { axis in
+      let source = axis == rank - 1 ? rank - 2 : axis == rank - 2 ? rank - 1 : axis
+      return (extents[source], strides[source])
+    }
+  }
+}
+
 extension MatmulShape {
+  /// Whether `c` runs down its columns, as the gradient of a weight that is stored transposed does.
+  ///
+  /// oneDNN has only its reference kernel for such a `c`, which is a thousand times as slow.
+  package var isColumnMajor: Bool {
+    rows > 1 && columns > 1 && c.strides[rank - 1] != 1 && c.strides[rank - 2] == 1
+  }
+
+  /// `cᵀ = bᵀ · aᵀ`: the same product, with `b` as the first operand.
+  package var transposed: MatmulShape {
+    MatmulShape(
+      a: b.transposed, b: a.transposed, c: c.transposed, accumulates: accumulates)
+  }
+
   /// The same product in the form that oneDNN is fastest at; a valid shape stays valid.
   ///
   /// - Leading axes of extent 1 go: at rank 3 oneDNN leaves its fast path (`brg:`) for one.

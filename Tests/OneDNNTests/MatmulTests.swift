@@ -27,6 +27,24 @@ import OneDNN
     try expectNaive(a, b, c, accumulates: Bool.random(using: &random))
   }
 
+  /// The gradient of a weight that is stored transposed, as GPT-2's are.
+  @Test(arguments: [ElementType.float32, .bfloat16], [false, true])
+  func `into an output that runs down its columns is a fast one and the naive one`(
+    type: ElementType, accumulates: Bool
+  ) throws {
+    var random = SplitMix64(state: 7)
+    let (rows, tokens, columns) = (48, 33, 64)
+    let a = Matrix(type, [rows, tokens], strides: [1, rows], using: &random)
+    let b = Matrix(type, [tokens, columns], strides: [columns, 1], using: &random)
+    let c = Matrix(.float32, [rows, columns], strides: [1, rows], using: &random)
+    try expectNaive(a, b, c, accumulates: accumulates)
+    let gap = Matrix(.float32, [rows, columns], strides: [1, rows + 16], using: &random)
+    try expectNaive(a, b, gap, accumulates: accumulates)
+    let shape = MatmulShape(
+      a: a.operand, b: b.operand, c: c.operand, accumulates: accumulates)
+    #expect(try !Matmul(shape).implementation.hasPrefix("ref"))
+  }
+
   @Test(arguments: [ElementType.float32, .bfloat16], [false, true])
   func `of heads between the columns of rows is the naive one`(
     type: ElementType, accumulates: Bool
