@@ -9,7 +9,8 @@ package enum SweepTable {
   /// otherwise the same, at the largest `n_c` that was measured; the gradient error that it costs stands
   /// beside it. Where the error was not measured at that `n_c`, nothing is said to be saved. A token's
   /// retained bytes are those of the law at that `n_c`, its peak bytes those between the two largest.
-  /// Where points are repeated, the median time of a step at that `n_c` is shown.
+  /// Where points are repeated, the median time of a step at that `n_c` is shown. What no series has, such
+  /// as a slope of peaks at one `n_c`, has no column.
   package static func text(laws: [LawRecord], points: [PointRecord]) -> String {
     let labels = varyingColumns(of: laws.map(\.point))
     let repetitions = points.map(\.repetition).max() ?? 1
@@ -20,7 +21,8 @@ package enum SweepTable {
           ("retained bytes", .left), ("at n_c", .right), ("retained", .right),
           ("B/token", .right), ("saved", .right), ("peak", .right), ("B/token", .right),
           ("products", .right), ("gradient error", .right),
-        ] + (isTimed ? [("median step of \(repetitions)", .right)] : []))
+        ] + (isTimed ? [("median step of \(repetitions)", .right)] : []),
+      hiding: "–")
     for record in laws {
       let series = points.filter { $0.status == .ok && key(of: $0.point) == key(of: record.point) }
       let label = labels.map { $0.cell(record.point).text }

@@ -8,12 +8,14 @@ package struct TextTable {
 
   private let header: [String]
   private let alignments: [Alignment]
+  private let blank: String?
   private var rows: [[String]] = []
 
-  /// Creates a table; a header of empty strings is not shown.
-  package init(_ columns: [(String, Alignment)]) {
+  /// Creates a table; a header of empty strings is not shown, nor a column of nothing but `blank`.
+  package init(_ columns: [(String, Alignment)], hiding blank: String? = nil) {
     header = columns.map(\.0)
     alignments = columns.map(\.1)
+    self.blank = blank
   }
 
   /// Adds a row with as many cells as the table has columns.
@@ -29,8 +31,12 @@ package struct TextTable {
     return shown.map { line($0, widths) + "\n" }.joined()
   }
 
+  private func isBlank(_ column: Int) -> Bool {
+    blank != nil && !rows.isEmpty && rows.allSatisfy { $0[column] == blank }
+  }
+
   private func line(_ cells: [String], _ widths: [Int]) -> String {
-    let padded = cells.indices.map { column in
+    let padded = cells.indices.filter { !isBlank($0) }.map { column in
       let space = String(repeating: " ", count: widths[column] - cells[column].count)
       return alignments[column] == .left ? cells[column] + space : space + cells[column]
     }
