@@ -40,5 +40,6 @@ extension LawRecord: Record {
       Column("points_checked") { .integer($0.pointsChecked) },
       Column("points_matching") { .integer($0.pointsMatching) },
       PointColumns.kvGradients.of(\.point),
+      Column("holds_from_n_c") { .integer($0.law.lowest) },
     ]
 }

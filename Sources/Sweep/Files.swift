@@ -130,11 +130,13 @@ final class AppendedFile: Sendable {
   private let descriptor: Int32
 
   /// Opens a file, and makes it if `creates` says so.
-  init(_ path: String, creates: Bool = false) throws(FileError) {
+  init(_ path: String, creates: Bool = false, isReadOnly: Bool = false) throws(FileError) {
     self.path = path
-    let flags = O_RDWR | O_APPEND | O_CLOEXEC | (creates ? O_CREAT : 0)
-    descriptor = unsafe open(path, flags, 0o644)
-    if descriptor < 0 { throw FileError.system("cannot write \(path)") }
+    let access = isReadOnly ? O_RDONLY : O_RDWR | O_APPEND
+    descriptor = unsafe open(path, access | O_CLOEXEC | (creates ? O_CREAT : 0), 0o644)
+    if descriptor < 0 {
+      throw FileError.system("cannot \(isReadOnly ? "read" : "write") \(path)")
+    }
   }
 
   /// Bytes in the file.

@@ -30,6 +30,8 @@ package final class SweepRun: Sendable {
   private let engine: Engine
   private let limit: MemoryLimit
   private let execution: Execution
+  /// How many points the sweep has: the profile's, or those of its shard.
+  private let total: Int
   private let state: Mutex<State>
 
   /// What the measuring threads and the interrupting one share.
@@ -53,8 +55,10 @@ package final class SweepRun: Sendable {
     directory = store.directory
     state = Mutex(
       State(
-        store: store, queue: PointQueue(profile.points) { !store.holds($0) },
-        progress: Progress(total: profile.points.count, done: store.records.count)))
+        store: store,
+        queue: PointQueue(profile.points, store.part.filter { !store.holds($0) }),
+        progress: Progress(total: store.part.count, done: store.records.count)))
+    total = store.part.count
   }
 
   /// Runs every point, and then writes the laws.
@@ -125,7 +129,7 @@ package final class SweepRun: Sendable {
     state.withLock { state in
       guard !state.isClosed else { return }
       state.progress.clear()
-      let (done, total) = (state.store.records.count, profile.points.count)
+      let done = state.store.records.count
       let place = done == 0 ? "" : "; the rows are in \(directory), and --resume goes on from there"
       var sentence = "stopped after \(done) of \(total) points\(place)"
       do {
@@ -148,7 +152,7 @@ package final class SweepRun: Sendable {
   /// An error with what became of the rows.
   private func kept(_ failure: any Error, _ done: Int) -> SweepError {
     SweepError(
-      "\(failure); the rows of \(done) of \(profile.points.count) points are kept, "
+      "\(failure); the rows of \(done) of \(total) points are kept, "
         + "and --resume goes on from there")
   }
 }
@@ -158,12 +162,21 @@ package final class SweepRun: Sendable {
 /// Neighbours that are compared with the same exact gradient are handed out together, so that one
 /// worker computes it once.
 struct PointQueue: Sendable {
-  private var batches: ArraySlice<ArraySlice<Int>>
+  private var batches: ArraySlice<[Int]>
 
-  init(_ points: [PlannedPoint], where isOpen: (Int) -> Bool) {
-    var batches: [ArraySlice<Int>] = []
+  /// The points at these places of a profile.
+  init(_ points: [PlannedPoint], _ indices: [Int]) {
+    batches = Self.batches(of: points, indices)[...]
+  }
+
+  /// The next points that belong together; empty if there are no more.
+  mutating func next() -> ArraySlice<Int> { batches.popFirst()?[...] ?? [] }
+
+  /// The points at these places, neighbours with the same exact gradients together.
+  static func batches(of points: [PlannedPoint], _ indices: [Int]) -> [[Int]] {
+    var batches: [[Int]] = []
     var reference: PlannedPoint?
-    for index in points.indices where isOpen(index) {
+    for index in indices {
       let next = points[index].gradientReferences.first
       if next != nil, next == reference, let last = batches.indices.last {
         batches[last].append(index)
@@ -172,9 +185,6 @@ struct PointQueue: Sendable {
         reference = next
       }
     }
-    self.batches = batches[...]
+    return batches
   }
-
-  /// The next points that belong together; empty if there are no more.
-  mutating func next() -> ArraySlice<Int> { batches.popFirst() ?? [] }
 }

@@ -19,5 +19,7 @@ struct Ballast: ParsableCommand {
         0 done; 1 it failed, with one sentence on standard error; 64 wrong usage.
       """,
     version: BallastVersion.current,
-    subcommands: [Measure.self, FlowCommand.self, SweepCommand.self, WorkerProgram.self])
+    subcommands: [
+      Measure.self, FlowCommand.self, SweepCommand.self, MergeCommand.self, WorkerProgram.self,
+    ])
 }

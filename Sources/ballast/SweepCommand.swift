@@ -14,6 +14,8 @@ struct SweepCommand: ParsableCommand {
         ballast sweep profiles/one-layer.yaml --output results/one-layer --memory 8GiB
         ballast sweep profiles/one-layer.yaml --output results/one-layer --memory 8GiB --resume
             go on after Ctrl-C, a kill, a full disk or a power cut
+        ballast sweep profiles/modes.yaml --output shards/2 --shard 2/3
+            the second of three parts, to run on three machines; then see 'ballast merge --help'
 
       The folder gets points.csv, ledger.csv, gradients.csv and laws.csv. Each row is on disk before \
       the next point starts. Points run in a process of their own: one that crashes, or runs out of memory, \
@@ -40,6 +42,14 @@ struct SweepCommand: ParsableCommand {
       "timings: false" or on shapes alone.
       """, valueName: "n"))
   var jobs = 1
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Run part I of N, I from 1 to N. Every point of the profile is in one part; parts take about \
+      as long as each other, by the work that shapes predict.
+      """, valueName: "i/n"))
+  var shard: String?
   @Flag(help: "Run points in this process, where a crash ends the sweep; for debuggers.")
   var inProcess = false
   @OptionGroup var memory: MemoryOption
@@ -48,13 +58,17 @@ struct SweepCommand: ParsableCommand {
     Interrupts.hold()
     let given = try memory.given()
     try requireSense()
+    let shard = try givenShard()
     let profile = try Profile(path: profile)
     try requireNoTimes(of: profile)
     let limit = given ?? profile.memory
+    let plan = shard.map { ShardPlan(of: profile.points, shards: $0.count) }
     let store = try ResultsStore(
       directory: output, of: profile, memory: limit,
+      shard: shard.flatMap { shard in plan.map { (shard, $0.parts[shard.index - 1]) } },
       opening: resume ? .resume : overwrite ? .replace : .refuse)
     for note in profile.notes { Output.note(note) }
+    if let shard, let plan { Output.note(plan.summary(of: shard)) }
     if store.isComplete {
       Output.note("the sweep in \(output) is complete; there is nothing left to resume")
       return
@@ -64,6 +78,7 @@ struct SweepCommand: ParsableCommand {
       execution: inProcess ? .direct : .workers(.ballast, jobs: jobs))
     Interrupts.handleFirst { sweep.stop(signal: $0) }
     let summary = try sweep.run()
+    guard !store.part.isEmpty else { return }
     try Output.write(SweepTable.text(laws: summary.laws.records, points: summary.records))
     try judge(summary)
   }
@@ -77,6 +92,13 @@ struct SweepCommand: ParsableCommand {
     }
     if inProcess && jobs > 1 {
       throw UsageError("--jobs needs processes, which --in-process does without")
+    }
+  }
+
+  private func givenShard() throws(UsageError) -> Shard? {
+    guard let shard else { return nil }
+    do throws(ValueError) { return try Shard(shard) } catch {
+      throw UsageError("--shard \(error)")
     }
   }
 

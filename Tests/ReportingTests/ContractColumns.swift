@@ -22,7 +22,8 @@ enum ContractColumns {
   static let lawsEnd = split(
     """
     constant_bytes, linear_bytes, quadratic_bytes, n_c_min, n_c_max, points_checked, points_matching,
-    kv_gradients
+    kv_gradients,
+    holds_from_n_c
     """)
 
   /// The key of `ledger.csv`, then a parameter's figures.

@@ -27,6 +27,11 @@ struct Journal: Sendable {
     try syncFolder(folder.path)
   }
 
+  /// Opens the journal of a folder that is only read.
+  init(reading folder: ResultsFolder) throws(FileError) {
+    file = try AppendedFile(folder.file(Self.name), isReadOnly: true)
+  }
+
   /// Appends a point and waits until it is on disk; returns where its line stands.
   func append(_ point: FinishedPoint) throws(FileError) -> Range<Int> {
     let entry = Entry(index: point.index, rows: point.rows, isInterrupted: point.isInterrupted)
@@ -48,6 +53,14 @@ struct Journal: Sendable {
   func restore(
     _ body: (Entry, Range<Int>) throws(FileError) -> Void
   ) throws(FileError) {
+    let end = try read(body)
+    if end < file.size { try file.truncate(to: end) }
+  }
+
+  /// Reads every whole line in order, and returns where the last of them ends.
+  @discardableResult func read(
+    _ body: (Entry, Range<Int>) throws(FileError) -> Void
+  ) throws(FileError) -> Int {
     let size = file.size
     var start = 0
     var buffer: [UInt8] = []
@@ -65,7 +78,7 @@ struct Journal: Sendable {
       }
       buffer.removeFirst(used)
     }
-    if start < size { try file.truncate(to: start) }
+    return start
   }
 }
 

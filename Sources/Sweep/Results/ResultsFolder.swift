@@ -29,6 +29,20 @@ final class ResultsFolder: Sendable {
     }
   }
 
+  /// Opens and locks a folder that is there and stays as it is.
+  ///
+  /// - Throws: `FileError` if there is none, or if a sweep is writing there.
+  init(existing path: String) throws(FileError) {
+    self.path = path
+    descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError.system("cannot read the folder \(path)") }
+    // Shared, so that the same folder named twice is found out by what it holds.
+    guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else {
+      close(descriptor)
+      throw FileError("a sweep is writing into \(path); wait until it ends")
+    }
+  }
+
   deinit { close(descriptor) }
 
   /// Creates a folder and those above it; leaves `errno` as the reason when it cannot.

@@ -8,6 +8,8 @@ package import Reporting
 ///   end   ──▶ laws.csv, then sweep.json says "complete", then the journal goes
 /// ```
 ///
+/// A shard keeps its journal, of which `ballast merge` makes the files of the whole.
+///
 /// CSV files grow by whole lines in the profile's order; a point that ends before one in front of it
 /// waits in the journal. Small files are renamed into place.
 package struct ResultsStore: Sendable {
@@ -23,24 +25,34 @@ package struct ResultsStore: Sendable {
   /// Every point that has a row, by its place in the profile.
   private var finished: [Int: PointRecord] = [:]
   private var interrupted: Set<Int> = []
-  /// The first point whose rows the CSV files do not hold.
+  /// The points that belong here, by their place in the profile, in its order.
+  package let part: [Int]
+  /// The first of `part` whose rows the CSV files do not hold.
   private var next = 0
-  /// Points behind `next` that have ended, by their place in the journal.
+  /// Points behind it that have ended, by their place in the journal.
   private var waiting: [Int: Range<Int>] = [:]
 
-  private static let laws = "laws.csv"
+  /// The file with a row a series.
+  static let laws = "laws.csv"
+  /// Every file that is renamed into its place.
+  static let names =
+    [SweepManifest.name, laws, Journal.name] + ResultFile.allCases.map(\.rawValue)
 
   /// Makes the folder ready, before anything is measured.
   ///
+  /// - Parameters:
+  ///   - memory: The limit that was given.
+  ///   - shard: The part that is measured, and its points; nil for all.
   /// - Throws: `FileError` if the folder cannot be written, if another sweep is writing there, if
   ///   it holds results and they are not to be replaced, or if they are not this sweep's.
   package init(
-    directory: String, of profile: Profile, memory: Int?, opening: Opening
+    directory: String, of profile: Profile, memory: Int?,
+    shard: (name: Shard, part: [Int])? = nil, opening: Opening
   ) throws(FileError) {
     folder = try ResultsFolder(directory)
-    manifest = SweepManifest(of: profile, memory: memory)
-    folder.removeTemporaries(
-      of: [SweepManifest.name, Self.laws] + ResultFile.allCases.map(\.rawValue))
+    manifest = SweepManifest(of: profile, memory: memory, shard: shard?.name)
+    part = shard?.part ?? Array(profile.points.indices)
+    folder.removeTemporaries(of: Self.names)
     let present = Self.results(in: folder)
     let before = opening == .replace ? nil : try SweepManifest.read(from: folder)
     switch (opening, before) {
@@ -66,7 +78,7 @@ package struct ResultsStore: Sendable {
   }
 
   /// The files that hold more than a header, which is what a sweep leaves that was stopped at once.
-  private static func results(in folder: ResultsFolder) -> [String] {
+  static func results(in folder: ResultsFolder) -> [String] {
     var headers = [(laws, CSV.header(of: LawRecord.self)), (Journal.name, "")]
     headers += ResultFile.allCases.reversed().map { ($0.rawValue, $0.header) }
     return headers.filter { name, header in
@@ -120,9 +132,10 @@ package struct ResultsStore: Sendable {
     var places: [Int: Range<Int>] = [:]
     var records: [Int: PointRecord] = [:]
     let name = folder.file(Journal.name)
+    let own = Set(part)
     try journal.restore { (entry, place) throws(FileError) in
-      guard points.indices.contains(entry.index) else {
-        throw FileError("\(name) names a point that the profile does not have")
+      guard own.contains(entry.index) else {
+        throw FileError("\(name) names a point that the sweep does not have")
       }
       // What was interrupted is measured again, unless that has happened already.
       guard !entry.isInterrupted else { return }
@@ -137,9 +150,9 @@ package struct ResultsStore: Sendable {
     }
     self.journal = journal
     finished = records
-    next = (0...points.count).first { places[$0] == nil } ?? 0
-    waiting = places.filter { $0.key >= next }
-    let written = 0..<next
+    next = part.firstIndex { places[$0] == nil } ?? part.count
+    let written = part[..<next]
+    waiting = places.filter { $0.key > written.last ?? -1 }
     for file in ResultFile.allCases {
       try PendingFile(folder.file(file.rawValue)).commit { (write) throws(FileError) in
         try write(file.header)
@@ -160,13 +173,13 @@ package struct ResultsStore: Sendable {
     let place = try journal.append(point)
     finished[point.index] = point.record
     if point.isInterrupted { interrupted.insert(point.index) }
-    guard point.index == next else {
+    guard point.index == part[next] else {
       waiting[point.index] = place
       return
     }
     try append(point.rows)
     next += 1
-    while let place = waiting.removeValue(forKey: next) {
+    while next < part.count, let place = waiting.removeValue(forKey: part[next]) {
       try append(try journal.entry(at: place).rows)
       next += 1
     }
@@ -188,10 +201,10 @@ package struct ResultsStore: Sendable {
     }
     waiting = [:]
     try PendingFile(folder.file(Self.laws)).commit(CSV.document(laws))
-    guard finished.count == manifest.points, interrupted.isEmpty else { return }
+    guard finished.count == part.count, interrupted.isEmpty else { return }
     manifest.isComplete = true
     try PendingFile(folder.file(SweepManifest.name)).commit(manifest.text)
     journal = nil
-    try folder.remove(Journal.name)
+    if manifest.shard == nil { try folder.remove(Journal.name) }
   }
 }

@@ -15,11 +15,13 @@ package struct SweepManifest: Codable, Equatable, Sendable {
   package let pointsDigest: String
   /// The limit that was given; nil for what the machine has.
   package let memoryBytes: Int?
-  /// Whether every point of the profile has its final row.
+  /// The part of the profile that the folder holds; nil for all of it.
+  package let shard: Shard?
+  /// Whether every point of the profile, or of the shard, has its final row.
   package var isComplete: Bool
 
   private enum CodingKeys: String, CodingKey {
-    case schema, version, profile, points
+    case schema, version, profile, points, shard
     case pointsDigest = "points_digest"
     case memoryBytes = "memory_bytes"
     case isComplete = "complete"
@@ -27,13 +29,26 @@ package struct SweepManifest: Codable, Equatable, Sendable {
 
   static let name = "sweep.json"
 
-  package init(of profile: Profile, memory: Int?) {
+  package init(of profile: Profile, memory: Int?, shard: Shard? = nil) {
     schema = 1
     version = BallastVersion.current
     self.profile = profile.name
     points = profile.points.count
     pointsDigest = profile.digest
     memoryBytes = memory
+    self.shard = shard
+    isComplete = false
+  }
+
+  /// Of the sweep whose shard this describes, or of one like it, before it is complete.
+  init(ofWhole other: SweepManifest) {
+    schema = other.schema
+    version = other.version
+    profile = other.profile
+    points = other.points
+    pointsDigest = other.pointsDigest
+    memoryBytes = other.memoryBytes
+    shard = nil
     isComplete = false
   }
 
@@ -47,6 +62,10 @@ package struct SweepManifest: Codable, Equatable, Sendable {
     }
     if points != other.points || pointsDigest != other.pointsDigest {
       return "the profile's points have changed since it was started"
+    }
+    if shard != other.shard {
+      func words(_ shard: Shard?) -> String { shard.map { "shard \($0)" } ?? "the whole profile" }
+      return "it holds \(words(shard)), not \(words(other.shard))"
     }
     if memoryBytes != other.memoryBytes {
       func words(_ bytes: Int?) -> String {
