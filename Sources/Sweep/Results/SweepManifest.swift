@@ -95,7 +95,7 @@ package struct SweepManifest: Codable, Equatable, Sendable {
   /// The file's text.
   var text: String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     guard let data = try? encoder.encode(self) else {
       preconditionFailure("a manifest is made of words and numbers")
     }

@@ -2,10 +2,11 @@ import Retention
 
 /// Which points of a profile each shard runs: the same on every machine, and balanced.
 ///
-/// Points that are compared with the same exact gradients stay together unless they are more than a
-/// shard's even share. From the longest to the shortest, each such batch goes where it would end
-/// soonest (Graham's longest-processing-time rule, 1969), exact gradients that a shard does not have
-/// yet included; of equals the first in the profile goes to the first shard.
+/// From the longest to the shortest, each piece of work goes where it would end soonest (Graham's
+/// longest-processing-time rule, 1969), exact gradients that a shard does not have yet included; of
+/// equals the first in the profile goes to the first shard. Pieces are the points that are compared
+/// with the same exact gradients, if they are no more than a shard's even share; or single points,
+/// where the longest shard is then shorter.
 package struct ShardPlan: Sendable {
   /// The places of each shard's points in the profile, in its order.
   package private(set) var parts: [[Int]]
@@ -27,9 +28,19 @@ package struct ShardPlan: Sendable {
   /// Divides points among `shards`.
   package init(of points: [PlannedPoint], shards: Int) {
     precondition(shards > 0, "a profile is divided among one shard or more")
+    var costs = PredictedCost()
+    let together = ShardPlan(
+      Self.pieces(of: points, shards: shards, keepsBatches: true, &costs), shards)
+    let apart = ShardPlan(
+      Self.pieces(of: points, shards: shards, keepsBatches: false, &costs), shards)
+    self = apart.longest < together.longest ? apart : together
+  }
+
+  private var longest: Double { seconds.max() ?? 0 }
+
+  private init(_ pieces: [Piece], _ shards: Int) {
     parts = Array(repeating: [], count: shards)
     seconds = Array(repeating: 0, count: shards)
-    let pieces = Self.pieces(of: points, shards: shards)
     // The batches of whose exact gradients a shard has a use, and those which it has.
     var wanting = Array(repeating: Set<Int>(), count: shards)
     var having = Array(repeating: Set<Int>(), count: shards)
@@ -56,9 +67,10 @@ package struct ShardPlan: Sendable {
     for shard in parts.indices { parts[shard].sort() }
   }
 
-  /// Batches, longest first; one that is more than an even share falls into its points.
-  private static func pieces(of points: [PlannedPoint], shards: Int) -> [Piece] {
-    var costs = PredictedCost()
+  /// Batches, longest first; one that is more than an even share falls into its points, or each does.
+  private static func pieces(
+    of points: [PlannedPoint], shards: Int, keepsBatches: Bool, _ costs: inout PredictedCost
+  ) -> [Piece] {
     func piece(_ indices: [Int], _ batch: Int) -> Piece {
       Piece(
         indices: indices, batch: batch,
@@ -73,7 +85,7 @@ package struct ShardPlan: Sendable {
     }
     let share = batches.reduce(0) { $0 + whole($1) } / Double(shards)
     let pieces = batches.flatMap { batch in
-      whole(batch) <= share ? [batch] : batch.indices.map { piece([$0], batch.batch) }
+      keepsBatches && whole(batch) <= share ? [batch] : batch.indices.map { piece([$0], batch.batch) }
     }
     // Sorting is stable: what comes first in the profile stays first among equals.
     return pieces.enumerated().sorted {
@@ -93,6 +105,6 @@ package struct ShardPlan: Sendable {
       return "shard \(shard) has no point, since the profile has only \(count); nothing is measured"
     }
     return "shard \(shard) has \(own) of \(count) points and \(percent(seconds[shard.index - 1])) "
-      + "of the predicted work; the longest shard has \(percent(seconds.max() ?? 0))"
+      + "of the predicted work; the longest shard has \(percent(longest))"
   }
 }
