@@ -35,7 +35,7 @@ import Testing
     let merged = try Program.run(["merge"] + shards + ["--output", path("merged")])
     #expect(merged.status == 0 && merged.errors.isEmpty, "\(merged.errors)")
     #expect(SweepFigures.untimed(in: path("merged")) == SweepFigures.untimed(in: path("whole")))
-    #expect(SweepFigures.untimed(in: path("merged")).count == 33)
+    #expect(SweepFigures.untimed(in: path("merged")).count == 34)
     #expect(
       SweepFigures.text(path("merged/sweep.json")) == SweepFigures.text(path("whole/sweep.json")))
 

@@ -98,7 +98,7 @@ import Testing
     let plan = ShardPlan(of: points, shards: 3)
     for part in plan.parts {
       #expect(part.count == 6)
-      #expect(Set(part.map { points[$0].gradientReference }).count == 2)
+      #expect(Set(part.map { points[$0].point.seed }).count == 2)
     }
   }
 

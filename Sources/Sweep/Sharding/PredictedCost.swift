@@ -30,8 +30,10 @@ package struct PredictedCost {
 
   /// The time that a point's exact gradients take if nothing has computed them; 0 if it needs none.
   package mutating func referenceSeconds(of point: Point) -> Double {
-    guard point.mode != .fullGraph, point.backend == .cpu else { return 0 }
-    let (step, rest) = parts(of: point.gradientReference)
+    guard !point.isGradientReference, point.backend == .cpu,
+      let reference = point.gradientReferences.first
+    else { return 0 }
+    let (step, rest) = parts(of: reference)
     return step + rest
   }
 

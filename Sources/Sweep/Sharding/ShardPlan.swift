@@ -76,7 +76,7 @@ package struct ShardPlan: Sendable {
         indices: indices, batch: batch,
         seconds: indices.reduce(0) { $0 + costs.seconds(of: points[$1].point) },
         reference: indices.map { costs.referenceSeconds(of: points[$0].point) }.max() ?? 0,
-        isReference: indices.contains { points[$0].point.mode == .fullGraph })
+        isReference: indices.contains { points[$0].point.isGradientReference })
     }
     let batches = PointQueue.batches(of: points, Array(points.indices))
       .enumerated().map { piece($1, $0) }
