@@ -40,9 +40,9 @@ package struct ResultsStore: Sendable {
 
   /// Makes the folder ready, before anything is measured.
   ///
-  /// - Parameters:
-  ///   - memory: The limit that was given.
-  ///   - shard: The part that is measured, and its points; nil for all.
+  /// `memory` is the limit that was given; `shard` the part that is measured, and its points, or nil for
+  /// all of them.
+  ///
   /// - Throws: `FileError` if the folder cannot be written, if another sweep is writing there, if
   ///   it holds results and they are not to be replaced, or if they are not this sweep's.
   package init(

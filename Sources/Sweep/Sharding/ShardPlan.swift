@@ -85,7 +85,8 @@ package struct ShardPlan: Sendable {
     }
     let share = batches.reduce(0) { $0 + whole($1) } / Double(shards)
     let pieces = batches.flatMap { batch in
-      keepsBatches && whole(batch) <= share ? [batch] : batch.indices.map { piece([$0], batch.batch) }
+      keepsBatches && whole(batch) <= share
+        ? [batch] : batch.indices.map { piece([$0], batch.batch) }
     }
     // Sorting is stable: what comes first in the profile stays first among equals.
     return pieces.enumerated().sorted {
