@@ -1,13 +1,11 @@
 """Retained bytes at one prefix length: a stacked bar a series, by the tokens they belong to."""
 
-import textwrap
 from collections import Counter
 from pathlib import Path
 
-from .data import REGIONS, Point, Series, Unplottable, describe, setting
-from .words import FONTS, GREY, TERMS, save, saving, title, unit
+from .data import REGIONS, Point, Series, Unplottable, baseline, describe, representative
+from .words import FONTS, GREY, INK, TERMS, measure, save, saving, title, unit, wrapped
 
-INK = "#222222"
 # Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things.
 COLORS = {"prefix": "#E69F00", "crossing": "#CC79A7", "generated": "#56B4E9", "shared": "#BDBDBD"}
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2}
@@ -27,9 +25,8 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
             raise Unplottable(f"{path / 'points.csv'} contradicts itself: the regions of "
                               f"{series.label} make {total:,} bytes, not {point.retained:,}")
     present = [r for r in REGIONS if any(p.regions[r] for p in points)]
-    wholes = {setting(s): s for s in everything if s.mode == "full-graph"}
     names = [(s.label, in_words(s, p)) for s, p in zip(everything, points)]
-    results = [result(s, p, wholes.get(setting(s))) for s, p in zip(everything, points)]
+    results = [result(s, p, baseline(s, everything)) for s, p in zip(everything, points)]
     scale = LENGTH / max(max(p.retained for p in points), 1)
 
     # One panel as large as the figure, in inches from the left and from the bottom.
@@ -103,7 +100,6 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     for i, note in enumerate(reversed(notes)):
         axes.text(0.35, 0.14 + 0.21 * i, note, fontsize=9, color=GREY)
     save(figure, path)
-    plt.close(figure)
 
 
 def above(axes, labels, low: float, high: float, edge: float) -> None:
@@ -125,27 +121,6 @@ def above(axes, labels, low: float, high: float, edge: float) -> None:
         axes.text(place, edge + 0.24, name, fontsize=9.5, color=INK, va="baseline")
         axes.text(place + measure(name + " ", 9.5), edge + 0.24, number, fontsize=10.5, color=INK,
                   weight="bold", va="baseline")
-
-
-def measure(text: str, size: float, bold: bool = False) -> float:
-    """How long a text is, in inches."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextToPath
-    font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
-    return TextToPath().get_text_width_height_descent(text, font, ismath=False)[0] / 72
-
-
-def wrapped(text: str, size: float, wide: float) -> list[str]:
-    """The text in lines that are at most `wide` inches long."""
-    letters = len(text)
-    while any(measure(line, size) > wide for line in textwrap.wrap(text, letters)):
-        letters -= 1
-    return textwrap.wrap(text, letters)
-
-
-def representative(series: Series) -> Point:
-    """The point drawn: a measured one where there is one, and of several the largest."""
-    return max(series.points, key=lambda p: (not p.is_shape, p.retained))
 
 
 def in_words(series: Series, point: Point) -> str:

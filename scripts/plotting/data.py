@@ -10,9 +10,10 @@ from pathlib import Path
 SERIES = [
     "mode", "keep_prefix", "recompute", "attention", "head", "loss_rows", "dtype", "trainable",
     "dropout", "recipe", "chunk", "model", "layers", "d_model", "heads", "kv_heads", "d_head",
-    "d_ff", "vocab", "batch", "n_g",
+    "d_ff", "vocab", "batch", "n_g", "kv_gradients",
 ]
-LATER_COLUMNS = {"trainable", "dropout", "recipe"}  # added to the schema after the others
+# Added to the schema after the others.
+LATER_COLUMNS = {"trainable", "dropout", "recipe", "kv_gradients"}
 NEEDED = [c for c in SERIES if c not in LATER_COLUMNS] + [
     "status", "backend", "n_c", "retained_bytes", "retained_prefix_bytes",
     "retained_crossing_bytes", "retained_generated_bytes", "retained_shared_bytes",
@@ -21,7 +22,7 @@ NEEDED = [c for c in SERIES if c not in LATER_COLUMNS] + [
 REGIONS = ["prefix", "crossing", "generated", "shared"]
 MODES = ["full-graph", "pruned-graph", "replayed-prefix", "detached-prefix"]
 BIASED = {"detached-prefix"}
-OPTION_OF = {"keep_prefix": "detached-prefix", "chunk": "replayed-prefix"}
+OPTIONS = {"keep_prefix", "chunk", "kv_gradients"}  # of some modes only: compared within a mode
 
 
 class Unplottable(Exception):
@@ -35,6 +36,8 @@ class Point:
     regions: dict[str, int]
     gradient_error: float | None
     is_shape: bool
+    peak: int | None = None  # bytes
+    products: int | None = None  # flops of matrix products
 
     @property
     def of_prefix(self) -> int:
@@ -114,10 +117,10 @@ class Series:
         """What the mode does to the gradient: over all prefixes that it cuts, or at one n_c."""
         errors = [p.gradient_error for p in self.points if p.gradient_error is not None
                   and (p.n_c > self.unbiased_up_to if at is None else p.n_c == at)]
-        if self.mode == "full-graph":
+        if self.mode == "full-graph" and (errors or self.key["recompute"] == "none"):
             return "gradient exact"
         if not errors:
-            return "gradient " + ("biased, error not measured" if self.mode in BIASED else "exact")
+            return "gradient " + ("biased, error " if self.mode in BIASED else "") + "not measured"
         if max(errors) < 1e-4:
             return "gradient exact" + (f", to {power_of_ten(max(errors))}" if max(errors) else "")
         low, high = (f"{100 * e:.2g}" for e in (min(errors), max(errors)))
@@ -170,46 +173,70 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
                 n_c=int(row["n_c"]), retained=int(row["retained_bytes"]),
                 regions={r: int(row[f"retained_{r}_bytes"]) for r in REGIONS},
                 gradient_error=float(error) if error else None,
-                is_shape=row["backend"] == "shape"))
+                is_shape=row["backend"] == "shape", peak=int(row.get("peak_bytes") or 0) or None,
+                products=int(row.get("matmul_flops") or 0) or None))
             series.regime_start
         except (TypeError, ValueError) as error:
             raise Unplottable(f"{path} holds an ok row with a figure missing or wrong: {error}")
     everything = sorted(
         found.values(), key=lambda s: MODES.index(s.mode) if s.mode in MODES else len(MODES))
-    shared = {c: rows[0].get(c) or "" for c in SERIES
-              if len({s.key[c] for s in everything}) == 1}
     for series in everything:
         series.points.sort(key=lambda p: p.n_c)
         series.label = label(series, everything)
-    lengths = {p.n_c for s in everything for p in s.points}
-    if len(lengths) == 1:
-        shared["n_c"] = str(lengths.pop())
-    elif len(everything) < 2:
+    shared = common(everything)
+    if "n_c" not in shared and len(everything) < 2:
         raise Unplottable(
             f"{path} holds one series alone ({everything[0].mode}); a comparison needs two modes")
     return everything, skipped, shared
 
 
+def common(everything: list[Series]) -> dict[str, str]:
+    """What all series share, and `n_c` where all points do."""
+    shared = {c: everything[0].key[c] for c in SERIES if len({s.key[c] for s in everything}) == 1}
+    lengths = {p.n_c for s in everything for p in s.points}
+    return shared | ({"n_c": str(lengths.pop())} if len(lengths) == 1 else {})
+
+
 def label(series: Series, everything: list[Series]) -> str:
     """What sets a series apart from the others: its mode, then whatever else varies."""
     words = [series.mode]
+    for column, value in options(series, everything).items():
+        name = {"keep_prefix": "keep ", "dtype": "", "model": ""}.get(column, f"{column} ")
+        words.append(name + (value or "none"))
+    return ", ".join(words)
+
+
+def options(series: Series, everything: list[Series]) -> dict[str, str]:
+    """What sets a series apart from the others, its mode aside."""
+    found = {}
     for column in SERIES[1:]:
         value = series.key[column]
-        # A mode's own option is compared within the mode: other modes leave it empty.
-        own = column in OPTION_OF
+        own = column in OPTIONS
         rivals = {s.key[column] for s in everything if not own or s.mode == series.mode}
-        if series.mode != OPTION_OF.get(column, series.mode):
-            continue
         if len(rivals) > 1 or column == "keep_prefix" and value not in ("", "0"):
-            name = {"keep_prefix": "keep ", "dtype": "", "model": ""}.get(column, f"{column} ")
-            words.append(name + (value or "none"))
-    return ", ".join(words)
+            found[column] = value
+    return found
 
 
 def describe(counts: Counter) -> str:
     return ", ".join(f"{count} {status or 'without status'}" for status, count in counts.items())
 
 
-def setting(series: Series) -> tuple[str, ...]:
-    """All of a series but its mode: what it shares with the full graph it is held against."""
-    return tuple(v for c, v in series.key.items() if c != "mode" and c not in OPTION_OF)
+def baseline(series: Series, everything: list[Series]) -> Series | None:
+    """The full graph that a series is held against: otherwise the same, nothing computed again.
+
+    Where no series recomputes nothing, the full graph of the same policy.
+    """
+    free = {"mode", "recompute", *OPTIONS}
+    wholes = [s for s in everything if s.mode == "full-graph"
+              and all(s.key[c] == series.key[c] for c in SERIES if c not in free)]
+    for policy in ("none", series.key["recompute"]):
+        for whole in wholes:
+            if whole.key["recompute"] == policy:
+                return whole
+    return None
+
+
+def representative(series: Series) -> Point:
+    """The point drawn: a measured one where there is one, and of several the largest."""
+    return max(series.points, key=lambda p: (not p.is_shape, p.retained))

@@ -4,49 +4,11 @@ from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
-from .data import BIASED, Point, Series, describe, setting
-from .words import FONTS, GREY, TERMS, against, save, title, unit
+from .data import Point, Series, baseline, describe
+from .looks import direct, styles
+from .words import FONTS, GREY, TERMS, against, figures, save, title, unit
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; a marker a colour as well.
-STYLES = {
-    "full-graph": ("#000000", "o"),
-    "pruned-graph": ("#0072B2", "s"),
-    "replayed-prefix": ("#009E73", "D"),
-    "detached-prefix": ("#D55E00", "^"),
-}
-FURTHER = [("#CC79A7", "v"), ("#56B4E9", "P"), ("#E69F00", "X"), ("#7F7F7F", "h")]
 SHORT = 16  # prefixes below this are left out of the panel "for each prefix token"
-DASHES = ["-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2))]
-
-
-def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions near the wanted ones, in their order, at least `gap` apart."""
-    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    placed = [0.0] * len(wanted)
-    floor = low
-    for i in order:
-        placed[i] = max(wanted[i], floor)
-        floor = placed[i] + gap
-    ceiling = high
-    for i in reversed(order):
-        placed[i] = min(placed[i], ceiling)
-        ceiling = placed[i] - gap
-    return placed
-
-
-def styles(everything: list[Series]) -> list[tuple]:
-    """A colour and marker for each mode, a dash for each further series of it.
-
-    Biased modes start dashed, so that an exact one with the same bytes shows through.
-    """
-    seen: Counter = Counter(BIASED)
-    others = [s.mode for s in everything if s.mode not in STYLES]
-    chosen = []
-    for series in everything:
-        color, marker = STYLES.get(series.mode) or FURTHER[others.index(series.mode) % 4]
-        chosen.append((color, marker, DASHES[seen[series.mode] % len(DASHES)]))
-        seen[series.mode] += 1
-    return chosen
 
 
 def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
@@ -150,7 +112,6 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     for line, note in enumerate(reversed(notes)):
         figure.text(margin, (0.14 + 0.21 * line) / height, note, fontsize=9, color=GREY)
     save(figure, path)
-    plt.close(figure)
 
 
 def with_prefix(series: Series) -> list[Point]:
@@ -169,29 +130,6 @@ def per_token(point: Point) -> float:
     return point.of_prefix / point.n_c / 2**10
 
 
-def figures(value: float) -> str:
-    """A number with about three figures and no exponent."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
-
-
-def direct(axes, ends, names, chosen, gap: float) -> None:
-    """Labels right of a panel, each joined to the end of its line."""
-    inverse = axes.transAxes.inverted()
-    heights = [inverse.transform(axes.transData.transform(end))[1] if end else 0 for end in ends]
-    present = [i for i, end in enumerate(ends) if end]
-    places = spread([heights[i] for i in present], min(gap, 0.95 / max(len(present), 1)), 0.02, 0.97)
-    for i, place in zip(present, places):
-        first, second = names[i]
-        color = chosen[i][0]
-        start = inverse.transform(axes.transData.transform(ends[i]))[0] + 0.018
-        axes.plot([start, 1.045], [heights[i], place], color=color, linewidth=0.8, alpha=0.6,
-                  clip_on=False, transform=axes.transAxes)
-        axes.text(1.055, place, first, color=color, weight="bold", fontsize=10.5,
-                  va="bottom" if second else "center", transform=axes.transAxes)
-        axes.text(1.055, place, second, color=color, va="top", fontsize=9.5,
-                  transform=axes.transAxes)
-
-
 def curve(axes, points, law, measured, computed, look) -> None:
     """The law as a line where it holds; else the points joined by a faint one."""
     if len(points) < 2:
@@ -208,8 +146,8 @@ def curve(axes, points, law, measured, computed, look) -> None:
 def table(figure, everything, chosen, wide: float, top: float) -> None:
     """The laws as text, each beside what it saves at one prefix length and its gradient there."""
     width, height = figure.get_size_inches()
-    wholes = {setting(s): s for s in everything if s.mode == "full-graph"}
-    length = max((p.n_c for s in (wholes.values() or everything) for p in s.points), default=0)
+    wholes = [s for s in everything if s.mode == "full-graph"]
+    length = max((p.n_c for s in (wholes or everything) for p in s.points), default=0)
     columns = [0.35, 0.35 + wide + 0.3, 0.35 + wide + 5.2, 0.35 + wide + 6.8]
     heads = ["", "retained bytes", f"at n_c = {length:,}", "against full-graph"]
     row = top - 0.12
@@ -221,7 +159,7 @@ def table(figure, everything, chosen, wide: float, top: float) -> None:
         name, size = unit(here or 0)
         cells = [series.label, law_text(series),
                  "not measured" if here is None else f"{here / size:,.1f} {name}",
-                 against(series, wholes.get(setting(series)), length)]
+                 against(series, baseline(series, everything), length)]
         for x, text in zip(columns, cells):
             figure.text(x / width, row / height, text, fontsize=10, va="center",
                         color=color if x == columns[0] else "#222222",

@@ -1,10 +1,11 @@
 """What both pictures say and look like: headline, units, savings, fonts."""
 
+import textwrap
 from pathlib import Path
 
 from .data import Series
 
-GREY = "#5A5A5A"
+GREY, INK = "#5A5A5A", "#222222"
 FONTS = {
     "font.family": "DejaVu Sans", "font.size": 10.5, "axes.spines.top": False,
     "axes.spines.right": False, "axes.edgecolor": GREY, "xtick.color": GREY,
@@ -52,19 +53,69 @@ def unit(bytes_: float) -> tuple[str, int]:
 
 
 def save(figure, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
     figure.savefig(path / "retained.png", dpi=144, facecolor="white")
     figure.savefig(path / "retained.svg", facecolor="white", metadata={"Date": None})
+    plt.close(figure)
 
 
 def against(series: Series, whole: Series | None, length: int) -> str:
     """Bytes saved at one prefix length, never without the gradient error there."""
     here = [p.retained for p in series.points if p.n_c == length]
     there = [p.retained for p in whole.points if p.n_c == length] if whole else []
+    note = series.gradient_note(at=length)
     if whole is series or not here or not there or not there[0]:
         return ""
-    return f"{saving(here[0], there[0])}, {series.gradient_note(at=length)}"
+    return note if "not measured" in note else f"{saving(here[0], there[0])}, {note}"
 
 
 def saving(here: int, whole: int) -> str:
     """How many bytes fewer than the whole, in per cent; show it beside the gradient alone."""
     return f"{100 * (here / whole - 1):+.1f} %".replace("-", "−") if whole else ""
+
+
+def figures(value: float) -> str:
+    """A number with about three figures and no exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
+
+
+def measure(text: str, size: float, bold: bool = False) -> float:
+    """How long a text is, in inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+    font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
+    return TextToPath().get_text_width_height_descent(text, font, ismath=False)[0] / 72
+
+
+def wrapped(text: str, size: float, wide: float) -> list[str]:
+    """The text in lines that are at most `wide` inches long."""
+    letters = len(text)
+    while any(measure(line, size) > wide for line in textwrap.wrap(text, letters)):
+        letters -= 1
+    return textwrap.wrap(text, letters)
+
+
+def canvas(width: float, height: float, shared: dict[str, str], notes: list[str]):
+    """A figure with its title and its notes, under axes in inches from the left and the bottom."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update(FONTS)
+    figure = plt.figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    headline, shape = title(shared)
+    axes.text(0.35, height - 0.22, headline, fontsize=16, weight="bold", va="top")
+    axes.text(0.35, height - 0.60, shape, fontsize=10.5, color=GREY, va="top", linespacing=1.4)
+    for i, note in enumerate(reversed(notes)):
+        axes.text(0.35, 0.14 + 0.21 * i, note, fontsize=9, color=GREY)
+    return figure, axes
+
+
+def title_width(shared: dict[str, str]) -> float:
+    """How wide a figure must be for its title, in inches."""
+    headline, shape = title(shared)
+    return 0.7 + max(measure(headline, 16, True), *(measure(s, 10.5) for s in shape.split("\n")))
