@@ -27,7 +27,8 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let package = Package(
   name: "ballast",
   products: [
-    .executable(name: "ballast", targets: ["ballast"])
+    .executable(name: "ballast", targets: ["ballast"]),
+    .library(name: "BallastTesting", targets: ["BallastTesting"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -57,6 +58,9 @@ let package = Package(
         "Retention", "CPUBackend", "Jemalloc", "Reporting", "Transformer", "Autograd", "Tensors",
         "Ledger", yams,
       ]),
+    module(
+      "BallastTesting",
+      uses: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors"]),
     .executableTarget(
       name: "ballast",
       dependencies: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", argumentParser],
@@ -70,6 +74,7 @@ let package = Package(
         "Sweep", "Reporting", "Retention", "Transformer", "Autograd", "Tensors", "Ledger",
         "TestSupport",
       ]),
+    tests("MemoryBudgetTests", of: ["BallastTesting"]),
     tests("CommandLineTests", of: ["ballast", "Transformer", "TestSupport"]),
 
     // What tests share, and the tests of that.

@@ -23,7 +23,7 @@ package enum JSONObject {
   }
 
   /// A string with the escapes of RFC 8259, section 7.
-  private static func string(_ text: String) -> String {
+  static func string(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
       switch scalar {

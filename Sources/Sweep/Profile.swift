@@ -37,6 +37,8 @@ package struct Profile: Sendable {
   package let points: [PlannedPoint]
   /// What the profile was read from.
   package internal(set) var source = ProfileSource(text: "", file: "", threads: 1)
+  /// What `ballast check` holds the points against.
+  package internal(set) var budgets: [Budget] = []
 
   /// How many points one profile may describe.
   package static let mostPoints = 100_000

@@ -24,6 +24,7 @@ extension Profile {
     var parser = try ProfileParser(root: root, file: file, threads: threads)
     self = try parser.profile()
     source = ProfileSource(text: text, file: file, threads: threads)
+    budgets = try parser.budgets(for: points)
   }
 }
 
@@ -46,7 +47,7 @@ struct ProfileParser {
     "mode", "keep_prefix",
   ]
   static let keys =
-    ["profile", "description", "memory", "repeat", "timings", "weights", "tokens"]
+    ["profile", "description", "memory", "repeat", "timings", "weights", "tokens", "budgets"]
     + axisKeys
 
   let nodes: ProfileNodes

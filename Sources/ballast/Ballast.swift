@@ -14,12 +14,16 @@ struct Ballast: ParsableCommand {
             show which weight gets gradient from which rows
         ballast sweep profiles/one-layer.yaml --output results/one-layer
             run all points of a profile into CSV files
+        ballast check profiles/seed.yaml
+            hold a profile's budgets against what its points keep
 
       EXIT STATUS
-        0 done; 1 it failed, with one sentence on standard error; 64 wrong usage.
+        0 done; 1 it failed, with one sentence on standard error; 2 a budget was exceeded; 64 wrong \
+        usage.
       """,
     version: BallastVersion.current,
     subcommands: [
-      Measure.self, FlowCommand.self, SweepCommand.self, MergeCommand.self, WorkerProgram.self,
+      Measure.self, FlowCommand.self, SweepCommand.self, MergeCommand.self, Check.self, Compare.self,
+      WorkerProgram.self,
     ])
 }

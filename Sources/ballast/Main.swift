@@ -69,6 +69,7 @@ enum Main {
 enum Status {
   static let done: Int32 = 0
   static let failure: Int32 = 1
+  static let budgetExceeded: Int32 = 2
   static let usage: Int32 = 64
 }
 

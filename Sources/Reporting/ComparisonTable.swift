@@ -1,0 +1,150 @@
+/// A figure of one point in two results; nil where a side has none.
+package struct FigurePair: Equatable, Sendable {
+  package var before: Double?
+  package var after: Double?
+
+  package init(before: Double?, after: Double?) {
+    self.before = before
+    self.after = after
+  }
+
+  /// What the second has more.
+  package var difference: Double? {
+    guard let before, let after else { return nil }
+    return after - before
+  }
+
+  /// By how many percent the second is more; nil where a side has no figure.
+  package var increasePercent: Double? {
+    guard let before, let after else { return nil }
+    return after == before ? 0 : before == 0 ? .infinity : 100 * (after - before) / before
+  }
+}
+
+/// A point that two results have, side by side.
+package struct PointComparison: Sendable {
+  package var label: String
+  package var retained: FigurePair
+  package var allocated: FigurePair
+  package var peak: FigurePair
+  /// Forward and backward together.
+  package var seconds: FigurePair
+  /// `status` of both sides, where it is not `ok` in both.
+  package var statuses: (before: String, after: String)?
+  /// The tensors that differ; nil where a side has no ledger.
+  package var tensors: [TensorChange]?
+
+  package init(
+    label: String, retained: FigurePair, allocated: FigurePair, peak: FigurePair,
+    seconds: FigurePair, statuses: (before: String, after: String)?, tensors: [TensorChange]?
+  ) {
+    self.label = label
+    self.retained = retained
+    self.allocated = allocated
+    self.peak = peak
+    self.seconds = seconds
+    self.statuses = statuses
+    self.tensors = tensors
+  }
+}
+
+/// Two results side by side, as a person reads them.
+package enum ComparisonTable {
+  /// How many tensors are listed.
+  private static let mostTensors = 20
+
+  /// A row a point that both have, then the tensors that differ, and the points of one side alone.
+  package static func text(
+    of points: [PointComparison], onlyBefore: [String], onlyAfter: [String]
+  ) -> String {
+    var text = figures(of: points)
+    if points.contains(where: { $0.tensors != nil }) { text += "\n" + tensors(of: points) }
+    for (labels, side) in [(onlyBefore, "A"), (onlyAfter, "B")] where !labels.isEmpty {
+      let count = labels.count == 1 ? "1 point" : "\(labels.count) points"
+      let shown = labels.prefix(3).joined(separator: "; ")
+      text += "\nonly in \(side): \(count): \(shown)\(labels.count > 3 ? "; …" : "")\n"
+    }
+    return text
+  }
+
+  private static func figures(of points: [PointComparison]) -> String {
+    let all: [(String, (PointComparison) -> FigurePair, (Double) -> String)] = [
+      ("retained", { $0.retained }, bytes), ("allocated", { $0.allocated }, bytes),
+      ("peak", { $0.peak }, bytes), ("step", { $0.seconds }, { Units.seconds($0) }),
+    ]
+    // Size classes follow what is retained; they are shown where they say something else.
+    let shown = all.filter { name, pair, _ in
+      let known = points.contains { pair($0).before != nil || pair($0).after != nil }
+      return known && (name != "allocated" || points.contains { pair($0).increasePercent != 0 })
+    }
+    let hasStatus = points.contains { $0.statuses != nil }
+    var table = TextTable(
+      [("point", .left)]
+        + shown.flatMap { name, _, _ -> [(String, TextTable.Alignment)] in
+          [("\(name) A", .right), ("B", .right), ("change", .right)]
+        } + (hasStatus ? [("status", .left)] : []))
+    for point in points {
+      let cells = shown.flatMap { _, pair, write -> [String] in
+        let pair = pair(point)
+        return [pair.before.map(write) ?? "–", pair.after.map(write) ?? "–", change(pair)]
+      }
+      let status = point.statuses.map { "\($0.before) → \($0.after)" } ?? "ok"
+      table.add([point.label] + cells + (hasStatus ? [status] : []))
+    }
+    return table.text
+  }
+
+  private static func tensors(of points: [PointComparison]) -> String {
+    var names: [String] = []
+    var worst: [String: (change: TensorChange, label: String, points: Int)] = [:]
+    for point in points {
+      for change in point.tensors ?? [] {
+        guard let known = worst[change.name] else {
+          names.append(change.name)
+          worst[change.name] = (change, point.label, 1)
+          continue
+        }
+        let isWorse = change.difference.magnitude > known.change.difference.magnitude
+        worst[change.name] = (
+          isWorse ? change : known.change, isWorse ? point.label : known.label, known.points + 1
+        )
+      }
+    }
+    let rows = names.compactMap { worst[$0] }.enumerated().sorted { left, right in
+      let (one, other) = (
+        left.element.change.difference.magnitude, right.element.change.difference.magnitude
+      )
+      return one != other ? one > other : left.offset < right.offset
+    }.map(\.element)
+    guard !rows.isEmpty else { return "The saved tensors are the same.\n" }
+    var table = TextTable([
+      ("tensor", .left), ("change", .left), ("bytes A", .right), ("B", .right),
+      ("difference", .right), ("points", .right), ("most at", .left),
+    ])
+    for row in rows.prefix(mostTensors) {
+      let change = row.change
+      table.add([
+        change.name, change.kind.rawValue, change.before.map(String.init) ?? "–",
+        change.after.map(String.init) ?? "–",
+        (change.difference > 0 ? "+" : "") + String(change.difference), String(row.points),
+        row.label,
+      ])
+    }
+    let others = rows.count - mostTensors
+    return table.text + (others > 0 ? "and \(others) more\n" : "")
+  }
+
+  private static func bytes(_ value: Double) -> String {
+    Int(exactly: value).map(Units.bytes) ?? value.description
+  }
+
+  /// `=`, `+12.5 %`, or what cannot be said in percent.
+  private static func change(_ pair: FigurePair) -> String {
+    guard let percent = pair.increasePercent else { return "–" }
+    if percent == 0 { return "=" }
+    guard percent.isFinite else { return "from 0" }
+    let sign = percent > 0 ? "+" : "-"
+    let size = abs(percent)
+    return size < 0.005 ? "\(sign)<0.01 %" : "\(sign)\(Units.fixed(size, 2)) %"
+  }
+}

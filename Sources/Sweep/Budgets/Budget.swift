@@ -1,0 +1,102 @@
+import Reporting
+package import Retention
+
+/// What a budget limits.
+package enum BudgetFigure: String, AxisWord {
+  case retained, allocated, peak
+  /// What the last prefix token added to the retained bytes, by the law of its series.
+  case perPrefixToken = "per_prefix_token"
+  /// Relative L2 distance to the gradient of `full-graph`.
+  case gradientError = "gradient_error"
+
+  /// Whether the figure is a number of bytes, which two runs cannot give differently.
+  package var isBytes: Bool { self != .gradientError }
+}
+
+/// One side of a budget.
+///
+/// Bytes below 2⁵³ are exact in a `Double`, and so are comparisons of them.
+package enum BudgetLimit: Equatable, Sendable {
+  /// Bytes, a ratio or an error.
+  case absolute(Double)
+  /// The baseline's figure, and `bytes` and `percent` of it more.
+  case baseline(percent: Double, bytes: Double)
+
+  /// The limit as a number; nil where it asks for a baseline and there is none.
+  ///
+  /// - Parameters:
+  ///   - baseline: The baseline's figure.
+  ///   - rounding: Towards the baseline, so that a limit in bytes is a whole number.
+  func value(baseline: Double?, rounding: FloatingPointRoundingRule?) -> Double? {
+    switch self {
+    case .absolute(let value): return value
+    case .baseline(let percent, let bytes):
+      guard let baseline else { return nil }
+      let value = baseline + baseline * percent / 100 + bytes
+      return rounding.map { value.rounded($0) } ?? value
+    }
+  }
+
+  /// Whether the limit is one of the committed baseline.
+  package var needsBaseline: Bool {
+    if case .baseline = self { true } else { false }
+  }
+}
+
+/// A limit on a figure of some of a profile's points.
+package struct Budget: Sendable {
+  package var figure: BudgetFigure
+  /// The figure counts as a fraction of what the same point has in this mode.
+  package var relativeTo: Mode?
+  package var upper: BudgetLimit?
+  package var lower: BudgetLimit?
+  /// Which points it is about; all that its axes name.
+  package var selection: [AxisChoice] = []
+  /// The line of the profile on which it starts.
+  package var line: Int
+
+  /// Whether a point is meant.
+  package func applies(to point: Point) -> Bool { selection.allSatisfy { $0.contains(point) } }
+
+  /// Whether judging it takes a baseline.
+  package var needsBaseline: Bool {
+    [upper, lower].contains { $0?.needsBaseline ?? false }
+  }
+
+  /// The figure in words, such as `retained / full-graph`.
+  package var title: String {
+    figure.rawValue + (relativeTo.map { " / \($0.rawValue)" } ?? "")
+  }
+}
+
+/// The values of one axis that a budget is about.
+package struct AxisChoice: Equatable, Sendable {
+  /// The axis, which is a column of `points.csv` too.
+  package let axis: String
+  /// The values as that column writes them.
+  package let values: Set<String>
+
+  func contains(_ point: Point) -> Bool {
+    guard let text = Self.text(of: axis, in: point) else { return false }
+    return values.contains(text)
+  }
+
+  /// A point's value on an axis; nil if there is no such axis.
+  static func text(of axis: String, in point: Point) -> String? {
+    columns.first { $0.name == axis }?.cell(point).text
+  }
+
+  private static let columns =
+    PointColumns.modelToBatch + [PointColumns.nC, PointColumns.nG, PointColumns.seed]
+    + PointColumns.late
+}
+
+extension Point {
+  /// The same point in another mode, with what that mode does not have put aside.
+  func counterpart(in mode: Mode) -> Point {
+    var point = self
+    point.mode = mode
+    if mode != .detachedPrefix { point.keepPrefix = 0 }
+    return point
+  }
+}

@@ -1,0 +1,77 @@
+package import Reporting
+
+/// What two ledgers of one point have different, tensor by tensor.
+///
+/// Tensors are the same if layer, op and name are; several of one name count as one with the sum of
+/// their bytes.
+package struct LedgerDifference: Sendable {
+  /// Every tensor of either ledger, in the order of the second one, then those that vanished.
+  package let all: [TensorChange]
+
+  package init(from before: [TensorBytes], to after: [TensorBytes]) {
+    let (old, new) = (Self.grouped(before), Self.grouped(after))
+    let earlier = Dictionary(uniqueKeysWithValues: old.map { ($0.name, $0) })
+    let later = Set(new.map(\.name))
+    all =
+      new.map { group in
+        TensorChange(
+          name: group.name, before: earlier[group.name]?.bytes, after: group.bytes,
+          form: group.form)
+      }
+      + old.filter { !later.contains($0.name) }.map { group in
+        TensorChange(name: group.name, before: group.bytes, after: nil, form: group.form)
+      }
+  }
+
+  /// The tensors that differ, those with the most bytes first.
+  package var changes: [TensorChange] {
+    all.filter { $0.kind != .same }
+      .enumerated().sorted { left, right in
+        let (one, other) = (left.element.difference.magnitude, right.element.difference.magnitude)
+        return one != other ? one > other : left.offset < right.offset
+      }.map(\.element)
+  }
+
+  /// The tensors most responsible for more bytes, or for fewer; at most `count`.
+  package func responsible(forMore: Bool, count: Int = 5) -> [TensorChange] {
+    Array(changes.filter { ($0.difference > 0) == forMore }.prefix(count))
+  }
+
+  /// The largest tensors of one ledger, as changes that say nothing of another.
+  package static func largest(of ledger: [TensorBytes], count: Int = 5) -> [TensorChange] {
+    grouped(ledger).enumerated()
+      .sorted {
+        $0.element.bytes != $1.element.bytes
+          ? $0.element.bytes > $1.element.bytes : $0.offset < $1.offset
+      }
+      .prefix(count).map { _, group in
+        TensorChange(
+          name: group.name, before: group.bytes, after: group.bytes, form: group.form)
+      }
+  }
+
+  private struct Group {
+    let name: String
+    var bytes: Int
+    /// Each shape and dtype once.
+    var forms: [String]
+
+    var form: String { forms.joined(separator: ", ") }
+  }
+
+  private static func grouped(_ ledger: [TensorBytes]) -> [Group] {
+    var groups: [Group] = []
+    var places: [String: Int] = [:]
+    for tensor in ledger {
+      let form = "\(tensor.shape) \(tensor.dtype)"
+      if let place = places[tensor.name] {
+        groups[place].bytes += tensor.bytes
+        if !groups[place].forms.contains(form) { groups[place].forms.append(form) }
+      } else {
+        places[tensor.name] = groups.count
+        groups.append(Group(name: tensor.name, bytes: tensor.bytes, forms: [form]))
+      }
+    }
+    return groups
+  }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import Reporting
+import Retention
+import Sweep
+
+/// `ballast check`: a profile's budgets.
+struct Check: ParsableCommand {
+  /// How the judgements are printed.
+  enum Format: String, AxisWord {
+    case table, junit, json, github
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Hold a profile's budgets against what its points keep.",
+    discussion: """
+      EXAMPLES
+        ballast check profiles/seed.yaml
+        ballast check profiles/modes.yaml --backend shape --format github
+            predict the bytes in place of computing; annotate the profile's lines
+        ballast check profiles/seed.yaml --update
+            take the figures of now as the baseline, profiles/baselines/seed.csv
+
+      Only the points that a budget is about are run. A budget that is exceeded is shown with the \
+      tensors that are responsible, and ends with status 2.
+      """)
+
+  @Argument(help: ArgumentHelp("The YAML file with the budgets.", valueName: "profile.yaml"))
+  var profile: String
+  @Option(help: "How the judgements are printed: \(Format.words.joined(separator: ", ")).")
+  var format = Format.table.rawValue
+  @Option(
+    help: """
+      Compute, or count on shapes alone: \(BackendKind.words.joined(separator: ", ")) (default: as \
+      the profile says). Both give the same bytes; shapes have no gradient error.
+      """)
+  var backend: String?
+  @Flag(help: "Replace the baseline beside the profile, and then judge.")
+  var update = false
+  @OptionGroup var memory: MemoryOption
+
+  func run() throws {
+    let given = try memory.given()
+    let (format, backend) = try words()
+    let profile = try Profile(path: self.profile)
+    let check = try BudgetCheck(
+      profile: profile, file: self.profile, backend: backend, engine: .cpu,
+      limit: MemoryLimit(given: given ?? profile.memory))
+    let committed = update ? nil : try check.baseline()
+    for note in profile.notes { Output.note(note) }
+    let measured = check.measure()
+    let baseline = update ? try replaceBaseline(measured) : committed
+    let judgements = check.judge(measured, against: baseline)
+    switch format {
+    case .table: try Output.write(BudgetTable.text(of: judgements))
+    case .junit: try Output.write(BudgetFormats.junit(judgements))
+    case .json: try Output.write(BudgetFormats.json(judgements))
+    case .github: try Output.write(BudgetFormats.github(judgements))
+    }
+    try conclude(judgements)
+  }
+
+  private func words() throws(UsageError) -> (Format, BackendKind?) {
+    do {
+      return (
+        try Format(word: format, axis: "format"),
+        try backend.map { (word) throws(ValueError) in
+          try BackendKind(word: word, axis: "backend")
+        }
+      )
+    } catch {
+      throw UsageError(error.description)
+    }
+  }
+
+  /// Writes the figures of now, unless some could not be had.
+  private func replaceBaseline(_ measured: [MeasuredPoint]) throws -> Baseline {
+    if let failed = measured.first(where: { $0.record.status != .ok }) {
+      throw Failure(
+        "the baseline stays as it was, for a point could not be measured: "
+          + (failed.record.error ?? failed.record.status.rawValue))
+    }
+    let baseline = Baseline(of: measured)
+    try baseline.write(to: Baseline.path(forProfile: profile))
+    return baseline
+  }
+
+  /// Ends with status 2 if a budget is exceeded, and with a failure if one cannot be judged.
+  private func conclude(_ judgements: [Judgement]) throws {
+    let groups = BudgetTable.groups(of: judgements)
+    let exceeded = groups.filter { $0.all.contains { $0.verdict.isExceeded } }.count
+    let total = groups.count == 1 ? "1 budget" : "\(groups.count) budgets"
+    if exceeded > 0 {
+      Output.note("\(exceeded) of \(total) exceeded")
+      throw ExitCode(Status.budgetExceeded)
+    }
+    if let failed = judgements.first(where: { $0.verdict == .failed }) {
+      throw Failure(failed.sentence)
+    }
+    let skipped = judgements.filter { $0.verdict == .notJudged }
+    if let first = skipped.first {
+      Output.note("\(skipped.count) of \(judgements.count) figures not judged; \(first.sentence)")
+    }
+  }
+}

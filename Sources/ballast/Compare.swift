@@ -1,0 +1,54 @@
+import ArgumentParser
+import Reporting
+import Sweep
+
+/// `ballast compare`: two results side by side.
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Put two results side by side: bytes, times, and the tensors that differ.",
+    discussion: """
+      EXAMPLES
+        ballast compare results/before results/after
+        ballast compare a/ledger.csv b/ledger.csv
+        ballast compare results/before results/after --fail-on-increase 2
+            end with status 2 if retained, allocated or peak bytes of a point grew by more than 2 %
+
+      A and B are two folders that 'ballast sweep' wrote, two points.csv or two ledger.csv. Points \
+      are matched by every axis that both have, and by seed and repeat.
+      """)
+
+  @Argument(help: ArgumentHelp("The results before.", valueName: "a"))
+  var before: String
+  @Argument(help: ArgumentHelp("The results after.", valueName: "b"))
+  var after: String
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("End with status 2 if bytes grew by more than this.", valueName: "percent"))
+  var failOnIncrease: Double?
+  @Option(
+    help: ArgumentHelp(
+      "A column that points may differ in, such as threads; may be given more than once.",
+      valueName: "column"))
+  var ignore: [String] = []
+
+  func run() throws {
+    if let percent = failOnIncrease, !percent.isFinite || percent < 0 {
+      throw UsageError("--fail-on-increase must be 0 or more percent")
+    }
+    if let unknown = ignore.first(where: { !Comparison.columns.contains($0) }) {
+      let advice = Words.advice(for: unknown, among: Comparison.columns)
+      throw UsageError("unknown column \(quoted(unknown)); \(advice)")
+    }
+    let comparison = try Comparison(try Results(before), try Results(after), ignoring: ignore)
+    try Output.write(
+      ComparisonTable.text(
+        of: comparison.points, onlyBefore: comparison.onlyBefore,
+        onlyAfter: comparison.onlyAfter))
+    guard let percent = failOnIncrease else { return }
+    let increases = comparison.increases(beyond: percent)
+    guard let first = increases.first else { return }
+    Output.note(increases.count == 1 ? first : "\(first), and \(increases.count - 1) more such")
+    throw ExitCode(Status.budgetExceeded)
+  }
+}
