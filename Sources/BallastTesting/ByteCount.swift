@@ -13,13 +13,13 @@ public struct ByteCount: Equatable, Comparable, Sendable, ExpressibleByIntegerLi
   public static func bytes(_ count: Int) -> ByteCount { ByteCount(count) }
 
   /// So many times 1024 bytes.
-  public static func kibibytes(_ count: Double) -> ByteCount { scaled(count, by: 1 << 10) }
+  public static func kibibytes(_ count: Double) -> ByteCount { scaled(count, by: 1024) }
 
   /// So many times 1024² bytes.
-  public static func mebibytes(_ count: Double) -> ByteCount { scaled(count, by: 1 << 20) }
+  public static func mebibytes(_ count: Double) -> ByteCount { scaled(count, by: 1_048_576) }
 
   /// So many times 1024³ bytes.
-  public static func gibibytes(_ count: Double) -> ByteCount { scaled(count, by: 1 << 30) }
+  public static func gibibytes(_ count: Double) -> ByteCount { scaled(count, by: 1_073_741_824) }
 
   /// Whether the left count is the smaller.
   public static func < (left: ByteCount, right: ByteCount) -> Bool { left.bytes < right.bytes }

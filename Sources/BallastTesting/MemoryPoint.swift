@@ -175,7 +175,8 @@ extension MemoryPoint {
   private func namedModel() throws -> NamedModel {
     switch model {
     case .named(let name): return try ModelSource.resolve(name)
-    case .configuration(let path): return try ModelSource.resolve(path.contains("/") ? path : "./\(path)")
+    case .configuration(let path):
+      return try ModelSource.resolve(path.contains("/") ? path : "./\(path)")
     case .sizes(let layers, let dModel, let heads, let kvHeads, let dFF, let vocab):
       var sizes = ModelSizes()
       sizes.layers = layers
@@ -185,7 +186,7 @@ extension MemoryPoint {
       sizes.dFF = dFF
       sizes.vocab = vocab
       let base = DecoderConfiguration(dModel: 1, heads: 1, dFF: 1, vocab: 1)
-      return NamedModel(name: "custom", configuration: sizes.applied(to: base))
+      return NamedModel(custom: "custom", configuration: sizes.applied(to: base))
     }
   }
 }
