@@ -14,6 +14,13 @@ package struct NamedModel: Sendable {
   package var notes: [String] = []
 }
 
+extension NamedModel {
+  /// A model of sizes given one by one, under a name of one's own.
+  package init(custom name: String, configuration: DecoderConfiguration) {
+    self.init(name: name, configuration: configuration)
+  }
+}
+
 /// The one place where `--model` and a profile's `model` are resolved.
 package enum ModelSource {
   /// Models for trying things out, of which any number of layers can be had.
