@@ -36,6 +36,10 @@ package enum PointColumns {
   /// The last of the axes, which came after the laws' columns had been fixed.
   package static let kvGradients = Column<Point>("kv_gradients") { .text($0.kvGradients.rawValue) }
 
+  /// Everything that says which point a row of `points.csv` is about, but for the repetition.
+  package static let axes: [Column<Point>] =
+    modelToBatch + [nC, nG, seed] + late + [kvGradients]
+
   package static let mode = Column<Point>("mode") { .text($0.mode.rawValue) }
   package static let keepPrefix = Column<Point>("keep_prefix") { .integer($0.keepPrefix) }
   package static let chunk = Column<Point>("chunk") { .integer($0.chunk) }

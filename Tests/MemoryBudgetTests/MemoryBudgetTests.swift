@@ -72,13 +72,16 @@ private func profile(_ name: String) -> String {
   /// The one issue that `body` records.
   private func issue(_ body: () -> Void) -> String {
     let texts = Texts()
-    withKnownIssue(body) { issue in
+    withKnownIssue {
+      body()
+    } matching: { issue in
       texts.all.append(issue.comments.map(\.rawValue).joined())
+      return true
     }
     return texts.all.count == 1 ? texts.all[0] : "\(texts.all.count) issues"
   }
 
-  private final class Texts { var all: [String] = [] }
+  private final class Texts: @unchecked Sendable { var all: [String] = [] }
 
   @Test func `a failure names the limit, the figure and the five largest tensors`() {
     let text = issue { expectRetained(Self.seed, atMost: .kibibytes(39)) }

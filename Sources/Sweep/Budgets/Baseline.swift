@@ -21,24 +21,32 @@ package struct Baseline: Sendable {
   }
 
   package let entries: [Entry]
+  private let places: [[String]: Int]
 
-  /// The figures of points that were measured.
+  private init(_ entries: [Entry]) {
+    self.entries = entries
+    places = Dictionary(entries.enumerated().map { ($1.key, $0) }) { first, _ in first }
+  }
+
+  /// The figures of points that were measured, each point once whatever its threads and backend.
   package init(of points: [MeasuredPoint]) {
-    entries = points.map { point in
-      var figures: [BudgetFigure: Int] = [:]
-      for (figure, _) in Self.figureColumns {
-        figures[figure] = point.value(of: figure).flatMap { Int(exactly: $0) }
-      }
-      return Entry(
-        key: Self.key(of: point.point), figures: figures, saved: point.saved,
-        atPeak: point.atPeak)
-    }
+    var seen: Set<[String]> = []
+    let distinct = points.filter { seen.insert(Self.key(of: $0.point)).inserted }
+    self.init(
+      distinct.map { point in
+        var figures: [BudgetFigure: Int] = [:]
+        for (figure, _) in Self.figureColumns {
+          figures[figure] = point.value(of: figure).flatMap { Int(exactly: $0) }
+        }
+        return Entry(
+          key: Self.key(of: point.point), figures: figures, saved: point.saved,
+          atPeak: point.atPeak)
+      })
   }
 
   /// The entry of a point; nil if the file has none.
   package func entry(of point: Point) -> Entry? {
-    let key = Self.key(of: point)
-    return entries.first { $0.key == key }
+    places[Self.key(of: point)].map { entries[$0] }
   }
 
   /// Where a profile's baseline stands: `baselines/NAME.csv` beside it.
@@ -52,8 +60,7 @@ package struct Baseline: Sendable {
   // MARK: Columns
 
   private static let keyColumns: [Column<Point>] =
-    (PointColumns.modelToBatch + [PointColumns.nC, PointColumns.nG, PointColumns.seed]
-    + PointColumns.late).filter { $0.name != "threads" && $0.name != "backend" }
+    PointColumns.axes.filter { $0.name != "threads" && $0.name != "backend" }
 
   private static let figureColumns: [(BudgetFigure, String)] = [
     (.retained, "retained_bytes"), (.allocated, "allocated_bytes"), (.peak, "peak_bytes"),
@@ -128,7 +135,7 @@ package struct Baseline: Sendable {
         throw FileError("\(path): line \(row.line) is not a baseline's row; \(again)")
       }
     }
-    self.entries = entries
+    self.init(entries)
   }
 
   /// Takes a row; false if it is neither a point's nor a tensor's.

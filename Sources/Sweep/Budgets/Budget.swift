@@ -83,20 +83,34 @@ package struct AxisChoice: Equatable, Sendable {
 
   /// A point's value on an axis; nil if there is no such axis.
   static func text(of axis: String, in point: Point) -> String? {
-    columns.first { $0.name == axis }?.cell(point).text
+    PointColumns.axes.first { $0.name == axis }?.cell(point).text
   }
+}
 
-  private static let columns =
-    PointColumns.modelToBatch + [PointColumns.nC, PointColumns.nG, PointColumns.seed]
-    + PointColumns.late
+/// Finds a point's counterparts in other modes among the points of a profile.
+struct Counterparts {
+  private let alike: [Point: [Point]]
+
+  init(_ points: [Point]) { alike = Dictionary(grouping: points, by: \.apartFromMode) }
+
+  /// The same point in another mode; nil if there is none.
+  ///
+  /// What only some modes have (`keep_prefix`, `chunk`, `kv_gradients`) need not be the same, but is
+  /// where there is such a point.
+  func point(_ point: Point, in mode: Mode) -> Point? {
+    let others = (alike[point.apartFromMode] ?? []).filter { $0.mode == mode }
+    return others.first { $0.chunk == point.chunk && $0.keepPrefix == point.keepPrefix }
+      ?? others.first
+  }
 }
 
 extension Point {
-  /// The same point in another mode, with what that mode does not have put aside.
-  func counterpart(in mode: Mode) -> Point {
+  fileprivate var apartFromMode: Point {
     var point = self
-    point.mode = mode
-    if mode != .detachedPrefix { point.keepPrefix = 0 }
+    point.mode = .fullGraph
+    point.keepPrefix = 0
+    point.kvGradients = .float32
+    if head != .chunked { point.chunk = 0 }
     return point
   }
 }

@@ -26,43 +26,45 @@ package struct BudgetCheck {
     guard !profile.budgets.isEmpty else {
       throw ProfileError(file: file, "has no budgets; see the README's section on them")
     }
-    var chosen = profile.points.filter { $0.repetition == 1 }
-    if let backend {
-      chosen = chosen.map { planned in
-        var point = planned.point
-        point.backend = backend
-        return PlannedPoint(point: point, weights: planned.weights)
-      }
-    }
-    let all = Dictionary(chosen.map { ($0.point, $0) }) { first, _ in first }
-    var wanted: Set<PlannedPoint> = []
+    let chosen = Self.distinct(profile.points, on: backend)
+    let counterparts = Counterparts(chosen.map(\.point))
+    var wanted: Set<Point> = []
     for budget in profile.budgets {
-      var subjects = 0
-      for planned in chosen where budget.applies(to: planned.point) {
-        guard let mode = budget.relativeTo else {
-          wanted.insert(planned)
-          subjects += 1
-          continue
-        }
-        if planned.point.mode == mode { continue }
-        guard let other = all[planned.point.counterpart(in: mode)] else {
+      let subjects = chosen.map(\.point).filter {
+        budget.applies(to: $0) && $0.mode != budget.relativeTo
+      }
+      guard !subjects.isEmpty else {
+        throw ProfileError(
+          file: file, line: budget.line, "the budget compares \(budget.title) with itself alone")
+      }
+      wanted.formUnion(subjects)
+      guard let mode = budget.relativeTo else { continue }
+      for subject in subjects {
+        guard let other = counterparts.point(subject, in: mode) else {
           throw ProfileError(
             file: file, line: budget.line,
             "the profile has no point in \(mode.rawValue) to compare with")
         }
-        wanted.formUnion([planned, other])
-        subjects += 1
-      }
-      guard subjects > 0 else {
-        throw ProfileError(
-          file: file, line: budget.line, "the budget compares \(budget.title) with itself alone")
+        wanted.insert(other)
       }
     }
     self.profile = profile
     self.file = file
     self.engine = engine
     self.limit = limit
-    points = chosen.filter { wanted.contains($0) }
+    points = chosen.filter { wanted.contains($0.point) }
+  }
+
+  /// The points of a profile without their repetitions, on one backend if one is given.
+  private static func distinct(_ points: [PlannedPoint], on backend: BackendKind?) -> [PlannedPoint]
+  {
+    var seen: Set<Point> = []
+    return points.compactMap { planned in
+      var point = planned.point
+      if let backend { point.backend = backend }
+      guard seen.insert(point).inserted else { return nil }
+      return PlannedPoint(point: point, weights: planned.weights)
+    }
   }
 
   /// The committed figures.
@@ -78,7 +80,7 @@ package struct BudgetCheck {
 
   /// Measures the points, showing progress on a terminal.
   package func measure() -> [MeasuredPoint] {
-    let progress = Progress(total: points.count)
+    let progress = Progress(total: points.count, done: 0)
     defer { progress.clear() }
     return BudgetMeasurement(engine: engine, limit: limit, tokens: profile.tokens)
       .run(points, profile: profile.name) { progress.show($0, done: $1) }

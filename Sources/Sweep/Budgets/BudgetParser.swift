@@ -34,7 +34,8 @@ extension ProfileParser {
       in: "a budget")
     guard let figurePart = parts["figure"] else {
       throw nodes.error(
-        line, "the budget has no figure; it is one of \(BudgetFigure.words.joined(separator: ", "))")
+        line, "the budget has no figure; it is one of \(BudgetFigure.words.joined(separator: ", "))"
+      )
     }
     var budget = Budget(
       figure: try nodes.word(figurePart.node, figurePart, as: BudgetFigure.self), line: line)
@@ -98,7 +99,8 @@ extension ProfileParser {
     let line = nodes.line(of: part.node, in: part)
     let words = text.split(separator: " ").map(String.init)
     guard words.first == "baseline" else {
-      return .absolute(try number(text, part, isBytes: budget.figure.isBytes && budget.relativeTo == nil))
+      return .absolute(
+        try number(text, part, isBytes: budget.figure.isBytes && budget.relativeTo == nil))
     }
     guard budget.figure.isBytes, budget.relativeTo == nil else {
       throw nodes.error(
@@ -107,7 +109,8 @@ extension ProfileParser {
     if words.count == 1 { return .baseline(percent: 0, bytes: 0) }
     guard words.count == 3, words[1] == "+" || words[1] == "-" else {
       throw nodes.error(
-        line, "\(part.key) \(quoted(text)) is no limit; write it as 4KiB, baseline or baseline + 2%")
+        line, "\(part.key) \(quoted(text)) is no limit; write it as 4KiB, baseline or baseline + 2%"
+      )
     }
     let sign: Double = words[1] == "+" ? 1 : -1
     guard words[2].hasSuffix("%") else {

@@ -8,6 +8,7 @@ package struct Judge {
   private let file: String
   private let baseline: Baseline?
   private let measured: [Point: MeasuredPoint]
+  private let counterparts: Counterparts
 
   /// Creates a judge of points that were measured.
   package init(
@@ -17,6 +18,7 @@ package struct Judge {
     self.file = file
     self.baseline = baseline
     measured = Dictionary(points.map { ($0.point, $0) }) { first, _ in first }
+    counterparts = Counterparts(points.map(\.point))
   }
 
   /// Every budget at every point that it is about, in the order of the profile.
@@ -55,8 +57,7 @@ package struct Judge {
       judgement.reason = "the point was not measured"
       return judgement
     }
-    let others = budget.relativeTo.map { [measured[point.counterpart(in: $0)]] } ?? []
-    if let reason = failure(of: [subject] + others, budget) {
+    if let reason = failure(of: [subject, whole(budget, subject)], budget) {
       (judgement.verdict, judgement.reason) = (.failed, reason)
       return judgement
     }
@@ -79,9 +80,15 @@ package struct Judge {
 
   private func value(of budget: Budget, _ subject: MeasuredPoint) -> Double? {
     guard let value = subject.value(of: budget.figure) else { return nil }
-    guard let mode = budget.relativeTo else { return value }
-    let whole = measured[subject.point.counterpart(in: mode)]?.value(of: budget.figure)
+    guard budget.relativeTo != nil else { return value }
+    let whole = whole(budget, subject)?.value(of: budget.figure)
     return whole.flatMap { $0 > 0 ? value / $0 : nil }
+  }
+
+  /// What counts as 1 in a ratio; nil for a budget that is none.
+  private func whole(_ budget: Budget, _ subject: MeasuredPoint) -> MeasuredPoint? {
+    budget.relativeTo.flatMap { counterparts.point(subject.point, in: $0) }
+      .flatMap { measured[$0] }
   }
 
   /// Why a point cannot be judged though it should be.
@@ -121,10 +128,8 @@ package struct Judge {
 
   /// Each point by its mode, its `n_c` and whatever else differs among the points.
   package static func labels(of points: [Point]) -> [Point: String] {
-    let columns =
-      PointColumns.modelToBatch + [PointColumns.nG, PointColumns.seed] + PointColumns.late
-    let varying = columns.filter { column in
-      column.name != "mode" && Set(points.map { column.cell($0).text }).count > 1
+    let varying = PointColumns.axes.filter { column in
+      !["mode", "n_c"].contains(column.name) && Set(points.map { column.cell($0).text }).count > 1
     }
     return points.reduce(into: [:]) { labels, point in
       labels[point] =

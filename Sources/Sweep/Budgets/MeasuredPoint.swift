@@ -49,11 +49,13 @@ package struct BudgetMeasurement {
 
   /// Measures every point, in order; what goes wrong with one is in its record.
   package func run(
-    _ points: [PlannedPoint], profile: String?, onStart: (PlannedPoint, _ done: Int) -> Void = { _, _ in }
+    _ points: [PlannedPoint], profile: String?,
+    onStart: (PlannedPoint, _ done: Int) -> Void = { _, _ in }
   ) -> [MeasuredPoint] {
     func runner(_ backend: BackendKind) -> PointRunner {
       PointRunner(
-        engine: engine, limit: limit.bytes(for: backend), points: points, tokens: tokens)
+        engine: engine, limit: limit.bytes(for: backend), points: points, tokens: tokens,
+        listsGradients: false, takesTimes: false)
     }
     let (computing, counting) = (runner(.cpu), runner(.shape))
     let outcomes = points.enumerated().map { index, planned in

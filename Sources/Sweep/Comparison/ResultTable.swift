@@ -62,9 +62,7 @@ struct ResultTable {
 /// The columns by which results are read and matched.
 enum ResultColumns {
   /// What says which point a row of `points.csv` is about.
-  static let point =
-    (PointColumns.modelToBatch + [PointColumns.nC, PointColumns.nG, PointColumns.seed]
-    + PointColumns.late).map(\.name) + ["repeat"]
+  static let point = PointColumns.axes.map(\.name) + ["repeat"]
 
   /// What says so in `ledger.csv`: the columns before `order`, the profile's name aside.
   static let ledger = Array(
