@@ -170,9 +170,8 @@ private func expect(
     guard let value else {
       return fail("\(judgement.title) of \(judgement.point) could not be had")
     }
-    let isExceeded =
-      limits.upper.map { value > $0 } ?? false || limits.lower.map { value < $0 } ?? false
-    guard isExceeded else { return }
+    let verdict = Judgement.Verdict(of: value, upper: limits.upper, lower: limits.lower)
+    guard verdict.isExceeded else { return }
     judgement.tensors = LedgerDifference.largest(of: measured.ledger(of: figure))
     fail(
       ([judgement.sentence + "; the largest tensors:"] + judgement.tensors.map(\.sentence))

@@ -24,18 +24,28 @@ package struct CSVDocument: Sendable {
   package let header: [String]
   package let rows: [Row]
 
+  /// More than any header has.
+  private static let mostColumns = 1000
+
   /// Reads a whole text.
   ///
+  /// - Parameters:
+  ///   - text: The file's.
+  ///   - complaint: What is wrong with a header, before any row is read; nil if nothing is.
   /// - Throws: `CSVError` for a text without header, a stray or open quote, an unfinished last line,
   ///   or a row with more or fewer fields than the header.
-  package init(_ text: String) throws(CSVError) {
+  package init(
+    _ text: String, header complaint: ([String]) -> String? = { _ in nil }
+  ) throws(CSVError) {
     var reader = RecordReader(text)
-    guard let first = try reader.next(), first.fields.contains(where: { !$0.isEmpty }) else {
+    let first = try reader.next(mostFields: Self.mostColumns)
+    guard let first, first.fields.contains(where: { !$0.isEmpty }) else {
       throw CSVError(line: 1, "has no header")
     }
     header = first.fields
+    if let complaint = complaint(header) { throw CSVError(line: 1, complaint) }
     var rows: [Row] = []
-    while let row = try reader.next() {
+    while let row = try reader.next(mostFields: header.count) {
       guard row.fields.count == header.count else {
         throw CSVError(
           line: row.line,
@@ -74,11 +84,14 @@ private struct RecordReader {
   }
 
   /// The next record; nil at the end of the text.
-  mutating func next() throws(CSVError) -> CSVDocument.Row? {
+  mutating func next(mostFields: Int) throws(CSVError) -> CSVDocument.Row? {
     guard ahead != nil else { return nil }
     let start = line
     var fields: [String] = []
     while true {
+      guard fields.count < mostFields else {
+        throw CSVError(line: start, "has more than \(mostFields) fields")
+      }
       fields.append(ahead == "\"" ? try quotedField() : try plainField())
       switch take() {
       case ",": continue

@@ -12,6 +12,17 @@ package struct Judgement: Sendable {
     /// The figure was not taken, such as a gradient error on shapes.
     case notJudged = "not judged"
 
+    /// Holds a figure against limits, which are themselves allowed; what is no number exceeds them.
+    package init(of figure: Double, upper: Double?, lower: Double?) {
+      if let upper, !(figure <= upper) {
+        self = .over
+      } else if let lower, !(figure >= lower) {
+        self = .under
+      } else {
+        self = .ok
+      }
+    }
+
     /// Whether a limit was exceeded.
     package var isExceeded: Bool { self == .over || self == .under }
   }
@@ -88,6 +99,8 @@ package struct Judgement: Sendable {
     switch verdict {
     case .failed: return .infinity
     case .notJudged: return -.infinity
+    case .over where margin?.isFinite != true, .under where margin?.isFinite != true:
+      return .greatestFiniteMagnitude
     case .ok, .over, .under:
       let scale = max(abs(verdict == .under ? lower ?? 0 : upper ?? lower ?? 0), 1e-300)
       return -(margin ?? 0) / scale

@@ -2,8 +2,8 @@ import Foundation
 
 /// Reads the text of result files, which somebody else may have written.
 package enum ResultText {
-  /// Larger than a hundred thousand rows of any result file.
-  private static let mostBytes = 1 << 30
+  /// Larger than the longest sweep's ledger is likely to be, and read in some seconds.
+  private static let mostBytes = 256 << 20
 
   /// The text of a file.
   ///
@@ -17,7 +17,7 @@ package enum ResultText {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw FileError("\(path): is not a regular file")
     }
-    guard status.st_size <= mostBytes else { throw FileError("\(path): is larger than 1 GiB") }
+    guard status.st_size <= mostBytes else { throw FileError("\(path): is larger than 256 MiB") }
     guard let data = FileManager.default.contents(atPath: path) else {
       throw FileError("\(path): cannot be read; check its permissions")
     }

@@ -71,9 +71,8 @@ package struct Judge {
       return judgement
     }
     judgement.figure = value
-    judgement.verdict =
-      judgement.upper.map { value > $0 } ?? false
-      ? .over : judgement.lower.map { value < $0 } ?? false ? .under : .ok
+    judgement.verdict = Judgement.Verdict(
+      of: value, upper: judgement.upper, lower: judgement.lower)
     if judgement.verdict.isExceeded { explain(&judgement, budget, subject, entry) }
     return judgement
   }

@@ -16,6 +16,17 @@ package struct MeasuredPoint: Sendable {
   /// Why the law is not known, or contradicts the measurement; nil if neither.
   package let disagreement: String?
 
+  package init(
+    record: PointRecord, saved: [TensorBytes] = [], atPeak: [TensorBytes] = [],
+    bytesPerToken: Int? = nil, disagreement: String? = nil
+  ) {
+    self.record = record
+    self.saved = saved
+    self.atPeak = atPeak
+    self.bytesPerToken = bytesPerToken
+    self.disagreement = disagreement
+  }
+
   package var point: Point { record.point }
 
   /// A figure's value; nil if it was not taken.

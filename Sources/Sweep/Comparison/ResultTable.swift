@@ -24,15 +24,25 @@ struct ResultTable {
   let path: String
   let document: CSVDocument
 
-  init(_ path: String) throws(FileError) {
+  let kind: Results.Kind
+
+  /// Reads a file of one kind, or of either.
+  ///
+  /// - Throws: `FileError` for a file that is missing, malformed or of no such kind.
+  init(_ path: String, of kinds: [Results.Kind] = [.ledger, .points]) throws(FileError) {
     self.path = path
     let text = try ResultText.read(path)
-    do { document = try CSVDocument(text) } catch { throw FileError("\(path): \(error)") }
-  }
-
-  /// Whether the file has all of these columns.
-  func has(_ columns: [String]) -> Bool {
-    columns.allSatisfy { document.header.contains($0) }
+    var found: Results.Kind?
+    do {
+      document = try CSVDocument(text) { header in
+        found = kinds.first { kind in kind.columns.allSatisfy(header.contains) }
+        let names = kinds.map { "a \($0.rawValue).csv" }.joined(separator: " or ")
+        return found == nil ? "does not have the columns of \(names)" : nil
+      }
+    } catch {
+      throw FileError("\(path): \(error)")
+    }
+    kind = found ?? .points
   }
 
   /// A cell's text; empty where the file has no such column.
@@ -72,7 +82,14 @@ enum ResultColumns {
     "retained_bytes", "retained_allocated_bytes", "peak_bytes", "forward_seconds",
     "backward_seconds",
   ]
-  /// What makes a file one of points, or one of a ledger.
-  static let ofPoints = ["mode", "n_c", "status", "retained_bytes"]
-  static let ofLedger = ["mode", "n_c", "order", "op", "tensor", "requested_bytes"]
+}
+
+extension Results.Kind {
+  /// The columns without which a file is not of the kind.
+  fileprivate var columns: [String] {
+    switch self {
+    case .points: ["mode", "n_c", "status", "retained_bytes"]
+    case .ledger: ["mode", "n_c", "order", "op", "tensor", "requested_bytes"]
+    }
+  }
 }

@@ -4,7 +4,7 @@ import Reporting
 /// What `ballast compare` reads of one side: a folder of results, a `points.csv` or a `ledger.csv`.
 package struct Results {
   /// Which file the points come from; two sides must have the same.
-  enum Kind { case points, ledger }
+  enum Kind: String { case points, ledger }
 
   let path: String
   let kind: Kind
@@ -17,30 +17,17 @@ package struct Results {
     self.path = path
     guard Place.isDirectory(path) else {
       let table = try ResultTable(path)
-      if table.has(ResultColumns.ofLedger) {
-        (kind, points) = (.ledger, try Self.ledger(table))
-      } else if table.has(ResultColumns.ofPoints) {
-        (kind, points) = (.points, try Self.points(table))
-      } else {
-        throw FileError(
-          "\(path): is neither a points.csv nor a ledger.csv, whose columns it does not have")
-      }
+      kind = table.kind
+      points = kind == .ledger ? try Self.ledger(table) : try Self.points(table)
       return
     }
     let folder = path.hasSuffix("/") ? path : "\(path)/"
     guard Place.exists(folder + "points.csv") else {
       throw FileError("\(path): holds no points.csv; name a folder that 'ballast sweep' wrote")
     }
-    let table = try ResultTable(folder + "points.csv")
-    guard table.has(ResultColumns.ofPoints) else {
-      throw FileError("\(folder)points.csv: does not have the columns of a points.csv")
-    }
-    var points = try Self.points(table)
+    var points = try Self.points(ResultTable(folder + "points.csv", of: [.points]))
     if Place.exists(folder + "ledger.csv") {
-      let ledger = try ResultTable(folder + "ledger.csv")
-      guard ledger.has(ResultColumns.ofLedger) else {
-        throw FileError("\(folder)ledger.csv: does not have the columns of a ledger.csv")
-      }
+      let ledger = try ResultTable(folder + "ledger.csv", of: [.ledger])
       Self.attach(try Self.blocks(ledger), to: &points)
     }
     (kind, self.points) = (.points, points)
