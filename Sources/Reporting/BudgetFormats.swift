@@ -30,12 +30,14 @@ package enum BudgetFormats {
     return text + "</testsuite>\n"
   }
 
-  /// `[{"name", "unit", "value"}]`: every figure that is a number, once, for benchmark dashboards.
+  /// `[{"name", "unit", "value"}]`: every figure once, for benchmark dashboards.
   package static func json(_ judgements: [Judgement]) -> String {
     var seen: Set<String> = []
     let objects = judgements.compactMap { judgement -> String? in
       let name = "\(judgement.profile): \(judgement.title), \(judgement.point)"
-      guard let figure = judgement.figure, figure.isFinite, seen.insert(name).inserted else { return nil }
+      guard let figure = judgement.figure, figure.isFinite, seen.insert(name).inserted else {
+        return nil
+      }
       let value = Int(exactly: figure).map(String.init) ?? figure.description
       return "  {\"name\": \(JSONObject.string(name)), "
         + "\"unit\": \(JSONObject.string(judgement.unit)), \"value\": \(value)}"

@@ -24,7 +24,10 @@ private func profile(_ name: String) -> String {
     point.with { $0.mode = .detachedPrefix }
   }
 
-  @Test(arguments: ["seed", "one-layer", "recompute", "modes", "guard"])
+  @Test(arguments: [
+    "seed", "one-layer", "recompute", "modes", "depth", "keep-prefix", "replay", "guard",
+    "guard-dropout",
+  ])
   func `the budgets of a shipped profile hold twenty times of twenty`(name: String) {
     for _ in 0..<20 { expectBudgets(ofProfile: profile(name), backend: .shape) }
   }
@@ -46,7 +49,8 @@ private func profile(_ name: String) -> String {
     let point = Self.detached(Self.layers).with { $0.backend = .shape }
     expectRetained(point, atMost: .kibibytes(4), atLeast: .kibibytes(4), perPrefixToken: true)
     let full = Self.layers.with { $0.backend = .shape }
-    expectRatio(of: point.with { $0.prefix = 4096 }, to: full.with { $0.prefix = 4096 },
+    expectRatio(
+      of: point.with { $0.prefix = 4096 }, to: full.with { $0.prefix = 4096 },
       atMost: 0.08, atLeast: 0.07)
     expectRatio(.peak, of: point, to: full, atMost: 1, atLeast: 0.1)
   }

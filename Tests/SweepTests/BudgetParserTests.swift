@@ -64,7 +64,7 @@ private func budgets(_ lines: String) throws -> [Budget] {
 
   /// What a list of budgets says wrong, the line, and what the sentence must hold.
   private static let bad: [(text: String, line: Int, parts: [String])] = [
-    ("  4", 7, ["budgets must be a list"]),
+    ("  4", 6, ["budgets must be a list"]),
     ("  []", 6, ["budgets must be a list"]),
     ("  - retained", 7, ["a budget is a mapping"]),
     ("  - {at_most: 4}", 7, ["has no figure", "per_prefix_token"]),

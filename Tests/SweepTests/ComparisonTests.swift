@@ -9,7 +9,7 @@ private let header =
   + "forward_seconds,backward_seconds,repeat\n"
 
 private let ledgerHeader =
-  "profile,mode,n_c,order,layer,op,tensor,shape,dtype,requested_bytes,allocated_bytes\n"
+  "profile,mode,dtype,n_c,order,layer,op,tensor,shape,dtype,requested_bytes,allocated_bytes\n"
 
 @Suite struct ComparisonTests {
   private let folder = NSTemporaryDirectory() + "ballast-\(UUID().uuidString)"
@@ -86,7 +86,7 @@ private let ledgerHeader =
 
   @Test func `tensors appear, vanish, grow and shrink`() throws {
     func row(_ order: Int, _ op: String, _ bytes: Int, mode: String = "full") -> String {
-      "p,\(mode),4,\(order),0,\(op),x,1x\(bytes),uint8,\(bytes),\(bytes)\n"
+      "p,\(mode),float32,4,\(order),0,\(op),x,1x\(bytes),uint8,\(bytes),\(bytes)\n"
     }
     let a = row(0, "a", 10) + row(1, "b", 20) + row(2, "c", 30) + row(3, "d", 5)
     let b = row(0, "e", 11) + row(1, "b", 25) + row(2, "c", 3) + row(3, "d", 5)
@@ -120,8 +120,8 @@ private let ledgerHeader =
     (good + "1,full,4,2,ok,1,1,1,,,1\n", "has two rows of one point, full n_c=4 repeat=1"),
     (header + "1,full,4,2,ok,many,1,1,,,1\n", "line 2 has \"many\" in retained_bytes"),
     (header + "1,full,4,2,ok,inf,1,1,,,1\n", "line 2 has \"inf\" in retained_bytes"),
-    (ledgerHeader + "p,full,4,0,0,a,x,1,uint8,1.5,2\n", "no whole number of requested_bytes"),
-    (ledgerHeader + "p,full,4,0,0,a,x,1,uint8,1,2\n", "one is a ledger alone"),
+    (ledgerHeader + "p,full,float32,4,0,0,a,x,1,uint8,1.5,2\n", "no whole number of requested"),
+    (ledgerHeader + "p,full,float32,4,0,0,a,x,1,uint8,1,2\n", "one is a ledger alone"),
   ])
   func `what cannot be compared is one sentence`(text: String, part: String) throws {
     let error = try #require(throws: FileError.self) {

@@ -119,7 +119,7 @@ private func judge(
           judgement.verdict == (isOver ? .over : isUnder ? .under : .ok),
           "\(text), \(value) against \(baseline)")
         #expect(judgement.figure == Double(value))
-        #expect((judgement.margin ?? 0) < 0 == (isOver || isUnder))
+        #expect(((judgement.margin ?? 0) < 0) == (isOver || isUnder))
         verdicts[judgement.verdict, default: 0] += 1
       }
     }

@@ -26,7 +26,8 @@ package enum BudgetLimit: Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - baseline: The baseline's figure.
-  ///   - rounding: Towards the baseline, so that a limit in bytes is a whole number.
+  ///   - rounding: For bytes, to the last whole number that is allowed.
+  /// - Returns: Bytes, a ratio or an error.
   func value(baseline: Double?, rounding: FloatingPointRoundingRule?) -> Double? {
     switch self {
     case .absolute(let value): return value

@@ -100,11 +100,14 @@ package struct Results {
 
   /// Gives each point its ledger: both files have the points in the same order.
   private static func attach(_ blocks: [Block], to points: inout [ResultPoint]) {
-    var waiting = Dictionary(grouping: blocks, by: \.key).mapValues { $0[...] }
+    guard let block = blocks.first, let point = points.first else { return }
+    let shared = Set(block.key.keys).intersection(point.key.keys)
+    func short(_ key: [String: String]) -> [String: String] {
+      key.filter { shared.contains($0.key) }
+    }
+    var waiting = Dictionary(grouping: blocks) { short($0.key) }.mapValues { $0[...] }
     for index in points.indices where points[index].status == "ok" {
-      let key = points[index].key
-      let short = key.filter { ResultColumns.ledger.contains($0.key) }
-      points[index].tensors = waiting[short]?.popFirst()?.tensors
+      points[index].tensors = waiting[short(points[index].key)]?.popFirst()?.tensors
     }
   }
 }
