@@ -70,7 +70,7 @@ package enum ComparisonTable {
   private static func figures(of points: [PointComparison]) -> String {
     let all: [(String, (PointComparison) -> FigurePair, (Double) -> String)] = [
       ("retained", { $0.retained }, bytes), ("allocated", { $0.allocated }, bytes),
-      ("peak", { $0.peak }, bytes), ("step", { $0.seconds }, { Units.seconds($0) }),
+      ("peak", { $0.peak }, bytes), ("step", { $0.seconds }, seconds),
     ]
     // Size classes follow what is retained; they are shown where they say something else.
     let shown = all.filter { name, pair, _ in
@@ -84,9 +84,12 @@ package enum ComparisonTable {
           [("\(name) A", .right), ("B", .right), ("change", .right)]
         } + (hasStatus ? [("status", .left)] : []))
     for point in points {
-      let cells = shown.flatMap { _, pair, write -> [String] in
+      let cells = shown.flatMap { name, pair, write -> [String] in
         let pair = pair(point)
-        return [pair.before.map(write) ?? "–", pair.after.map(write) ?? "–", change(pair)]
+        return [
+          pair.before.map(write) ?? "–", pair.after.map(write) ?? "–",
+          change(pair, decimals: name == "step" ? 0 : 2),
+        ]
       }
       let status = point.statuses.map { "\($0.before) → \($0.after)" } ?? "ok"
       table.add([point.label] + cells + (hasStatus ? [status] : []))
@@ -138,13 +141,19 @@ package enum ComparisonTable {
     Int(exactly: value).map(Units.bytes) ?? value.description
   }
 
-  /// `=`, `+12.5 %`, or what cannot be said in percent.
-  private static func change(_ pair: FigurePair) -> String {
+  private static func seconds(_ value: Double) -> String {
+    value < 1 ? "\(Units.fixed(value * 1000, 1)) ms" : Units.seconds(value)
+  }
+
+  /// `=`, `+12.50 %`, or what cannot be said in percent.
+  private static func change(_ pair: FigurePair, decimals: Int) -> String {
     guard let percent = pair.increasePercent else { return "–" }
     if percent == 0 { return "=" }
     guard percent.isFinite else { return "from 0" }
     let sign = percent > 0 ? "+" : "-"
     let size = abs(percent)
-    return size < 0.005 ? "\(sign)<0.01 %" : "\(sign)\(Units.fixed(size, 2)) %"
+    let least = decimals == 0 ? 1.0 : 0.01
+    return size < least / 2
+      ? "\(sign)<\(Units.fixed(least, decimals)) %" : "\(sign)\(Units.fixed(size, decimals)) %"
   }
 }

@@ -89,7 +89,8 @@ package struct Judgement: Sendable {
   /// What happened, as one sentence without the tensors.
   package var sentence: String {
     guard let figure else {
-      return "\(title) of \(point) is \(verdict.rawValue)" + (reason.map { ": \($0)" } ?? "")
+      let outcome = verdict == .failed ? "could not be judged" : "is \(verdict.rawValue)"
+      return "\(title) of \(point) \(outcome)" + (reason.map { ": \($0)" } ?? "")
     }
     return "\(title) of \(point) is \(text(figure)), the budget \(limitText)"
   }
