@@ -25,6 +25,5 @@ struct Ballast: ParsableCommand {
     subcommands: [
       Measure.self, FlowCommand.self, SweepCommand.self, MergeCommand.self, Check.self, Compare.self,
       WorkerProgram.self,
-      WorkerProgram.self,
     ])
 }
