@@ -20,7 +20,9 @@ import Transformer
       "&a ", "*a", "<<: ", "!!int ", "|\n", ">\n", "'", "\"", "---\n", "\t", "\r", "n_c: ",
       "model: ",
       "tokens: /\n", "weights: /dev/zero\n", "trainable: '('\n", "dtype: bfloat16\n", "layers: 3\n",
-      "{from: 0, to: 90, step: 7}", "repeat: 3\n", "dropout: 0.5\n", "gpt3-175b", "\u{85}",
+      "{from: 0, to: 90, step: 7}", "repeat: 3\n", "dropout: 0.5\n", "gpt3-175b", "baseline + 9%",
+      "budgets: ",
+      "figure: peak", "\u{85}",
       "\u{2028}",
     ]
 
@@ -90,6 +92,18 @@ import Transformer
       seed: 18446744073709551615
       attention: [fused, materialized]
       backend: shape
+      """,
+      """
+      model: seed
+      n_c: [4, 8]
+      n_g: 4
+      mode: [full-graph, detached-prefix]
+      budgets:
+        - {figure: retained, within: 2%, n_c: 8}
+        - {figure: peak, relative_to: full-graph, at_least: 0.1, at_most: 1e-1}
+        - figure: per_prefix_token
+          at_most: baseline - 4KiB
+          at_least: 12
       """,
     ]
     var accepted = 0
