@@ -134,7 +134,7 @@ private func judge(
       4: [.fused: 150, .materialized: 151], 8: [.fused: 200, .materialized: 199],
     ]
     let points = profile.points.map(\.point).map { point in
-      let whole = retained[point.nC]! * (point.attention == .fused ? 1 : 1)
+      let whole = retained[point.nC]!
       let part = parts[point.nC]![point.attention]!
       return Figures(retained: point.mode == .fullGraph ? whole : part).measured(point)
     }
