@@ -23,7 +23,8 @@ struct Ballast: ParsableCommand {
       """,
     version: BallastVersion.current,
     subcommands: [
-      Measure.self, FlowCommand.self, SweepCommand.self, MergeCommand.self, Check.self, Compare.self,
+      Measure.self, FlowCommand.self, SweepCommand.self, MergeCommand.self, Check.self,
+      Compare.self,
       WorkerProgram.self,
     ])
 }
