@@ -48,8 +48,8 @@ private func check(_ path: String) throws -> BudgetCheck {
       #expect(read.entries.count == 4 && measured.count == 8)
       for (entry, point) in zip(read.entries, measured.filter { $0.point.threads == 1 }) {
         #expect(entry.saved == point.saved && entry.atPeak == point.atPeak)
-        #expect(entry.saved.reduce(0) { $0 + $1.bytes } == entry.figures[.retained])
-        #expect(entry.atPeak.reduce(0) { $0 + $1.bytes } == entry.figures[.peak])
+        #expect(entry.saved.reduce(0) { $0 + Double($1.bytes) } == entry.figures[.retained])
+        #expect(entry.atPeak.reduce(0) { $0 + Double($1.bytes) } == entry.figures[.peak])
       }
       let judgements = check.judge(measured, against: read)
       #expect(

@@ -27,20 +27,24 @@ private func budgets(_ lines: String) throws -> [Budget] {
         - {figure: retained, relative_to: full-graph, at_most: 0.15}
         - {figure: per_prefix_token, within: 0%}
         - {figure: retained, within: 512}
+        - {figure: gradient_error, within: 10%}
+        - {figure: peak, relative_to: full-graph, at_most: baseline + 0.02}
       """)
-    #expect(all.map(\.line) == [7, 8, 9, 10, 11, 12, 13])
+    #expect(all.map(\.line) == Array(7...15))
     #expect(
       all.map(\.upper) == [
-        .absolute(4096), .baseline(percent: 2, bytes: 0), .baseline(percent: 0, bytes: 0),
-        .absolute(1e-5), .absolute(0.15), .baseline(percent: 0, bytes: 0),
-        .baseline(percent: 0, bytes: 512),
+        .absolute(4096), .baseline(percent: 2, amount: 0), .baseline(percent: 0, amount: 0),
+        .absolute(1e-5), .absolute(0.15), .baseline(percent: 0, amount: 0),
+        .baseline(percent: 0, amount: 512), .baseline(percent: 10, amount: 0),
+        .baseline(percent: 0, amount: 0.02),
       ])
     #expect(
       all.map(\.lower) == [
-        .absolute(0), .baseline(percent: 0, bytes: -64), .baseline(percent: 0, bytes: -1024),
-        nil, nil, .baseline(percent: 0, bytes: 0), .baseline(percent: 0, bytes: -512),
+        .absolute(0), .baseline(percent: 0, amount: -64), .baseline(percent: 0, amount: -1024),
+        nil, nil, .baseline(percent: 0, amount: 0), .baseline(percent: 0, amount: -512),
+        .baseline(percent: -10, amount: 0), nil,
       ])
-    #expect(all.map(\.needsBaseline) == [false, true, true, false, false, true, true])
+    #expect(all.map(\.needsBaseline) == [false, true, true, false, false, true, true, true, true])
     #expect(all[4].relativeTo == .fullGraph && all[4].title == "retained / full-graph")
   }
 
@@ -86,10 +90,10 @@ private func budgets(_ lines: String) throws -> [Budget] {
     ("  - {figure: retained, at_most: baseline +}", 7, ["is no limit"]),
     ("  - {figure: gradient_error, at_most: 4KiB}", 7, ["must be a number of 0 or more"]),
     ("  - {figure: gradient_error, at_most: nan}", 7, ["must be a number of 0 or more"]),
-    ("  - {figure: gradient_error, within: 0%}", 7, ["a baseline holds bytes alone"]),
+    ("  - {figure: gradient_error, at_most: baseline + 4KiB}", 7, ["a number of 0 or more"]),
     ("  - {figure: gradient_error, relative_to: full-graph, at_most: 1}", 7, ["already"]),
     ("  - {figure: peak, relative_to: full, at_most: 1}", 7, ["did you mean \"full-graph\""]),
-    ("  - {figure: peak, relative_to: full-graph, within: 1%}", 7, ["baseline holds bytes alone"]),
+    ("  - {figure: peak, relative_to: full-graph, within: 1KiB}", 7, ["a number of 0 or more"]),
     ("  - {figure: peak, at_most: 1, n_c: 5}", 7, ["about none of the profile's points"]),
     ("  - {figure: peak, at_most: 1, n_c: x}", 7, ["n_c must be a whole number"]),
     ("  - {figure: peak, at_most: 1, mode: full}", 7, ["did you mean \"full-graph\""]),

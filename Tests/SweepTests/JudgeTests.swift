@@ -144,6 +144,29 @@ private func judge(
     #expect(judgements.allSatisfy { $0.unit == "ratio" && $0.title == "retained / full-graph" })
   }
 
+  @Test func `errors and ratios are held against the baseline's`() throws {
+    let profile = try profile(
+      "- {figure: gradient_error, within: 10%, mode: detached-prefix}\n"
+        + "- {figure: peak, relative_to: full-graph, at_most: baseline + 0.1, at_least: baseline - 20%}"
+    )
+    func points(_ detached: [(peak: Int, error: Double)]) -> [MeasuredPoint] {
+      var next = detached[...]
+      return profile.points.map(\.point).map { point in
+        guard point.mode == .detachedPrefix, let (peak, error) = next.popFirst() else {
+          return Figures(peak: 1000, error: 0).measured(point)
+        }
+        return Figures(peak: peak, error: error).measured(point)
+      }
+    }
+    let judgements = judge(
+      profile, points([(500, 0.45), (501, 0.43), (320, 0.37), (319, 0.35)]),
+      points([(400, 0.4), (400, 0.4), (400, 0.4), (400, 0.4)]))
+    #expect(judgements.map(\.verdict) == [.over, .ok, .ok, .under, .ok, .over, .ok, .under])
+    // The file holds three digits.
+    let entry = Baseline(of: points([(1, 0.123456), (1, 1), (1, 1), (1, .nan)])).entries
+    #expect(entry.compactMap { $0.figures[.gradientError] }.filter { $0 > 0 } == [0.123, 1, 1])
+  }
+
   @Test func `the slope of a series is judged at its longest prefix`() throws {
     let profile = try profile("- {figure: per_prefix_token, at_most: 128, mode: detached-prefix}")
     let points = profile.points.map(\.point).map { point in

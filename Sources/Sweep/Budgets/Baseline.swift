@@ -2,7 +2,8 @@ import Foundation
 package import Reporting
 package import Retention
 
-/// The committed figures of a profile: exact bytes of every point that a budget is about.
+/// The committed figures of a profile: exact bytes of every point that a budget is about, and its gradient
+/// error to three digits, since further ones differ between machines.
 ///
 /// A CSV file with two kinds of rows. A point's own has the point's axes and its figures; the rows
 /// under it, of the same number in `point`, have the tensors of which these are the sums. Threads and
@@ -11,7 +12,7 @@ package struct Baseline: Sendable {
   /// One point's figures and ledgers.
   package struct Entry: Equatable, Sendable {
     package var key: [String]
-    package var figures: [BudgetFigure: Int]
+    package var figures: [BudgetFigure: Double]
     package var saved: [TensorBytes]
     package var atPeak: [TensorBytes]
 
@@ -34,9 +35,9 @@ package struct Baseline: Sendable {
     let distinct = points.filter { seen.insert(Self.key(of: $0.point)).inserted }
     self.init(
       distinct.map { point in
-        var figures: [BudgetFigure: Int] = [:]
+        var figures: [BudgetFigure: Double] = [:]
         for (figure, _) in Self.figureColumns {
-          figures[figure] = point.value(of: figure).flatMap { Int(exactly: $0) }
+          figures[figure] = point.value(of: figure).flatMap { Self.committed($0, figure) }
         }
         return Entry(
           key: Self.key(of: point.point), figures: figures, saved: point.saved,
@@ -64,8 +65,25 @@ package struct Baseline: Sendable {
 
   private static let figureColumns: [(BudgetFigure, String)] = [
     (.retained, "retained_bytes"), (.allocated, "allocated_bytes"), (.peak, "peak_bytes"),
-    (.perPrefixToken, "per_prefix_token_bytes"),
+    (.perPrefixToken, "per_prefix_token_bytes"), (.gradientError, "gradient_relative_error"),
   ]
+
+  /// A figure as the file holds it; nil for what is none.
+  private static func committed(_ value: Double, _ figure: BudgetFigure) -> Double? {
+    guard value.isFinite else { return nil }
+    guard figure.isBytes else { return Double(String(format: "%.2e", value)) }
+    return Int(exactly: value).map(Double.init)
+  }
+
+  private static func cell(_ value: Double?, _ figure: BudgetFigure) -> Cell {
+    figure.isBytes ? .integer(orEmpty: value.map { Int($0) }) : .real(orEmpty: value)
+  }
+
+  /// Reads what `cell` writes; nil for anything else.
+  private static func figure(_ text: String, _ figure: BudgetFigure) -> Double? {
+    let value = figure.isBytes ? Int(text).map(Double.init) : Double(text)
+    return value.flatMap { $0.isFinite && $0 >= 0 && $0 < 0x1p53 ? $0 : nil }
+  }
 
   private static let tensorColumns = [
     "ledger", "layer", "op", "tensor", "shape", "tensor_dtype", "tensor_bytes",
@@ -84,7 +102,7 @@ package struct Baseline: Sendable {
     let noPoint = Array(
       repeating: Cell.empty, count: Self.keyColumns.count + Self.figureColumns.count)
     for (number, entry) in entries.enumerated() {
-      let figures = Self.figureColumns.map { Cell.integer(orEmpty: entry.figures[$0.0]) }
+      let figures = Self.figureColumns.map { Self.cell(entry.figures[$0.0], $0.0) }
       let noTensor = Array(repeating: Cell.empty, count: Self.tensorColumns.count)
       text += CSV.line([.integer(number + 1)] + entry.key.map(Cell.text) + figures + noTensor)
       for (ledger, tensors) in [("saved", entry.saved), ("peak", entry.atPeak)] {
@@ -150,7 +168,7 @@ package struct Baseline: Sendable {
       for (index, column) in figureColumns.enumerated() {
         let text = fields[figuresStart + index]
         if text.isEmpty { continue }
-        guard let value = Int(text) else { return false }
+        guard let value = figure(text, column.0) else { return false }
         entry.figures[column.0] = value
       }
       entries.append(entry)

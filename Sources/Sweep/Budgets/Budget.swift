@@ -19,8 +19,8 @@ package enum BudgetFigure: String, AxisWord {
 package enum BudgetLimit: Equatable, Sendable {
   /// Bytes, a ratio or an error.
   case absolute(Double)
-  /// The baseline's figure, and `bytes` and `percent` of it more.
-  case baseline(percent: Double, bytes: Double)
+  /// The baseline's figure, and `percent` of it and `amount`, in the figure's unit, more.
+  case baseline(percent: Double, amount: Double)
 
   /// The limit as a number; nil where it asks for a baseline and there is none.
   ///
@@ -31,9 +31,9 @@ package enum BudgetLimit: Equatable, Sendable {
   func value(baseline: Double?, rounding: FloatingPointRoundingRule?) -> Double? {
     switch self {
     case .absolute(let value): return value
-    case .baseline(let percent, let bytes):
+    case .baseline(let percent, let amount):
       guard let baseline else { return nil }
-      let value = baseline + baseline * percent / 100 + bytes
+      let value = baseline + baseline * percent / 100 + amount
       return rounding.map { value.rounded($0) } ?? value
     }
   }

@@ -67,9 +67,9 @@ extension ProfileParser {
           other.line, "\(other.key) stands beside within, which sets both limits; keep one")
       }
       let width = try limit(part, of: budget, text: "baseline + " + scalar(part))
-      guard case .baseline(let percent, let bytes) = width else { return }
+      guard case .baseline(let percent, let amount) = width else { return }
       budget.upper = width
-      budget.lower = .baseline(percent: -percent, bytes: -bytes)
+      budget.lower = .baseline(percent: -percent, amount: -amount)
       return
     }
     budget.upper = try parts["at_most"].map { (part) throws(ProfileError) in
@@ -98,15 +98,11 @@ extension ProfileParser {
   ) throws(ProfileError) -> BudgetLimit {
     let line = nodes.line(of: part.node, in: part)
     let words = text.split(separator: " ").map(String.init)
+    let isBytes = budget.figure.isBytes && budget.relativeTo == nil
     guard words.first == "baseline" else {
-      return .absolute(
-        try number(text, part, isBytes: budget.figure.isBytes && budget.relativeTo == nil))
+      return .absolute(try number(text, part, isBytes: isBytes))
     }
-    guard budget.figure.isBytes, budget.relativeTo == nil else {
-      throw nodes.error(
-        line, "a baseline holds bytes alone; give \(budget.title) a number as its \(part.key)")
-    }
-    if words.count == 1 { return .baseline(percent: 0, bytes: 0) }
+    if words.count == 1 { return .baseline(percent: 0, amount: 0) }
     guard words.count == 3, words[1] == "+" || words[1] == "-" else {
       throw nodes.error(
         line, "\(part.key) \(quoted(text)) is no limit; write it as 4KiB, baseline or baseline + 2%"
@@ -114,13 +110,13 @@ extension ProfileParser {
     }
     let sign: Double = words[1] == "+" ? 1 : -1
     guard words[2].hasSuffix("%") else {
-      return .baseline(percent: 0, bytes: sign * (try number(words[2], part, isBytes: true)))
+      return .baseline(percent: 0, amount: sign * (try number(words[2], part, isBytes: isBytes)))
     }
     let percent = try number(String(words[2].dropLast()), part, isBytes: false)
     guard percent <= 1000 else {
       throw nodes.error(line, "\(part.key) must be at most 1000%, not \(words[2])")
     }
-    return .baseline(percent: sign * percent, bytes: 0)
+    return .baseline(percent: sign * percent, amount: 0)
   }
 
   /// A number that is not negative: bytes as sizes are written, or a plain decimal.

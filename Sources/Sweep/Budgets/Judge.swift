@@ -45,7 +45,7 @@ package struct Judge {
 
   private func judgement(of budget: Budget, at point: Point, label: String) -> Judgement {
     let entry = baseline?.entry(of: point)
-    let expected = entry?.figures[budget.figure].map(Double.init)
+    let expected = expected(budget, at: point)
     let isWhole = budget.figure.isBytes && budget.relativeTo == nil
     var judgement = Judgement(
       file: file, line: budget.line, profile: profile.name, title: budget.title, point: label,
@@ -75,6 +75,14 @@ package struct Judge {
       of: value, upper: judgement.upper, lower: judgement.lower)
     if judgement.verdict.isExceeded { explain(&judgement, budget, subject, entry) }
     return judgement
+  }
+
+  /// The baseline's figure, or its ratio of two points' figures; nil if it lacks one.
+  private func expected(_ budget: Budget, at point: Point) -> Double? {
+    guard let value = baseline?.entry(of: point)?.figures[budget.figure] else { return nil }
+    guard let mode = budget.relativeTo else { return value }
+    let whole = counterparts.point(point, in: mode).flatMap { baseline?.entry(of: $0) }
+    return whole?.figures[budget.figure].flatMap { $0 > 0 ? value / $0 : nil }
   }
 
   private func value(of budget: Budget, _ subject: MeasuredPoint) -> Double? {
