@@ -8,12 +8,17 @@ enum FlowSummary {
     let silent = flow.point.silentPrefix
     guard flow.point.nC > 0 else { return ["There is no prefix: all gradient is from G."] }
     guard silent > 0 else {
-      return ["The prefix is row 0 alone, which carries loss, as the generated rows do."]
+      return ["The prefix is row 0 alone, and it carries loss."]
     }
     let layers = stretches(of: flow)
     guard !layers.isEmpty else { return [] }
-    let rows = silent < flow.point.nC ? "prefix rows before row \(silent)" : "prefix rows"
-    return layers.map { sentence(about: $0, rows, of: flow.point.model.layers) }
+    let cut = flow.point.mode == .detachedPrefix ? flow.point.cut : 0
+    let rows =
+      cut > 0 && cut < silent
+      ? cut + 1 == silent ? "prefix row \(cut)" : "prefix rows \(cut) to \(silent - 1)"
+      : silent < flow.point.nC ? "prefix rows before row \(silent)" : "prefix rows"
+    return (cut > 0 ? ["Rows 0 to \(cut - 1) ran without a graph and give nothing."] : [])
+      + layers.map { sentence(about: $0, rows, of: flow.point.model.layers) }
       + tableSentence(layers, of: flow) + boundarySentence(layers, row: silent)
   }
 
@@ -73,7 +78,9 @@ enum FlowSummary {
   /// Whether the table of one layer holds: nothing for W_Q, W_O and the MLP, something for W_K, W_V.
   private static func tableSentence(_ stretches: [Stretch], of flow: Flow) -> [String] {
     let layers = flow.point.model.layers
-    guard layers > 1, let last = stretches.last, last.layers == layers - 1...layers - 1 else {
+    guard layers > 1, let last = stretches.last, last.layers == layers - 1...layers - 1,
+      stretches.first?.layers.lowerBound == 0
+    else {
       return []
     }
     func holds(_ stretch: Stretch) -> Bool {

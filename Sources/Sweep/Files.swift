@@ -24,6 +24,7 @@ package final class PendingFile {
   ///
   /// - Throws: `FileError` if that is not possible.
   package init(_ path: String) throws(FileError) {
+    guard !path.isEmpty else { throw FileError("the path of a file to write is empty") }
     let place = Self.place(of: path)
     self.path = place
     var status = stat()

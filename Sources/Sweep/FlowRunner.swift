@@ -28,7 +28,9 @@ package struct FlowRunner: Sendable {
       planned.point, backend: try engine.makeBackend(planned.point.threads), keepsJournal: false,
       limit: limit, weights: try Checkpoints().values(for: planned))
     if let tokens { step.tokens = try tokens.tokens(for: planned.point) }
-    return try step.flow(measuresPositions: measuresPositions)
+    let flow = try step.flow(measuresPositions: measuresPositions)
+    try MeasurementError.requireFinite(loss: flow.loss)
+    return flow
   }
 
   private func requireFit(_ point: Point, measuresPositions: Bool) throws {

@@ -76,7 +76,9 @@ package enum ModelSource {
       model.weights = path
     } else {
       model.notes.append(
-        "\(path): holds no model.safetensors that can be read, so weights are drawn from the seed")
+        "\(path): holds no model.safetensors"
+          + (Place.exists("\(path)/pytorch_model.bin") ? " (pytorch_model.bin is not read)" : "")
+          + ", so weights are drawn from the seed")
     }
     return model
   }

@@ -20,6 +20,17 @@ package struct PointRequest: Sendable {
     point = Point(modelName: model.name, model: model.configuration, nC: nC, nG: nG)
   }
 
+  /// Sentences for standard error about what the model's files ask for and is measured otherwise.
+  package var notes: [String] {
+    let trained = model.configuration.dropout
+    let most = max(trained.embedding, trained.attention, trained.residual)
+    guard most > 0, point.dropout == 0 else { return model.notes }
+    return model.notes + [
+      "\(model.name): the configuration trains with dropout \(most); measured without, unless dropout "
+        + "is given"
+    ]
+  }
+
   /// The checked point, and where its weights are.
   ///
   /// - Throws: `ValueError` for more layers than the model has, `PointError` for what cannot be.

@@ -19,6 +19,14 @@ package struct MeasurementError: Error, Equatable, CustomStringConvertible {
   package let description: String
 
   package init(_ description: String) { self.description = description }
+
+  /// Refuses a loss of which no gradient can come.
+  static func requireFinite(loss: Double?) throws(MeasurementError) {
+    guard let loss, !loss.isFinite else { return }
+    throw MeasurementError(
+      "the loss is \(loss), which is no number to differentiate; do the weights hold NaN or infinity?"
+    )
+  }
 }
 
 /// Runs points: predicts each from shapes, computes it, and holds the two against each other.
@@ -132,6 +140,7 @@ package final class PointRunner {
     let isPeakReset = MachineMemory.resetPeak()
     let step = try makeStep(planned, backend)
     let result = try step.run { ledger in try self.requireBoundary(ledger, backend) }
+    try MeasurementError.requireFinite(loss: result.loss)
     outcome.record.processPeakRSSBytes = isPeakReset ? MachineMemory.peakResidentBytes() : nil
     outcome.take(result)
     if let left = try engine.allocatedBytes(backend, .activation), left != 0 {
@@ -177,7 +186,7 @@ package final class PointRunner {
     let seconds = (first.forwardSeconds ?? 0) + (first.backwardSeconds ?? 0)
     guard seconds < 5 else { return first }
     let second = try step.run()
-    guard second.loss == first.loss else {
+    guard second.loss?.bitPattern == first.loss?.bitPattern else {
       throw MeasurementError("the step gave another loss when it ran again; this is a bug")
     }
     return second

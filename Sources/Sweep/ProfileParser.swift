@@ -190,7 +190,7 @@ struct ProfileParser {
     let isWhole = mode == .fullGraph || mode == .prunedGraph
     if isWhole && request.point.head != .chunked { first["chunk"]?(&request) }
     if mode != .replayedPrefix { first["kv_gradients"]?(&request) }
-    for note in request.model.notes where !notes.contains(note) { notes.append(note) }
+    for note in request.notes where !notes.contains(note) { notes.append(note) }
     do {
       let planned = try request.planned()
       try checkpoints.check(planned)

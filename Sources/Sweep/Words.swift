@@ -10,7 +10,12 @@ package enum Words {
     let wanted = folded(word)
     guard !wanted.isEmpty, wanted.count <= 64 else { return nil }
     let ranked = candidates.map { (word: $0, distance: distance(wanted, folded($0))) }
-    guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }
+    // Of two that are as near, the one with which the word begins, such as "mode" of "modes".
+    let best = ranked.min {
+      ($0.distance, wanted.starts(with: folded($0.word)) ? 0 : 1)
+        < ($1.distance, wanted.starts(with: folded($1.word)) ? 0 : 1)
+    }
+    guard let best else { return nil }
     let isPrefix = wanted.count >= 3 && folded(best.word).starts(with: wanted)
     return best.distance <= max(wanted.count, 3) / 3 + 1 || isPrefix ? best.word : nil
   }

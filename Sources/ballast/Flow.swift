@@ -56,7 +56,8 @@ struct FlowCommand: ParsableCommand {
     if planned.point.backend == .shape {
       throw UsageError("flow needs --backend cpu; on shapes nothing is computed")
     }
-    try PendingFile.requireDistinct([("--csv", csv), ("--positions", positions)])
+    try PendingFile.requireDistinct(
+      [("--csv", csv), ("--positions", positions)], from: options.inputs)
     let csvFile = try csv.map { try PendingFile($0) }
     let positionsFile = try positions.map { try PendingFile($0) }
     for note in parsed.notes { Output.note(note) }

@@ -58,10 +58,11 @@ struct Measure: ParsableCommand {
     if gradientErrors != nil, planned.point.backend == .shape {
       throw UsageError("--gradient-errors needs --backend cpu; on shapes nothing is computed")
     }
-    try PendingFile.requireDistinct([
-      ("--ledger", ledger), ("--json", json), ("--gradients", gradients),
-      ("--gradient-errors", gradientErrors),
-    ])
+    try PendingFile.requireDistinct(
+      [
+        ("--ledger", ledger), ("--json", json), ("--gradients", gradients),
+        ("--gradient-errors", gradientErrors),
+      ], from: options.inputs)
     let ledgerFile = try ledger.map { try PendingFile($0) }
     let errorsFile = try gradientErrors.map { try PendingFile($0) }
     let jsonFile = try json.map { try PendingFile($0) }

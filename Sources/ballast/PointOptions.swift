@@ -22,8 +22,9 @@ struct PointOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Tokens: {"tokens": [...]}, a list of numbers, or one such list a sequence; the first n_c + \
-      n_g of each are read, and one more for loss rows generated (default: drawn from the seed).
+      Tokens: an object {"tokens": [...]} with a list of numbers, or with one such list a sequence; \
+      the first n_c + n_g of each are read, and one more for loss rows generated (default: drawn \
+      from the seed).
       """, valueName: "file.json"))
   var tokens: String?
   @OptionGroup(title: "Model Sizes") var sizes: ModelSizeOptions
@@ -98,6 +99,11 @@ struct PointOptions: ParsableArguments {
     let notes: [String]
   }
 
+  /// The files and directories that are read, under their options.
+  var inputs: [(option: String, path: String?)] {
+    [("--model", model), ("--weights", weights), ("--tokens", tokens)]
+  }
+
   /// Reads and checks the options.
   ///
   /// What is given is checked before what is missing is asked for.
@@ -114,7 +120,7 @@ struct PointOptions: ParsableArguments {
       try tokens?.check(planned.point)
       let note = tokens?.note(for: [planned])
       return Parsed(
-        planned: planned, tokens: tokens, notes: request.model.notes + (note.map { [$0] } ?? []))
+        planned: planned, tokens: tokens, notes: request.notes + (note.map { [$0] } ?? []))
     } catch let error as ValueError {
       throw UsageError(error.description)
     } catch let error as PointError {

@@ -103,6 +103,85 @@ private struct Case: Decodable {
     #expect(!names.contains { $0.contains("layers.1") })
   }
 
+  /// A directory with a fixture's configuration, tokens and weights.
+  private func copied(_ name: String = "llama-gqa") throws -> Folder {
+    let folder = try Folder()
+    for file in ["config.json", "tokens.json", "model.safetensors"] {
+      try FileManager.default.copyItem(
+        atPath: "\(Self.fixtures)/\(name)/\(file)", toPath: "\(folder.path)/\(file)")
+    }
+    return folder
+  }
+
+  @Test(arguments: [
+    "measure --gradients model.safetensors", "measure --json config.json",
+    "measure --model config.json --json ./config.json", "measure --ledger tokens.json",
+    "measure --model config.json --weights model.safetensors --ledger model.safetensors",
+    "measure --model config.json --tokens tokens.json --batch 2 --gradient-errors tokens.json",
+    "flow --csv config.json", "flow --positions ./model.safetensors",
+  ])
+  func `an output never replaces what is read`(command: String) throws {
+    let folder = try copied()
+    func files() throws -> [Data] {
+      try ["config.json", "tokens.json", "model.safetensors"].map {
+        try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/\($0)"))
+      }
+    }
+    let before = try files()
+    var arguments = command.split(separator: " ").map(String.init) + ["--n-c", "5", "--n-g", "3"]
+    if !arguments.contains("--model") { arguments += ["--model", "."] }
+    let result = try Program.run(arguments, in: folder.path)
+    #expect(result.status == 64, "\(result.errors)")
+    #expect(result.sentence?.contains("name the same file") == true, "\(result.errors)")
+    #expect(try files() == before)
+  }
+
+  @Test(arguments: ["measure", "flow"])
+  func `a loss that is no number is a sentence about the weights`(command: String) throws {
+    let folder = try copied()
+    let path = "\(folder.path)/model.safetensors"
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    // The last element of the file, as NaN.
+    bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: [0, 0, 0xC0, 0x7F])
+    try bytes.write(to: URL(fileURLWithPath: path))
+    let result = try Program.run(
+      [command, "--model", ".", "--n-c", "5", "--n-g", "3"], in: folder.path)
+    #expect(result.status == 1 && result.output.isEmpty)
+    #expect(result.sentence?.contains("do the weights hold NaN") == true, "\(result.errors)")
+  }
+
+  @Test func `weights that are there and cannot be read are not drawn instead`() throws {
+    let folder = try copied()
+    let path = "\(folder.path)/model.safetensors"
+    let point = ["measure", "--model", ".", "--n-c", "5", "--n-g", "3"]
+    try FileManager.default.removeItem(atPath: path)
+    try Data().write(to: URL(fileURLWithPath: "\(folder.path)/pytorch_model.bin"))
+    let drawn = try Program.run(point, in: folder.path)
+    #expect(drawn.status == 0 && drawn.errors.contains("(pytorch_model.bin is not read)"))
+    try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "nowhere")
+    let dangling = try Program.run(point, in: folder.path)
+    #expect(dangling.status == 1 && dangling.output.isEmpty, "\(dangling.errors)")
+    try FileManager.default.removeItem(atPath: path)
+    try FileManager.default.createDirectory(
+      atPath: path, withIntermediateDirectories: false)
+    let directory = try Program.run(point, in: folder.path)
+    #expect(directory.status == 1 && directory.sentence?.contains("directory") == true)
+  }
+
+  @Test func `dropout that the configuration trains with is said to be left out`() throws {
+    let folder = try copied("gpt2-untied")
+    let path = URL(fileURLWithPath: "\(folder.path)/config.json")
+    var members = try #require(
+      try JSONSerialization.jsonObject(with: Data(contentsOf: path)) as? [String: Any])
+    (members["attn_pdrop"], members["embd_pdrop"], members["resid_pdrop"]) = (0.25, 0, 0)
+    try JSONSerialization.data(withJSONObject: members).write(to: path)
+    let point = ["measure", "--model", ".", "--n-c", "5", "--n-g", "3"]
+    let without = try Program.run(point, in: folder.path)
+    #expect(without.status == 0 && without.errors.contains("trains with dropout 0.25"))
+    let with = try Program.run(point + ["--dropout", "0.1"], in: folder.path)
+    #expect(with.status == 0 && with.errors.isEmpty, "\(with.errors)")
+  }
+
   @Test func `weights may be given for themselves`() throws {
     func loss(_ options: String) throws -> Double {
       let result = try run("\(options) --n-c 5 --n-g 3 --threads 1 --format json")

@@ -135,7 +135,7 @@ private func sentences(_ flow: Flow) -> [String] {
     let one = makePoint(layers: 1, nC: 1, .nextToken)
     #expect(
       sentences(Flow(point: one, weights: layer(0, isSilent: true, boundary: 1)))
-        == ["The prefix is row 0 alone, which carries loss, as the generated rows do."])
+        == ["The prefix is row 0 alone, and it carries loss."])
   }
 
   @Test func `many layers that are alike are shown as one`() {

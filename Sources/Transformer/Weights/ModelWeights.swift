@@ -1,3 +1,5 @@
+import Foundation
+
 /// The stored weights of a model: one safetensors file, or shards with an index.
 package final class ModelWeights {
   /// The file, or the directory or index of the shards.
@@ -32,10 +34,11 @@ package final class ModelWeights {
     return inside
   }
 
-  /// Whether a directory holds weights that `open` would read.
+  /// Whether a directory has an entry for weights, which `open` then reads or says why it cannot.
   package static func exist(in directory: String) -> Bool {
     let folder = directory.hasSuffix("/") ? directory : "\(directory)/"
-    return [singleName, indexName].contains { (try? OpenedFile("\(folder)\($0)")) != nil }
+    var status = stat()
+    return [singleName, indexName].contains { unsafe lstat("\(folder)\($0)", &status) == 0 }
   }
 
   /// Opens a file; nil if it is a directory.

@@ -184,7 +184,8 @@ package struct WeightMap: Sendable {
       : "do weights and configuration belong together?"
     return WeightsError(
       file: weights.path, tensor: name,
-      "\(others(count)) missing, but the configuration needs it; \(hint)")
+      "\(others(count)) missing, but the configuration needs \(count == 1 ? "it" : "them"); \(hint)"
+    )
   }
 
   private func others(_ count: Int) -> String {
