@@ -57,6 +57,14 @@ package struct CSVDocument: Sendable {
     self.rows = rows
   }
 
+  /// The records of a text without a header, each as its fields, of which it may have any number.
+  package static func records(of text: String) throws(CSVError) -> [[String]] {
+    var reader = RecordReader(text)
+    var records: [[String]] = []
+    while let row = try reader.next(mostFields: mostColumns) { records.append(row.fields) }
+    return records
+  }
+
   /// The first column of a name, or the last one where `last` is set; nil if there is none.
   package func column(_ name: String, last: Bool = false) -> Int? {
     last ? header.lastIndex(of: name) : header.firstIndex(of: name)

@@ -16,8 +16,8 @@ extension PointRecord {
   ///   - point: The point that the row is about, of whose model the row does not hold everything.
   /// - Throws: `RecordError` if it is not such a line, or another point's.
   package init(row: String, of point: Point) throws(RecordError) {
-    let fields = CSVText.records(of: row)
-    guard fields.count == 1, fields[0].count == Self.columns.count else {
+    let fields = try? CSVDocument.records(of: row)
+    guard let fields, fields.count == 1, fields[0].count == Self.columns.count else {
       throw RecordError("a row of points.csv has \(Self.columns.count) fields on one line")
     }
     let cells = Cells(

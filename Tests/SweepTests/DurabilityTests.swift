@@ -63,12 +63,12 @@ import Testing
     let whole = Place()
     try sweep(whole)
     let (ledger, points) = (
-      try CSVText.records(of: whole.text("ledger.csv")).dropFirst(),
+      try CSVDocument.records(of: whole.text("ledger.csv")).dropFirst(),
       try whole.text("points.csv").split(separator: "\n").dropFirst()
     )
     // Written from the results, not by the store, so that the format is pinned.
     let lines = try points.enumerated().map { index, row in
-      let cells = CSVText.records(of: String(row))[0]
+      let cells = try CSVDocument.records(of: row + "\n")[0]
       let (mode, nC) = (cells[15], cells[21])
       let own = ledger.filter { $0[1] == mode && $0[10] == nC }
       let rows = [

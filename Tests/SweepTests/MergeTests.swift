@@ -94,7 +94,7 @@ import Testing
   @Test func `a law's range and counts are those of all shards`() throws {
     try sweepThirds()
     try merge(["1", "2", "3"])
-    let rows = try CSVText.records(of: text("merged/laws.csv"))
+    let rows = try CSVDocument.records(of: text("merged/laws.csv"))
     let names = ["mode", "keep_prefix", "trainable", "n_c_min", "n_c_max", "points_checked"]
     let places = names.compactMap { rows[0].firstIndex(of: $0) }
     let full = rows.dropFirst().map { row in places.map { row[$0] } }.first {
@@ -214,7 +214,7 @@ import Testing
     let text = "model: seed\nn_c: [1, 2, 3, 4]\nn_g: 2\nbackend: shape"
     for shard in 1...2 { try sweep("\(shard)", shard: "\(shard)/2", text) }
     func forge(_ name: String) throws {
-      var rows = try CSVText.records(of: self.text("\(name)/laws.csv"))
+      var rows = try CSVDocument.records(of: self.text("\(name)/laws.csv"))
       let place = try #require(rows[0].firstIndex(of: "linear_bytes"))
       for row in rows.indices.dropFirst() { rows[row][place] = "7" }
       try rows.map { CSV.line($0.map { .text($0) }) }.joined()

@@ -169,7 +169,12 @@ package struct ShardMerge {
   private func mergedLaws() throws(FileError) -> MergedLaws {
     var points: [[String]] = []
     try eachEntry { (entry) throws(FileError) in
-      points += CSVText.records(of: entry.rows[.points])
+      let records = (try? CSVDocument.records(of: entry.rows[.points])) ?? [[]]
+      guard records.allSatisfy({ $0.count == PointRecord.columns.count }) else {
+        throw FileError(
+          "the journal of a shard has a row that is none of \(ResultFile.points.rawValue)")
+      }
+      points += records
     }
     var laws: [[String]] = []
     for part in parts { laws += try part.laws() }

@@ -48,7 +48,12 @@ struct SweepPart {
 
   /// The rows of the shard's `laws.csv`, each as its cells.
   func laws() throws(FileError) -> [[String]] {
-    Array(CSVText.records(of: try text(of: ResultsStore.laws)).dropFirst())
+    let text = try text(of: ResultsStore.laws)
+    do throws(CSVError) {
+      return try CSVDocument(text).rows.map(\.fields)
+    } catch {
+      throw FileError("\(folder.file(ResultsStore.laws)): \(error)")
+    }
   }
 
   private func text(of name: String) throws(FileError) -> String {
