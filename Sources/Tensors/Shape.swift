@@ -44,7 +44,7 @@ package struct Axis: Hashable, Sendable {
 package struct Shape: Sendable {
   private var axes: InlineArray<5, Axis>
   /// The number of axes.
-  package let rank: Int
+  package private(set) var rank: Int
 
   package init(_ list: Axis...) { self.init(list) }
 
@@ -71,6 +71,28 @@ package struct Shape: Sendable {
   /// The extents as an array.
   package var extents: [Int] { (0..<rank).map { axes[$0].extent } }
 
+  /// Puts an axis in front of the one at `index`, or at the end.
+  package mutating func insert(_ axis: Axis, at index: Int) {
+    precondition(index <= rank && rank < 5, "a shape has at most five axes")
+    for position in stride(from: rank, to: index, by: -1) { axes[position] = axes[position - 1] }
+    axes[index] = axis
+    rank += 1
+  }
+
+  /// Takes an axis away.
+  package mutating func remove(at index: Int) {
+    precondition(index < rank)
+    rank -= 1
+    for position in index..<rank { axes[position] = axes[position + 1] }
+    axes[rank] = .plain(1)
+  }
+
+  /// The first axis of a kind; nil if there is none.
+  private func first(of kind: Axis.Kind) -> Axis? {
+    for index in 0..<rank where axes[index].kind == kind { return axes[index] }
+    return nil
+  }
+
   /// The same axes, but for the last one.
   package func replacingLast(_ axis: Axis) -> Shape {
     var shape = self
@@ -91,8 +113,8 @@ package struct Shape: Sendable {
   /// keys of the prefix are `crossing`. Without a token axis everything is `shared`.
   package func regions(prefixLength: Int, elementSize: Int) -> RegionBytes {
     let bytes = count * elementSize
-    let tokens = list.first { $0.kind == .tokens }
-    let keys = list.first { $0.kind == .keys }
+    let tokens = first(of: .tokens)
+    let keys = first(of: .keys)
     guard let rows = tokens ?? keys, rows.extent > 0, bytes > 0 else {
       return RegionBytes(shared: bytes)
     }

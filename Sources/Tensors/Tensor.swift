@@ -84,10 +84,8 @@ package struct Tensor {
   /// Entry `index` of an axis, which goes away.
   package func selecting(_ axis: Int, _ index: Int) -> Tensor {
     precondition(index >= 0 && index < extent(axis))
-    var axes = shape.list
-    axes.remove(at: axis)
     var view = self
-    view.shape = Shape(axes)
+    view.shape.remove(at: axis)
     for position in axis..<shape.rank - 1 { view.strides[position] = strides[position + 1] }
     view.offset += index * strides[axis]
     return view
@@ -106,12 +104,10 @@ package struct Tensor {
   /// One axis seen as two, `[outer, inner]`, whose extents multiply to its own.
   package func splitting(_ axis: Int, inner: Int) -> Tensor {
     precondition(shape[axis].kind == .plain && extent(axis) % inner == 0)
-    var axes = shape.list
-    axes[axis] = .plain(extent(axis) / inner)
-    axes.insert(.plain(inner), at: axis + 1)
     var view = self
-    view.shape = Shape(axes)
-    for position in 0..<axes.count {
+    view.shape[axis] = .plain(extent(axis) / inner)
+    view.shape.insert(.plain(inner), at: axis + 1)
+    for position in 0..<view.shape.rank {
       view.strides[position] =
         position < axis
         ? strides[position]
@@ -123,7 +119,7 @@ package struct Tensor {
   /// A new outermost axis of extent 1.
   package func addingUnitAxis() -> Tensor {
     var view = self
-    view.shape = Shape([.plain(1)] + shape.list)
+    view.shape.insert(.plain(1), at: 0)
     for position in 0..<shape.rank { view.strides[position + 1] = strides[position] }
     view.strides[0] = 0
     return view
@@ -134,13 +130,11 @@ package struct Tensor {
     let outer = extent(axis)
     let inner = extent(axis + 1)
     guard outer == 1 || inner == 1 || strides[axis] == inner * strides[axis + 1] else { return nil }
-    var axes = shape.list
-    axes[axis] = .plain(outer * inner)
-    axes.remove(at: axis + 1)
     var view = self
-    view.shape = Shape(axes)
+    view.shape[axis] = .plain(outer * inner)
+    view.shape.remove(at: axis + 1)
     view.strides[axis] = inner == 1 ? strides[axis] : strides[axis + 1]
-    for position in axis + 1..<axes.count { view.strides[position] = strides[position + 1] }
+    for position in axis + 1..<view.shape.rank { view.strides[position] = strides[position + 1] }
     return view
   }
 }
