@@ -87,7 +87,7 @@ import Testing
     let place = Place()
     try FileManager.default.createDirectory(
       atPath: place.path, withIntermediateDirectories: true)
-    try place.write("journal.jsonl", journal)
+    try place.write("journal.jsonl", signed(journal))
     try place.write(
       "sweep.json",
       whole.text("sweep.json").replacing("\"complete\" : true", with: "\"complete\" : false"))
@@ -115,10 +115,27 @@ import Testing
 
   @Test func `a torn line is cut off wherever it is torn`() throws {
     let (whole, lines) = try journal()
-    for part in [1, 20, lines[2].count / 2, lines[2].count - 1] {
-      let place = try stopped(lines[0] + lines[1] + lines[2].prefix(part), like: whole)
+    let torn = signed(lines[2])
+    for part in [1, 20, torn.count / 2, torn.count - 1] {
+      let place = try stopped(lines[0] + lines[1], like: whole)
+      let before = try place.text("journal.jsonl")
+      try place.write("journal.jsonl", before + torn.prefix(part))
       try sweep(place)
       #expect(try place.results() == whole.results(), "\(part)")
+    }
+  }
+
+  @Test func `a line in which a bit has changed is measured again, wherever it is`() throws {
+    let (whole, lines) = try journal()
+    let place = try stopped(lines[0] + lines[1] + lines[2], like: whole)
+    let journal = Array(try place.text("journal.jsonl").utf8)
+    for at in stride(from: 3, to: journal.count, by: 397) {
+      let place = try stopped(lines[0], like: whole)
+      var changed = journal
+      changed[at] ^= 1
+      try Data(changed).write(to: URL(fileURLWithPath: "\(place.path)/journal.jsonl"))
+      try sweep(place)
+      #expect(try place.results() == whole.results(), "byte \(at)")
     }
   }
 
@@ -165,7 +182,7 @@ import Testing
     let place = try stopped(lines[0], like: whole)
     let error = #expect(throws: FileError.self) { _ = try sweep(place, text, memory: memory) }
     #expect(error?.description.contains(part) == true, "\(String(describing: error))")
-    #expect(try place.text("journal.jsonl") == lines[0])
+    #expect(try place.text("journal.jsonl") == signed(lines[0]))
   }
 
   @Test func `comments, and values that were defaults, are the same sweep`() throws {

@@ -145,7 +145,9 @@ import Testing
     try sweep("whole")
     try sweepThirds()
     try sweep("again", shard: "2/3")
-    try edit("again/journal.jsonl", ",seed,", ",sown,")
+    let journal = unsigned(try text("again/journal.jsonl"))
+    try signed(journal.replacing(",seed,", with: ",sown,"))
+      .write(toFile: path("again/journal.jsonl"), atomically: true, encoding: .utf8)
     for twice in [["1", "2", "2", "3"], ["1", "2", "again", "3"]] {
       let error = #expect(throws: FileError.self) { try merge(twice) }
       #expect(error?.description.contains("both hold") == true, "\(String(describing: error))")

@@ -6,7 +6,12 @@ struct Digest {
 
   /// Adds a text and a byte that no text holds, so that two texts are not their joint one.
   mutating func add(_ text: String) {
-    for byte in text.utf8 { add(byte: byte) }
+    add(text.utf8)
+  }
+
+  /// Adds bytes, and one that ends them.
+  mutating func add(_ bytes: some Sequence<UInt8>) {
+    for byte in bytes { add(byte: byte) }
     add(byte: 0xff)
   }
 

@@ -3,9 +3,10 @@ import Foundation
 /// `journal.jsonl`: a line a finished point with its rows, on disk before the next point starts.
 ///
 /// The CSV files are made of it, so that whatever ends the process they can be made again. A line
-/// that such an end has torn is cut off. When the sweep is complete, the journal goes.
+/// that such an end has torn, or whose digest says that it has changed, is cut off with what follows,
+/// and those points are measured again. When the sweep is complete, the journal goes.
 struct Journal: Sendable {
-  /// One line.
+  /// One line, a JSON object of which the first member is the digest of the rest.
   struct Entry: Codable {
     let index: Int
     let rows: PointRows
@@ -36,14 +37,34 @@ struct Journal: Sendable {
   func append(_ point: FinishedPoint) throws(FileError) -> Range<Int> {
     let entry = Entry(index: point.index, rows: point.rows, isInterrupted: point.isInterrupted)
     let start = file.size
-    try file.append(JSONLine.text(of: entry))
+    try file.append(Self.line(of: entry))
     return start..<file.size
+  }
+
+  /// An entry's line.
+  static func line(of entry: Entry) -> String {
+    let text = JSONLine.text(of: entry)
+    return head(of: text.utf8) + text.dropFirst()
+  }
+
+  /// What stands in place of the brace that opens an object with these bytes.
+  private static func head(of bytes: some Sequence<UInt8>) -> String {
+    var digest = Digest()
+    digest.add(bytes)
+    return "{\"digest\":\"\(digest.text)\","
+  }
+
+  /// The entry on a line; nil if it is none, or is not as it was written.
+  private static func entry(of line: [UInt8]) -> Entry? {
+    let object = [UInt8(ascii: "{")] + line.dropFirst(head(of: []).utf8.count)
+    guard line.starts(with: head(of: object).utf8) else { return nil }
+    return JSONLine.value(Entry.self, of: object)
   }
 
   /// The entry at a place that `append` or `restore` gave.
   func entry(at place: Range<Int>) throws(FileError) -> Entry {
     let bytes = try file.read(at: place.lowerBound, count: place.count)
-    guard let entry = JSONLine.value(Entry.self, of: bytes) else {
+    guard let entry = Self.entry(of: bytes) else {
       throw FileError("\(Self.name) has changed while the sweep ran")
     }
     return entry
@@ -71,7 +92,7 @@ struct Journal: Sendable {
       var used = 0
       while let end = buffer[used...].firstIndex(of: UInt8(ascii: "\n")) {
         let line = Array(buffer[used...end])
-        guard let entry = JSONLine.value(Entry.self, of: line) else { break reading }
+        guard let entry = Self.entry(of: line) else { break reading }
         try body(entry, start..<(start + line.count))
         used = end + 1
         start += line.count

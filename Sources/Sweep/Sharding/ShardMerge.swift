@@ -149,7 +149,7 @@ package struct ShardMerge {
     if !manifest.isComplete {
       // What is missing can then be measured by resuming.
       try PendingFile(folder.file(Journal.name)).commit { (write) throws(FileError) in
-        try eachEntry { (entry) throws(FileError) in try write(JSONLine.text(of: entry)) }
+        try eachEntry { (entry) throws(FileError) in try write(Journal.line(of: entry)) }
       }
     }
     try PendingFile(folder.file(SweepManifest.name)).commit(manifest.text)
