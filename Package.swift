@@ -38,32 +38,59 @@ let package = Package(
     // C libraries: one target each, imported by exactly one Swift module.
     .systemLibrary(
       name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
-    .target(
-      name: "COneDNN",
-      linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
+    .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+    .target(name: "CThreading", linkerSettings: [.linkedLibrary("gomp")]),
     module("Jemalloc", uses: ["CJemalloc"]),
-    module("OneDNN", uses: ["COneDNN"]),
+    module("Threading", uses: ["CThreading"]),
+    module("OneDNN", uses: ["COneDNN", "Threading"]),
+
+    // Files that users write, and results that we do.
+    module("Files"),
+    module("Safetensors", uses: ["Files"]),
 
     // The instrument: data flows from the top of this list to its end.
     module("Ledger"),
     module("Tensors", uses: ["Ledger"]),
-    module("CPUBackend", uses: ["Tensors", "Jemalloc", "OneDNN", "Ledger"]),
+    module("CPUBackend", uses: ["Tensors", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
     module("Autograd", uses: ["Tensors", "Ledger"]),
-    module("Transformer", uses: ["Autograd", "Tensors", "Ledger"]),
-    module("Retention", uses: ["Transformer", "Autograd", "Tensors", "Ledger"]),
-    module("Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger"]),
+    module("Transformer", uses: ["Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
+    module(
+      "Retention",
+      uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
+    module("Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger", "Files"]),
+    module(
+      "Measurement",
+      uses: [
+        "Reporting", "Retention", "CPUBackend", "Jemalloc", "Transformer", "Autograd", "Tensors",
+        "Ledger", "Safetensors", "Files",
+      ]),
+    module(
+      "Budgets",
+      uses: ["Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files"]),
+    module(
+      "Profiles",
+      uses: [
+        "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
+        "Safetensors", "Files", yams,
+      ]),
     module(
       "Sweep",
       uses: [
-        "Retention", "CPUBackend", "Jemalloc", "Reporting", "Transformer", "Autograd", "Tensors",
-        "Ledger", yams,
+        "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
+        "Ledger", "Files",
       ]),
     module(
       "BallastTesting",
-      uses: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors"]),
+      uses: [
+        "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
+        "Files",
+      ]),
     .executableTarget(
       name: "ballast",
-      dependencies: ["Sweep", "Reporting", "Retention", "Transformer", "Tensors", argumentParser],
+      dependencies: [
+        "Sweep", "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer",
+        "Tensors", "Safetensors", "Files", argumentParser,
+      ],
       swiftSettings: strict),
 
     tests(
@@ -71,11 +98,11 @@ let package = Package(
     tests(
       "SweepTests",
       of: [
-        "Sweep", "Reporting", "Retention", "Transformer", "Autograd", "Tensors", "Ledger",
-        "TestSupport",
+        "Sweep", "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer",
+        "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "TestSupport",
       ]),
     tests("MemoryBudgetTests", of: ["BallastTesting"]),
-    tests("CommandLineTests", of: ["ballast", "Transformer", "TestSupport"]),
+    tests("CommandLineTests", of: ["ballast", "Transformer", "Safetensors", "TestSupport"]),
 
     // What tests share, and the tests of that.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
@@ -85,15 +112,18 @@ let package = Package(
     tests(
       "RetentionTests",
       of: [
-        "Retention", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger", "TestSupport",
+        "Retention", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger", "Safetensors",
+        "TestSupport",
       ]),
-    tests("TransformerTests", of: ["Transformer", "Tensors", "TestSupport"]),
+    tests(
+      "TransformerTests", of: ["Transformer", "Tensors", "Safetensors", "Files", "TestSupport"]),
     .executableTarget(
       name: "products-benchmark",
       dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer", "Ledger"],
       path: "Sources/ProductsBenchmark", swiftSettings: strict),
     tests("JemallocTests", of: ["Jemalloc"]),
-    tests("OneDNNTests", of: ["OneDNN"]),
+    tests("ThreadingTests", of: ["Threading"]),
+    tests("OneDNNTests", of: ["OneDNN", "Threading"]),
     tests("CPUBackendTests", of: ["CPUBackend", "Tensors", "Ledger"]),
   ],
   cxxLanguageStandard: .cxx17

@@ -1,5 +1,7 @@
+import Budgets
+import Measurement
+import Profiles
 import Reporting
-import Sweep
 public import Testing
 
 /// Expects the bytes that backward needs at the boundary to be within limits.

@@ -1,5 +1,7 @@
+import Budgets
+import Files
+import Measurement
 import Reporting
-import Sweep
 import Synchronization
 
 /// Measures each point once a process, one at a time.

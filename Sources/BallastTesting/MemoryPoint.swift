@@ -1,5 +1,6 @@
+import Files
+import Measurement
 import Retention
-import Sweep
 import Tensors
 import Transformer
 

@@ -2,11 +2,12 @@ internal import OneDNN
 package import Tensors
 
 extension CPUBackend {
-  /// The bytes of oneDNN's scratchpad for this product; compiles it if it is new.
+  /// The bytes of scratch for this product; compiles it if it is new.
   ///
   /// - Throws: `OneDNNError` if oneDNN has no kernel for these extents, strides and dtypes.
   package func workspaceBytes(for product: Product) throws -> Int {
     if product.isEmpty { return 0 }
+    if let widened = WidenedProduct(product) { return try widened.workspaceBytes(on: products) }
     return try products.matmul(for: MatmulShape(product)).scratchpadBytes
   }
 
@@ -17,6 +18,10 @@ extension CPUBackend {
     if product.isEmpty {
       if !product.accumulates, product.c.count > 0 { fill(product.c, with: 0) }
       return
+    }
+    if let widened = WidenedProduct(product) {
+      guard let workspace else { preconditionFailure("a widened product needs a workspace") }
+      return try widened.multiply(on: self, workspace: workspace)
     }
     let matmul = try products.matmul(for: MatmulShape(product))
     if matmul.scratchpadBytes > 0 {
@@ -39,7 +44,7 @@ extension Product {
 }
 
 extension MatmulShape {
-  fileprivate init(_ product: Product) {
+  init(_ product: Product) {
     self.init(
       a: MatmulOperand(product.a), b: MatmulOperand(product.b), c: MatmulOperand(product.c),
       accumulates: product.accumulates)
@@ -47,7 +52,7 @@ extension MatmulShape {
 }
 
 extension MatmulOperand {
-  fileprivate init(_ tensor: Tensor) {
+  init(_ tensor: Tensor) {
     let type: ElementType =
       switch tensor.dtype {
       case .float32: .float32

@@ -2,6 +2,7 @@ package import Jemalloc
 package import Ledger
 internal import OneDNN
 package import Tensors
+internal import Threading
 
 /// The backend that has memory and computes: jemalloc arenas, oneDNN products, kernels in Swift.
 ///

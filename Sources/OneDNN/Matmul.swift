@@ -1,4 +1,5 @@
 internal import COneDNN
+internal import Threading
 
 /// The C handle of one product; freed with its owner.
 @safe private struct MatmulHandle: ~Copyable {
@@ -52,6 +53,12 @@ package final class Matmul {
     handle = try MatmulHandle((isTransposed ? shape.transposed : shape).normalized())
     scratchpadBytes = Int(unsafe ballast_matmul_scratchpad_bytes(handle.pointer))
   }
+
+  /// Whether oneDNN multiplies bfloat16 on this processor; 2.6 does so with AVX-512 alone.
+  package static let multipliesBFloat16: Bool = {
+    let operand = MatmulOperand(.bfloat16, extents: [2, 2], strides: [2, 1])
+    return (try? Matmul(MatmulShape(a: operand, b: operand, c: operand))) != nil
+  }()
 
   /// The kernel that oneDNN chose (`impl_info_str`): `brg:…` is its fast path.
   package var implementation: String {

@@ -1,3 +1,5 @@
+import Files
+
 /// Writes records as RFC 4180 text with one header line.
 ///
 /// Lines end in `\n` rather than `\r\n`: every CSV reader takes both, line-based tools only one.

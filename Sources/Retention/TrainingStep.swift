@@ -1,5 +1,6 @@
 package import Autograd
 package import Ledger
+package import Safetensors
 package import Tensors
 package import Transformer
 

@@ -1,4 +1,7 @@
+import Files
 import Foundation
+package import Measurement
+package import Profiles
 package import Reporting
 import Retention
 import Synchronization
@@ -38,7 +41,7 @@ package final class SweepRun: Sendable {
   private struct State {
     var store: ResultsStore
     var queue: PointQueue
-    let progress: Progress
+    let progress: ProgressLine
     var isClosed = false
     /// What ended a thread; the others stop at their next point.
     var failure: (any Error)?
@@ -57,7 +60,7 @@ package final class SweepRun: Sendable {
       State(
         store: store,
         queue: PointQueue(profile.points, store.part.filter { !store.holds($0) }),
-        progress: Progress(total: store.part.count, done: store.records.count)))
+        progress: ProgressLine(total: store.part.count, done: store.records.count)))
     total = store.part.count
   }
 

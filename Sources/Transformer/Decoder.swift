@@ -1,5 +1,6 @@
 package import Autograd
 import Ledger
+package import Safetensors
 package import Tensors
 
 /// A pre-norm decoder: embedding, layers, final norm, head; parameters under Hugging Face names.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Sweep
+import Measurement
 
 /// The root command.
 struct Ballast: ParsableCommand {

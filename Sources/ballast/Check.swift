@@ -1,7 +1,10 @@
 import ArgumentParser
+import Budgets
+import Files
+import Measurement
+import Profiles
 import Reporting
 import Retention
-import Sweep
 
 /// `ballast check`: a profile's budgets.
 struct Check: ParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
+import Budgets
+import Files
 import Reporting
-import Sweep
 
 /// `ballast compare`: two results side by side.
 struct Compare: ParsableCommand {

@@ -1,5 +1,5 @@
+import Files
 import Foundation
-import Sweep
 
 extension PendingFile {
   /// Refuses one file for two outputs, of which the first would be lost, and an input as an output.

@@ -1,6 +1,10 @@
 import ArgumentParser
+import Files
 import Foundation
+import Measurement
+import Profiles
 import Retention
+import Safetensors
 import Sweep
 import Transformer
 

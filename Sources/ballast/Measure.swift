@@ -1,7 +1,8 @@
 import ArgumentParser
+import Files
+import Measurement
 import Reporting
 import Retention
-import Sweep
 
 /// `ballast measure`: one point.
 struct Measure: ParsableCommand {

@@ -1,5 +1,5 @@
+import Files
 import Foundation
-import Sweep
 import Transformer
 
 /// Standard output, which is data and nothing else, and notes beside it.
@@ -8,20 +8,11 @@ enum Output {
   ///
   /// - Throws: `BrokenPipe` if nobody reads any more, `Failure` for everything else.
   static func write(_ text: String) throws {
-    let bytes = Array(text.utf8)
-    var written = 0
-    while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[written...])
-        return unsafe Foundation.write(STDOUT_FILENO, rest.baseAddress, rest.count)
-      }
-      if count < 0 {
-        if errno == EINTR { continue }
-        if errno == EPIPE { throw BrokenPipe() }
-        if errno == EBADF { throw Failure("standard output cannot be written; it is closed") }
-        throw Failure("standard output cannot be written; the disk may be full")
-      }
-      written += count
+    switch writeWhole(text, to: STDOUT_FILENO) {
+    case nil: return
+    case EPIPE: throw BrokenPipe()
+    case EBADF: throw Failure("standard output cannot be written; it is closed")
+    default: throw Failure("standard output cannot be written; the disk may be full")
     }
   }
 }

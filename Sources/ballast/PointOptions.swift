@@ -1,8 +1,11 @@
 import ArgumentParser
+import Files
 import Foundation
+import Measurement
 import Retention
-import Sweep
 import Tensors
+import Threading
+import Transformer
 
 /// The options of a point; they are the same words as a profile's keys.
 struct PointOptions: ParsableArguments {

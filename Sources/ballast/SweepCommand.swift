@@ -1,4 +1,7 @@
 import ArgumentParser
+import Files
+import Measurement
+import Profiles
 import Reporting
 import Retention
 import Sweep

@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import Safetensors
 import TestSupport
 import Testing
 import Transformer

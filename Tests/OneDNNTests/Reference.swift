@@ -1,6 +1,5 @@
-import Testing
-
 import OneDNN
+import Testing
 
 /// Steele, Lea and Flood's generator, so that a failure repeats.
 struct SplitMix64: RandomNumberGenerator {

@@ -2,6 +2,7 @@ import Autograd
 import CPUBackend
 import Foundation
 import Retention
+import Safetensors
 import Tensors
 import TestSupport
 import Transformer

@@ -2,6 +2,7 @@ import Autograd
 import CPUBackend
 import Foundation
 import Retention
+import Safetensors
 import TestSupport
 import Testing
 import Transformer

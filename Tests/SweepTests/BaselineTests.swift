@@ -1,7 +1,10 @@
+import Budgets
+import Files
 import Foundation
+import Measurement
+import Profiles
 import Reporting
 import Retention
-import Sweep
 import TestSupport
 import Testing
 

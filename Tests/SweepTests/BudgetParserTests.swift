@@ -1,5 +1,7 @@
+import Budgets
+import Measurement
+import Profiles
 import Retention
-import Sweep
 import Testing
 
 private let start = """

@@ -1,6 +1,7 @@
+import Budgets
+import Files
 import Foundation
 import Reporting
-import Sweep
 import Testing
 
 /// The columns of a `points.csv` that a comparison reads, and some that it does not.

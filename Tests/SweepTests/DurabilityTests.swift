@@ -1,5 +1,8 @@
+import Files
 import Foundation
 import Ledger
+import Measurement
+import Profiles
 import Reporting
 import Retention
 import Sweep

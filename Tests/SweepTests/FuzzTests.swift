@@ -1,7 +1,8 @@
 import Autograd
 import Foundation
+import Measurement
+import Profiles
 import Retention
-import Sweep
 import TestSupport
 import Testing
 import Transformer

@@ -1,7 +1,10 @@
 import Foundation
 import Ledger
+import Measurement
+import Profiles
 import Reporting
 import Retention
+import Safetensors
 import Sweep
 import TestSupport
 import Testing

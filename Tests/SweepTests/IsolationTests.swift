@@ -1,4 +1,6 @@
 import Foundation
+import Measurement
+import Profiles
 import Reporting
 import Retention
 import Sweep

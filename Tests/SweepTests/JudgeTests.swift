@@ -1,7 +1,9 @@
+import Measurement
+import Budgets
 import Ledger
+import Profiles
 import Reporting
 import Retention
-import Sweep
 import TestSupport
 import Testing
 
@@ -72,7 +74,8 @@ private func judge(
   _ profile: Profile, _ points: [MeasuredPoint], _ baseline: [MeasuredPoint]?
 ) -> [Judgement] {
   Judge(
-    profile: profile, file: "x.yaml", points: points, baseline: baseline.map { Baseline(of: $0) }
+    profile.budgets, ofProfile: profile.name, file: "x.yaml", points: points,
+    baseline: baseline.map { Baseline(of: $0) }
   ).judgements(of: points.map(\.point))
 }
 

@@ -1,7 +1,8 @@
 import Ledger
+import Measurement
+import Profiles
 import Reporting
 import Retention
-import Sweep
 import Testing
 
 /// The real thing: jemalloc, oneDNN, and everything that is held against them.

@@ -1,4 +1,7 @@
+import Files
 import Foundation
+import Measurement
+import Profiles
 import Reporting
 import Retention
 import Sweep

@@ -1,7 +1,10 @@
+import Files
 import Foundation
+import Measurement
+import Profiles
 import Reporting
 import Retention
-import Sweep
+import Safetensors
 import Tensors
 import Testing
 import Transformer

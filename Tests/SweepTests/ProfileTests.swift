@@ -1,5 +1,7 @@
+import Files
+import Measurement
+import Profiles
 import Retention
-import Sweep
 import Testing
 import Transformer
 

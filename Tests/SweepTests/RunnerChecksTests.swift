@@ -1,7 +1,7 @@
 import Ledger
+import Measurement
 import Reporting
 import Retention
-import Sweep
 import Synchronization
 import Tensors
 import Testing

@@ -1,6 +1,7 @@
+import Measurement
 import Ledger
+import Profiles
 import Retention
-import Sweep
 import Tensors
 import Testing
 

@@ -1,3 +1,6 @@
+import Files
+import Measurement
+import Profiles
 import Retention
 import Sweep
 import Testing

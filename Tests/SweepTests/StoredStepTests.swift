@@ -1,7 +1,8 @@
 import Foundation
+import Measurement
+import Profiles
 import Reporting
 import Retention
-import Sweep
 import Testing
 
 private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

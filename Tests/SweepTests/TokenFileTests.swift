@@ -1,7 +1,8 @@
 import Autograd
+import Files
 import Foundation
+import Measurement
 import Retention
-import Sweep
 import Testing
 import Transformer
 

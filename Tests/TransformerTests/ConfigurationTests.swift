@@ -1,5 +1,6 @@
-import Testing
+import Files
 import Tensors
+import Testing
 import Transformer
 
 @Suite struct `A Hugging Face configuration` {

@@ -1,3 +1,4 @@
+import Safetensors
 import TestSupport
 import Testing
 import Transformer

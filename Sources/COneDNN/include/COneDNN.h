@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A C face over oneDNN 2.6 and 3.x, whose C++ interfaces differ, and over libgomp's thread team.
+// A C face over oneDNN 2.6 and 3.x, whose C++ interfaces differ.
 //
 // Functions that return int give 0, or 1 with a message in ballast_last_error(). Different handles
 // may be used by several threads at once; one handle by one thread at a time.
@@ -46,27 +46,6 @@ void ballast_matmul_destroy(ballast_matmul *matmul);
 
 /// dnnl_version: the major version of the library that was loaded.
 int ballast_onednn_major(void);
-
-/// How many threads products and ballast_parallel use when the calling thread starts them.
-///
-/// The count belongs to the calling thread, as that of omp_set_num_threads does, so that steps with
-/// different counts can run side by side. Products made before a change keep their old count.
-void ballast_set_threads(int count);
-int ballast_max_threads(void);
-
-/// Runs task(context, 0) ... task(context, count - 1) on libgomp's own team, and waits for all.
-///
-/// oneDNN runs on the same team, so our kernels and its never fight for cores, and a team that
-/// still spins after a product starts on our loop at once. It is entered through GOMP_parallel, the
-/// ABI behind "#pragma omp parallel", since clang here has no omp.h. Indices go to threads in
-/// contiguous runs, the same ones each time. One task, one thread, or a call from inside a task
-/// runs inline.
-///
-/// libgomp's threads spin after a region. On two free cores that is right: a 256x256x256 product
-/// and a loop over 4 MiB in turn took 134 us, and 235 us with OMP_WAIT_POLICY=passive or
-/// GOMP_SPINCOUNT=0. Where another process wants a core, a product of 3 ms can take 7.5 ms: it
-/// waits, it seems, for a time slice.
-void ballast_parallel(void (*task)(void *context, int index), void *context, int count);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 import Glibc
-import OneDNN
 import Tensors
+import Threading
 
 /// The loss of a language model over rows of logits, and its gradient.
 enum CrossEntropy {

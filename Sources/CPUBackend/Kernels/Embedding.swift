@@ -1,5 +1,5 @@
-import OneDNN
 import Tensors
+import Threading
 
 /// Which row of a table each row of an activation reads: `ids[b · stride + start + t]`.
 struct TableRows: Sendable {

@@ -1,5 +1,5 @@
-import OneDNN
 import Tensors
+import Threading
 
 /// Layer normalisation and its gradients (Ba et al., arXiv 1607.06450); statistics in float32.
 enum LayerNormalization {

@@ -1,5 +1,5 @@
-import OneDNN
 import Tensors
+import Threading
 
 /// Root-mean-square normalisation and its gradients; statistics in float32.
 enum Normalization {

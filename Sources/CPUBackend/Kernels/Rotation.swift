@@ -1,6 +1,6 @@
 import Glibc
-import OneDNN
 import Tensors
+import Threading
 
 /// Rotary position embedding (Su et al., arXiv 2104.09864), with Hugging Face's halves.
 enum Rotation {

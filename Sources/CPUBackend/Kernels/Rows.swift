@@ -1,5 +1,5 @@
-import OneDNN
 import Tensors
+import Threading
 
 /// The rows of a tensor: pointers to its last axis, numbered row-major over the outer axes.
 ///

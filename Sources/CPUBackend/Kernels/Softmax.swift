@@ -1,6 +1,6 @@
 import Foundation
-import OneDNN
 import Tensors
+import Threading
 
 /// Softmax over the keys that a row may see, and its gradient; both in place.
 ///

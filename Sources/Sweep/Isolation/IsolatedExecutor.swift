@@ -1,4 +1,6 @@
 import Foundation
+import Measurement
+import Profiles
 import Reporting
 
 /// Runs points in a worker process, which is kept for the next point as long as it is well.

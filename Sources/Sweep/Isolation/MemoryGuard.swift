@@ -1,4 +1,5 @@
 import Foundation
+import Measurement
 import Reporting
 
 /// Why a worker was ended for its memory.

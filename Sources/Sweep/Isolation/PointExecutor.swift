@@ -1,3 +1,5 @@
+import Measurement
+import Profiles
 import Reporting
 import Retention
 

@@ -1,4 +1,7 @@
+import Files
 import Foundation
+package import Measurement
+import Profiles
 
 /// The process in which points run: the same program, started by a sweep as `ballast worker`.
 ///
@@ -72,7 +75,7 @@ package enum Worker {
 
   private static func send(_ message: some Encodable, to descriptor: Int32) {
     // If nobody reads, the sweep is gone, and this process with it.
-    _ = writeWhole(Array(JSONLine.text(of: message).utf8), to: descriptor)
+    _ = writeWhole(JSONLine.text(of: message), to: descriptor)
   }
 }
 
@@ -123,19 +126,4 @@ struct LineReader {
 
   /// Everything that has been read and not yet given out.
   var rest: [UInt8] { buffer }
-}
-
-/// Writes all bytes (`write`); false if that is not possible.
-func writeWhole(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-  var written = 0
-  while written < bytes.count {
-    let count = unsafe bytes.withUnsafeBytes { buffer in
-      let rest = unsafe UnsafeRawBufferPointer(rebasing: unsafe buffer[written...])
-      return unsafe write(descriptor, rest.baseAddress, rest.count)
-    }
-    if count < 0 && errno == EINTR { continue }
-    if count <= 0 { return false }
-    written += count
-  }
-  return true
 }

@@ -1,3 +1,6 @@
+import Measurement
+import Profiles
+
 /// What a worker is told first: the sweep, whose points are then named by their place in it.
 struct WorkerSetup: Codable, Sendable {
   let source: ProfileSource
@@ -22,10 +25,4 @@ struct WorkerRequest: Codable, Sendable {
 struct WorkerReply: Codable, Sendable {
   let index: Int
   let rows: PointRows
-}
-
-/// The most bytes of a step, for points that compute and for points that count; nil for no limit.
-struct PointLimits: Codable, Equatable, Sendable {
-  let computing: Int?
-  let counting: Int?
 }

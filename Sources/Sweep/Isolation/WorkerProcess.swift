@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Synchronization
 
@@ -100,7 +101,7 @@ final class WorkerProcess {
 
   /// Sends a message; false if the worker is gone.
   func send(_ message: some Encodable) -> Bool {
-    writeWhole(Array(JSONLine.text(of: message).utf8), to: requests)
+    writeWhole(JSONLine.text(of: message), to: requests) == nil
   }
 
   /// How waiting for a worker's reply ended.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// `journal.jsonl`: a line a finished point with its rows, on disk before the next point starts.

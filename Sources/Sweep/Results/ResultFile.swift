@@ -1,4 +1,6 @@
+package import Measurement
 import Reporting
+import Transformer
 
 /// The files of a sweep to which every point adds rows, in the order in which they are written.
 ///
@@ -48,11 +50,11 @@ package struct PointRows: Codable, Equatable, Sendable {
       uniqueKeysWithValues: ResultFile.allCases.map { ($0, $0.rows(of: outcome)) })
   }
 
-  package init(from decoder: any Decoder) throws {
+  package init(from decoder: any Swift.Decoder) throws {
     lines = try decoder.singleValueContainer().decode([ResultFile: String].self)
   }
 
-  package func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Swift.Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(lines)
   }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// The folder of a sweep's results, locked (`flock`) against every other sweep while this value lives.

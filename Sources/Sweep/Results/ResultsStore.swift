@@ -1,4 +1,7 @@
+package import Files
 import Foundation
+import Measurement
+package import Profiles
 package import Reporting
 
 /// The results of a sweep on disk.

@@ -1,4 +1,7 @@
+import Files
 import Foundation
+import Measurement
+package import Profiles
 import Reporting
 import Retention
 import Transformer

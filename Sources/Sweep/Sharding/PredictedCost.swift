@@ -1,3 +1,4 @@
+import Measurement
 package import Retention
 import Tensors
 

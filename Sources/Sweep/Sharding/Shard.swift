@@ -1,3 +1,6 @@
+package import Files
+import Transformer
+
 /// One of the parts into which a profile is divided, `I/N`.
 package struct Shard: Equatable, Sendable, CustomStringConvertible {
   /// From 1 to `count`.
@@ -32,11 +35,11 @@ package struct Shard: Equatable, Sendable, CustomStringConvertible {
 }
 
 extension Shard: Codable {
-  package init(from decoder: any Decoder) throws {
+  package init(from decoder: any Swift.Decoder) throws {
     self = try Shard(decoder.singleValueContainer().decode(String.self))
   }
 
-  package func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Swift.Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)
   }

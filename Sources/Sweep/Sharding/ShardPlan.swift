@@ -1,3 +1,4 @@
+package import Measurement
 import Retention
 
 /// Which points of a profile each shard runs: the same on every machine, and balanced.

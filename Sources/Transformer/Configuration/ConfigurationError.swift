@@ -1,3 +1,5 @@
+import Files
+
 /// Why a model configuration cannot be used, as one sentence that names the file.
 package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
   /// The file or directory, or the built-in model, that was asked for.

@@ -1,3 +1,5 @@
+import Files
+
 /// The members of a `config.json` while it is read: each is fetched with its type and its range.
 ///
 /// It remembers which fields were asked for; `refuseTheRest` deals with all others, so that nothing

@@ -1,3 +1,5 @@
+import Files
+
 extension HuggingFaceConfiguration {
   /// Defaults of `LlamaConfig`, `MistralConfig`, `Qwen2Config` and `Qwen3Config`.
   private struct Defaults {

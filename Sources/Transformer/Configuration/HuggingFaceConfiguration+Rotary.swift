@@ -1,3 +1,5 @@
+import Files
+
 extension HuggingFaceConfiguration {
   /// Rotary positions from `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling`.
   ///

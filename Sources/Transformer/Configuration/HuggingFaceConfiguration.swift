@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// A Hugging Face `config.json`, read into a `DecoderConfiguration`.

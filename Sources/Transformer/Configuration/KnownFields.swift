@@ -1,3 +1,5 @@
+import Files
+
 /// Fields of a `config.json` that the families do not read themselves.
 ///
 /// Sources: `PretrainedConfig` and `GenerationConfig` of transformers 4.30 to 5.23, the families'

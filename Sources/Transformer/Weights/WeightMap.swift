@@ -1,3 +1,6 @@
+import Files
+package import Safetensors
+
 /// A tensor that a checkpoint of a configuration holds.
 package struct ExpectedTensor: Hashable, Sendable {
   /// Its name in `named_parameters()` of the model with its head.

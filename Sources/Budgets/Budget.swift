@@ -1,0 +1,128 @@
+import Measurement
+import Reporting
+package import Retention
+
+/// What a budget limits.
+package enum BudgetFigure: String, AxisWord {
+  case retained, allocated, peak
+  /// What the last prefix token added to the retained bytes, by the law of its series.
+  case perPrefixToken = "per_prefix_token"
+  /// Relative L2 distance to the gradient of `full-graph`.
+  case gradientError = "gradient_error"
+
+  /// Whether the figure is a number of bytes, which two runs cannot give differently.
+  package var isBytes: Bool { self != .gradientError }
+}
+
+/// One side of a budget.
+///
+/// Bytes below 2⁵³ are exact in a `Double`, and so are comparisons of them.
+package enum BudgetLimit: Equatable, Sendable {
+  /// Bytes, a ratio or an error.
+  case absolute(Double)
+  /// The baseline's figure, and `percent` of it and `amount`, in the figure's unit, more.
+  case baseline(percent: Double, amount: Double)
+
+  /// The limit as a number; nil where it asks for a baseline and there is none.
+  ///
+  /// - Parameters:
+  ///   - baseline: The baseline's figure.
+  ///   - rounding: For bytes, to the last whole number that is allowed.
+  /// - Returns: Bytes, a ratio or an error.
+  func value(baseline: Double?, rounding: FloatingPointRoundingRule?) -> Double? {
+    switch self {
+    case .absolute(let value): return value
+    case .baseline(let percent, let amount):
+      guard let baseline else { return nil }
+      let value = baseline + baseline * percent / 100 + amount
+      return rounding.map { value.rounded($0) } ?? value
+    }
+  }
+
+  /// Whether the limit is one of the committed baseline.
+  package var needsBaseline: Bool {
+    if case .baseline = self { true } else { false }
+  }
+}
+
+/// A limit on a figure of some of a profile's points.
+package struct Budget: Sendable {
+  package var figure: BudgetFigure
+  /// The figure counts as a fraction of what the same point has in this mode.
+  package var relativeTo: Mode?
+  package var upper: BudgetLimit?
+  package var lower: BudgetLimit?
+  /// Which points it is about; all that its axes name.
+  package var selection: [AxisChoice] = []
+  /// The line of the profile on which it starts.
+  package var line: Int
+
+  package init(figure: BudgetFigure, line: Int) {
+    self.figure = figure
+    self.line = line
+  }
+
+  /// Whether a point is meant.
+  package func applies(to point: Point) -> Bool { selection.allSatisfy { $0.contains(point) } }
+
+  /// Whether judging it takes a baseline.
+  package var needsBaseline: Bool {
+    [upper, lower].contains { $0?.needsBaseline ?? false }
+  }
+
+  /// The figure in words, such as `retained / full-graph`.
+  package var title: String {
+    figure.rawValue + (relativeTo.map { " / \($0.rawValue)" } ?? "")
+  }
+}
+
+/// The values of one axis that a budget is about.
+package struct AxisChoice: Equatable, Sendable {
+  /// The axis, which is a column of `points.csv` too.
+  package let axis: String
+  /// The values as that column writes them.
+  package let values: Set<String>
+
+  package init(axis: String, values: Set<String>) {
+    self.axis = axis
+    self.values = values
+  }
+
+  func contains(_ point: Point) -> Bool {
+    guard let text = Self.text(of: axis, in: point) else { return false }
+    return values.contains(text)
+  }
+
+  /// A point's value on an axis; nil if there is no such axis.
+  package static func text(of axis: String, in point: Point) -> String? {
+    PointColumns.axes.first { $0.name == axis }?.cell(point).text
+  }
+}
+
+/// Finds a point's counterparts in other modes among the points of a profile.
+package struct Counterparts {
+  private let alike: [Point: [Point]]
+
+  package init(_ points: [Point]) { alike = Dictionary(grouping: points, by: \.apartFromMode) }
+
+  /// The same point in another mode; nil if there is none.
+  ///
+  /// What only some modes have (`keep_prefix`, `chunk`, `kv_gradients`) need not be the same, but is
+  /// where there is such a point.
+  package func point(_ point: Point, in mode: Mode) -> Point? {
+    let others = (alike[point.apartFromMode] ?? []).filter { $0.mode == mode }
+    return others.first { $0.chunk == point.chunk && $0.keepPrefix == point.keepPrefix }
+      ?? others.first
+  }
+}
+
+extension Point {
+  fileprivate var apartFromMode: Point {
+    var point = self
+    point.mode = .fullGraph
+    point.keepPrefix = 0
+    point.kvGradients = .float32
+    if head != .chunked { point.chunk = 0 }
+    return point
+  }
+}

@@ -1,0 +1,96 @@
+import Files
+import Reporting
+import Retention
+
+/// One point of results that were read from files.
+struct ResultPoint {
+  /// What says which point it is, by column.
+  var key: [String: String]
+  var figures: [String: Double] = [:]
+  /// `ok` where the file does not say.
+  var status = "ok"
+  /// The saved tensors; nil without a ledger.
+  var tensors: [TensorBytes]?
+
+  /// Forward and backward together.
+  var seconds: Double? {
+    guard let forward = figures["forward_seconds"], let backward = figures["backward_seconds"]
+    else { return nil }
+    return forward + backward
+  }
+}
+
+/// A CSV file of results, with its rows' cells by column.
+struct ResultTable {
+  let path: String
+  let document: CSVDocument
+
+  let kind: Results.Kind
+
+  /// Reads a file of one kind, or of either.
+  ///
+  /// - Throws: `FileError` for a file that is missing, malformed or of no such kind.
+  init(_ path: String, of kinds: [Results.Kind] = [.ledger, .points]) throws(FileError) {
+    self.path = path
+    let text = try ResultText.read(path)
+    var found: Results.Kind?
+    do {
+      document = try CSVDocument(text) { header in
+        found = kinds.first { kind in kind.columns.allSatisfy(header.contains) }
+        let names = kinds.map { "a \($0.rawValue).csv" }.joined(separator: " or ")
+        return found == nil ? "does not have the columns of \(names)" : nil
+      }
+    } catch {
+      throw FileError("\(path): \(error)")
+    }
+    kind = found ?? .points
+  }
+
+  /// A cell's text; empty where the file has no such column.
+  func text(_ row: CSVDocument.Row, _ column: String, last: Bool = false) -> String {
+    document.column(column, last: last).map { row.fields[$0] } ?? ""
+  }
+
+  /// A cell's number; nil if it is empty or the file has no such column.
+  func number(_ row: CSVDocument.Row, _ column: String) throws(FileError) -> Double? {
+    let text = text(row, column)
+    if text.isEmpty { return nil }
+    guard let value = Double(text), value.isFinite else {
+      throw FileError(
+        "\(path): line \(row.line) has \(quoted(text)) in \(column), which is no number")
+    }
+    return value
+  }
+
+  /// A row's cells in those of the columns that the file has.
+  func key(_ row: CSVDocument.Row, _ columns: [String]) -> [String: String] {
+    columns.reduce(into: [:]) { key, name in
+      if let index = document.column(name) { key[name] = row.fields[index] }
+    }
+  }
+}
+
+/// The columns by which results are read and matched.
+enum ResultColumns {
+  /// What says which point a row of `points.csv` is about.
+  static let point = PointColumns.axes.map(\.name) + ["repeat"]
+
+  /// What says so in `ledger.csv`: the columns before `order`, the profile's name aside.
+  static let ledger = Array(
+    LedgerRecord.columns.map(\.name).prefix { $0 != "order" }.dropFirst())
+
+  static let figures = [
+    "retained_bytes", "retained_allocated_bytes", "peak_bytes", "forward_seconds",
+    "backward_seconds",
+  ]
+}
+
+extension Results.Kind {
+  /// The columns without which a file is not of the kind.
+  fileprivate var columns: [String] {
+    switch self {
+    case .points: ["mode", "n_c", "status", "retained_bytes"]
+    case .ledger: ["mode", "n_c", "order", "op", "tensor", "requested_bytes"]
+    }
+  }
+}

@@ -1,0 +1,114 @@
+package import Files
+import Foundation
+import Reporting
+
+/// What `ballast compare` reads of one side: a folder of results, a `points.csv` or a `ledger.csv`.
+package struct Results {
+  /// Which file the points come from; two sides must have the same.
+  enum Kind: String { case points, ledger }
+
+  let path: String
+  let kind: Kind
+  let points: [ResultPoint]
+
+  /// Reads a side.
+  ///
+  /// - Throws: `FileError` for what is missing, malformed or no file of ours.
+  package init(_ path: String) throws(FileError) {
+    self.path = path
+    guard Paths.isDirectory(path) else {
+      let table = try ResultTable(path)
+      kind = table.kind
+      points = kind == .ledger ? try Self.ledger(table) : try Self.points(table)
+      return
+    }
+    let folder = path.hasSuffix("/") ? path : "\(path)/"
+    guard Paths.exists(folder + "points.csv") else {
+      throw FileError("\(path): holds no points.csv; name a folder that 'ballast sweep' wrote")
+    }
+    var points = try Self.points(ResultTable(folder + "points.csv", of: [.points]))
+    if Paths.exists(folder + "ledger.csv") {
+      let ledger = try ResultTable(folder + "ledger.csv", of: [.ledger])
+      Self.attach(try Self.blocks(ledger), to: &points)
+    }
+    (kind, self.points) = (.points, points)
+  }
+
+  // MARK: Points
+
+  private static func points(_ table: ResultTable) throws(FileError) -> [ResultPoint] {
+    var points: [ResultPoint] = []
+    for row in table.document.rows {
+      var point = ResultPoint(key: table.key(row, ResultColumns.point))
+      for figure in ResultColumns.figures {
+        point.figures[figure] = try table.number(row, figure)
+      }
+      point.status = table.text(row, "status")
+      points.append(point)
+    }
+    return points
+  }
+
+  // MARK: Ledgers
+
+  /// The rows of one point's ledger.
+  private struct Block {
+    let key: [String: String]
+    var tensors: [TensorBytes] = []
+    var requested = 0.0
+    var allocated: Double?
+  }
+
+  /// The ledger's points: `order` starts again at each.
+  private static func blocks(_ table: ResultTable) throws(FileError) -> [Block] {
+    var blocks: [Block] = []
+    for row in table.document.rows {
+      let key = table.key(row, ResultColumns.ledger)
+      let order = try table.number(row, "order") ?? 0
+      if order == 0 || blocks.last?.key != key { blocks.append(Block(key: key)) }
+      let requested = try table.number(row, "requested_bytes") ?? 0
+      guard let bytes = Int(exactly: requested) else {
+        throw FileError("\(table.path): line \(row.line) has no whole number of requested_bytes")
+      }
+      let last = blocks.count - 1
+      blocks[last].tensors.append(
+        TensorBytes(
+          layer: (try table.number(row, "layer")).flatMap { Int(exactly: $0) },
+          op: table.text(row, "op"), tensor: table.text(row, "tensor"),
+          shape: table.text(row, "shape"), dtype: table.text(row, "dtype", last: true),
+          bytes: bytes))
+      blocks[last].requested += requested
+      if let allocated = try table.number(row, "allocated_bytes") {
+        blocks[last].allocated = (blocks[last].allocated ?? 0) + allocated
+      }
+    }
+    return blocks
+  }
+
+  /// The points of a ledger alone; those that differ in what it does not say are numbered.
+  private static func ledger(_ table: ResultTable) throws(FileError) -> [ResultPoint] {
+    var counts: [[String: String]: Int] = [:]
+    return try blocks(table).map { block in
+      counts[block.key, default: 0] += 1
+      var key = block.key
+      if let count = counts[block.key], count > 1 { key["number"] = String(count) }
+      var point = ResultPoint(key: key, tensors: block.tensors)
+      point.figures["retained_bytes"] = block.requested
+      point.figures["retained_allocated_bytes"] = block.allocated
+      return point
+    }
+  }
+
+  /// Gives each point its ledger: both files have the points in the same order.
+  private static func attach(_ blocks: [Block], to points: inout [ResultPoint]) {
+    guard let block = blocks.first, let point = points.first else { return }
+    let shared = Set(block.key.keys).intersection(point.key.keys)
+    func short(_ key: [String: String]) -> [String: String] {
+      key.filter { shared.contains($0.key) }
+    }
+    var waiting = Dictionary(grouping: blocks) { short($0.key) }.mapValues { $0[...] }
+    for index in points.indices where points[index].status == "ok" {
+      points[index].tensors = waiting[short(points[index].key)]?.popFirst()?.tensors
+    }
+  }
+}

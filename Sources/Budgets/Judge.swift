@@ -1,0 +1,151 @@
+import Measurement
+package import Reporting
+package import Retention
+
+/// Holds a profile's budgets against its measured points.
+package struct Judge {
+  private let budgets: [Budget]
+  /// The profile's name and its path.
+  private let profile: String
+  private let file: String
+  private let baseline: Baseline?
+  private let measured: [Point: MeasuredPoint]
+  private let counterparts: Counterparts
+
+  /// Creates a judge of points that were measured.
+  package init(
+    _ budgets: [Budget], ofProfile profile: String, file: String, points: [MeasuredPoint],
+    baseline: Baseline?
+  ) {
+    self.budgets = budgets
+    self.profile = profile
+    self.file = file
+    self.baseline = baseline
+    measured = Dictionary(points.map { ($0.point, $0) }) { first, _ in first }
+    counterparts = Counterparts(points.map(\.point))
+  }
+
+  /// Every budget at every point that it is about, in the order of the profile.
+  package func judgements(of points: [Point]) -> [Judgement] {
+    let labels = Self.labels(of: points)
+    return budgets.flatMap { budget in
+      subjects(of: budget, among: points).map { point in
+        judgement(of: budget, at: point, label: labels[point] ?? "")
+      }
+    }
+  }
+
+  /// The points of a budget: of a slope one a series, at its longest prefix.
+  private func subjects(of budget: Budget, among points: [Point]) -> [Point] {
+    let selected = points.filter { point in
+      budget.applies(to: point) && point.mode != budget.relativeTo
+    }
+    guard budget.figure == .perPrefixToken else { return selected }
+    let series = Dictionary(grouping: selected, by: \.seriesKey)
+    return selected.filter { point in
+      series[point.seriesKey]?.map(\.nC).max() == point.nC
+    }
+  }
+
+  private func judgement(of budget: Budget, at point: Point, label: String) -> Judgement {
+    let entry = baseline?.entry(of: point)
+    let expected = expected(budget, at: point)
+    let isWhole = budget.figure.isBytes && budget.relativeTo == nil
+    var judgement = Judgement(
+      file: file, line: budget.line, profile: profile, title: budget.title, point: label,
+      unit: isWhole ? "bytes" : "ratio", figure: nil,
+      upper: budget.upper?.value(baseline: expected, rounding: isWhole ? .down : nil),
+      lower: budget.lower?.value(baseline: expected, rounding: isWhole ? .up : nil),
+      verdict: .notJudged)
+    guard let subject = measured[point] else {
+      judgement.reason = "the point was not measured"
+      return judgement
+    }
+    if let reason = failure(of: [subject, whole(budget, subject)], budget) {
+      (judgement.verdict, judgement.reason) = (.failed, reason)
+      return judgement
+    }
+    if budget.needsBaseline, expected == nil {
+      let reason = "the baseline has no such figure of the point; write it again with --update"
+      (judgement.verdict, judgement.reason) = (.failed, reason)
+      return judgement
+    }
+    guard let value = value(of: budget, subject) else {
+      judgement.reason = missing(budget.figure, point)
+      return judgement
+    }
+    judgement.figure = value
+    judgement.verdict = Judgement.Verdict(
+      of: value, upper: judgement.upper, lower: judgement.lower)
+    if judgement.verdict.isExceeded { explain(&judgement, budget, subject, entry) }
+    return judgement
+  }
+
+  /// The baseline's figure, or its ratio of two points' figures; nil if it lacks one.
+  private func expected(_ budget: Budget, at point: Point) -> Double? {
+    guard let value = baseline?.entry(of: point)?.figures[budget.figure] else { return nil }
+    guard let mode = budget.relativeTo else { return value }
+    let whole = counterparts.point(point, in: mode).flatMap { baseline?.entry(of: $0) }
+    return whole?.figures[budget.figure].flatMap { $0 > 0 ? value / $0 : nil }
+  }
+
+  private func value(of budget: Budget, _ subject: MeasuredPoint) -> Double? {
+    guard let value = subject.value(of: budget.figure) else { return nil }
+    guard budget.relativeTo != nil else { return value }
+    let whole = whole(budget, subject)?.value(of: budget.figure)
+    return whole.flatMap { $0 > 0 ? value / $0 : nil }
+  }
+
+  /// What counts as 1 in a ratio; nil for a budget that is none.
+  private func whole(_ budget: Budget, _ subject: MeasuredPoint) -> MeasuredPoint? {
+    budget.relativeTo.flatMap { counterparts.point(subject.point, in: $0) }
+      .flatMap { measured[$0] }
+  }
+
+  /// Why a point cannot be judged though it should be.
+  private func failure(of points: [MeasuredPoint?], _ budget: Budget) -> String? {
+    for point in points.compactMap(\.self) {
+      if point.record.status != .ok { return point.record.error ?? point.record.status.rawValue }
+      if budget.figure == .perPrefixToken, let reason = point.disagreement { return reason }
+    }
+    return nil
+  }
+
+  private func missing(_ figure: BudgetFigure, _ point: Point) -> String {
+    switch figure {
+    case .gradientError:
+      point.backend == .shape
+        ? "shapes have no gradients" : "the exact gradient needs more memory, or is 0"
+    case .perPrefixToken: "n_c \(point.nC) is below the range of a law"
+    case .retained, .allocated, .peak: "there is nothing to compare with"
+    }
+  }
+
+  /// Names the tensors that are responsible.
+  private func explain(
+    _ judgement: inout Judgement, _ budget: Budget, _ subject: MeasuredPoint,
+    _ entry: Baseline.Entry?
+  ) {
+    let ledger = subject.ledger(of: budget.figure)
+    if let entry {
+      let difference = LedgerDifference(from: entry.ledger(of: budget.figure), to: ledger)
+      judgement.tensors = difference.responsible(forMore: judgement.verdict == .over)
+      judgement.isDifference = !judgement.tensors.isEmpty
+    }
+    if judgement.tensors.isEmpty { judgement.tensors = LedgerDifference.largest(of: ledger) }
+  }
+
+  // MARK: Labels
+
+  /// Each point by its mode, its `n_c` and whatever else differs among the points.
+  package static func labels(of points: [Point]) -> [Point: String] {
+    let varying = PointColumns.axes.filter { column in
+      !["mode", "n_c"].contains(column.name) && Set(points.map { column.cell($0).text }).count > 1
+    }
+    return points.reduce(into: [:]) { labels, point in
+      labels[point] =
+        "\(point.mode.rawValue) n_c=\(point.nC)"
+        + varying.map { " \($0.name)=\($0.cell(point).text)" }.joined()
+    }
+  }
+}

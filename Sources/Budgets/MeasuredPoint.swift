@@ -1,0 +1,107 @@
+import Ledger
+package import Measurement
+package import Reporting
+package import Retention
+import Tensors
+import Transformer
+
+/// A point with everything that budgets are about.
+package struct MeasuredPoint: Sendable {
+  package let record: PointRecord
+  /// The storages that backward needs.
+  package let saved: [TensorBytes]
+  /// The activations that were alive when they stood highest, from shapes.
+  package let atPeak: [TensorBytes]
+  /// What the last prefix token added to the retained bytes; nil below the law's range.
+  package let bytesPerToken: Int?
+  /// Why the law is not known, or contradicts the measurement; nil if neither.
+  package let disagreement: String?
+
+  package init(
+    record: PointRecord, saved: [TensorBytes] = [], atPeak: [TensorBytes] = [],
+    bytesPerToken: Int? = nil, disagreement: String? = nil
+  ) {
+    self.record = record
+    self.saved = saved
+    self.atPeak = atPeak
+    self.bytesPerToken = bytesPerToken
+    self.disagreement = disagreement
+  }
+
+  package var point: Point { record.point }
+
+  /// A figure's value; nil if it was not taken.
+  package func value(of figure: BudgetFigure) -> Double? {
+    switch figure {
+    case .retained: (record.retained?.total).map(Double.init)
+    case .allocated: record.retainedAllocatedBytes.map(Double.init)
+    case .peak: record.peakBytes.map(Double.init)
+    case .perPrefixToken: bytesPerToken.map(Double.init)
+    case .gradientError: record.gradientRelativeError
+    }
+  }
+
+  /// The tensors of which a figure is the sum.
+  package func ledger(of figure: BudgetFigure) -> [TensorBytes] {
+    figure == .peak ? atPeak : saved
+  }
+}
+
+/// Measures points one after the other, for budgets.
+package struct BudgetMeasurement {
+  private let engine: Engine
+  private let limit: MemoryLimit
+  private let tokens: TokenFile?
+
+  package init(engine: Engine, limit: MemoryLimit, tokens: TokenFile? = nil) {
+    self.engine = engine
+    self.limit = limit
+    self.tokens = tokens
+  }
+
+  /// Measures every point, in order; what goes wrong with one is in its record.
+  package func run(
+    _ points: [PlannedPoint], profile: String?,
+    onStart: (PlannedPoint, _ done: Int) -> Void = { _, _ in }
+  ) -> [MeasuredPoint] {
+    func runner(_ backend: BackendKind) -> PointRunner {
+      PointRunner(
+        engine: engine, limit: limit.bytes(for: backend), points: points, tokens: tokens,
+        listsGradients: false, takesTimes: false)
+    }
+    let (computing, counting) = (runner(.cpu), runner(.shape))
+    let outcomes = points.enumerated().map { index, planned in
+      onStart(planned, index)
+      let runner = planned.point.backend == .shape ? counting : computing
+      return runner.run(planned, profile: profile)
+    }
+    let laws = laws(of: outcomes.map(\.record))
+    return outcomes.map { measured($0, law: laws[$0.record.point.seriesKey]) }
+  }
+
+  /// The law of each series, with what contradicts it.
+  private func laws(of records: [PointRecord]) -> [Point: SeriesLaws] {
+    let series = Dictionary(grouping: records, by: \.point.seriesKey)
+    return series.mapValues { SeriesLaws(of: $0, engine: engine) }
+  }
+
+  private func measured(_ outcome: PointOutcome, law: SeriesLaws?) -> MeasuredPoint {
+    let record = outcome.record
+    let nC = record.point.nC
+    let known = law?.records.first?.law
+    let slope = known.flatMap { nC > $0.lowest ? $0.bytesPerToken(at: nC) : nil }
+    return MeasuredPoint(
+      record: record, saved: outcome.saved.map { TensorBytes($0) },
+      atPeak: record.status == .ok ? storagesAtPeak(of: record) : [],
+      bytesPerToken: slope, disagreement: law?.disagreements.first)
+  }
+
+  /// The activations at the step's peak; shapes alone give the same as computing does.
+  private func storagesAtPeak(of record: PointRecord) -> [TensorBytes] {
+    let backend = ShapeBackend(sizeClass: engine.sizeClass)
+    guard let result = try? TrainingStep(record.point, backend: backend).run() else { return [] }
+    let isBackward = result.peakBackwardBytes >= result.peakForwardBytes
+    return (isBackward ? result.storagesAtPeak.last : result.storagesAtPeak.first)?
+      .map { TensorBytes($0) } ?? []
+  }
+}

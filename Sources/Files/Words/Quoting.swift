@@ -1,0 +1,20 @@
+/// Text from a file, fit for an error message: quoted, cut, and without control characters.
+package func quoted(_ text: String) -> String {
+  let most = 80
+  let isLong = text.unicodeScalars.count > most
+  return "\"\(printable(text.unicodeScalars.prefix(most)))\(isLong ? "…" : "")\""
+}
+
+/// Text on one line: whatever is not plainly visible is escaped.
+package func printable(_ scalars: some Sequence<Unicode.Scalar>) -> String {
+  var result = ""
+  for scalar in scalars {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
+      result += "\\u{\(String(scalar.value, radix: 16))}"
+    default:
+      result.unicodeScalars.append(scalar)
+    }
+  }
+  return result
+}

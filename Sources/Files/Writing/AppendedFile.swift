@@ -1,0 +1,80 @@
+import Foundation
+
+/// A file that grows by whole lines, each on disk before the next is begun.
+///
+/// Lines are appended in one `write`. Linux lets a reader see the pages of a write one after another, so
+/// for some microseconds the file may end within a line.
+package final class AppendedFile: Sendable {
+  private let path: String
+  private let descriptor: Int32
+
+  /// Opens a file, and makes it if `creates` says so.
+  package init(_ path: String, creates: Bool = false, isReadOnly: Bool = false) throws(FileError) {
+    self.path = path
+    let access = isReadOnly ? O_RDONLY : O_RDWR | O_APPEND
+    descriptor = unsafe open(path, access | O_CLOEXEC | (creates ? O_CREAT : 0), 0o644)
+    if descriptor < 0 {
+      throw FileError.system("cannot \(isReadOnly ? "read" : "write") \(path)")
+    }
+  }
+
+  /// Bytes in the file.
+  package var size: Int { Int(lseek(descriptor, 0, SEEK_END)) }
+
+  /// Appends text and waits until it is on disk; on an error the file is as before.
+  package func append(_ text: String) throws(FileError) {
+    let end = size
+    do throws(FileError) {
+      try writeAll(text, to: descriptor, path: path)
+      if fsync(descriptor) != 0 { throw FileError.system("cannot write \(path)") }
+    } catch {
+      _ = ftruncate(descriptor, off_t(end))
+      throw error
+    }
+  }
+
+  /// Cuts the file off after so many bytes.
+  package func truncate(to size: Int) throws(FileError) {
+    guard ftruncate(descriptor, off_t(size)) == 0, fsync(descriptor) == 0 else {
+      throw FileError.system("cannot write \(path)")
+    }
+  }
+
+  /// Up to `count` bytes from `offset` on (`pread`); fewer at the end of the file.
+  package func read(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
+    var failed = false
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        let rest = unsafe UnsafeMutableBufferPointer(rebasing: buffer[filled...])
+        let got = unsafe pread(descriptor, rest.baseAddress, rest.count, off_t(offset + filled))
+        if got < 0 && errno == EINTR { continue }
+        failed = got < 0
+        if got <= 0 { return }
+        filled += got
+      }
+    }
+    if failed { throw FileError.system("cannot read \(path)") }
+    return bytes
+  }
+
+  deinit { close(descriptor) }
+}
+
+/// Writes bytes in as few calls as the system allows, which is one for a regular file.
+func writeAll(_ text: String, to descriptor: Int32, path: String) throws(FileError) {
+  if let reason = writeWhole(text, to: descriptor) {
+    errno = reason
+    throw FileError.system("cannot write \(path)")
+  }
+}
+
+/// Waits until the names in a folder are on disk (`fsync`): files that were made, renamed or removed.
+package func syncFolder(_ path: String) throws(FileError) {
+  let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw FileError.system("cannot write into \(path)") }
+  defer { close(descriptor) }
+  // Some file systems do not know this of folders, and then have nothing to wait for.
+  guard fsync(descriptor) == 0 || errno == EINVAL else {
+    throw FileError.system("cannot write into \(path)")
+  }
+}

@@ -1,0 +1,113 @@
+import Foundation
+
+/// A file that is prepared beside its place and appears there whole, or not at all.
+///
+/// Creating it finds out early whether the place can be written, and leaves nothing there that an
+/// interrupted process would not take away. A place that is a device or a pipe is written directly.
+package final class PendingFile {
+  private let path: String
+  private let temporary: String
+  /// Of a device or a pipe; -1 for a file.
+  private let descriptor: Int32
+
+  /// Makes a file beside `path` and takes it away again.
+  ///
+  /// - Throws: `FileError` if that is not possible.
+  package init(_ path: String) throws(FileError) {
+    guard !path.isEmpty else { throw FileError("the path of a file to write is empty") }
+    let place = Self.place(of: path)
+    self.path = place
+    var status = stat()
+    let exists = unsafe stat(place, &status) == 0
+    let kind = status.st_mode & S_IFMT
+    if exists, kind == S_IFDIR {
+      throw FileError("cannot write \(path): it is a directory")
+    }
+    let url = URL(fileURLWithPath: place)
+    temporary =
+      exists && kind != S_IFREG
+      ? place
+      : url.deletingLastPathComponent()
+        .appendingPathComponent(".\(url.lastPathComponent).\(getpid()).tmp").path
+    let isFile = temporary != place
+    let opened = isFile ? Self.create(temporary) : unsafe open(place, O_WRONLY | O_CLOEXEC)
+    if opened < 0 { throw FileError.system("cannot write \(path)") }
+    if isFile {
+      close(opened)
+      unsafe unlink(temporary)
+    }
+    descriptor = isFile ? -1 : opened
+  }
+
+  private static func create(_ path: String) -> Int32 {
+    unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  }
+
+  /// Where a path leads: to what a link points to, even if that does not exist.
+  private static func place(of path: String) -> String {
+    var status = stat()
+    if unsafe stat(path, &status) == 0 {
+      let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+      return isLink ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
+    }
+    var place = path
+    // As many links as Linux follows.
+    for _ in 0..<40 {
+      guard let next = try? FileManager.default.destinationOfSymbolicLink(atPath: place) else {
+        break
+      }
+      let folder = URL(fileURLWithPath: place).deletingLastPathComponent()
+      place = next.hasPrefix("/") ? next : folder.appendingPathComponent(next).path
+    }
+    return place
+  }
+
+  /// A text that is the same for all paths of a file, links included; nil where none can be made.
+  ///
+  /// It is made of device and inode numbers: the file's own, or its folder's and its name.
+  package static func identity(of path: String) -> String? {
+    let place = place(of: path)
+    var status = stat()
+    if unsafe stat(place, &status) == 0 { return "\(status.st_dev):\(status.st_ino)" }
+    let url = URL(fileURLWithPath: place)
+    guard unsafe stat(url.deletingLastPathComponent().path, &status) == 0 else { return nil }
+    return "\(status.st_dev):\(status.st_ino)/\(url.lastPathComponent)"
+  }
+
+  /// Writes the whole text and puts the file in its place.
+  ///
+  /// - Throws: `FileError`; what was there before is then untouched.
+  package func commit(_ text: String) throws(FileError) {
+    try commit { (write) throws(FileError) in try write(text) }
+  }
+
+  /// Writes what `body` hands to its argument, piece by piece, and puts the file in its place.
+  ///
+  /// - Throws: `FileError`, or what `body` throws; what was there before is then untouched.
+  package func commit(
+    _ body: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void
+  ) throws(FileError) {
+    let path = path
+    guard descriptor < 0 else {
+      let device = descriptor
+      return try body { (text) throws(FileError) in try writeAll(text, to: device, path: path) }
+    }
+    let file = Self.create(temporary)
+    if file < 0 { throw FileError.system("cannot write \(path)") }
+    defer { close(file) }
+    do throws(FileError) {
+      try body { (text) throws(FileError) in try writeAll(text, to: file, path: path) }
+      guard fsync(file) == 0, unsafe rename(temporary, path) == 0 else {
+        throw FileError.system("cannot write \(path)")
+      }
+    } catch {
+      unsafe unlink(temporary)
+      throw error
+    }
+    try syncFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+  }
+
+  deinit {
+    if descriptor >= 0 { close(descriptor) }
+  }
+}

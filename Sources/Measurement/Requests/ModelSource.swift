@@ -1,0 +1,87 @@
+import Files
+import Foundation
+import Safetensors
+package import Transformer
+
+/// A model before anything overrides it: its name, its sizes, and what its files add.
+package struct NamedModel: Sendable {
+  /// The built-in name, or the path as it was given.
+  package let name: String
+  package var configuration: DecoderConfiguration
+  /// The most layers that can be asked for; nil where layers are made up anyway.
+  package var mostLayers: Int?
+  /// The directory whose checkpoint belongs to the model, if it holds one.
+  package var weights: String?
+  /// Sentences for standard error about what the files ask for and a measurement decides otherwise.
+  package var notes: [String] = []
+}
+
+extension NamedModel {
+  /// A model of sizes given one by one, under a name of one's own.
+  package init(custom name: String, configuration: DecoderConfiguration) {
+    self.init(name: name, configuration: configuration)
+  }
+}
+
+/// The one place where `--model` and a profile's `model` are resolved.
+package enum ModelSource {
+  /// Models for trying things out, of which any number of layers can be had.
+  private static let own: [NamedModel] = [
+    // The seed's own case: small enough to read every saved tensor.
+    NamedModel(
+      name: "seed",
+      configuration: DecoderConfiguration(dModel: 64, heads: 4, dFF: 172, vocab: 256)),
+    // One layer at which the products are large enough to keep two cores busy.
+    NamedModel(
+      name: "one-layer",
+      configuration: DecoderConfiguration(dModel: 512, heads: 8, dFF: 1408, vocab: 8192)),
+  ]
+
+  /// The names of the built-in models.
+  package static var names: [String] { own.map(\.name) + BuiltInModels.names }
+
+  /// Finds a built-in model, a Hugging Face `config.json`, or a directory holding one.
+  ///
+  /// A built-in name comes first; write `./gpt2` for a directory of that name. A directory's own
+  /// `model.safetensors`, or shards with an index, are the model's weights.
+  ///
+  /// - Parameters:
+  ///   - model: The name or the path.
+  ///   - folder: Where a relative path is looked for that does not lead anywhere from the working
+  ///     directory.
+  /// - Returns: The model, with its weights' place if it has some.
+  /// - Throws: `ValueError` with the nearest name for what is neither name nor path, and
+  ///   `ConfigurationError` for a file that cannot be used.
+  package static func resolve(_ model: String, beside folder: String? = nil) throws -> NamedModel {
+    if let named = own.first(where: { $0.name == model }) { return named }
+    if let builtIn = try BuiltInModels.configuration(named: model) {
+      // Its notes are about the dtype of a checkpoint that is not here.
+      return NamedModel(
+        name: model, configuration: builtIn.decoder, mostLayers: builtIn.decoder.layers)
+    }
+    let path = Paths.find(model, beside: folder)
+    let isPath = model.contains("/") || model.hasSuffix(".json") || Paths.exists(path)
+    guard isPath, !model.isEmpty else {
+      throw ValueError(
+        "unknown model \(quoted(model)), and no such file; "
+          + Words.advice(for: model, among: names))
+    }
+    return try read(path, as: model)
+  }
+
+  private static func read(_ path: String, as name: String) throws -> NamedModel {
+    let read = try HuggingFaceConfiguration.read(path)
+    var model = NamedModel(
+      name: name, configuration: read.decoder, mostLayers: read.decoder.layers, notes: read.notes)
+    guard Paths.isDirectory(path) else { return model }
+    if ModelWeights.exist(in: path) {
+      model.weights = path
+    } else {
+      model.notes.append(
+        "\(path): holds no model.safetensors"
+          + (Paths.exists("\(path)/pytorch_model.bin") ? " (pytorch_model.bin is not read)" : "")
+          + ", so weights are drawn from the seed")
+    }
+    return model
+  }
+}

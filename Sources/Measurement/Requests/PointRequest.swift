@@ -1,0 +1,106 @@
+import Files
+package import Retention
+package import Safetensors
+package import Tensors
+import Transformer
+
+/// A point as it is asked for: the axes, a model and what changes it.
+///
+/// Command line and profiles both end here, so that they mean the same.
+package struct PointRequest: Sendable {
+  /// The axes; `planned` enters the model and the dtype.
+  package var point: Point
+  package var model: NamedModel
+  package var sizes = ModelSizes()
+  /// nil: the configuration's own, or else float32.
+  package var dtype: DType?
+  /// A checkpoint in place of the model's own: a file, an index or a directory.
+  package var weights: String?
+
+  package init(model: NamedModel, nC: Int, nG: Int) {
+    self.model = model
+    point = Point(modelName: model.name, model: model.configuration, nC: nC, nG: nG)
+  }
+
+  /// Sentences for standard error about what the model's files ask for and is measured otherwise.
+  package var notes: [String] {
+    let trained = model.configuration.dropout
+    let most = max(trained.embedding, trained.attention, trained.residual)
+    guard most > 0, point.dropout == 0 else { return model.notes }
+    return model.notes + [
+      "\(model.name): the configuration trains with dropout \(most); measured without, unless dropout "
+        + "is given"
+    ]
+  }
+
+  /// The checked point, and where its weights are.
+  ///
+  /// - Throws: `ValueError` for more layers than the model has, `PointError` for what cannot be.
+  package func planned(repetition: Int = 1) throws -> PlannedPoint {
+    if let layers = sizes.layers, let most = model.mostLayers, layers > most {
+      throw ValueError("layers \(layers) is more than the model \(quoted(model.name)) has, \(most)")
+    }
+    var point = point
+    point.modelName = model.name
+    point.model = sizes.applied(to: model.configuration)
+    point.dtype = dtype ?? model.configuration.dtype ?? .float32
+    try point.validate()
+    // Shapes need no values; a file that was named is looked at all the same.
+    let path = weights ?? (point.backend == .shape ? nil : model.weights)
+    return PlannedPoint(
+      point: point, repetition: repetition,
+      weights: path.map { StoredWeights(path: $0, layers: model.mostLayers ?? point.model.layers) })
+  }
+}
+
+/// A checkpoint, and how many layers it holds.
+package struct StoredWeights: Hashable, Sendable {
+  /// A safetensors file, an index of shards, or a directory with either.
+  package let path: String
+  /// The model's layers, of which a point may take the first few.
+  package let layers: Int
+
+  package init(path: String, layers: Int) {
+    self.path = path
+    self.layers = layers
+  }
+}
+
+/// Opens checkpoints, each once, and holds them against the models that want them.
+package final class Checkpoints {
+  private var opened: [String: ModelWeights] = [:]
+  private var matched: Set<Match> = []
+
+  private struct Match: Hashable {
+    let weights: StoredWeights
+    let model: DecoderConfiguration
+  }
+
+  package init() {}
+
+  /// Checks names, shapes and types of a point's checkpoint; reads no values.
+  ///
+  /// - Throws: `WeightsError` for a checkpoint that does not belong to the point's model.
+  package func check(_ planned: PlannedPoint) throws(WeightsError) {
+    guard let weights = planned.weights else { return }
+    let match = Match(weights: weights, model: planned.point.model)
+    guard !matched.contains(match) else { return }
+    _ = try WeightMap(match.model, storedLayers: weights.layers).match(open(weights.path))
+    matched.insert(match)
+  }
+
+  /// What `TrainingStep` takes; nil for weights that are drawn.
+  func values(
+    for planned: PlannedPoint
+  ) throws(WeightsError) -> (values: ModelWeights, layers: Int)? {
+    guard let weights = planned.weights else { return nil }
+    return (try open(weights.path), weights.layers)
+  }
+
+  private func open(_ path: String) throws(WeightsError) -> ModelWeights {
+    if let weights = opened[path] { return weights }
+    let weights = try ModelWeights.open(path)
+    opened[path] = weights
+    return weights
+  }
+}

@@ -1,0 +1,152 @@
+package import Autograd
+package import Files
+package import Retention
+import Transformer
+
+/// The tokens of `--tokens`: `{"tokens": [...]}`, one list, or a list of lists with one a sequence.
+///
+/// A point reads the first `n_c + n_g` tokens of each sequence, and one more where `loss_rows` is
+/// `generated`; what follows is left, so that one file serves all lengths of a sweep.
+package struct TokenFile: Sendable {
+  package let path: String
+  /// One array a sequence.
+  private let sequences: [[Int]]
+  /// Whether the file holds one flat list.
+  private let isFlat: Bool
+  /// The least and the greatest token.
+  private let range: ClosedRange<Int>?
+
+  /// The most bytes of a file, and the most values in it: together they stay below 1 GiB of memory.
+  package static let mostBytes = 64 << 20
+  package static let mostTokens = 1 << 22
+
+  /// Reads a file.
+  ///
+  /// - Throws: `TokensError` with the first thing that is wrong.
+  package static func read(_ path: String) throws(TokensError) -> TokenFile {
+    let bytes: [UInt8]
+    do throws(OpenedFile.Failure) {
+      bytes = try OpenedFile(path).contents(most: mostBytes)
+    } catch {
+      throw TokensError(path, .unreadable(error.sentence))
+    }
+    return try TokenFile(bytes, file: path)
+  }
+
+  /// Reads the bytes of a file; `file` names it in errors.
+  package init(_ bytes: [UInt8], file: String) throws(TokensError) {
+    path = file
+    let list = try Self.list(bytes, file: file)
+    func integer(_ value: JSON, _ sequence: Int?, _ position: Int) throws(TokensError) -> Int {
+      if case .integer(let token) = value { return token }
+      let place = TokensError.Place(sequence: sequence, position: position)
+      throw TokensError(file, .notInteger(place, found: value.kind))
+    }
+    isFlat =
+      switch list.first {
+      case .array: false
+      default: true
+      }
+    var sequences: [[Int]] = []
+    if isFlat {
+      var tokens: [Int] = []
+      tokens.reserveCapacity(list.count)
+      for (position, value) in list.enumerated() {
+        tokens.append(try integer(value, nil, position))
+      }
+      sequences = [tokens]
+    } else {
+      for (number, value) in list.enumerated() {
+        guard case .array(let values) = value else {
+          throw TokensError(file, .notSequence(number, found: value.kind))
+        }
+        var tokens: [Int] = []
+        tokens.reserveCapacity(values.count)
+        for (position, value) in values.enumerated() {
+          tokens.append(try integer(value, number, position))
+        }
+        sequences.append(tokens)
+      }
+    }
+    self.sequences = sequences
+    let least = sequences.lazy.compactMap { $0.min() }.min()
+    let greatest = sequences.lazy.compactMap { $0.max() }.max()
+    range = least.flatMap { least in greatest.map { least...$0 } }
+  }
+
+  /// The value of `"tokens"`, which must stand alone.
+  private static func list(_ bytes: [UInt8], file: String) throws(TokensError) -> [JSON] {
+    let json: JSON
+    do throws(JSONError) {
+      json = try JSONParser.parse(bytes, maximumDepth: 8, maximumValues: mostTokens)
+    } catch {
+      throw TokensError(file, .notJSON(error.reason, byte: error.offset))
+    }
+    guard case .object(let members) = json else {
+      throw TokensError(file, .notObject(found: json.kind))
+    }
+    if let other = members.keys.filter({ $0 != "tokens" }).min() {
+      throw TokensError(file, .otherKey(other))
+    }
+    guard let value = members["tokens"] else { throw TokensError(file, .noTokens) }
+    guard case .array(let list) = value else {
+      throw TokensError(file, .notList(found: value.kind))
+    }
+    return list
+  }
+
+  // MARK: Use
+
+  /// Checks that a point can read its tokens from here.
+  ///
+  /// - Throws: `TokensError` naming the position, or the counts that do not fit.
+  package func check(_ point: Point) throws(TokensError) {
+    guard sequences.count == point.batch else {
+      throw TokensError(path, .sequences(sequences.count, isFlat: isFlat, batch: point.batch))
+    }
+    for (number, tokens) in sequences.enumerated() where tokens.count < point.tokensPerSequence {
+      throw TokensError(
+        path,
+        .tooFew(
+          sequence: isFlat ? nil : number, found: tokens.count, needed: point.tokensPerSequence,
+          isGenerated: point.lossRows == .generated))
+    }
+    let valid = 0..<point.model.vocab
+    if let range, valid.contains(range.lowerBound), valid.contains(range.upperBound) { return }
+    for (number, tokens) in sequences.enumerated() {
+      if let position = tokens.firstIndex(where: { !valid.contains($0) }) {
+        let place = TokensError.Place(sequence: isFlat ? nil : number, position: position)
+        throw TokensError(
+          path, .outsideVocabulary(place, token: tokens[position], vocab: point.model.vocab))
+      }
+    }
+  }
+
+  /// The tokens that a point reads: the first of each sequence.
+  ///
+  /// - Throws: `TokensError` as `check` does.
+  package func tokens(for point: Point) throws(TokensError) -> TokenIDs {
+    try check(point)
+    let stride = point.tokensPerSequence
+    return TokenIDs(
+      ids: sequences.flatMap { $0.prefix(stride).map { Int32($0) } }, stride: stride)
+  }
+
+  /// Adds every token to a hash.
+  package func add(to digest: inout Digest) {
+    for tokens in sequences {
+      digest.add(tokens.count)
+      for token in tokens { digest.add(token) }
+    }
+  }
+
+  /// A sentence about tokens that none of the points reads; nil if there are none.
+  package func note(for points: [PlannedPoint]) -> String? {
+    let longest = points.map(\.point.tokensPerSequence).max() ?? 0
+    let stored = sequences.reduce(0) { $0 + $1.count }
+    let used = sequences.reduce(0) { $0 + min($1.count, longest) }
+    guard used < stored else { return nil }
+    return "\(path): \(stored - used) of \(stored) tokens are not used; "
+      + "the first \(longest) of each sequence are"
+  }
+}

@@ -1,0 +1,252 @@
+import Files
+import Foundation
+import Measurement
+import Retention
+import Safetensors
+import Tensors
+import Transformer
+import Yams
+
+extension Profile {
+  /// Reads and checks a profile, every point of it included.
+  ///
+  /// - Parameters:
+  ///   - path: The YAML file.
+  ///   - threads: The number of threads where the profile gives none.
+  /// - Throws: `ProfileError` with the file, the line and what to change.
+  package init(
+    path: String, threads: Int = ProcessInfo.processInfo.activeProcessorCount
+  ) throws(ProfileError) {
+    try self.init(text: try ProfileText.read(path), file: path, threads: threads)
+  }
+
+  /// Reads and checks a profile's text; `file` is for errors and for the default name.
+  package init(text: String, file: String, threads: Int = 1) throws(ProfileError) {
+    try ProfileText.refuseAliases(text, file: file)
+    let root = try ProfileParser.compose(text, file: file)
+    var parser = try ProfileParser(root: root, file: file, threads: threads)
+    self = try parser.profile()
+    source = ProfileSource(text: text, file: file, threads: threads)
+    budgets = try parser.budgets(for: points)
+  }
+}
+
+/// Turns a YAML mapping into the points of a sweep.
+struct ProfileParser {
+  /// One value of an axis: what it sets, and where it stands.
+  struct AxisValue {
+    let line: Int
+    let set: (inout PointRequest) -> Void
+  }
+
+  /// Axes from the outermost to the innermost loop, then what is not an axis.
+  ///
+  /// `mode` is nearly innermost, so that the exact gradient which a biased mode is compared with
+  /// was computed just before.
+  static let axisKeys = [
+    "n_c", "n_g", "model", "layers", "batch", "dtype", "attention", "head", "recompute",
+    "loss_rows", "trainable", "dropout", "recipe", "backend", "threads", "seed", "chunk",
+    "kv_gradients",
+    "mode", "keep_prefix",
+  ]
+  static let keys =
+    ["profile", "description", "memory", "repeat", "timings", "weights", "tokens", "budgets"]
+    + axisKeys
+
+  let nodes: ProfileNodes
+  let entries: [String: ProfileNodes.Entry]
+  let threads: Int
+  /// The lines of a model's own sizes, to place errors about them.
+  var sizeLines: [String: Int] = [:]
+  private let checkpoints = Checkpoints()
+  private var weights: String?
+  private var tokens: TokenFile?
+  /// Notes of the models that points use, each once.
+  private var notes: [String] = []
+
+  init(root: Node, file: String, threads: Int) throws(ProfileError) {
+    nodes = ProfileNodes(file: file)
+    self.threads = threads
+    guard case .mapping(let mapping) = root else {
+      throw nodes.error(
+        root.mark?.line, "a profile is a mapping of keys to values, such as \"n_c: 4\"")
+    }
+    entries = try nodes.entries(of: mapping, known: Self.keys, in: "a profile")
+    for key in ["model", "n_c", "n_g"] where entries[key] == nil {
+      throw nodes.error(nil, "has no \(key); a profile gives at least model, n_c and n_g")
+    }
+  }
+
+  /// Parses YAML into nodes.
+  static func compose(_ text: String, file: String) throws(ProfileError) -> Node {
+    let nodes = ProfileNodes(file: file)
+    let root: Node?
+    do {
+      root = try Yams.compose(yaml: text, .default, .default, .utf8)
+    } catch let error as YamlError {
+      throw nodes.error(error, in: text)
+    } catch {
+      throw nodes.error(nil, "is not valid YAML")
+    }
+    guard let root, root != Node("") else {
+      throw nodes.error(nil, "is empty; a profile gives at least model, n_c and n_g")
+    }
+    return root
+  }
+
+  mutating func profile() throws(ProfileError) -> Profile {
+    var axes: [(key: String, values: [AxisValue])] = []
+    for key in Self.axisKeys {
+      guard let entry = entries[key] else { continue }
+      axes.append((key, try values(of: entry)))
+    }
+    weights = try optional("weights", nodes.text).map { Paths.find($0, beside: nodes.folder) }
+    tokens = try optional("tokens", readTokens)
+    let points = try expand(axes, repetitions: try repetitions())
+    if let note = tokens?.note(for: points) { notes.append(note) }
+    let stem = URL(fileURLWithPath: nodes.file).deletingPathExtension().lastPathComponent
+    return Profile(
+      name: try optional("profile", nodes.text) ?? stem,
+      description: try optional("description", nodes.text),
+      memory: try optional("memory", nodes.size),
+      takesTimes: try optional("timings", nodes.flag) ?? true, tokens: tokens, notes: notes,
+      points: points)
+  }
+
+  private func readTokens(
+    _ node: Node, _ entry: ProfileNodes.Entry
+  ) throws(ProfileError) -> TokenFile {
+    let path = Paths.find(try nodes.text(node, entry), beside: nodes.folder)
+    do { return try TokenFile.read(path) } catch {
+      throw nodes.error(entry.line, error.description)
+    }
+  }
+
+  private func optional<Value>(
+    _ key: String, _ read: (Node, ProfileNodes.Entry) throws(ProfileError) -> Value
+  ) throws(ProfileError) -> Value? {
+    guard let entry = entries[key] else { return nil }
+    return try read(entry.node, entry)
+  }
+
+  private func repetitions() throws(ProfileError) -> Int {
+    guard let entry = entries["repeat"] else { return 1 }
+    let value = try nodes.integer(entry.node, entry)
+    guard value >= 1 && value <= 1000 else {
+      throw nodes.error(entry.line, "repeat must be 1 to 1000, not \(value)")
+    }
+    return value
+  }
+
+  // MARK: The product of all axes
+
+  private mutating func expand(
+    _ axes: [(key: String, values: [AxisValue])], repetitions: Int
+  ) throws(ProfileError) -> [PlannedPoint] {
+    var count = repetitions
+    for axis in axes {
+      let (product, overflow) = count.multipliedReportingOverflow(by: axis.values.count)
+      count = overflow ? Int.max : product
+    }
+    guard count <= Profile.mostPoints else {
+      throw nodes.error(
+        nil, "describes more than \(Profile.mostPoints) points; shorten an axis")
+    }
+    var points: [PlannedPoint] = []
+    var seen: Set<PlannedPoint> = []
+    var choice = Array(repeating: 0, count: axes.count)
+    while true {
+      let first = try planned(axes, choice)
+      for repetition in 1...repetitions {
+        let next = PlannedPoint(
+          point: first.point, repetition: repetition, weights: first.weights)
+        if seen.insert(next).inserted { points.append(next) }
+      }
+      // The next choice, the last axis fastest.
+      guard let axis = axes.indices.last(where: { choice[$0] + 1 < axes[$0].values.count }) else {
+        return points
+      }
+      choice[axis] += 1
+      for inner in axes.indices where inner > axis { choice[inner] = 0 }
+    }
+  }
+
+  private mutating func planned(
+    _ axes: [(key: String, values: [AxisValue])], _ choice: [Int]
+  ) throws(ProfileError) -> PlannedPoint {
+    var request = PointRequest(
+      model: NamedModel(
+        custom: "", configuration: DecoderConfiguration(dModel: 0, heads: 0, dFF: 0, vocab: 0)),
+      nC: 0, nG: 1)
+    request.point.threads = threads
+    request.weights = weights
+    var lines = sizeLines
+    var first: [String: (inout PointRequest) -> Void] = [:]
+    for (axis, index) in zip(axes, choice) {
+      axis.values[index].set(&request)
+      lines[axis.key] = axis.values[index].line
+      first[axis.key] = axis.values.first?.set
+    }
+    // Axes that a mode does not have take one value, so that no point is measured twice.
+    let mode = request.point.mode
+    if mode != .detachedPrefix { request.point.keepPrefix = 0 }
+    let isWhole = mode == .fullGraph || mode == .prunedGraph
+    if isWhole && request.point.head != .chunked { first["chunk"]?(&request) }
+    if mode != .replayedPrefix { first["kv_gradients"]?(&request) }
+    for note in request.notes where !notes.contains(note) { notes.append(note) }
+    do {
+      let planned = try request.planned()
+      try checkpoints.check(planned)
+      try tokens?.check(planned.point)
+      return planned
+    } catch let error as WeightsError {
+      throw nodes.error((entries["weights"] ?? entries["model"])?.line, error.description)
+    } catch let error as TokensError {
+      throw nodes.error(entries["tokens"]?.line, error.description)
+    } catch {
+      throw located("\(error)", lines)
+    }
+  }
+
+  /// Places a point's error at the first key that its sentence names.
+  private func located(_ sentence: String, _ lines: [String: Int]) -> ProfileError {
+    let words = sentence.split { !($0.isLetter || $0 == "_") }
+    let line = words.lazy.compactMap { lines[String($0)] }.first
+    return nodes.error(line ?? entries["n_c"]?.line, sentence)
+  }
+}
+
+extension ProfileNodes {
+  /// A YAML error as one sentence.
+  fileprivate func error(_ error: YamlError, in text: String) -> ProfileError {
+    switch error {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _):
+      let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+      let line = mark.line >= 1 && mark.line <= lines.count ? lines[mark.line - 1] : ""
+      if line.prefix(while: \.isWhitespace).contains("\t") {
+        return self.error(mark.line, "a tab indents this line; YAML wants spaces")
+      }
+      return self.error(mark.line, "is not valid YAML: \(oneLine(problem))")
+    case .composer(let context, let problem, let mark, _):
+      let isSecondDocument = context?.text.contains("single document") ?? false
+      return self.error(
+        mark.line,
+        isSecondDocument
+          ? "a second YAML document starts here; a profile is one"
+          : "is not valid YAML: \(oneLine(problem))")
+    case .duplicatedKeysInMapping(let duplicates, let context):
+      return self.error(
+        context.mark.line, "key \(quoted(duplicates.first ?? "")) is given more than once")
+    case .reader(let problem, _, _, _):
+      return self.error(nil, "is not YAML text: \(oneLine(problem))")
+    default:
+      return self.error(nil, "is not valid YAML")
+    }
+  }
+
+  private func oneLine(_ problem: String) -> String {
+    problem.hasPrefix("Maximum nesting level")
+      ? "it nests more than 1000 deep"
+      : problem.split(whereSeparator: \.isNewline).joined(separator: " ")
+  }
+}

@@ -1,0 +1,46 @@
+internal import CThreading
+
+/// The team of threads that oneDNN and our own kernels share (libgomp's).
+package enum Threads {
+  /// How many threads products and loops use (`omp_get_max_threads` until it is set).
+  package static var count: Int { Int(ballast_max_threads()) }
+
+  /// Sets the count for what the calling thread starts (`omp_set_num_threads`).
+  package static func set(_ count: Int) {
+    precondition((1...4096).contains(count), "a team has 1 to 4096 threads")
+    ballast_set_threads(Int32(count))
+  }
+
+  /// Runs `body(0)` to `body(tasks - 1)` on the team and waits for all (`GOMP_parallel`).
+  ///
+  /// A thread gets a contiguous run of indices, the same one each time. Tasks run at the same time:
+  /// `body` may write only to what belongs to its index. A call from inside a task runs in order.
+  package static func parallel(tasks: Int, _ body: (Int) -> Void) {
+    precondition(tasks >= 0 && tasks <= Int(Int32.max), "a loop has no such number of tasks")
+    guard tasks > 1 else {
+      if tasks == 1 { body(0) }
+      return
+    }
+    withoutActuallyEscaping(body) { body in
+      // The call waits, so that the closure and the pointer to it outlive every task.
+      unsafe withUnsafePointer(to: body) { pointer in
+        unsafe ballast_parallel(
+          { context, index in
+            unsafe context?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index))
+          }, UnsafeMutableRawPointer(mutating: pointer), Int32(tasks))
+      }
+    }
+  }
+
+  /// Splits `0..<rows` into one contiguous range a thread and runs them at the same time.
+  ///
+  /// There are never more ranges than `rows / grain`, or one.
+  package static func parallel(rows: Int, grain: Int, body: (Range<Int>) -> Void) {
+    precondition(rows >= 0 && grain > 0, "a loop has rows and a grain")
+    guard rows > 0 else { return }
+    let tasks = max(1, min(count, rows / grain))
+    parallel(tasks: tasks) { task in
+      body((rows * task / tasks)..<(rows * (task + 1) / tasks))
+    }
+  }
+}
