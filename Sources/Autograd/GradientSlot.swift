@@ -39,7 +39,7 @@ package final class GradientSlot {
     if value == nil {
       value = gradient
     } else {
-      try accumulate(from: tensors) { sum, _ in tensors.backend.add(gradient, to: sum) }
+      try accumulate(from: tensors) { sum, _ in tensors.kernels?.add(gradient, to: sum) }
     }
   }
 
@@ -49,21 +49,25 @@ package final class GradientSlot {
   package func accumulate(
     from tensors: TensorFactory, _ body: (_ sum: Tensor, _ accumulates: Bool) throws -> Void
   ) throws {
+    let sink = try sink(from: tensors)
+    try body(sink.sum, sink.accumulates)
+  }
+
+  /// Where the next contribution goes, for a kernel that makes several gradients at once; it must be
+  /// written before anybody else looks into the slot.
+  func sink(from tensors: TensorFactory) throws -> GradientSink {
     try ensureUnique(from: tensors)
-    if let value {
-      try body(value, true)
-    } else {
-      let sum = try make(from: tensors)
-      try body(sum, false)
-      value = sum
-    }
+    if let value { return GradientSink(value, accumulates: true) }
+    let sum = try make(from: tensors)
+    value = sum
+    return GradientSink(sum, accumulates: false)
   }
 
   /// Copies the sum if another slot or step holds it too.
   private func ensureUnique(from tensors: TensorFactory) throws {
     guard value?.isUniquelyReferenced() == false, let shared = value else { return }
     let copy = try make(from: tensors)
-    tensors.backend.copy(shared, to: copy)
+    tensors.kernels?.copy(shared, to: copy)
     value = copy
   }
 
@@ -96,21 +100,26 @@ package final class Parameter {
   package let symbol: String
   package let layer: Int?
   package let value: Tensor
-  /// Nil if the parameter is frozen.
+  /// Where its gradient gathers; nil if the parameter is frozen.
   package private(set) var gradient: GradientSlot?
+  /// Whether it has a gradient; setting it drops that of an earlier step.
+  package var isTrained: Bool {
+    get { gradient != nil }
+    set {
+      gradient =
+        newValue
+        ? GradientSlot(symbol, shape: value.shape, dtype: .float32, category: .gradient) : nil
+    }
+  }
   /// What gathers in place of the gradient; nil, as in any training step, for the gradient itself.
   package var parts: GradientParts?
 
-  package init(
-    name: String, symbol: String, layer: Int?, value: Tensor, isTrainable: Bool = true
-  ) {
+  package init(name: String, symbol: String, layer: Int?, value: Tensor) {
     self.name = name
     self.symbol = symbol
     self.layer = layer
     self.value = value
-    guard isTrainable else { return }
-    gradient = GradientSlot(
-      symbol, shape: value.shape, dtype: .float32, category: .gradient)
+    isTrained = true
   }
 
   /// Drops the gradient of an earlier step.

@@ -68,7 +68,7 @@ package struct Recomputed {
 
   func value(on tape: Tape) throws -> Tensor {
     let whole = try source.result(index, on: tape)
-    return rows.map { whole.at(positions: $0) } ?? whole
+    return rows.map { whole.at(rows: $0) } ?? whole
   }
 }
 

@@ -9,7 +9,7 @@ extension Tape {
   ///
   /// `dy` is `[batch, tokens, out]`, `x` `[batch, tokens, in]`.
   func measureRows(of weight: Weight, dy: Tensor, x: Tensor) {
-    enterRows(of: weight, at: dy.shape[1].positions) { row in
+    enterRows(of: weight, at: dy.shape[1].rows) { row in
       let (dy, x) = (vectors(dy, at: row), vectors(x, at: row))
       return outerNorm(dy, x)
     }
@@ -19,7 +19,7 @@ extension Tape {
   ///
   /// Rows with a negative number give nothing.
   func measureRows(of weight: Weight, dy: Tensor, ids: [Int32], stride: Int) {
-    enterRows(of: weight, at: dy.shape[1].positions) { row in
+    enterRows(of: weight, at: dy.shape[1].rows) { row in
       var sums: [Int32: [Double]] = [:]
       for (sequence, vector) in vectors(dy, at: row).enumerated() {
         let id = ids[sequence * stride + row]
@@ -37,7 +37,7 @@ extension Tape {
   ) rethrows {
     try enterRows(of: weight, at: rows) { row in
       let partials = try partials(row..<row + 1)
-      let values = backend.read(partials)
+      let values = kernels?.read(partials) ?? []
       let width = partials.extent(1)
       return squares(
         (0..<width).map { column in
@@ -50,14 +50,14 @@ extension Tape {
   private func enterRows(
     of weight: Weight, at rows: Range<Int>, norm: (_ row: Int) throws -> Double
   ) rethrows {
-    guard let parts = weight.parameter.parts, parts.measuresRows, backend.computes else { return }
+    guard let parts = weight.parameter.parts, parts.measuresRows, kernels != nil else { return }
     for row in rows { parts.enter(try norm(row), row: row, of: weight.symbol) }
   }
 
   /// One row of every sequence.
   private func vectors(_ x: Tensor, at row: Int) -> [[Float]] {
     (0..<x.extent(0)).map { sequence in
-      backend.read(x.sliced(0, sequence..<sequence + 1).at(positions: row..<row + 1))
+      kernels?.read(x.sliced(0, sequence..<sequence + 1).at(rows: row..<row + 1)) ?? []
     }
   }
 }

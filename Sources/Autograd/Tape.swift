@@ -62,10 +62,12 @@ package final class Tape {
   package let policy: RecomputePolicy
   /// The layer that ops belong to, for the ledger.
   package var layer: Int?
-  /// Multiplications and additions of all products so far.
-  package private(set) var matmulFlops = 0
-  /// Called with every product before it runs.
-  package var onProduct: ((Product) -> Void)?
+  /// Multiplications and additions of all products so far; beyond 64 bits for a long prefix.
+  package var matmulFlops: Int128 { productFlops + attentionFlops }
+  private var productFlops: Int128 = 0
+  private var attentionFlops: Int128 = 0
+  /// Attention in the span that is being watched.
+  private var attentionWork: [AttentionWork]?
 
   /// Whether ops record themselves now.
   private(set) var isRecording = true
@@ -81,15 +83,12 @@ package final class Tape {
     self.policy = policy
   }
 
-  /// The backend that computes.
-  package var backend: any Backend { tensors.backend }
+  /// What computes; nil where bytes are counted alone.
+  package var kernels: (any Kernels)? { tensors.kernels }
 
-  /// Runs `body` with the ledger's scope set to this op.
+  /// Runs `body` as this op of the layer.
   package func op<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
-    let outer = tensors.ledger.scope
-    tensors.ledger.scope = Scope(op: name, layer: layer)
-    defer { tensors.ledger.scope = outer }
-    return try body()
+    try tensors.ledger.perform(Scope(op: name, layer: layer), body)
   }
 
   // MARK: Recording
@@ -116,7 +115,7 @@ package final class Tape {
     recomputed: Recomputed? = nil
   ) -> SavedTensor {
     if let recomputed { return save(recomputed, neededFor: gradients) }
-    tensors.ledger.save(tensor.storage.id, as: name, neededFor: gradients)
+    tensors.ledger.save(tensor.storage.id, tensor.view, as: name, neededFor: gradients)
     return SavedTensor(tensor, tape: self)
   }
 
@@ -124,8 +123,8 @@ package final class Tape {
   func save(_ recomputed: Recomputed, neededFor gradients: [String]) -> SavedTensor {
     for input in recomputed.source.inputs {
       tensors.ledger.save(
-        input.tensor.storage.id, as: "\(input.name) of \(recomputed.source.op)",
-        neededFor: gradients)
+        input.tensor.storage.id, input.tensor.view,
+        as: "\(input.name) of \(recomputed.source.op)", neededFor: gradients)
     }
     return SavedTensor(recomputed, tape: self)
   }
@@ -139,11 +138,7 @@ package final class Tape {
 
   /// Runs all steps from last to first, and drops each with what it saved.
   package func backward() throws {
-    while let step = steps.popLast() {
-      tensors.ledger.scope = step.scope
-      try step.run()
-    }
-    tensors.ledger.scope = Scope(op: "step")
+    while let step = steps.popLast() { try tensors.ledger.perform(step.scope, step.run) }
   }
 
   /// Drops all steps with what they saved; a pass that failed half-way calls it.
@@ -159,12 +154,81 @@ package final class Tape {
   ) throws {
     let product = Product(a, b, into: c, accumulates: accumulates)
     guard c.count > 0 else { return }
-    matmulFlops += product.flops
-    onProduct?(product)
-    let scratch = try backend.workspaceBytes(for: product)
-    let workspace =
-      scratch > 0
-      ? try tensors.make("scratchpad", Shape(.plain((scratch + 3) / 4)), for: .workspace) : nil
-    try backend.multiply(product, workspace: workspace)
+    count(product.flops)
+    guard let kernels else { return }
+    try kernels.multiply(
+      product, workspace: scratch("scratchpad", bytes: kernels.workspaceBytes(for: product)))
   }
+
+  /// Counts the work of a product.
+  private func count(_ flops: Int128) { productFlops += flops }
+
+  /// Counts the work of attention over `rows` of `batch` sequences.
+  func count(_ attention: Attention, rows: Range<Int>, batch: Int, products: Int) {
+    attentionWork?.append(AttentionWork(attention: attention, batch: batch, products: products))
+    attentionFlops += attention.flops(rows: rows, batch: batch, products: products)
+  }
+
+  /// Bytes of scratch for a kernel; nil for none.
+  func scratch(_ name: String, bytes: Int) throws -> Tensor? {
+    bytes > 0
+      ? try tensors.make(name, Shape(.plain((bytes + 3) / 4)), for: .workspace) : nil
+  }
+}
+
+/// Attention whose work depends on which rows it is over.
+private struct AttentionWork {
+  let attention: Attention
+  let batch: Int
+  let products: Int
+}
+
+/// A part of a step that was watched: what it did to the ledger, and its work.
+package struct Span {
+  private let effect: SpanEffect
+  fileprivate let productFlops: Int128
+  fileprivate let attention: [AttentionWork]
+
+  fileprivate init(effect: SpanEffect, productFlops: Int128, attention: [AttentionWork]) {
+    self.effect = effect
+    self.productFlops = productFlops
+    self.attention = attention
+  }
+
+  /// Whether all that it made is gone.
+  package var leavesNothing: Bool {
+    effect.change == CategoryBytes() && effect.allocatedChange == CategoryBytes()
+  }
+
+  /// Whether it is another span once more, but for the rows that it is over.
+  package func repeats(_ other: Span) -> Bool {
+    effect == other.effect && productFlops == other.productFlops
+      && attention.count == other.attention.count
+  }
+}
+
+extension Tape {
+  /// Runs a part of a step, and returns what it did.
+  package func watch(_ body: () throws -> Void) rethrows -> Span {
+    let flops = productFlops
+    attentionWork = []
+    defer { attentionWork = nil }
+    let effect = try tensors.ledger.watch(body)
+    return Span(
+      effect: effect, productFlops: productFlops - flops, attention: attentionWork ?? [])
+  }
+
+  /// Counts the work of spans that are not run: `times` times `span`, over `rows` together.
+  package func count(_ span: Span, over rows: Range<Int>, times: Int) {
+    productFlops += span.productFlops * Int128(times)
+    for work in span.attention {
+      attentionFlops += work.attention.flops(
+        rows: rows, batch: work.batch, products: work.products)
+    }
+  }
+}
+
+extension Tensor {
+  /// What the ledger is told of a tensor that is saved.
+  fileprivate var view: SavedView { SavedView(shape: shape.extents, dtype: dtype.rawValue) }
 }

@@ -74,7 +74,7 @@ package struct Weight {
     try gradient?.accumulate(from: tensors) { whole, accumulates in
       let sum = view(whole)
       let isPart = sum.count < whole.count
-      if isPart && !accumulates { tensors.backend.fill(whole, with: 0) }
+      if isPart && !accumulates { tensors.kernels?.fill(whole, with: 0) }
       try body(sum, accumulates || isPart)
     }
   }

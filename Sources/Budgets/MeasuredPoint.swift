@@ -98,10 +98,11 @@ package struct BudgetMeasurement {
 
   /// The activations at the step's peak; shapes alone give the same as computing does.
   private func storagesAtPeak(of record: PointRecord) -> [TensorBytes] {
-    let backend = ShapeBackend(sizeClass: engine.sizeClass)
-    guard let result = try? TrainingStep(record.point, backend: backend).run() else { return [] }
+    let journal = EventJournal()
+    let step = try? Predictor(engine: engine).step(of: record.point, observers: [journal])
+    guard let step, let result = try? step.run() else { return [] }
     let isBackward = result.peakBackwardBytes >= result.peakForwardBytes
-    return (isBackward ? result.storagesAtPeak.last : result.storagesAtPeak.first)?
-      .map { TensorBytes($0) } ?? []
+    return journal.storagesAtPeak(in: isBackward ? .backward : .forward)
+      .filter { $0.description.category == .activation }.map { TensorBytes($0) }
   }
 }

@@ -25,6 +25,14 @@ extension CPUBackend {
     }
   }
 
+  package func isFinite(_ tensor: Tensor) -> Bool {
+    switch tensor.dtype {
+    case .float32: Transfer.isFinite(Rows<Float>(tensor))
+    case .bfloat16: Transfer.isFinite(Rows<BFloat16>(tensor))
+    case .uint8: true
+    }
+  }
+
   /// `y = x`; any two dtypes of numbers, or two masks.
   package func copy(_ x: Tensor, to y: Tensor) {
     requireEqualExtents(x, y)

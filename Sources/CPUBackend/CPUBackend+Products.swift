@@ -15,6 +15,7 @@ extension CPUBackend {
   ///
   /// - Throws: `OneDNNError`, as `workspaceBytes(for:)` does.
   package func multiply(_ product: Product, workspace: Tensor?) throws {
+    onProduct?(product)
     if product.isEmpty {
       if !product.accumulates, product.c.count > 0 { fill(product.c, with: 0) }
       return

@@ -16,12 +16,14 @@ internal import Threading
 /// An op looks at the dtypes of its tensors once and calls a kernel with concrete types (`Kernels/`).
 /// Tensors that an op names together have one dtype, except where its comment says otherwise.
 /// Statistics and sums are float32; a result has the same bits for every number of threads.
-package final class CPUBackend: Backend {
-  package let name = "cpu"
-  package let computes = true
+package final class CPUBackend: Memory, Kernels {
   /// One arena a category, by `Category.rawValue`.
   private let arenas: [ArenaBox]
   let products = MatmulCache()
+  /// How attention is cut into tiles.
+  package var tiling = AttentionTiling()
+  /// Called with every product before it runs.
+  package var onProduct: ((Product) -> Void)?
 
   /// Makes the arenas and sets how many threads kernels and products use.
   ///
@@ -34,10 +36,20 @@ package final class CPUBackend: Backend {
     arenas = try Category.allCases.map { _ in ArenaBox(arena: try Arena()) }
   }
 
+  /// Memory and kernels, both of which this is.
+  package var backend: Backend { Backend(memory: self, kernels: self) }
+
   // MARK: Memory
 
-  /// The bytes that jemalloc takes for a block of `bytes`: what the shape backend predicts with.
+  /// The bytes that jemalloc takes for a block of `bytes`: what shapes alone predict with.
   package static func sizeClass(_ bytes: Int) -> Int { Arena.sizeClass(for: bytes) }
+  package func sizeClass(_ bytes: Int) -> Int { Self.sizeClass(bytes) }
+
+  /// The scratch of attention's kernels: what shapes alone predict with.
+  package static func tileBytes(for pass: AttentionPass) -> Int {
+    AttentionTiles(of: pass, AttentionTiling()).bytes
+  }
+  package func tileBytes(for pass: AttentionPass) -> Int { AttentionTiles(of: pass, tiling).bytes }
 
   package func allocate(bytes: Int, for category: Category) -> Allocation? {
     guard let block = unsafe arenas[category.rawValue].arena.allocate(bytes: bytes) else {
@@ -55,6 +67,11 @@ package final class CPUBackend: Backend {
   /// The bytes of live blocks in the arena of a category, exact.
   package func allocatedBytes(of category: Category) throws -> Int {
     try statistics(of: category).allocated
+  }
+
+  /// Gives the pages of freed blocks back to the system, so that the next step starts without them.
+  package func releaseFreePages() throws {
+    for box in arenas { try box.arena.purge() }
   }
 
   /// What the arena of a category holds now.

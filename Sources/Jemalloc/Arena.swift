@@ -84,6 +84,9 @@ package struct Arena: ~Copyable, Sendable {
     unsafe sallocx(block, ballast_mallocx_block_flags())
   }
 
+  /// Gives the pages of freed blocks back to the system (`arena.<i>.purge`).
+  package func purge() throws(JemallocError) { try Controls.purgeArena.run(arena: index) }
+
   /// What the arena holds now.
   package func statistics() throws(JemallocError) -> ArenaStatistics {
     try ArenaStatistics(arena: index)

@@ -73,6 +73,7 @@ enum Controls {
   static let pageBytes = Control<Int>("arenas.page")
   static let createArena = Control<UInt32>("arenas.create")
   static let destroyArena = Control<Never?>("arena.0.destroy")
+  static let purgeArena = Control<Never?>("arena.0.purge")
   static let dirtyDecayMilliseconds = Control<Int>("arena.0.dirty_decay_ms")
   static let smallAllocated = Control<Int>("stats.arenas.0.small.allocated")
   static let largeAllocated = Control<Int>("stats.arenas.0.large.allocated")

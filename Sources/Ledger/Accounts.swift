@@ -8,10 +8,12 @@ package enum Category: Int, CaseIterable, Sendable {
   case activation
   /// Scratch memory of a kernel: oneDNN scratchpads, attention tiles, partial sums.
   case workspace
+  /// What the caller owns: token numbers and labels, where an op reads them as tensors.
+  case input
 }
 
 /// A part of the training step over which peaks are kept.
-package enum Stretch: Int, CaseIterable, Sendable {
+package enum Phase: Int, CaseIterable, Sendable {
   /// Before the step: parameters are made.
   case setup
   /// From the first token to the boundary: the loss is known, backward has not started.
@@ -50,9 +52,9 @@ package struct RegionBytes: Equatable, Sendable {
 
 /// A number for each `Category`.
 package struct CategoryBytes: Equatable, Sendable {
-  private var bytes: [Int]
+  private var bytes = InlineArray<5, Int>(repeating: 0)
 
-  package init() { bytes = Array(repeating: 0, count: Category.allCases.count) }
+  package init() {}
 
   package subscript(category: Category) -> Int {
     get { bytes[category.rawValue] }
@@ -60,5 +62,25 @@ package struct CategoryBytes: Equatable, Sendable {
   }
 
   /// The sum over all categories.
-  package var total: Int { bytes.reduce(0, +) }
+  package var total: Int { Category.allCases.reduce(0) { $0 + self[$1] } }
+
+  /// Category by category.
+  package static func + (left: Self, right: Self) -> Self { combine(left, right, +) }
+  package static func - (left: Self, right: Self) -> Self { combine(left, right, -) }
+  package static func * (left: Self, count: Int) -> Self { combine(left, left) { one, _ in one * count } }
+
+  /// The larger number of each category.
+  package func maximum(_ other: Self) -> Self { Self.combine(self, other, max) }
+
+  private static func combine(_ left: Self, _ right: Self, _ body: (Int, Int) -> Int) -> Self {
+    var result = Self()
+    for index in left.bytes.indices {
+      result.bytes[index] = body(left.bytes[index], right.bytes[index])
+    }
+    return result
+  }
+
+  package static func == (left: Self, right: Self) -> Bool {
+    left.bytes.indices.allSatisfy { left.bytes[$0] == right.bytes[$0] }
+  }
 }

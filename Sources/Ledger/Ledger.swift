@@ -1,11 +1,12 @@
-/// The journal and the running totals of every tensor storage of one measurement.
+/// The running totals of every tensor storage of one measurement, and who saved what.
 ///
 /// ```
 ///   Storage.init ── charge ──▶ ┌──────────────────────────────┐
 ///   Storage.deinit ─ credit ─▶ │ live bytes, peaks by category│──▶ snapshots
 ///   Tape.save ────── save ───▶ │ savers of each storage       │──▶ saved storages
-///   Saved.deinit ── release ─▶ │ journal of events            │──▶ timeline
-///                              └──────────────────────────────┘
+///   Saved.deinit ── release ─▶ │                              │
+///   Tape.op ──────── perform ▶ └──────────────┬───────────────┘
+///                                             └── every event ──▶ observers: journal, timeline …
 /// ```
 ///
 /// Totals cost a few additions for a storage, which is once an op. A ledger that is switched off
@@ -14,41 +15,71 @@ package final class Ledger {
   /// Whether anything is counted.
   package let isRecording: Bool
   /// The op and layer that the next event belongs to.
-  package var scope = Scope(op: "setup")
-
-  /// Everything that happened, in order; empty if no journal is kept.
-  package private(set) var events: [Event] = []
-  private let keepsJournal: Bool
-  /// Storages in the order of their first saving.
-  private var saveOrder: [StorageID] = []
+  package private(set) var scope = Scope(op: "setup")
   /// Requested bytes alive now, by category.
   package private(set) var liveBytes = CategoryBytes()
   /// `sallocx` bytes alive now, by category.
   package private(set) var liveAllocatedBytes = CategoryBytes()
 
+  private var observers: [any LedgerObserver] = []
   private var nextNumber = 0
   private var live: [StorageID: LiveStorage] = [:]
+  /// Storages in the order of their first saving.
+  private var saveOrder: [StorageID] = []
   private var savers: [StorageID: [Saver]] = [:]
   private var saveCounts: [StorageID: Int] = [:]
-  private var stretch = Stretch.setup
-  private var peaks = Array(repeating: CategoryBytes(), count: Stretch.allCases.count)
-  private var activationPeaks = Array(repeating: Peak(), count: Stretch.allCases.count)
+  private var phase = Phase.setup
+  private var peaks = Array(repeating: Peaks(), count: Phase.allCases.count)
+  /// Of spans that are being watched, innermost last.
+  private var spans: [Peaks] = []
 
-  /// The most activation bytes of a stretch, and how many events the journal held then.
-  private struct Peak {
-    var bytes = 0
-    var eventCount = 0
+  /// The most bytes alive at once, by category.
+  private struct Peaks {
+    var requested = CategoryBytes()
+    var allocated = CategoryBytes()
+    /// Allocated bytes of all categories together.
+    var total = 0
+
+    mutating func take(_ requested: CategoryBytes, _ allocated: CategoryBytes) {
+      self.requested = self.requested.maximum(requested)
+      self.allocated = self.allocated.maximum(allocated)
+      total = max(total, allocated.total)
+    }
   }
 
-  /// A ledger; one without a journal counts the same and remembers no events, so that a prediction of
-  /// a million steps takes no memory.
-  package init(isRecording: Bool = true, keepsJournal: Bool = true) {
+  /// A ledger, which tells `observers` of everything that happens.
+  ///
+  /// Numbers of storages go on where those of `earlier` end, whose storages its ops may save too, as a
+  /// step's ops save the model's parameters.
+  package init(
+    isRecording: Bool = true, observers: [any LedgerObserver] = [], after earlier: Ledger? = nil
+  ) {
     self.isRecording = isRecording
-    self.keepsJournal = keepsJournal
+    self.observers = observers
+    nextNumber = earlier?.nextNumber ?? 0
   }
 
-  private func note(_ event: @autoclosure () -> Event) {
-    if keepsJournal { events.append(event()) }
+  /// Whether somebody listens, who then must hear of every event.
+  package var isObserved: Bool { !observers.isEmpty }
+
+  private func tell(_ event: @autoclosure () -> Event) {
+    guard !observers.isEmpty else { return }
+    let event = event()
+    for observer in observers { observer.observe(event) }
+  }
+
+  // MARK: Ops
+
+  /// Runs an op: what happens in `body` belongs to `scope`.
+  package func perform<R>(_ scope: Scope, _ body: () throws -> R) rethrows -> R {
+    let outer = self.scope
+    self.scope = scope
+    if isRecording { tell(.begin(scope)) }
+    defer {
+      if isRecording { tell(.end(scope)) }
+      self.scope = outer
+    }
+    return try body()
   }
 
   // MARK: Storages
@@ -59,72 +90,67 @@ package final class Ledger {
     let id = StorageID(number: nextNumber)
     guard isRecording else { return id }
     live[id] = LiveStorage(id: id, scope: scope, description: description)
-    note(.allocate(id, scope, description))
+    tell(.allocate(id, scope, description))
     liveBytes[description.category] += description.requestedBytes
     liveAllocatedBytes[description.category] += description.allocatedBytes
-    notePeak(of: description.category)
+    notePeak()
     return id
   }
 
   /// Strikes out a storage; called by `Storage.deinit` alone.
   package func credit(_ id: StorageID) {
     guard isRecording, let entry = live.removeValue(forKey: id) else { return }
-    note(.free(id))
+    tell(.free(id))
     liveBytes[entry.description.category] -= entry.description.requestedBytes
     liveAllocatedBytes[entry.description.category] -= entry.description.allocatedBytes
     savers[id] = nil
     saveCounts[id] = nil
   }
 
-  private func notePeak(of category: Category) {
-    let bytes = liveBytes[category]
-    let index = stretch.rawValue
-    if bytes > peaks[index][category] { peaks[index][category] = bytes }
-    if category == .activation, bytes > activationPeaks[index].bytes {
-      activationPeaks[index] = Peak(bytes: bytes, eventCount: events.count)
-    }
+  private func notePeak() {
+    peaks[phase.rawValue].take(liveBytes, liveAllocatedBytes)
+    for index in spans.indices { spans[index].take(liveBytes, liveAllocatedBytes) }
   }
 
   // MARK: Saved tensors
 
   /// Notes that the op in `scope` keeps a storage for backward; called by `Tape.save` alone.
-  package func save(_ id: StorageID, as tensor: String, neededFor: [String]) {
+  package func save(
+    _ id: StorageID, _ view: SavedView, as tensor: String, neededFor: [String]
+  ) {
     guard isRecording else { return }
-    let saver = Saver(scope: scope, tensor: tensor, neededFor: neededFor)
+    let saver = Saver(scope: scope, tensor: tensor, view: view, neededFor: neededFor)
     if savers[id] == nil { saveOrder.append(id) }
     savers[id, default: []].append(saver)
     saveCounts[id, default: 0] += 1
-    note(.save(id, saver))
+    tell(.save(id, saver))
   }
 
   /// Notes that one saver of a storage is done with it.
   package func release(_ id: StorageID) {
     guard isRecording, let count = saveCounts[id] else { return }
-    note(.release(id))
+    tell(.release(id))
     saveCounts[id] = count - 1
   }
 
-  // MARK: Stretches and peaks
+  // MARK: Phases and peaks
 
-  /// Starts a stretch of the step; its peaks start from what is alive now.
-  package func enter(_ stretch: Stretch) {
+  /// Starts a phase of the step; its peaks start from what is alive now.
+  package func enter(_ phase: Phase) {
     guard isRecording else { return }
-    self.stretch = stretch
-    note(.enter(stretch))
-    peaks[stretch.rawValue] = liveBytes
-    activationPeaks[stretch.rawValue] = Peak()
-    notePeak(of: .activation)
+    self.phase = phase
+    tell(.enter(phase))
+    peaks[phase.rawValue] = Peaks()
+    notePeak()
   }
 
-  /// The most requested bytes of a category that were alive at once in a stretch.
-  package func peakBytes(_ category: Category, in stretch: Stretch) -> Int {
-    peaks[stretch.rawValue][category]
+  /// The most requested bytes of a category that were alive at once in a phase.
+  package func peakBytes(_ category: Category, in phase: Phase) -> Int {
+    peaks[phase.rawValue].requested[category]
   }
 
-  /// The storages that were alive when activations stood highest in a stretch; needs the journal.
-  package func storagesAtPeak(in stretch: Stretch) -> [LiveStorage] {
-    storages(afterEvents: activationPeaks[stretch.rawValue].eventCount)
-  }
+  /// The most allocated bytes that were alive at once in a phase, all categories together.
+  package func peakAllocatedBytes(in phase: Phase) -> Int { peaks[phase.rawValue].total }
 
   // MARK: Snapshots
 
@@ -133,31 +159,46 @@ package final class Ledger {
     live.values.filter { $0.description.category == category }.sorted { $0.id < $1.id }
   }
 
-  /// The activations alive now that some op has saved, in the order of their first saving.
+  /// The storages alive now that some op has saved, in the order of their first saving.
   ///
-  /// Parameters and gradients are left out: they live for longer than the step.
-  package func savedStorages() -> [SavedStorage] {
+  /// Of activations alone, unless other categories are asked for: parameters and gradients live for
+  /// longer than the step, and inputs are the caller's.
+  package func savedStorages(of categories: Set<Category> = [.activation]) -> [SavedStorage] {
     saveOrder.compactMap { id in
       guard (saveCounts[id] ?? 0) > 0, let entry = live[id],
-        entry.description.category == .activation
+        categories.contains(entry.description.category)
       else { return nil }
       return SavedStorage(id: id, description: entry.description, savers: savers[id] ?? [])
     }
   }
+}
 
-  /// Replays the journal: what was alive after its first `count` events.
-  package func storages(afterEvents count: Int) -> [LiveStorage] {
-    var alive: [StorageID: LiveStorage] = [:]
-    for event in events.prefix(count) {
-      switch event {
-      case .allocate(let id, let scope, let description):
-        alive[id] = LiveStorage(id: id, scope: scope, description: description)
-      case .free(let id):
-        alive[id] = nil
-      case .save, .release, .enter:
-        break
-      }
-    }
-    return alive.values.sorted { $0.id < $1.id }
+// MARK: Spans
+
+/// What a span of a step did to the totals: two spans with equal effects are one span twice.
+package struct SpanEffect: Equatable, Sendable {
+  /// What is alive after it and was not before, less what was and is not.
+  package let change: CategoryBytes
+  package let allocatedChange: CategoryBytes
+  /// The most that was alive during it, above what was alive when it began.
+  package let rise: CategoryBytes
+  package let allocatedRise: CategoryBytes
+  /// The same of all categories together.
+  package let totalRise: Int
+}
+
+extension Ledger {
+  /// Runs `body` and returns what it did to the totals.
+  package func watch(_ body: () throws -> Void) rethrows -> SpanEffect {
+    let (before, allocatedBefore) = (liveBytes, liveAllocatedBytes)
+    spans.append(
+      Peaks(requested: before, allocated: allocatedBefore, total: allocatedBefore.total))
+    defer { spans.removeLast() }
+    try body()
+    let highest = spans[spans.count - 1]
+    return SpanEffect(
+      change: liveBytes - before, allocatedChange: liveAllocatedBytes - allocatedBefore,
+      rise: highest.requested - before, allocatedRise: highest.allocated - allocatedBefore,
+      totalRise: highest.total - allocatedBefore.total)
   }
 }

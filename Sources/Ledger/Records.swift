@@ -41,11 +41,24 @@ package struct StorageDescription: Equatable, Sendable {
   }
 }
 
+/// The tensor that an op handed in to be kept: extents, outermost first, and element type.
+package struct SavedView: Equatable, Sendable {
+  package var shape: [Int]
+  package var dtype: String
+
+  package init(shape: [Int], dtype: String) {
+    self.shape = shape
+    self.dtype = dtype
+  }
+}
+
 /// One op's reason to keep a storage for backward.
 package struct Saver: Equatable, Sendable {
   package var scope: Scope
   /// The op's own name for what it saved.
   package var tensor: String
+  /// What it saved: the whole storage, or a view of it that keeps the whole alive.
+  package var view: SavedView
   /// The gradients whose formulas read it, such as `W_Q`.
   package var neededFor: [String]
 }
@@ -64,11 +77,14 @@ package struct LiveStorage: Equatable, Sendable {
   package var description: StorageDescription
 }
 
-/// One entry of the ledger's journal.
+/// Something that happened, as observers hear of it.
 package enum Event: Equatable, Sendable {
   case allocate(StorageID, Scope, StorageDescription)
   case free(StorageID)
   case save(StorageID, Saver)
   case release(StorageID)
-  case enter(Stretch)
+  /// An op starts: of forward, of backward (`….backward`) or made again (`….recompute`).
+  case begin(Scope)
+  case end(Scope)
+  case enter(Phase)
 }

@@ -33,15 +33,15 @@ func time(_ body: () throws -> Void) rethrows -> Double {
 func compare(_ attention: AttentionKind, rounds: Int) throws {
   let point = makePoint(attention: attention)
   let backend = try CPUBackend(threads: point.threads)
-  let step = try TrainingStep(point, backend: backend)
+  let step = try TrainingStep(point, on: backend.backend)
 
   // The recorded products hold their tensors, so the same memory is multiplied again below.
   var products: [Product] = []
-  step.onProduct = { products.append($0) }
+  backend.onProduct = { products.append($0) }
   let result = try step.run()
-  step.onProduct = nil
+  backend.onProduct = nil
   let scratch = try products.map { try backend.workspaceBytes(for: $0) }.max() ?? 0
-  let factory = TensorFactory(backend: backend, ledger: step.ledger, prefixLength: 0)
+  let factory = TensorFactory(backend.backend, ledger: step.ledger, layout: point.layout)
   let workspace = try factory.make("workspace", Shape(.plain(scratch / 4 + 1)), for: .workspace)
 
   var alone: [Double] = []

@@ -1,6 +1,8 @@
 /// One value of a result row.
 package enum Cell: Equatable, Sendable {
   case integer(Int)
+  /// A whole number that may need more than 64 bits.
+  case wide(Int128)
   case real(Double)
   case text(String)
   /// A figure that was not taken; never written as 0.
@@ -10,6 +12,7 @@ package enum Cell: Equatable, Sendable {
   package var text: String {
     switch self {
     case .integer(let value): String(value)
+    case .wide(let value): String(value)
     case .real(let value): value.description
     case .text(let value): value
     case .empty: ""
@@ -17,6 +20,7 @@ package enum Cell: Equatable, Sendable {
   }
 
   package static func integer(orEmpty value: Int?) -> Cell { value.map(Cell.integer) ?? .empty }
+  package static func wide(orEmpty value: Int128?) -> Cell { value.map(Cell.wide) ?? .empty }
   package static func real(orEmpty value: Double?) -> Cell { value.map(Cell.real) ?? .empty }
   package static func text(orEmpty value: String?) -> Cell { value.map(Cell.text) ?? .empty }
 }

@@ -16,6 +16,7 @@ package enum JSONObject {
   private static func value(_ cell: Cell) -> String {
     switch cell {
     case .integer(let value): String(value)
+    case .wide(let value): String(value)
     case .real(let value): value.isFinite ? value.description : "null"
     case .text(let value): string(value)
     case .empty: "null"

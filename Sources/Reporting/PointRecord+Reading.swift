@@ -53,11 +53,12 @@ extension PointRecord {
     peakForwardBytes = try cells.integer("peak_forward_bytes")
     peakBackwardBytes = try cells.integer("peak_backward_bytes")
     predictedPeakBytes = try cells.integer("predicted_peak_bytes")
+    predictedWorkspaceBytes = try cells.integer("predicted_workspace_bytes")
     workspacePeakBytes = try cells.integer("workspace_peak_bytes")
     parameterBytes = try cells.integer("parameter_bytes")
     gradientBytes = try cells.integer("gradient_bytes")
     processPeakRSSBytes = try cells.integer("process_peak_rss_bytes")
-    matmulFlops = try cells.integer("matmul_flops")
+    matmulFlops = try cells.wide("matmul_flops")
     forwardSeconds = try cells.real("forward_seconds")
     backwardSeconds = try cells.real("backward_seconds")
     gradientRelativeError = try cells.real("gradient_relative_error")
@@ -78,6 +79,10 @@ private struct Cells {
 
   func integer(_ column: String) throws(RecordError) -> Int? {
     try number(column) { Int($0) }
+  }
+
+  func wide(_ column: String) throws(RecordError) -> Int128? {
+    try number(column) { Int128($0) }
   }
 
   func real(_ column: String) throws(RecordError) -> Double? {

@@ -36,12 +36,13 @@ package struct PointRecord: Sendable {
   package var peakForwardBytes: Int?
   package var peakBackwardBytes: Int?
   package var predictedPeakBytes: Int?
+  package var predictedWorkspaceBytes: Int?
   package var workspacePeakBytes: Int?
   package var parameterBytes: Int?
   package var gradientBytes: Int?
   /// The most resident memory of the whole process during the step (`VmHWM`).
   package var processPeakRSSBytes: Int?
-  package var matmulFlops: Int?
+  package var matmulFlops: Int128?
   package var forwardSeconds: Double?
   package var backwardSeconds: Double?
   /// Relative L2 distance to the exact gradient, over all parameters together.
@@ -107,7 +108,7 @@ extension PointRecord: Record {
       Column("parameter_bytes") { .integer(orEmpty: $0.parameterBytes) },
       Column("gradient_bytes") { .integer(orEmpty: $0.gradientBytes) },
       Column("process_peak_rss_bytes") { .integer(orEmpty: $0.processPeakRSSBytes) },
-      Column("matmul_flops") { .integer(orEmpty: $0.matmulFlops) },
+      Column("matmul_flops") { .wide(orEmpty: $0.matmulFlops) },
       Column("forward_seconds") { .real(orEmpty: $0.forwardSeconds) },
       Column("backward_seconds") { .real(orEmpty: $0.backwardSeconds) },
       Column("gradient_relative_error") { .real(orEmpty: $0.gradientRelativeError) },
@@ -116,5 +117,8 @@ extension PointRecord: Record {
       Column("started_at") { .text($0.startedAt) },
     ]
     + (PointColumns.late + [PointColumns.kvGradients]).map { $0.of(\.point) }
-    + [Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) }]
+    + [
+      Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
+      Column("predicted_workspace_bytes") { .integer(orEmpty: $0.predictedWorkspaceBytes) },
+    ]
 }

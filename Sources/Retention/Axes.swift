@@ -1,4 +1,5 @@
 import Autograd
+import Tensors
 
 /// How the prefix takes part in the step.
 package enum Mode: String, CaseIterable, Sendable {
@@ -42,6 +43,16 @@ package enum AttentionKind: String, CaseIterable, Sendable {
   case materialized
   /// Output and log-sum-exp; probabilities are made again, tile by tile.
   case fused
+}
+
+extension AttentionKind {
+  /// What the attention core is told.
+  var memory: AttentionMemory {
+    switch self {
+    case .materialized: .materialized
+    case .fused: .fused
+    }
+  }
 }
 
 /// For which rows logits are made.

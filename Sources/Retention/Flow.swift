@@ -80,16 +80,6 @@ package struct PositionFlow: Equatable, Sendable {
   }
 }
 
-extension Point {
-  /// The rows of each part: the silent prefix, the boundary row, the generated rows; no empty ones.
-  package var flowRows: [Range<Int>] {
-    [0..<silentPrefix, silentPrefix..<nC, nC..<n].filter { !$0.isEmpty }
-  }
-
-  /// Prefix rows that carry no loss: these are the first ones.
-  package var silentPrefix: Int { min(nC, lossPositions.lowerBound) }
-}
-
 extension TrainingStep {
   /// Runs the step with the gradient of every trained parameter gathered in parts.
   ///
@@ -130,7 +120,7 @@ extension TrainingStep {
     let moments = GradientMoments(
       silent: sum(from: 0, below: point.silentPrefix),
       boundary: sum(from: point.silentPrefix, below: point.nC),
-      generated: sum(from: point.nC, below: point.n), read: tensors.backend.read)
+      generated: sum(from: point.nC, below: point.n), read: { [tensors] in tensors.kernels?.read($0) ?? [] })
     return WeightFlow(
       layer: weight.parameter.layer, parameter: weight.parameter.name, weight: weight.symbol,
       prefixNorm: moments.prefix.squareRoot(), silentNorm: moments.silent.squareRoot(),
@@ -140,14 +130,14 @@ extension TrainingStep {
   }
 
   private func positionFlows(of weights: [Weight]) -> [PositionFlow] {
-    struct Place: Hashable {
+    struct Row: Hashable {
       let layer: Int?
       let weight: String
     }
-    var order: [Place] = []
-    var squares: [Place: [Double]] = [:]
+    var order: [Row] = []
+    var squares: [Row: [Double]] = [:]
     for weight in weights {
-      let place = Place(layer: weight.parameter.layer, weight: weight.symbol)
+      let place = Row(layer: weight.parameter.layer, weight: weight.symbol)
       if squares[place] == nil { order.append(place) }
       for row in 0..<point.n {
         let norm = weight.parameter.parts?.norm(ofRow: row, of: weight.symbol) ?? 0

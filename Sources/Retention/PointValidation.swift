@@ -65,7 +65,7 @@ extension Point {
     try require(chunk >= 1 && chunk <= most, "chunk must be 1 to \(most), not \(chunk)")
     let passes = (cut + chunk - 1) / chunk * model.layers
     try require(
-      passes <= 1 << 18,
+      backend == .shape || passes <= 1 << 18,
       "chunk \(chunk) makes \(passes) passes through a layer, more than \(1 << 18); "
         + "use a larger chunk")
     let parts = head == .chunked ? (lossPositions.count + chunk - 1) / chunk : 0
@@ -106,15 +106,15 @@ extension Point {
     }
   }
 
-  /// Keeps every byte count and flop count within 64 bits.
+  /// Keeps every byte count within 64 bits; work is counted in 128.
   private func validateSize() throws(PointError) {
     let rows = Double(batch) * Double(n + 1)
     let widest = Double(
       [model.dModel, model.queryWidth, model.keyWidth, model.dFF, model.vocab].max() ?? 1)
-    let layers = Double(model.layers + 2)
-    let square = rows * Double(n) * Double(model.heads) * Double(max(model.dHead, 16))
-    let products = rows * widest * Double(max(model.dModel, model.queryWidth))
-    let estimate = (square + products + widest * Double(model.dModel)) * layers * 64
+    let square =
+      attention == .materialized ? rows * Double(n) * Double(model.heads) : 0
+    let estimate =
+      (square + (rows + Double(model.dModel)) * widest) * Double(model.layers + 2) * 64
     try require(
       estimate < 0x1p62, "this point is too large to count in 64 bits; shorten n_c, n_g or batch")
   }

@@ -6,14 +6,16 @@ package struct StepResult: Sendable {
   package var loss: Double?
   /// The retained storages, in the order of their first saving.
   package var saved: [SavedStorage]
-  /// Activations, with backward's gradients of them, when they stood highest: in forward, in backward.
-  package var storagesAtPeak: [[LiveStorage]]
   package var peakForwardBytes: Int
   package var peakBackwardBytes: Int
   package var workspacePeakBytes: Int
   package var parameterBytes: Int
   package var gradientBytes: Int
-  package var matmulFlops: Int
+  /// The most allocated bytes alive at once, all categories together, parameters included: what a
+  /// limit is held against.
+  package var peakAllocatedBytes: Int
+  /// Multiplications and additions of all products; beyond 64 bits for a long prefix.
+  package var matmulFlops: Int128
   /// Wall-clock seconds; nil where nothing is computed.
   package var forwardSeconds: Double?
   package var backwardSeconds: Double?

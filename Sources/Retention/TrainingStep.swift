@@ -1,6 +1,6 @@
+import Files
 package import Autograd
 package import Ledger
-package import Safetensors
 package import Tensors
 package import Transformer
 
@@ -16,44 +16,60 @@ package import Transformer
 /// ```
 package final class TrainingStep {
   package let point: Point
+  package let model: Model
   package let ledger: Ledger
-  package let decoder: Decoder
   /// The token numbers that the step reads: drawn from the point's seed until they are set.
   package var tokens: TokenIDs
-  /// Called with every matrix product before it runs.
-  package var onProduct: ((Product) -> Void)?
+  /// Whether, on shapes, chunks that the ledger proves to be equal are counted and not run.
+  package var skipsRepetitions = true
   let tensors: TensorFactory
 
-  /// Allocates and draws the parameters.
+  package var decoder: Decoder { model.decoder }
+
+  /// Prepares a step of a model, which drops the gradients of its last one.
   ///
-  /// Parameters come from `weights`, a checkpoint and the number of its layers, or else are drawn from
-  /// the point's seed.
-  ///
-  /// - Throws: `PointError` for an impossible point, `AllocationError` if parameters do not fit,
-  ///   `WeightsError` for a checkpoint that does not belong to the model.
+  /// - Parameters:
+  ///   - point: What is measured; its model and dtype are those of `model`.
+  ///   - model: The parameters, and where they live.
+  ///   - recordsLedger: Whether bytes are counted.
+  ///   - observers: Who hears of every event; then nothing is skipped.
+  ///   - limit: The most allocated bytes of parameters and step together.
+  /// - Throws: `PointError` for an impossible point.
   package init(
-    _ point: Point, backend: any Backend, recordsLedger: Bool = true, keepsJournal: Bool = true,
-    limit: Int? = nil,
-    weights: (values: ModelWeights, layers: Int)? = nil
+    _ point: Point, of model: Model, recordsLedger: Bool = true,
+    observers: [any LedgerObserver] = [], limit: Int? = nil
   ) throws {
     try point.validate()
+    precondition(point.model == model.decoder.configuration, "the point is of another model")
     self.point = point
-    ledger = Ledger(isRecording: recordsLedger, keepsJournal: keepsJournal)
+    self.model = model
+    ledger = Ledger(isRecording: recordsLedger, observers: observers, after: model.ledger)
     tensors = TensorFactory(
-      backend: backend, ledger: ledger, prefixLength: point.nC, limit: limit)
-    let trainable = try point.trainablePattern()
-    decoder = try Decoder(point.model, dtype: point.dtype, tensors: tensors) { name in
-      trainable?(name) ?? true
-    }
+      model.backend, ledger: ledger, layout: point.layout,
+      limit: limit.map { $0 - model.parameterAllocatedBytes })
     tokens =
-      backend.computes
-      ? Self.drawTokens(for: point)
-      : TokenIDs(batch: point.batch, stride: point.tokensPerSequence)
-    if let weights {
-      try decoder.load(weights.values, storedLayers: weights.layers)
-    } else {
-      decoder.initialize(seed: point.seed)
+      model.backend.kernels == nil
+      ? TokenIDs(batch: point.batch, stride: point.tokensPerSequence) : Self.drawTokens(for: point)
+    let pattern = try point.trainablePattern()
+    model.clearGradients()
+    model.decoder.train { pattern?($0) ?? true }
+    guard model.decoder.parameters.contains(where: \.isTrained) else {
+      throw PointError(
+        "trainable \(quoted(point.trainable)) is found in no parameter's name, such as "
+          + (model.decoder.parameters.dropFirst().first?.name ?? ""))
     }
+  }
+
+  /// A step of a model of its own, whose parameters are drawn from the point's seed.
+  ///
+  /// - Throws: `PointError` for an impossible point, `AllocationError` if parameters do not fit.
+  package convenience init(
+    _ point: Point, on backend: Backend, recordsLedger: Bool = true,
+    observers: [any LedgerObserver] = [], limit: Int? = nil
+  ) throws {
+    try self.init(
+      point, of: Model(of: point, on: backend, limit: limit), recordsLedger: recordsLedger,
+      observers: observers, limit: limit)
   }
 
   /// Tokens drawn from the seed, the same on every machine.
@@ -71,10 +87,18 @@ package final class TrainingStep {
   ///
   /// - Throws: `AllocationError`, what the backend throws, and what `atBoundary` throws.
   package func run(atBoundary: (Ledger) throws -> Void = { _ in }) throws -> StepResult {
+    do {
+      return try runOnce(atBoundary)
+    } catch is RepetitionError {
+      skipsRepetitions = false
+      return try runOnce(atBoundary)
+    }
+  }
+
+  private func runOnce(_ atBoundary: (Ledger) throws -> Void) throws -> StepResult {
     for parameter in decoder.parameters { parameter.clearGradient() }
     let tape = Tape(tensors: tensors, policy: point.recompute.policy)
     defer { tape.discard() }
-    tape.onProduct = onProduct
     let clock = ContinuousClock()
 
     ledger.enter(.forward)
@@ -85,7 +109,7 @@ package final class TrainingStep {
 
     let saved = ledger.savedStorages()
     try atBoundary(ledger)
-    let value = tensors.backend.computes ? tensors.backend.read(loss).first.map(Double.init) : nil
+    let value = tensors.kernels?.read(loss).first.map(Double.init)
 
     ledger.enter(.backward)
     let turn = clock.now
@@ -96,21 +120,30 @@ package final class TrainingStep {
     func peak(_ category: Category) -> Int {
       max(ledger.peakBytes(category, in: .forward), ledger.peakBytes(category, in: .backward))
     }
-    let isTimed = tensors.backend.computes
+    let isTimed = tensors.kernels != nil
     return StepResult(
       loss: value,
       saved: saved,
-      storagesAtPeak: [.forward, .backward].map { stretch in
-        ledger.storagesAtPeak(in: stretch).filter { $0.description.category == .activation }
-      },
       peakForwardBytes: ledger.peakBytes(.activation, in: .forward),
       peakBackwardBytes: ledger.peakBytes(.activation, in: .backward),
       workspacePeakBytes: peak(.workspace),
-      parameterBytes: ledger.liveBytes[.parameter],
+      parameterBytes: model.parameterBytes,
       gradientBytes: ledger.liveBytes[.gradient],
+      peakAllocatedBytes: model.parameterAllocatedBytes
+        + max(ledger.peakAllocatedBytes(in: .forward), ledger.peakAllocatedBytes(in: .backward)),
       matmulFlops: tape.matmulFlops,
       forwardSeconds: isTimed ? forwardTime / .seconds(1) : nil,
       backwardSeconds: isTimed ? backwardTime / .seconds(1) : nil)
+  }
+
+  /// The first gradient of the last run that is not finite, by its parameter's name; nil for none.
+  package func parameterWithoutFiniteGradient() -> String? {
+    decoder.parameters.first { parameter in
+      guard let gradient = parameter.gradient?.value, let kernels = tensors.kernels else {
+        return false
+      }
+      return !kernels.isFinite(gradient)
+    }?.name
   }
 
   /// The gradients of the last run, by Hugging Face name, as float32; parameters without are absent.
@@ -118,7 +151,7 @@ package final class TrainingStep {
     var result: [String: [Float]] = [:]
     for parameter in decoder.parameters {
       if let gradient = parameter.gradient?.value {
-        result[parameter.name] = tensors.backend.read(gradient)
+        result[parameter.name] = tensors.kernels?.read(gradient)
       }
     }
     return result
@@ -127,13 +160,8 @@ package final class TrainingStep {
   // MARK: Forward
 
   private var pass: PassOptions {
-    let memory: AttentionMemory =
-      switch point.attention {
-      case .materialized: .materialized
-      case .fused: .fused
-      }
-    return PassOptions(
-      memory: memory, dropoutProbability: point.dropout, seed: point.seed,
+    PassOptions(
+      memory: point.attention.memory, dropoutProbability: point.dropout, seed: point.seed,
       sequenceLength: point.n)
   }
 
@@ -148,15 +176,13 @@ package final class TrainingStep {
       x = try decoder.apply(
         layer: layer, to: x, rows: rows[layer + 1], kv: kv, pass: pass, on: tape)
     }
-    if point.head != .allRows {
-      x = try tape.selectRows(x, at: point.lossPositions)
-    }
-    let labels = tokens.labels(after: point.lossPositions)
+    let lossRows = point.layout.lossRows
+    if point.head != .allRows { x = try tape.selectRows(x, at: lossRows) }
+    let labels = tokens.labels(of: point.layout.lossRuns)
     if point.head == .chunked {
       return try decoder.chunkedLoss(x, labels: labels, rowsAtATime: point.chunk, on: tape)
     }
-    return try tape.crossEntropy(
-      decoder.logits(x, on: tape), at: point.lossPositions, labels: labels)
+    return try tape.crossEntropy(decoder.logits(x, on: tape), at: lossRows, labels: labels)
   }
 
   /// Runs rows before the cut without a graph, `chunk` at a time: only their K and V stay.
@@ -166,7 +192,7 @@ package final class TrainingStep {
     let isReplayed = point.mode == .replayedPrefix && decoder.learnsFromKeysAndValues
     let kv = try layers.map { layer in
       var kv = try decoder.makeKeyValues(
-        batch: point.batch, positions: 0..<point.n, layer: layer)
+        batch: point.batch, rows: point.layout.rows, layer: layer, from: tensors)
       if isReplayed {
         kv.gradients = KeyValueGradients(
           batch: point.batch, rows: 0..<point.cut, width: point.model.keyWidth,
@@ -174,17 +200,16 @@ package final class TrainingStep {
       }
       return kv
     }
-    let chunks = stride(from: 0, to: point.cut, by: point.chunk).map {
-      $0..<min($0 + point.chunk, point.cut)
-    }
+    let chunks = RowChunks(rows: 0..<point.cut, atATime: point.chunk)
+    let repeats = Repetition(on: tape, skips: skipsRepetitions)
     try tape.withoutRecording {
-      for chunk in chunks {
+      try repeats.forEach(of: chunks) { [self] chunk in
         try decoder.prefill(tokens, at: chunk, kv: kv, pass: pass, on: tape)
       }
     }
     if isReplayed {
       replay.keep(kv, on: tape) { [decoder, tokens, pass] in
-        for chunk in chunks.reversed() {
+        try repeats.forEach(of: chunks.reversed) { chunk in
           try decoder.prefill(tokens, at: chunk, kv: kv, pass: pass, on: tape)
           try tape.backward()
         }
@@ -204,8 +229,9 @@ private final class PrefixReplay {
     for (layer, kv) in kv.enumerated() {
       tape.layer = layer
       tape.op("replay") {
-        saved.append(tape.save(kv.k, as: "k", neededFor: ["dk", "dv"]))
-        saved.append(tape.save(kv.v, as: "v", neededFor: ["dk", "dv"]))
+        for (name, tensor) in kv.tensors {
+          saved.append(tape.save(tensor, as: name, neededFor: ["dk", "dv"]))
+        }
       }
     }
     tape.layer = nil

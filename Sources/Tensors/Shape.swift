@@ -15,29 +15,24 @@ package struct Axis: Hashable, Sendable {
   package var kind: Kind
   /// The number of positions.
   package var extent: Int
-  /// The sequence position of the first entry, for `tokens` and `keys`.
+  /// The row of the sequence layout that the first entry is, for `tokens` and `keys`.
   package var start: Int
 
-  /// An axis that has nothing to do with positions in the sequence.
+  /// An axis that has nothing to do with rows of the sequence.
   package static func plain(_ extent: Int) -> Axis { Axis(kind: .plain, extent: extent, start: 0) }
 
-  /// An axis over these positions of the sequence.
-  package static func tokens(_ positions: Range<Int>) -> Axis {
-    Axis(kind: .tokens, extent: positions.count, start: positions.lowerBound)
+  /// An axis over these rows of the sequence layout.
+  package static func tokens(_ rows: Range<Int>) -> Axis {
+    Axis(kind: .tokens, extent: rows.count, start: rows.lowerBound)
   }
 
-  /// An axis over these positions of the sequence, seen as keys.
-  package static func keys(_ positions: Range<Int>) -> Axis {
-    Axis(kind: .keys, extent: positions.count, start: positions.lowerBound)
+  /// An axis over these rows of the sequence layout, seen as keys.
+  package static func keys(_ rows: Range<Int>) -> Axis {
+    Axis(kind: .keys, extent: rows.count, start: rows.lowerBound)
   }
 
-  /// The sequence positions of a `tokens` or `keys` axis.
-  package var positions: Range<Int> { start..<(start + extent) }
-
-  /// How many positions lie before `position`.
-  fileprivate func count(before position: Int) -> Int {
-    min(max(position - start, 0), extent)
-  }
+  /// The rows of a `tokens` or `keys` axis.
+  package var rows: Range<Int> { start..<(start + extent) }
 }
 
 /// The axes of a tensor, outermost first: at most five, kept inline.
@@ -107,11 +102,11 @@ package struct Shape: Sendable {
     return product
   }
 
-  /// How the elements divide over regions, when the prefix is positions `0..<prefixLength`.
+  /// How the elements divide over regions, by the rows that `layout` says are the prefix's.
   ///
   /// Rows of the prefix are `prefix`, whatever columns they have; rows of generated tokens against
   /// keys of the prefix are `crossing`. Without a token axis everything is `shared`.
-  package func regions(prefixLength: Int, elementSize: Int) -> RegionBytes {
+  package func regions(in layout: SequenceLayout, elementSize: Int) -> RegionBytes {
     let bytes = count * elementSize
     let tokens = first(of: .tokens)
     let keys = first(of: .keys)
@@ -119,13 +114,13 @@ package struct Shape: Sendable {
       return RegionBytes(shared: bytes)
     }
     let bytesPerRow = bytes / rows.extent
-    let prefix = rows.count(before: prefixLength) * bytesPerRow
+    let prefixRows = layout.prefixRows(in: rows.rows)
+    let prefix = prefixRows * bytesPerRow
     guard tokens != nil, let keys, keys.extent > 0 else {
       return RegionBytes(prefix: prefix, generated: bytes - prefix)
     }
-    let generatedRows = rows.extent - rows.count(before: prefixLength)
     let crossing =
-      generatedRows * keys.count(before: prefixLength) * (bytesPerRow / keys.extent)
+      (rows.extent - prefixRows) * layout.prefixRows(in: keys.rows) * (bytesPerRow / keys.extent)
     return RegionBytes(prefix: prefix, generated: bytes - prefix - crossing, crossing: crossing)
   }
 }

@@ -1,20 +1,5 @@
 package import Ledger
 
-/// A block of memory from a backend: an address where there is memory, and the bytes behind it.
-@safe package struct Allocation {
-  /// Nil on the shape backend.
-  package let address: UnsafeMutableRawPointer?
-  /// What the allocator's size class gave (`sallocx`, or `nallocx` where nothing is allocated).
-  package let bytes: Int
-  package let category: Category
-
-  package init(address: UnsafeMutableRawPointer?, bytes: Int, category: Category) {
-    unsafe self.address = address
-    self.bytes = bytes
-    self.category = category
-  }
-}
-
 /// Why a tensor could not be had.
 package enum AllocationError: Error, Equatable, CustomStringConvertible {
   /// `mallocx` returned null.
@@ -39,32 +24,32 @@ package enum AllocationError: Error, Equatable, CustomStringConvertible {
 /// ```
 ///   Tensor ─┐
 ///   Tensor ─┼─▶ Storage ──▶ Ledger          (bytes, category, regions)
-///   Saved  ─┘        └────▶ Backend ──▶ arena (the block itself)
+///   Saved  ─┘        └────▶ Memory ──▶ arena (the block itself)
 /// ```
 ///
-/// It owns the ledger and the backend strongly, so that no block outlives its arena.
+/// It owns the ledger and the memory strongly, so that no block outlives its arena.
 package final class Storage {
   package let id: StorageID
   /// The bytes that the tensor asked for.
   package let requestedBytes: Int
   package let category: Category
   private let allocation: Allocation
-  private let backend: any Backend
+  private let memory: any Memory
   private let ledger: Ledger
 
-  /// Takes a block from `backend` and enters it into `ledger`.
+  /// Takes a block from `memory` and enters it into `ledger`.
   ///
-  /// - Throws: `AllocationError.refused` if the backend has no memory left.
+  /// - Throws: `AllocationError.refused` if there is none left.
   fileprivate init(
-    tensor: String, shape: Shape, dtype: DType, category: Category, prefixLength: Int,
-    backend: any Backend, ledger: Ledger
+    tensor: String, shape: Shape, dtype: DType, category: Category, layout: SequenceLayout,
+    memory: any Memory, ledger: Ledger
   ) throws {
     let bytes = shape.count * dtype.size
-    guard let allocation = backend.allocate(bytes: bytes, for: category) else {
+    guard let allocation = memory.allocate(bytes: bytes, for: category) else {
       throw AllocationError.refused(tensor: tensor, bytes: bytes)
     }
     self.allocation = allocation
-    self.backend = backend
+    self.memory = memory
     self.ledger = ledger
     self.category = category
     requestedBytes = bytes
@@ -72,38 +57,41 @@ package final class Storage {
       StorageDescription(
         tensor: tensor, category: category, shape: shape.extents, dtype: dtype.rawValue,
         requestedBytes: bytes, allocatedBytes: allocation.bytes,
-        regions: shape.regions(prefixLength: prefixLength, elementSize: dtype.size)))
+        regions: shape.regions(in: layout, elementSize: dtype.size)))
   }
 
   deinit {
     ledger.credit(id)
-    backend.deallocate(allocation)
+    memory.deallocate(allocation)
   }
 
   /// The address of the first byte.
   ///
-  /// Unsafe: valid while the storage lives, and only on a backend that has memory.
+  /// Unsafe: valid while the storage lives, and only where memory is not just counted.
   package var address: UnsafeMutableRawPointer {
     guard let address = unsafe allocation.address else {
-      preconditionFailure("a storage of the shape backend has no memory")
+      preconditionFailure("counted memory has no address")
     }
     return unsafe address
   }
 }
 
-/// Where tensors come from during one measurement: a backend, a ledger, a prefix and a limit.
+/// Where tensors come from during one measurement: memory, a ledger, who sees whom, and a limit.
 package final class TensorFactory {
-  package let backend: any Backend
+  package let memory: any Memory
+  /// What computes; nil where bytes are counted alone.
+  package let kernels: (any Kernels)?
   package let ledger: Ledger
-  /// Positions before this one belong to the prefix, in bytes by region.
-  package let prefixLength: Int
+  /// What says which region a row belongs to.
+  package let layout: SequenceLayout
   /// The most allocated bytes that may be alive at once, over all categories.
   package let limit: Int?
 
-  package init(backend: any Backend, ledger: Ledger, prefixLength: Int, limit: Int? = nil) {
-    self.backend = backend
+  package init(_ backend: Backend, ledger: Ledger, layout: SequenceLayout, limit: Int? = nil) {
+    memory = backend.memory
+    kernels = backend.kernels
     self.ledger = ledger
-    self.prefixLength = prefixLength
+    self.layout = layout
     self.limit = limit
   }
 
@@ -115,14 +103,14 @@ package final class TensorFactory {
   ) throws -> Tensor {
     if let limit {
       let live = ledger.liveAllocatedBytes.total
-      let bytes = shape.count * dtype.size
+      let bytes = memory.sizeClass(shape.count * dtype.size)
       if bytes > limit - live {
         throw AllocationError.overLimit(tensor: name, bytes: bytes, live: live, limit: limit)
       }
     }
     let storage = try Storage(
-      tensor: name, shape: shape, dtype: dtype, category: category, prefixLength: prefixLength,
-      backend: backend, ledger: ledger)
+      tensor: name, shape: shape, dtype: dtype, category: category, layout: layout,
+      memory: memory, ledger: ledger)
     return Tensor(storage: storage, shape: shape, dtype: dtype)
   }
 }

@@ -68,16 +68,18 @@ package struct Tensor {
     return view
   }
 
-  /// The entries of a `tokens` or `keys` axis at these positions of the sequence.
-  package func at(positions: Range<Int>, axis: Int = 1) -> Tensor {
+  /// The entries of a `tokens` or `keys` axis at these rows of the sequence layout.
+  package func at(rows: Range<Int>, axis: Int = 1) -> Tensor {
     let start = shape[axis].start
-    return sliced(axis, (positions.lowerBound - start)..<(positions.upperBound - start))
+    return sliced(axis, (rows.lowerBound - start)..<(rows.upperBound - start))
   }
 
-  /// The same entries, seen as positions from `start` on: for a tile that serves many blocks.
-  package func shifted(axis: Int, to start: Int) -> Tensor {
-    var view = self
-    view.shape[axis].start = start
+  /// A contiguous tensor in the same memory, from byte `offset` of it on: how kernels divide scratch.
+  package func carved(at offset: Int, _ shape: Shape, _ dtype: DType) -> Tensor {
+    precondition(offset % dtype.size == 0, "a tensor begins at a whole element")
+    precondition(offset + shape.count * dtype.size <= storage.requestedBytes, "scratch is too small")
+    var view = Tensor(storage: storage, shape: shape, dtype: dtype)
+    view.offset = offset / dtype.size
     return view
   }
 

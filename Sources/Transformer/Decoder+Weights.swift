@@ -12,7 +12,7 @@ extension Decoder {
 
 extension DecoderLayer {
   /// The layer's weights, in the order of the forward pass.
-  fileprivate var weights: [Weight] {
+  var weights: [Weight] {
     attentionNorm.weights
       + [q, k, v].flatMap(\.weights) + [qNorm, kNorm].compactMap { $0.map { Weight($0) } }
       + o.weights + mlpNorm.weights + mlp.weights

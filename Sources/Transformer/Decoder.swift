@@ -15,20 +15,16 @@ package final class Decoder {
   let layers: [DecoderLayer]
   let norm: Norm
   let head: Parameter
-  private let tensors: TensorFactory
 
-  /// Allocates all parameters, with undefined contents; `isTrainable` says by name which are trained.
+  /// Makes all parameters, with undefined contents; all are trained.
   ///
   /// - Throws: `AllocationError` if they do not fit.
   package init(
-    _ configuration: DecoderConfiguration, dtype: DType, tensors: TensorFactory,
-    isTrainable: (String) -> Bool = { _ in true }
+    _ configuration: DecoderConfiguration, dtype: DType, tensors: TensorFactory
   ) throws {
     self.configuration = configuration
     self.dtype = dtype
-    self.tensors = tensors
-    let table = try ParameterTable(
-      configuration, dtype: dtype, tensors: tensors, isTrainable: isTrainable)
+    let table = try ParameterTable(configuration, dtype: dtype, tensors: tensors)
     parameters = table.all
     let isGPT2 = configuration.family == .gpt2
     embedding = table[WeightMap(configuration).embedding]
@@ -43,17 +39,16 @@ package final class Decoder {
   /// Draws every parameter: norms are 1, biases 0, the others normal with deviation 0.02.
   ///
   /// The numbers depend on seed, name and index alone, so that every machine draws the same.
-  package func initialize(seed: UInt64) {
-    guard tensors.backend.computes else { return }
+  package func initialize(seed: UInt64, by kernels: any Kernels) {
     for parameter in parameters {
       if parameter.symbol == "norm" {
-        tensors.backend.fill(parameter.value, with: 1)
+        kernels.fill(parameter.value, with: 1)
       } else if parameter.symbol.hasPrefix("b_") {
-        tensors.backend.fill(parameter.value, with: 0)
+        kernels.fill(parameter.value, with: 0)
       } else {
         let random = CounterRandom(seed: seed, stream: parameter.name)
         let values = (0..<parameter.value.count).map { 0.02 * random.normal($0) }
-        tensors.backend.write(values, to: parameter.value)
+        kernels.write(values, to: parameter.value)
       }
     }
   }
@@ -61,13 +56,19 @@ package final class Decoder {
   /// Reads every parameter from a checkpoint, rounding to the model's dtype.
   ///
   /// - Throws: `WeightsError` for what is missing, has another shape or does not belong.
-  package func load(_ weights: ModelWeights, storedLayers: Int) throws {
+  package func load(
+    _ weights: ModelWeights, storedLayers: Int, by kernels: any Kernels
+  ) throws {
     let sources = try WeightMap(configuration, storedLayers: storedLayers).match(weights)
-    guard tensors.backend.computes else { return }
     for (parameter, source) in zip(parameters, sources) {
       precondition(parameter.name == source.parameter.name, "the map lists the parameters")
-      tensors.backend.write(try weights.floats(source.stored), to: parameter.value)
+      kernels.write(try weights.floats(source.stored), to: parameter.value)
     }
+  }
+
+  /// Says by Hugging Face name which parameters are trained, and drops all gradients.
+  package func train(where isTrained: (String) -> Bool) {
+    for parameter in parameters { parameter.isTrained = isTrained(parameter.name) }
   }
 
   /// Whether rows of which only keys and values are read can give a trained parameter a gradient.
@@ -81,10 +82,10 @@ package final class Decoder {
 
   /// Room for the keys and values of these rows of one layer.
   package func makeKeyValues(
-    batch: Int, positions: Range<Int>, layer: Int
+    batch: Int, rows: Range<Int>, layer: Int, from tensors: TensorFactory
   ) throws -> KeyValues {
     try KeyValues(
-      Shape(.plain(batch), .tokens(positions), .plain(configuration.keyWidth)), dtype: dtype,
+      Shape(.plain(batch), .tokens(rows), .plain(configuration.keyWidth)), dtype: dtype,
       layer: layer, tensors: tensors)
   }
 

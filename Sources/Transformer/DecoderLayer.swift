@@ -44,9 +44,11 @@ struct DecoderLayer {
   let o: Projection
   let mlpNorm: Norm
   let mlp: MLP
-  /// Whether any of its parameters is.
-  let isTrained: Bool
+  /// Of the rotations; empty if positions are learned.
+  let frequencies: [Float]
 
+  /// Whether any of its parameters is trained.
+  var isTrained: Bool { weights.contains { $0.gradient != nil } }
   /// Whether any is that makes keys and values.
   var trainsKeysAndValues: Bool {
     attentionNorm.isTrained || k.isTrained || v.isTrained || kNorm?.gradient != nil
@@ -63,7 +65,7 @@ struct DecoderLayer {
     defer { tape.layer = nil }
     let gradients = kv?.gradients
     return try tape.checkpoint(
-      x, constants: kv.map { [("k", $0.k), ("v", $0.v)] } ?? [],
+      x, constants: kv?.tensors ?? [],
       isTrained: isTrained || gradients != nil, op: "layer"
     ) { x, constants in
       let outer = tape.layer
@@ -74,7 +76,7 @@ struct DecoderLayer {
         ? try KeyValues(
           x.value.shape.replacingLast(.plain(configuration.keyWidth)), dtype: x.value.dtype,
           layer: index, tensors: tape.tensors)
-        : KeyValues(k: constants[0], v: constants[1], gradients: gradients)
+        : KeyValues(tensors: constants, gradients: gradients)
       return try forward(x, rows: rows, kv: kv, pass: pass, on: tape)
     }
   }
@@ -116,18 +118,18 @@ struct DecoderLayer {
     let q = try queries(tape.rows(normed, at: rows), on: tape)
     let k = try keys(normed, into: kv, on: tape)
     let v = try values(normed, into: kv, on: tape)
-    let recorded = x.value.shape[1].positions
-    let seen = kv.k.shape[1].start..<recorded.upperBound
+    let recorded = x.value.shape[1].rows
     return try tape.attention(
-      q: q, k: Variable(kv.k.at(positions: seen), gradient: k.gradient),
-      v: Variable(kv.v.at(positions: seen), gradient: v.gradient),
-      earlier: kv.gradients?.before(recorded.lowerBound), capacity: kv.k.shape[1].positions,
-      options: AttentionOptions(
-        geometry: HeadGeometry(
+      q: q,
+      keys: AttentionKeys(
+        kv.before(recorded.upperBound), k: k.gradient, v: v.gradient,
+        earlier: kv.gradients?.before(recorded.lowerBound)),
+      Attention(
+        HeadGeometry(
           heads: configuration.heads, kvHeads: configuration.kvHeads,
           dHead: configuration.dHead),
         memory: pass.memory, window: configuration.slidingWindow(ofLayer: index),
-        dropout: pass.dropout("layers.\(index).probabilities")))
+        dropout: pass.dropout("layers.\(index).probabilities"), layout: tape.tensors.layout))
   }
 
   private func queries(_ normed: Variable, on tape: Tape) throws -> Variable {
@@ -140,7 +142,7 @@ struct DecoderLayer {
   }
 
   private func keys(_ normed: Variable, into kv: KeyValues, on tape: Tape) throws -> Variable {
-    let destination = kv.k.at(positions: normed.value.shape[1].positions)
+    let destination = kv.own(normed.value.shape[1].rows).k
     guard let kNorm else {
       let k = try tape.project(normed, k, op: "k_proj", as: "k", into: destination)
       return try kv.gradients.inject(\.k, into: rotate(k, op: "k_rotary", on: tape), on: tape)
@@ -152,15 +154,14 @@ struct DecoderLayer {
   }
 
   private func values(_ normed: Variable, into kv: KeyValues, on tape: Tape) throws -> Variable {
-    let destination = kv.v.at(positions: normed.value.shape[1].positions)
+    let destination = kv.own(normed.value.shape[1].rows).v
     let v = try tape.project(normed, v, op: "v_proj", as: "v", into: destination)
     return try kv.gradients.inject(\.v, into: v, on: tape)
   }
 
   private func rotate(_ x: Variable, op: String, on tape: Tape) throws -> Variable {
-    guard case .rotary = configuration.positions else { return x }
-    return try tape.rotate(
-      x, dHead: configuration.dHead, frequencies: configuration.rotaryFrequencies, op: op)
+    guard !frequencies.isEmpty else { return x }
+    return try tape.rotate(x, dHead: configuration.dHead, frequencies: frequencies, op: op)
   }
 
   // MARK: MLP

@@ -2,26 +2,55 @@ import Autograd
 import Ledger
 package import Tensors
 
-/// The keys and values of one layer, `[batch, tokens, kvHeads · d_head]` each.
+/// The keys and values of one layer: blocks of earlier rows, and last the one that takes the rows' own.
 ///
-/// Rows are written once, where they stay: nothing is concatenated.
+/// Rows are written once, where they stay: nothing is concatenated. Today's batch has one block; a
+/// prefix that many suffixes share will be one that stands before theirs.
 package struct KeyValues {
-  package let k: Tensor
-  package let v: Tensor
+  /// Ascending.
+  let blocks: [KeyBlock]
   /// The gradients of rows that run without a graph first and are replayed later; nil if they are
   /// constants.
   package var gradients: KeyValueGradients?
-}
 
-extension KeyValues {
-  /// Room for the keys and values of these rows of one layer, `shape` `[batch, tokens, kvHeads · d_head]`.
+  init(_ blocks: [KeyBlock], gradients: KeyValueGradients? = nil) {
+    precondition(!blocks.isEmpty, "a layer has keys and values")
+    self.blocks = blocks
+    self.gradients = gradients
+  }
+
+  /// Room for the keys and values of these rows of one layer, `shape`
+  /// `[batch, tokens, kvHeads · d_head]`.
   init(_ shape: Shape, dtype: DType, layer: Int, tensors: TensorFactory) throws {
-    let outer = tensors.ledger.scope
-    defer { tensors.ledger.scope = outer }
-    tensors.ledger.scope = Scope(op: "k_proj", layer: layer)
-    k = try tensors.make("k", shape, dtype)
-    tensors.ledger.scope = Scope(op: "v_proj", layer: layer)
-    v = try tensors.make("v", shape, dtype)
+    func make(_ name: String) throws -> Tensor {
+      try tensors.ledger.perform(Scope(op: "\(name)_proj", layer: layer)) {
+        try tensors.make(name, shape, dtype)
+      }
+    }
+    self.init([KeyBlock(k: try make("k"), v: try make("v"))])
+  }
+
+  /// The keys of all blocks and their values, as tensors with names.
+  package var tensors: [(name: String, tensor: Tensor)] {
+    blocks.flatMap { [("k", $0.k), ("v", $0.v)] }
+  }
+
+  /// The same keys and values in the order of `tensors`.
+  init(tensors: [Tensor], gradients: KeyValueGradients?) {
+    self.init(
+      stride(from: 0, to: tensors.count, by: 2).map {
+        KeyBlock(k: tensors[$0], v: tensors[$0 + 1])
+      }, gradients: gradients)
+  }
+
+  /// Where the rows' own keys and values go.
+  func own(_ rows: Range<Int>) -> KeyBlock { blocks[blocks.count - 1].at(rows: rows) }
+
+  /// What rows up to `end` may see.
+  func before(_ end: Int) -> [KeyBlock] {
+    blocks.filter { $0.rows.lowerBound < end }.map {
+      $0.at(rows: $0.rows.lowerBound..<min($0.rows.upperBound, end))
+    }
   }
 }
 
@@ -39,9 +68,9 @@ package final class KeyValueGradients {
     self.rows = rows
   }
 
-  /// The slots of the rows before `position`; nil if there are none.
-  func before(_ position: Int) -> EarlierKeys? {
-    let earlier = rows.lowerBound..<min(position, rows.upperBound)
+  /// The slots of the rows before `row`; nil if there are none.
+  func before(_ row: Int) -> EarlierKeys? {
+    let earlier = rows.lowerBound..<min(row, rows.upperBound)
     return earlier.isEmpty ? nil : EarlierKeys(k: k, v: v, rows: earlier)
   }
 }
@@ -53,12 +82,12 @@ extension KeyValueGradients? {
   func inject(
     _ side: KeyPath<KeyValueGradients, GradientSlot>, into x: Variable, on tape: Tape
   ) throws -> Variable {
-    let rows = x.value.shape[1].positions
+    let rows = x.value.shape[1].rows
     guard let gathered = self, gathered.rows.upperBound >= rows.upperBound,
       let sum = gathered[keyPath: side].value
     else { return x }
     try x.gradient?.accumulate(from: tape.tensors) { gradient, _ in
-      tape.backend.copy(sum.at(positions: rows), to: gradient)
+      tape.kernels?.copy(sum.at(rows: rows), to: gradient)
     }
     return x
   }

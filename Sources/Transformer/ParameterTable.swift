@@ -8,24 +8,22 @@ struct ParameterTable {
   let all: [Parameter]
   private let byName: [String: Parameter]
   private let configuration: DecoderConfiguration
+  private let frequencies: [Float]
 
   /// Allocates what `WeightMap` lists, with undefined contents.
   ///
   /// - Throws: `AllocationError` if it does not fit.
-  init(
-    _ configuration: DecoderConfiguration, dtype: DType, tensors: TensorFactory,
-    isTrainable: (String) -> Bool
-  ) throws {
+  init(_ configuration: DecoderConfiguration, dtype: DType, tensors: TensorFactory) throws {
     all = try WeightMap(configuration).tensors.map { tensor in
       Parameter(
         name: tensor.name, symbol: Self.symbol(of: tensor.name),
         layer: Self.layer(of: tensor.name),
         value: try tensors.make(
-          tensor.name, Shape(tensor.shape.map(Axis.plain)), dtype, for: .parameter),
-        isTrainable: isTrainable(tensor.name))
+          tensor.name, Shape(tensor.shape.map(Axis.plain)), dtype, for: .parameter))
     }
     byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     self.configuration = configuration
+    frequencies = configuration.rotaryFrequencies
   }
 
   /// The number after `layers.` or `h.`.
@@ -108,7 +106,7 @@ struct ParameterTable {
       q: attention(0..<q, "Q"), k: attention(q..<q + k, "K"), v: attention(q + k..<q + 2 * k, "V"),
       qNorm: nil, kNorm: nil, o: projection("\(base).attn.c_proj"),
       mlpNorm: norm("\(base).ln_2"), mlp: mlp(gate: nil, up: up, down: down),
-      isTrained: isTrained(index))
+      frequencies: frequencies)
   }
 
   private func llamaLayer(_ index: Int) -> DecoderLayer {
@@ -124,11 +122,7 @@ struct ParameterTable {
       mlp: mlp(
         gate: projection("\(base).mlp.gate_proj"), up: projection("\(base).mlp.up_proj"),
         down: projection("\(base).mlp.down_proj")),
-      isTrained: isTrained(index))
-  }
-
-  private func isTrained(_ layer: Int) -> Bool {
-    all.contains { $0.layer == layer && $0.gradient != nil }
+      frequencies: frequencies)
   }
 
   private func mlp(gate: Projection?, up: Projection, down: Projection) -> DecoderLayer.MLP {

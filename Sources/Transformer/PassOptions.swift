@@ -1,5 +1,4 @@
-package import Autograd
-import Tensors
+package import Tensors
 
 /// What a forward pass chooses beyond the model: the attention core's memory, and dropout.
 package struct PassOptions: Sendable {

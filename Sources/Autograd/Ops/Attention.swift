@@ -1,168 +1,283 @@
 import Ledger
 package import Tensors
 
-/// How the width of queries, keys and values divides into heads.
-package struct HeadGeometry: Sendable {
-  package let heads: Int
-  package let kvHeads: Int
-  package let dHead: Int
-
-  package init(heads: Int, kvHeads: Int, dHead: Int) {
-    self.heads = heads
-    self.kvHeads = kvHeads
-    self.dHead = dHead
-  }
-
-  /// Query heads for each KV head.
-  var groupSize: Int { heads / kvHeads }
-  /// Scores are divided by `sqrt(d_head)`.
-  var scale: Float { 1 / Float(dHead).squareRoot() }
-
-  /// `[batch, tokens, kvHeads · groupSize · d_head]` → `[batch, kvHeads, tokens, d_head]`, member
-  /// `j` of every group.
-  func queries(_ x: Tensor, member j: Int) -> Tensor {
-    x.splitting(2, inner: dHead).splitting(2, inner: groupSize).selecting(3, j).transposed(1, 2)
-  }
-
-  /// `[batch, tokens, kvHeads · d_head]` → `[batch, kvHeads, tokens, d_head]`.
-  func keys(_ x: Tensor) -> Tensor {
-    x.splitting(2, inner: dHead).transposed(1, 2)
-  }
-
-  /// `[batch, heads, tokens, keys]` → `[batch, kvHeads, tokens, keys]`, member `j` of every group.
-  func scores(_ x: Tensor, member j: Int) -> Tensor {
-    x.splitting(1, inner: groupSize).selecting(2, j)
-  }
-}
-
-/// Whether the attention core keeps its probabilities.
-package enum AttentionMemory: Sendable {
-  /// The probabilities of all rows against all keys are saved.
-  case materialized
-  /// Output and log-sum-exp are saved, and probabilities made again in backward.
-  case fused
-}
-
-/// Everything that decides what an attention core computes and saves.
-package struct AttentionOptions: Sendable {
-  package let geometry: HeadGeometry
-  package let memory: AttentionMemory
-  /// The most keys that a row sees, itself included; nil for all.
-  package let window: Int?
-  /// What is dropped of the probabilities.
-  package let dropout: Dropout?
+/// The keys and values that attention sees, and where their gradients gather.
+///
+/// Rows that ran without a graph are constants, unless `earlier` takes their gradients.
+package struct AttentionKeys {
+  /// Ascending; together all that the rows see.
+  package let blocks: [KeyBlock]
+  /// The slots of the recorded rows, which end where the blocks do; nil for what is frozen.
+  package let k: GradientSlot?
+  package let v: GradientSlot?
+  package let earlier: EarlierKeys?
 
   package init(
-    geometry: HeadGeometry, memory: AttentionMemory, window: Int? = nil, dropout: Dropout? = nil
+    _ blocks: [KeyBlock], k: GradientSlot?, v: GradientSlot?, earlier: EarlierKeys? = nil
   ) {
-    self.geometry = geometry
-    self.memory = memory
-    self.window = window
-    self.dropout = dropout
+    self.blocks = blocks
+    self.k = k
+    self.v = v
+    self.earlier = earlier
+  }
+
+  /// The rows from the first key to the last.
+  var rows: Range<Int> {
+    guard let first = blocks.first, let last = blocks.last else { return 0..<0 }
+    return first.rows.lowerBound..<last.rows.upperBound
   }
 }
 
-/// Causal attention with grouped KV heads, in blocks of query rows.
+/// The keys and values of rows that ran without a graph, and whose gradients gather all the same.
+package struct EarlierKeys {
+  /// Slots over rows `0…`, `[batch, rows, kvHeads · d_head]`.
+  package let k: GradientSlot
+  package let v: GradientSlot
+  /// The rows of them that come before the recorded ones.
+  package let rows: Range<Int>
+
+  package init(k: GradientSlot, v: GradientSlot, rows: Range<Int>) {
+    self.k = k
+    self.v = v
+    self.rows = rows
+  }
+}
+
+extension Tape {
+  /// `attention` of the rows of `q`, `[batch, rows, heads · d_head]` both.
+  ///
+  /// What is saved says `AttentionSaves`.
+  package func attention(
+    q: Variable, keys: AttentionKeys, _ attention: Attention
+  ) throws -> Variable {
+    try op("attention") {
+      let o = try tensors.make("attention_output", q.value.shape, q.value.dtype)
+      var forward = AttentionForward(attention, q: q.value, blocks: keys.blocks, output: o)
+      guard records(q.gradient, keys.k, keys.v, keys.earlier?.k) else {
+        try run(forward)
+        return Variable(o)
+      }
+      let slot = GradientSlot("attention_output", shape: o.shape, dtype: o.dtype)
+      let wanted = WantedGradients(q: q.gradient, keys: keys)
+      forward.kept = try makeKept(for: forward, wanted)
+      try run(forward)
+      let saves = AttentionSaves(of: forward, wanted, on: self)
+      let blocks = keys.blocks.map(\.rows)
+      let (qSlot, kSlot, vSlot, earlier) = (q.gradient, keys.k, keys.v, keys.earlier)
+      record {
+        guard let dO = slot.take() else { return }
+        var backward = AttentionBackward(attention, dO: dO, blocks: blocks)
+        try saves.restore(into: &backward)
+        let sinks = try self.sinks(v: vSlot, earlier, q: qSlot, k: kSlot)
+        (backward.dq, backward.dk, backward.dv) = (sinks.q, sinks.k, sinks.v)
+        try self.run(backward)
+      }
+      return Variable(o, gradient: slot)
+    }
+  }
+
+  private func run(_ pass: AttentionForward) throws {
+    let products = pass.output == nil ? 1 : 2
+    count(pass.attention, rows: pass.rows, batch: pass.q.extent(0), products: products)
+    let tiles = try scratch(
+      "attention_tiles", bytes: tensors.memory.tileBytes(for: .forward(pass)))
+    try kernels?.attention(pass, tiles: tiles, scratchpad: makeScratchpad())
+  }
+
+  private func run(_ pass: AttentionBackward) throws {
+    let remade = pass.kept.probabilities == nil ? 1 : 0
+    let wanted = [pass.needsScores, pass.dq != nil, !pass.dk.isEmpty, !pass.dv.isEmpty]
+    count(
+      pass.attention, rows: pass.rows, batch: pass.dO.extent(0),
+      products: remade + wanted.count { $0 })
+    let tiles = try scratch(
+      "attention_tiles", bytes: tensors.memory.tileBytes(for: .backward(pass)))
+    try kernels?.attentionBackward(pass, tiles: tiles, scratchpad: makeScratchpad())
+  }
+
+  /// Gives the products of a kernel their scratch: the largest so far, again and again.
+  private func makeScratchpad() -> (Int) throws -> Tensor? {
+    var largest: Tensor?
+    var room = 0
+    return { bytes in
+      guard bytes > 0 else { return nil }
+      if bytes > room {
+        largest = nil
+        largest = try self.scratch("scratchpad", bytes: bytes)
+        room = bytes
+      }
+      return largest
+    }
+  }
+
+  /// The places of all wanted gradients.
+  private func sinks(
+    v: GradientSlot?, _ earlier: EarlierKeys?, q: GradientSlot?, k: GradientSlot?
+  ) throws -> (q: GradientSink?, k: [GradientSink], v: [GradientSink]) {
+    func gathered(_ slot: GradientSlot?) throws -> GradientSink? {
+      guard let slot, let rows = earlier?.rows else { return nil }
+      let sink = try slot.sink(from: tensors)
+      guard !sink.accumulates, rows != slot.shape[1].rows else {
+        return GradientSink(sink.sum.at(rows: rows), accumulates: sink.accumulates)
+      }
+      // Other passes gather in the rows that this one does not reach.
+      kernels?.fill(sink.sum, with: 0)
+      return GradientSink(sink.sum.at(rows: rows), accumulates: true)
+    }
+    let dv = [try v?.sink(from: tensors), try gathered(earlier?.v)].compactMap(\.self)
+    let dq = try q?.sink(from: tensors)
+    let dk = [try k?.sink(from: tensors), try gathered(earlier?.k)].compactMap(\.self)
+    return (dq, dk, dv)
+  }
+
+  // MARK: What forward writes down
+
+  /// Room for what backward reads of the scores; none where the policy has it computed again.
+  private func makeKept(
+    for pass: AttentionForward, _ wanted: WantedGradients
+  ) throws -> AttentionTensors {
+    guard !policy.contains(.attention) else { return AttentionTensors() }
+    var kept = try makeScored(for: pass)
+    guard pass.attention.dropout != nil, let probabilities = kept.probabilities else { return kept }
+    kept.mask = try tensors.make("mask", probabilities.shape, .uint8)
+    // The mask and the probabilities give these back, element by element.
+    if wanted.values, !policy.contains(.elementwise) {
+      kept.dropped = try tensors.make(
+        "dropped_probabilities", probabilities.shape, probabilities.dtype)
+    }
+    return kept
+  }
+
+  /// Room for the probabilities, or the log-sum-exp in their place (`fused`).
+  private func makeScored(for pass: AttentionForward) throws -> AttentionTensors {
+    let heads = Axis.plain(pass.attention.geometry.heads)
+    let (batch, rows) = (pass.q.shape[0], pass.q.shape[1])
+    var kept = AttentionTensors()
+    switch pass.attention.memory {
+    case .materialized:
+      let first = pass.blocks.first?.rows.lowerBound ?? 0
+      let end = pass.blocks.last?.rows.upperBound ?? 0
+      kept.probabilities = try tensors.make(
+        "probabilities", Shape(batch, heads, rows, .keys(first..<end)), pass.q.dtype)
+    case .fused:
+      kept.logSumExp = try tensors.make("log_sum_exp", Shape(batch, heads, rows))
+    }
+    return kept
+  }
+
+  /// The scored tensor made again from q and k, if the policy has it so.
+  fileprivate func remadeScores(of pass: AttentionForward) -> Recomputed? {
+    // Without the output, which must not stay for this.
+    let scored = AttentionForward(pass.attention, q: pass.q, blocks: pass.blocks, output: nil)
+    let again = recomputed(
+      .attention, from: [("q", pass.q)] + pass.blocks.map { ("k", $0.k) }
+    ) {
+      var once = scored
+      once.kept = try self.makeScored(for: once)
+      try self.run(once)
+      return [once.kept.probabilities ?? once.kept.logSumExp].compactMap(\.self)
+    }
+    return again?[0]
+  }
+}
+
+/// Which gradients of attention's operands are wanted.
+struct WantedGradients {
+  let queries: Bool
+  /// dk, or dv, of any row.
+  let keys: Bool
+  let values: Bool
+
+  init(q: GradientSlot?, keys: AttentionKeys) {
+    queries = q != nil
+    self.keys = keys.k != nil || keys.earlier != nil
+    values = keys.v != nil || keys.earlier != nil
+  }
+
+  /// Those of the listed ones that are wanted.
+  func among(_ gradients: [AttentionGradient]) -> [String] {
+    gradients.filter { gradient in
+      switch gradient {
+      case .dq: queries
+      case .dk: keys
+      case .dv: values
+      }
+    }.map(\.rawValue)
+  }
+}
+
+/// The gradients that attention's backward makes.
+enum AttentionGradient: String {
+  case dq, dk, dv
+}
+
+/// What attention keeps: an operand only if the formula of a wanted gradient reads it.
 ///
-/// A block of rows meets only the keys up to its own last row, so that about half of the products
-/// are never made. Keys may start after position 0, where rows see a window of them alone. Scores of one block live in a tile: a part of the saved probabilities, or
-/// workspace of `block · keys · heads` elements.
+/// |                      | materialized | remade (`recompute: attention`) | fused       |
+/// |----------------------|--------------|---------------------------------|-------------|
+/// | q                    | dk           | dq dk dv                        | dq dk dv    |
+/// | k                    | dq           | dq dk dv                        | dq dk dv    |
+/// | v                    | dq dk        | dq dk                           | dq dk       |
+/// | probabilities        | dq dk dv (¹) | from q and k (²)                | –           |
+/// | mask (dropout)       | dq dk dv (¹) | –                               | –           |
+/// | dropped              | dv           | –                               | –           |
+/// | output               | –            | –                               | dq dk       |
+/// | log-sum-exp          | –            | –                               | dq dk dv (²) |
 ///
-/// ```
-///            keys 0 … n-1
-///   rows  ┌────┬────┬────┐      forward:  S = q kᵀ      P = softmax(S)     o = P v
-///   block │ P  │  not    │      backward: dP = do vᵀ    dv += Pᵀ do
-///   block │ P  │ P  │made│                dS = scale · P (dP − D)
-///   block │ P  │ P  │ P  │                dq = dS k     dk += dSᵀ q
-///         └────┴────┴────┘
-/// ```
-struct CausalAttention {
-  let tape: Tape
-  let options: AttentionOptions
-  /// Positions of the queries.
-  let rows: Range<Int>
-  /// Keys that a tile has room for.
-  let capacity: Range<Int>
-  var geometry: HeadGeometry { options.geometry }
+/// (¹) dq dk where the dropped probabilities are kept for dv. (²) Where the policy recomputes
+/// attention, what is saved in its place is q and k.
+struct AttentionSaves {
+  /// The rules above, by operand: the gradients that read it under each way of remembering scores.
+  private enum Rule {
+    static let all: [AttentionGradient] = [.dq, .dk, .dv]
+    static let scores: [AttentionGradient] = [.dq, .dk]
+  }
 
-  /// Query rows of one block: the tile should stay in the cache, the products large.
-  static let blockRows = 256
+  private let q: SavedTensor?
+  private let k: [SavedTensor]
+  private let v: [SavedTensor]
+  private let probabilities: SavedTensor?
+  private let mask: SavedTensor?
+  private let dropped: SavedTensor?
+  private let output: SavedTensor?
+  private let logSumExp: SavedTensor?
 
-  /// The blocks of the query rows, as positions.
-  var blocks: [Range<Int>] {
-    stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows).map {
-      $0..<min($0 + Self.blockRows, rows.upperBound)
+  /// Saves what the wanted gradients read of a pass that has run.
+  init(of pass: AttentionForward, _ wanted: WantedGradients, on tape: Tape) {
+    let isFused = pass.attention.memory == .fused
+    let again = tape.remadeScores(of: pass)
+    let hasScores = !isFused && again == nil
+    func keep(
+      _ tensor: Tensor?, _ name: String, for gradients: [AttentionGradient],
+      remade: Recomputed? = nil
+    ) -> SavedTensor? {
+      let names = wanted.among(gradients)
+      guard !names.isEmpty else { return nil }
+      if let remade { return tape.save(remade, neededFor: names) }
+      return tensor.map { tape.save($0, as: name, neededFor: names) }
     }
+    let readers = pass.kept.dropped == nil ? Rule.all : Rule.scores
+    q = keep(pass.q, "q", for: hasScores ? [.dk] : Rule.all)
+    k = pass.blocks.compactMap { keep($0.k, "k", for: hasScores ? [.dq] : Rule.all) }
+    v = pass.blocks.compactMap { keep($0.v, "v", for: Rule.scores) }
+    probabilities =
+      isFused ? nil : keep(pass.kept.probabilities, "probabilities", for: readers, remade: again)
+    mask = keep(pass.kept.mask, "mask", for: readers)
+    dropped = keep(pass.kept.dropped, "dropped_probabilities", for: [.dv])
+    output = isFused ? keep(pass.output, "output", for: Rule.scores) : nil
+    logSumExp =
+      isFused ? keep(pass.kept.logSumExp, "log_sum_exp", for: Rule.all, remade: again) : nil
   }
 
-  /// A tile for the scores of any one block of `rows`, `[batch, heads, rows, keys]`.
-  func makeTile(
-    batch: Axis, rows: Range<Int>, keys: Range<Int>, dtype: DType
-  ) throws -> Tensor {
-    try tape.tensors.make(
-      "attention_tile",
-      Shape(
-        batch, .plain(geometry.heads),
-        .tokens(rows.lowerBound..<min(rows.upperBound, rows.lowerBound + Self.blockRows)),
-        .keys(keys)),
-      dtype, for: .workspace)
-  }
-
-  /// The part of a tile that `block` needs, with the block's own positions.
-  func part(of tile: Tensor, block: Range<Int>) -> Tensor {
-    seen(tile, by: block).sliced(2, 0..<block.count).shifted(axis: 2, to: block.lowerBound)
-  }
-
-  /// The part of a tensor over all rows and keys that `block` needs.
-  func part(ofAll tensor: Tensor, block: Range<Int>) -> Tensor {
-    seen(tensor, by: block).at(positions: block, axis: 2)
-  }
-
-  /// The keys that some row of `block` may see, of a tile or of probabilities.
-  private func seen(_ tensor: Tensor, by block: Range<Int>) -> Tensor {
-    tensor.at(positions: tensor.shape[3].start..<block.upperBound, axis: 3)
-  }
-
-  /// The keys or values that some row of `block` may see, `[batch, kvHeads, keys, d_head]`.
-  private func seenKeys(_ k: Tensor, by block: Range<Int>) -> Tensor {
-    geometry.keys(k.at(positions: k.shape[1].start..<block.upperBound))
-  }
-
-  /// `S = q kᵀ` of one block into `scores`.
-  func scores(_ q: Tensor, _ k: Tensor, block: Range<Int>, into scores: Tensor) throws {
-    let keys = seenKeys(k, by: block).transposed(2, 3)
-    for j in 0..<geometry.groupSize {
-      try tape.multiply(
-        geometry.queries(q.at(positions: block), member: j), keys,
-        into: geometry.scores(scores, member: j))
-    }
-  }
-
-  /// `o = P v` of one block.
-  func output(_ probabilities: Tensor, _ v: Tensor, block: Range<Int>, into o: Tensor) throws {
-    let values = seenKeys(v, by: block)
-    for j in 0..<geometry.groupSize {
-      try tape.multiply(
-        geometry.scores(probabilities, member: j), values,
-        into: geometry.queries(o.at(positions: block), member: j))
-    }
-  }
-
-  /// `d[key] (+)= Σ_rows left[row, key] · right[row]` of one block: dv from P and do, dk from dS
-  /// and q.
-  func addToKeys(
-    _ left: Tensor, _ right: Tensor, block: Range<Int>, into sum: Tensor, accumulates: Bool
-  ) throws {
-    let keys = left.shape[3].positions
-    let positions = sum.shape[1].positions.clamped(to: keys)
-    guard !positions.isEmpty else { return }
-    let columns = left.at(positions: positions, axis: 3)
-    for j in 0..<geometry.groupSize {
-      try tape.multiply(
-        geometry.scores(columns, member: j).transposed(2, 3),
-        geometry.queries(right.at(positions: block), member: j),
-        into: geometry.keys(sum.at(positions: positions)),
-        accumulates: accumulates || j > 0)
-    }
+  /// Hands what was kept, or is made again, to backward.
+  func restore(into pass: inout AttentionBackward) throws {
+    pass.kept.probabilities = try probabilities?.tensor
+    pass.kept.mask = try mask?.tensor
+    pass.kept.dropped = try dropped?.tensor
+    pass.kept.logSumExp = try logSumExp?.tensor
+    pass.output = try output?.tensor
+    pass.q = try q?.tensor
+    pass.k = try k.map { try $0.tensor }
+    pass.v = try v.map { try $0.tensor }
   }
 }

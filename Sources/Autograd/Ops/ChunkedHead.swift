@@ -15,16 +15,17 @@ extension Tape {
     try op(name) {
       let head = ChunkedHead(
         tape: self, vocab: weight.value.extent(0), labels: labels,
-        batch: x.value.shape[0], rows: x.value.shape[1].positions, rowsAtATime: rowsAtATime)
+        batch: x.value.shape[0], rows: x.value.shape[1].rows, rowsAtATime: rowsAtATime)
       let logSumExp = try tensors.make("log_sum_exp", Shape(x.value.shape[0], x.value.shape[1]))
       let loss = try tensors.make("loss", Shape(.plain(1)))
       var sum = 0.0
       for rows in head.chunks {
-        sum += backend.crossEntropy(
-          try head.logits(x.value, weight.value, at: rows), labels: head.labels(at: rows),
-          logSumExp: logSumExp.at(positions: rows))
+        let logits = try head.logits(x.value, weight.value, at: rows)
+        sum +=
+          kernels?.crossEntropy(
+            logits, labels: head.labels(at: rows), logSumExp: logSumExp.at(rows: rows)) ?? 0
       }
-      backend.fill(loss, with: Float(sum / Double(head.count)))
+      kernels?.fill(loss, with: Float(sum / Double(head.count)))
       guard records(x.gradient, weight.gradient) else { return loss }
 
       let inputSlot = x.gradient
@@ -96,7 +97,7 @@ private struct ChunkedHead {
   func logits(_ x: Tensor, _ weight: Tensor, at positions: Range<Int>) throws -> Tensor {
     let logits = try tape.tensors.make(
       "logits", Shape(batch, .tokens(positions), .plain(vocab)))
-    try tape.multiplyRows(x.at(positions: positions), weight.transposed(0, 1), into: logits)
+    try tape.multiplyRows(x.at(rows: positions), weight.transposed(0, 1), into: logits)
     return logits
   }
 
@@ -107,21 +108,21 @@ private struct ChunkedHead {
   ) throws {
     for rows in chunks {
       var gradient = try logits(x, values, at: rows)
-      tape.backend.crossEntropyBackward(
-        gradient, labels: labels(at: rows), logSumExp: logSumExp.at(positions: rows), rows: count)
+      tape.kernels?.crossEntropyBackward(
+        gradient, labels: labels(at: rows), logSumExp: logSumExp.at(rows: rows), rows: count)
       if gradient.dtype != values.dtype {
         gradient = try tape.converted(gradient, to: values.dtype)
       }
       try weight.accumulate(rows, from: tape.tensors) { rows, sum, accumulates in
         try tape.multiplyColumns(
-          gradient.at(positions: rows), x.at(positions: rows), into: sum, accumulates: accumulates)
+          gradient.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
       }
       if weight.gradient != nil {
-        tape.measureRows(of: weight, dy: gradient, x: x.at(positions: rows))
+        tape.measureRows(of: weight, dy: gradient, x: x.at(rows: rows))
       }
       if let dx {
         try tape.multiplyRows(
-          gradient, values, into: dx.at(positions: rows), accumulates: accumulates)
+          gradient, values, into: dx.at(rows: rows), accumulates: accumulates)
       }
     }
   }

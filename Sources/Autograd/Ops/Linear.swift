@@ -33,9 +33,9 @@ extension Tape {
         guard var dy = slot.take() else { return }
         if dy.dtype != weight.value.dtype { dy = try self.converted(dy, to: weight.value.dtype) }
         if let x = try savedInput?.tensor {
-          try weight.accumulate(dy.shape[1].positions, from: tensors) { rows, sum, accumulates in
+          try weight.accumulate(dy.shape[1].rows, from: tensors) { rows, sum, accumulates in
             try self.multiplyColumns(
-              dy.at(positions: rows), x.at(positions: rows), into: sum, accumulates: accumulates)
+              dy.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
           }
           self.measureRows(of: weight, dy: dy, x: x)
         }
@@ -56,28 +56,29 @@ extension Tape {
     let isRounded = y.dtype != .float32
     let sum = isRounded ? try tensors.make("unrounded", y.shape, for: .workspace) : y
     try multiplyRows(x, w, into: sum)
-    backend.addBias(bias, to: sum)
-    if isRounded { backend.copy(sum, to: y) }
+    kernels?.addBias(bias, to: sum)
+    if isRounded { kernels?.copy(sum, to: y) }
   }
 
   /// The same values in another dtype, in workspace.
   func converted(_ x: Tensor, to dtype: DType) throws -> Tensor {
     let y = try tensors.make("converted", x.shape, dtype, for: .workspace)
-    backend.copy(x, to: y)
+    kernels?.copy(x, to: y)
     return y
   }
 
   /// Adds `Σ_{b, t} dy[b, t, :]` to a bias's gradient, in an order that no thread count changes.
   func addColumnSums(of dy: Tensor, to bias: Weight) throws {
     func partials(_ rows: Range<Int>) throws -> Tensor {
-      let dy = dy.at(positions: rows)
+      let dy = dy.at(rows: rows)
       let partials = try makePartials(rows: dy.extent(0) * dy.extent(1), width: dy.extent(2))
-      backend.partialSums(dy, to: partials)
+      kernels?.partialSums(dy, to: partials)
       return partials
     }
-    let rows = dy.shape[1].positions
+    let rows = dy.shape[1].rows
     try bias.accumulate(rows, from: tensors) { rows, sum, accumulates in
-      backend.sumRows(try partials(rows), to: sum, accumulates: accumulates)
+      let partials = try partials(rows)
+      kernels?.sumRows(partials, to: sum, accumulates: accumulates)
     }
     try measureRows(of: bias, at: rows, partials: partials)
   }

@@ -16,10 +16,10 @@ extension Tape {
       let input = x.value
       let shape = input.shape
       let width = weight.value.count
-      let forward = { [tensors, backend] in
+      let forward = { [tensors, kernels] in
         let y = try destination ?? tensors.make(output, shape, input.dtype)
         let rstd = try tensors.make("rstd", self.statisticShape(of: shape, width: width))
-        backend.rmsNorm(
+        kernels?.rmsNorm(
           self.rows(input, width), weight: weight.value, epsilon: epsilon,
           to: self.rows(y, width), rstd: rstd)
         return [y, rstd]
@@ -37,14 +37,14 @@ extension Tape {
         ? recomputed(.elementwise, from: [("input", input)], results: 2, forward) : nil
       let savedInput = save(input, as: "input", neededFor: gradients)
       let savedRstd = save(rstd, as: "rstd", neededFor: gradients, recomputed: again?[1])
-      record { [backend] in
+      record { [kernels] in
         guard let dy = slot.take().map({ self.rows($0, width) }) else { return }
         let x = self.rows(try savedInput.tensor, width)
         let rstd = try savedRstd.tensor
         try self.normBackward(x, weight: Weight(weight), input: inputSlot) {
           rows, dx, accumulates, partials in
-          backend.rmsNormBackward(
-            dy.at(positions: rows), x: x.at(positions: rows), rstd: rstd.at(positions: rows),
+          kernels?.rmsNormBackward(
+            dy.at(rows: rows), x: x.at(rows: rows), rstd: rstd.at(rows: rows),
             weight: weight.value, to: dx, accumulates: accumulates, partials: partials)
         }
       }
@@ -62,11 +62,11 @@ extension Tape {
     try op(name) {
       let input = x.value
       let shape = input.shape
-      let forward = { [tensors, backend] in
+      let forward = { [tensors, kernels] in
         let y = try tensors.make("normalized", shape, input.dtype)
         let mean = try tensors.make("mean", Shape(shape[0], shape[1]))
         let rstd = try tensors.make("rstd", Shape(shape[0], shape[1]))
-        backend.layerNorm(
+        kernels?.layerNorm(
           input, weight: weight.value, bias: bias.value, epsilon: epsilon, to: y, mean: mean,
           rstd: rstd)
         return [y, mean, rstd]
@@ -87,15 +87,15 @@ extension Tape {
           mean: save(made[1], as: "mean", neededFor: gradients, recomputed: again?[1]),
           rstd: save(made[2], as: "rstd", neededFor: gradients, recomputed: again?[2])
         )
-      record { [backend] in
+      record { [kernels] in
         guard let dy = slot.take() else { return }
         if let saved {
           let (x, mean, rstd) = try (saved.input.tensor, saved.mean.tensor, saved.rstd.tensor)
           try self.normBackward(x, weight: Weight(weight), input: inputSlot) {
             rows, dx, accumulates, partials in
-            backend.layerNormBackward(
-              dy.at(positions: rows), x: x.at(positions: rows), mean: mean.at(positions: rows),
-              rstd: rstd.at(positions: rows), weight: weight.value,
+            kernels?.layerNormBackward(
+              dy.at(rows: rows), x: x.at(rows: rows), mean: mean.at(rows: rows),
+              rstd: rstd.at(rows: rows), weight: weight.value,
               to: dx, accumulates: accumulates, partials: partials)
           }
         }
@@ -114,16 +114,16 @@ extension Tape {
     _ kernel: (_ rows: Range<Int>, _ dx: Tensor?, _ accumulates: Bool, _ partials: Tensor?) -> Void
   ) throws {
     let width = weight.value.count
-    let all = x.shape[1].positions
+    let all = x.shape[1].rows
     let pieces = weight.pieces(of: all)
     func room(_ rows: Range<Int>) throws -> Tensor {
-      try makePartials(rows: x.at(positions: rows).count / width, width: width)
+      try makePartials(rows: x.at(rows: rows).count / width, width: width)
     }
     let partials = try pieces.map { weight.gradient == nil ? nil : try room($0) }
     if let input {
       try input.accumulate(from: tensors) { dx, accumulates in
         for (piece, partials) in zip(pieces, partials) {
-          kernel(piece, rows(dx, width).at(positions: piece), accumulates, partials)
+          kernel(piece, rows(dx, width).at(rows: piece), accumulates, partials)
         }
       }
     } else {
@@ -131,7 +131,7 @@ extension Tape {
     }
     for case (let piece, let partials?) in zip(pieces, partials) {
       try weight.accumulate(piece, from: tensors) { _, sum, accumulates in
-        backend.sumRows(partials, to: sum, accumulates: accumulates)
+        kernels?.sumRows(partials, to: sum, accumulates: accumulates)
       }
     }
     try measureRows(of: weight, at: all) { row in

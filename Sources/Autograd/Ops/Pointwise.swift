@@ -9,11 +9,15 @@ extension Tape {
     _ x: Variable, dHead: Int, frequencies: [Float], op name: String
   ) throws -> Variable {
     op(name) {
-      backend.rotate(
-        x.value.splitting(2, inner: dHead), frequencies: frequencies, inverse: false)
-      return inPlace(x) { [backend] dy in
-        backend.rotate(dy.splitting(2, inner: dHead), frequencies: frequencies, inverse: true)
+      let turn = { [kernels, tensors] (x: Tensor, inverse: Bool) in
+        let heads = x.splitting(2, inner: dHead)
+        for run in tensors.layout.positions(of: x.shape[1].rows) {
+          kernels?.rotate(
+            heads.at(rows: run.rows), first: run.first, frequencies: frequencies, inverse: inverse)
+        }
       }
+      turn(x.value, false)
+      return inPlace(x) { dy in turn(dy, true) }
     }
   }
 
@@ -24,14 +28,15 @@ extension Tape {
     guard let dropout else { return x }
     return try op(name) {
       guard records(x.gradient) else {
-        backend.dropout(x.value, dropout, to: x.value, mask: nil)
+        kernels?.dropout(x.value, dropout, to: x.value, mask: nil)
         return Variable(x.value)
       }
       let mask = try tensors.make("mask", x.value.shape, .uint8)
-      backend.dropout(x.value, dropout, to: x.value, mask: mask)
+      kernels?.dropout(x.value, dropout, to: x.value, mask: mask)
       let saved = save(mask, as: "mask", neededFor: ["d\(x.gradient?.name ?? "")"])
-      return inPlace(x) { [backend] dy in
-        try backend.applyMask(saved.tensor, scale: dropout.scale, to: dy, into: dy)
+      return inPlace(x) { [kernels] dy in
+        let mask = try saved.tensor
+        kernels?.applyMask(mask, scale: dropout.scale, to: dy, into: dy)
       }
     }
   }
@@ -56,9 +61,9 @@ extension Tape {
   package func swiGLU(gate: Variable, up: Variable) throws -> Variable {
     try op("swiglu") {
       let (g, u) = (gate.value, up.value)
-      let forward = { [tensors, backend] in
+      let forward = { [tensors, kernels] in
         let y = try tensors.make("activation", g.shape, g.dtype)
-        backend.swiGLU(gate: g, up: u, to: y)
+        kernels?.swiGLU(gate: g, up: u, to: y)
         return [y]
       }
       let y = try forward()[0]
@@ -69,7 +74,7 @@ extension Tape {
       let gradients = [gateSlot, upSlot].compactMap { $0.map { "d\($0.name)" } }
       let savedGate = save(gate.value, as: "gate", neededFor: gradients)
       let savedUp = gateSlot.map { save(up.value, as: "up", neededFor: ["d\($0.name)"]) }
-      record { [tensors, backend] in
+      record { [tensors, kernels] in
         guard let dy = slot.take() else { return }
         let gate = try savedGate.tensor
         let up = try savedUp?.tensor ?? gate
@@ -83,7 +88,7 @@ extension Tape {
         }
         try place(gateSlot) { dgate in
           try place(upSlot) { dup in
-            backend.swiGLUBackward(
+            kernels?.swiGLUBackward(
               dy, gate: gate, up: up, dgate: dgate, dup: dup)
           }
         }
@@ -96,9 +101,9 @@ extension Tape {
   package func gelu(_ x: Variable, form: GELU) throws -> Variable {
     try op("gelu") {
       let input = x.value
-      let forward = { [tensors, backend] in
+      let forward = { [tensors, kernels] in
         let y = try tensors.make("activation", input.shape, input.dtype)
-        backend.gelu(input, form: form, to: y)
+        kernels?.gelu(input, form: form, to: y)
         return [y]
       }
       let y = try forward()[0]
@@ -106,9 +111,10 @@ extension Tape {
       let again = recomputed(.elementwise, from: [("input", input)], forward)
       let slot = GradientSlot("activation", shape: y.shape, dtype: y.dtype)
       let saved = save(input, as: "input", neededFor: ["d\(inputSlot.name)"])
-      record { [tensors, backend] in
+      record { [tensors, kernels] in
         guard let dy = try slot.takeUnique(from: tensors) else { return }
-        try backend.geluBackward(dy, x: saved.tensor, form: form, to: dy)
+        let x = try saved.tensor
+        kernels?.geluBackward(dy, x: x, form: form, to: dy)
         try inputSlot.add(dy, from: tensors)
       }
       return Variable(y, gradient: slot, recomputed: again?[0])
@@ -120,7 +126,7 @@ extension Tape {
     let value = branch.value
     let branchSlot = branch.gradient
     return op("residual") {
-      backend.add(x.value, to: value)
+      kernels?.add(x.value, to: value)
       guard records(x.gradient, branchSlot) else { return Variable(value) }
       let slot = GradientSlot("hidden", shape: value.shape, dtype: value.dtype)
       let inputSlot = x.gradient

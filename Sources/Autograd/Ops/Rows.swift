@@ -9,7 +9,7 @@ package struct TokenIDs: Equatable, Sendable {
   /// Tokens of one sequence.
   package let stride: Int
 
-  /// Tokens without numbers, for a backend that computes nothing.
+  /// Tokens without numbers, where nothing is computed.
   package init(batch: Int, stride: Int) {
     ids = []
     self.batch = batch
@@ -23,11 +23,14 @@ package struct TokenIDs: Equatable, Sendable {
     self.stride = stride
   }
 
-  /// The tokens that follow these positions, sequence by sequence.
-  package func labels(after positions: Range<Int>) -> [Int32] {
+  /// The tokens that loss rows are to predict, sequence by sequence; empty without numbers.
+  package func labels(of runs: [SequenceLayout.LossRun]) -> [Int32] {
     var labels: [Int32] = []
     for sequence in Swift.stride(from: 0, to: ids.count, by: stride) {
-      labels += ids[(sequence + positions.lowerBound + 1)..<(sequence + positions.upperBound + 1)]
+      for run in runs {
+        let first = sequence + run.firstTarget
+        labels += ids[first..<first + run.rows.count]
+      }
     }
     return labels
   }
@@ -46,19 +49,19 @@ extension Tape {
         .plain(tokens.batch), .tokens(positions),
         .plain(table.value.extent(1)))
       let y = try tensors.make("hidden", shape, dtype)
-      backend.gatherRows(of: table.value, ids: tokens.ids, idStride: tokens.stride, to: y)
+      kernels?.gatherRows(of: table.value, ids: tokens.ids, idStride: tokens.stride, to: y)
       guard records(table.gradient) else { return Variable(y) }
       let slot = GradientSlot("hidden", shape: shape, dtype: dtype)
-      record { [tensors, backend] in
+      record { [tensors, kernels] in
         guard let dy = slot.take() else { return }
         let ids = paddingToken.map { padding in
           tokens.ids.map { $0 == Int32(clamping: padding) ? -1 : $0 }
         }
-        let (weight, rows) = (Weight(table), dy.shape[1].positions)
+        let (weight, rows) = (Weight(table), dy.shape[1].rows)
         try weight.accumulate(rows, from: tensors) { rows, sum, accumulates in
-          if !accumulates { backend.fill(sum, with: 0) }
-          backend.scatterAddRows(
-            dy.at(positions: rows), ids: ids ?? tokens.ids, idStride: tokens.stride, to: sum)
+          if !accumulates { kernels?.fill(sum, with: 0) }
+          kernels?.scatterAddRows(
+            dy.at(rows: rows), ids: ids ?? tokens.ids, idStride: tokens.stride, to: sum)
         }
         self.measureRows(of: weight, dy: dy, ids: ids ?? tokens.ids, stride: tokens.stride)
       }
@@ -72,10 +75,10 @@ extension Tape {
   package func addPositions(_ x: Variable, table: Parameter) throws -> Variable {
     op("positions") {
       let value = x.value
-      let positions = value.shape[1].positions
-      let rows = table.value.sliced(0, positions).addingUnitAxis()
-      for sequence in 0..<value.extent(0) {
-        backend.add(rows, to: value.sliced(0, sequence..<sequence + 1))
+      for (rows, entries) in positions(of: value, in: table.value) {
+        for sequence in 0..<value.extent(0) {
+          kernels?.add(entries, to: value.sliced(0, sequence..<sequence + 1).at(rows: rows))
+        }
       }
       guard records(x.gradient, table.gradient) else { return Variable(value) }
       let slot = GradientSlot("hidden", shape: value.shape, dtype: value.dtype)
@@ -89,40 +92,49 @@ extension Tape {
     }
   }
 
-  /// Adds `Σ_b dy[b, t, :]` to row `t` of the table's gradient.
+  /// The rows of `x` in runs, with the entries of a table of positions that each run takes.
+  private func positions(of x: Tensor, in table: Tensor) -> [(rows: Range<Int>, entries: Tensor)] {
+    tensors.layout.positions(of: x.shape[1].rows).map { run in
+      let entries = table.sliced(0, run.first..<run.first + run.rows.count).addingUnitAxis()
+      return (run.rows, entries)
+    }
+  }
+
+  /// Adds `Σ_b dy[b, t, :]` to the table's gradient at the position of row `t`.
   private func addPositionSums(of dy: Tensor, to table: Weight) throws {
-    let rows = dy.shape[1].positions
+    let rows = dy.shape[1].rows
     try table.accumulate(rows, from: tensors) { rows, sum, accumulates in
-      if !accumulates { backend.fill(sum, with: 0) }
-      let target = sum.sliced(0, rows).addingUnitAxis()
-      for sequence in 0..<dy.extent(0) {
-        backend.add(dy.sliced(0, sequence..<sequence + 1).at(positions: rows), to: target)
+      if !accumulates { kernels?.fill(sum, with: 0) }
+      for (rows, entries) in positions(of: dy.at(rows: rows), in: sum) {
+        for sequence in 0..<dy.extent(0) {
+          kernels?.add(dy.sliced(0, sequence..<sequence + 1).at(rows: rows), to: entries)
+        }
       }
     }
     try measureRows(of: table, at: rows) { row in
-      let dy = dy.at(positions: row)
+      let dy = dy.at(rows: row)
       let partials = try makePartials(rows: dy.extent(0), width: dy.extent(2))
-      backend.partialSums(dy, to: partials)
+      kernels?.partialSums(dy, to: partials)
       return partials
     }
   }
 
   /// The rows of `x` at `positions`, as a view: what saves them keeps all of `x`.
   package func rows(_ x: Variable, at positions: Range<Int>) -> Variable {
-    guard positions != x.value.shape[1].positions else { return x }
+    guard positions != x.value.shape[1].rows else { return x }
     return op("rows") {
-      let y = x.value.at(positions: positions)
+      let y = x.value.at(rows: positions)
       var recomputed = x.recomputed
       recomputed?.rows = positions
       guard records(x.gradient), let inputSlot = x.gradient else {
         return Variable(y, recomputed: recomputed)
       }
       let slot = GradientSlot(inputSlot.name, shape: y.shape, dtype: y.dtype)
-      record { [tensors, backend] in
+      record { [tensors, kernels] in
         guard let dy = slot.take() else { return }
         try inputSlot.accumulate(from: tensors) { sum, accumulates in
-          if !accumulates { backend.fill(sum, with: 0) }
-          backend.add(dy, to: sum.at(positions: positions))
+          if !accumulates { kernels?.fill(sum, with: 0) }
+          kernels?.add(dy, to: sum.at(rows: positions))
         }
       }
       return Variable(y, gradient: slot, recomputed: recomputed)
@@ -132,16 +144,16 @@ extension Tape {
   /// A copy of the rows at `positions`, so that the other rows need not stay.
   package func selectRows(_ x: Variable, at positions: Range<Int>) throws -> Variable {
     try op("loss_rows") {
-      let rows = x.value.at(positions: positions)
+      let rows = x.value.at(rows: positions)
       let y = try tensors.make("loss_rows", rows.shape, rows.dtype)
-      backend.copy(rows, to: y)
+      kernels?.copy(rows, to: y)
       guard records(x.gradient), let inputSlot = x.gradient else { return Variable(y) }
       let slot = GradientSlot("loss_rows", shape: y.shape, dtype: y.dtype)
-      record { [tensors, backend] in
+      record { [tensors, kernels] in
         guard let dy = slot.take() else { return }
         try inputSlot.accumulate(from: tensors) { sum, accumulates in
-          if !accumulates { backend.fill(sum, with: 0) }
-          backend.add(dy, to: sum.at(positions: positions))
+          if !accumulates { kernels?.fill(sum, with: 0) }
+          kernels?.add(dy, to: sum.at(rows: positions))
         }
       }
       return Variable(y, gradient: slot)
@@ -156,26 +168,26 @@ extension Tape {
     _ logits: Variable, at positions: Range<Int>, labels: [Int32]
   ) throws -> Tensor {
     try op("cross_entropy") {
-      let rows = logits.value.at(positions: positions)
+      let rows = logits.value.at(rows: positions)
       let logSumExp = try tensors.make("log_sum_exp", Shape(rows.shape[0], rows.shape[1]))
       let loss = try tensors.make("loss", Shape(.plain(1)))
-      let sum = backend.crossEntropy(rows, labels: labels, logSumExp: logSumExp)
+      let sum = kernels?.crossEntropy(rows, labels: labels, logSumExp: logSumExp) ?? 0
       let count = logSumExp.count
-      backend.fill(loss, with: Float(sum / Double(max(count, 1))))
+      kernels?.fill(loss, with: Float(sum / Double(max(count, 1))))
       guard records(logits.gradient), let logitsSlot = logits.gradient else { return loss }
       let savedLogits = save(logits.value, as: "logits", neededFor: ["dlogits"])
       let savedLogSumExp = save(logSumExp, as: "log_sum_exp", neededFor: ["dlogits"])
-      record { [tensors, backend] in
+      record { [tensors, kernels] in
         let logits = try savedLogits.tensor
-        let all = logits.shape[1].positions
+        let all = logits.shape[1].rows
         let before = all.lowerBound..<positions.lowerBound
         let after = positions.upperBound..<all.upperBound
         for others in [before, after] where !others.isEmpty {
-          backend.fill(logits.at(positions: others), with: 0)
+          kernels?.fill(logits.at(rows: others), with: 0)
         }
-        try backend.crossEntropyBackward(
-          logits.at(positions: positions), labels: labels, logSumExp: savedLogSumExp.tensor,
-          rows: count)
+        let logSumExp = try savedLogSumExp.tensor
+        kernels?.crossEntropyBackward(
+          logits.at(rows: positions), labels: labels, logSumExp: logSumExp, rows: count)
         try logitsSlot.add(logits, from: tensors)
       }
       return loss

@@ -11,13 +11,18 @@ struct Masking: Sendable {
   private let rowStride: Int
   /// The position of the first column.
   private let firstColumn: Int
+  /// Sequences, or heads of sequences, before the first of these.
+  private let firstOuter: Int
 
   /// Reads positions from `[batch, tokens, width]` or `[batch, heads, tokens, keys]`.
-  init(_ dropout: Dropout, of x: borrowing Tensor) {
+  ///
+  /// `outer` counts what stands before the first sequence or head of `x`, where that is a part.
+  init(_ dropout: Dropout, of x: borrowing Tensor, outer: Int = 0) {
     let (rank, length) = (x.shape.rank, dropout.sequenceLength)
     precondition(rank == 3 || rank == 4, "dropout takes [batch, tokens, width] or scores")
     let (rows, columns) = (x.shape[rank - 2], x.shape[rank - 1])
     self.dropout = dropout
+    firstOuter = outer
     tokens = rows.extent
     firstToken = rows.start
     rowStride = rank == 3 ? columns.extent : length
@@ -32,7 +37,7 @@ struct Masking: Sendable {
   /// The index of the first element of row `row` of all sequences' and heads' rows.
   private func firstIndex(_ row: Int) -> Int {
     let (outer, token) = row.quotientAndRemainder(dividingBy: tokens)
-    return (outer * dropout.sequenceLength + firstToken + token) * rowStride + firstColumn
+    return ((firstOuter + outer) * dropout.sequenceLength + firstToken + token) * rowStride + firstColumn
   }
 
   /// `y = x · scale` where the dropout keeps an element, else 0; `mask` receives 1 and 0.

@@ -18,13 +18,14 @@ struct CausalSoftmax: Sendable {
   /// How many keys, its own position's among them, a row may see at most.
   let window: Int
 
-  /// Reads positions from `[batch, heads, tokens, keys]`.
-  init(_ scores: borrowing Tensor, window: Int?) {
+  /// Rows of scores `[batch, heads, rows, keys]`, whose first row stands `lead` positions after the
+  /// first key.
+  init(_ scores: borrowing Tensor, lead: Int, window: Int?) {
     precondition(window ?? 1 > 0, "a window holds at least the row's own key")
-    precondition(scores.shape.rank == 4, "scores are [batch, heads, tokens, keys]")
+    precondition(scores.shape.rank == 4, "scores are [batch, heads, rows, keys]")
     tokens = scores.extent(2)
     keys = scores.extent(3)
-    lead = scores.shape[2].start - scores.shape[3].start
+    self.lead = lead
     self.window = window ?? .max
   }
 
@@ -70,6 +71,47 @@ struct CausalSoftmax: Sendable {
           if let logSumExp { unsafe logSumExp[row].pointee = sum }
           unsafe clear(scores[row], but: visible, of: keys)
         }
+      }
+    }
+  }
+
+  /// One more block of keys of a softmax that goes through them block by block (Milakov and
+  /// Gimelshein, arXiv 1805.02867): `factors = exp(scale · s − max)`, `sums = Σ factors`.
+  ///
+  /// `scores`, `factors` are `[batch · heads · tokens, keys]`; `maxima`, `sums` `[…, 1]` and `output`
+  /// `[…, d_head]` hold what earlier blocks gave, which is scaled to the new maximum; with `isFirst`
+  /// they hold nothing.
+  func online<P: KernelElement>(
+    _ scores: Rows<Float>, to factors: Rows<P>, scale: Float, maxima: Rows<Float>,
+    sums: Rows<Float>, output: Rows<Float>?, isFirst: Bool
+  ) {
+    forEachRow(of: scores.count) { range, row in
+      for row in range.lazy.map(row) {
+        let visible = visibleKeys(row)
+        let before = isFirst ? -Float.infinity : unsafe maxima[row].pointee
+        let sumBefore = isFirst ? 0 : unsafe sums[row].pointee
+        guard !visible.isEmpty else {
+          unsafe factors[row].update(repeating: P(rounding: 0), count: keys)
+          unsafe maxima[row].pointee = before
+          unsafe sums[row].pointee = sumBefore
+          continue
+        }
+        let values = unsafe scores[row] + visible.lowerBound
+        let top = max(before, unsafe maximum(values, visible.count, scale: scale))
+        let sum = unsafe exponentiate(
+          values, to: factors[row] + visible.lowerBound, visible.count, scale: scale, less: top)
+        let correction = before == -.infinity ? 0 : expf(before - top)
+        unsafe maxima[row].pointee = top
+        unsafe sums[row].pointee = sumBefore * correction + sum
+        unsafe clear(factors[row], but: visible, of: keys)
+        guard let output, !isFirst, correction != 1 else { continue }
+        let target = unsafe output[row]
+        let corrections = Lanes(repeating: correction)
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
+          unsafe Float.store(
+            Float.load(target + index, lanes) * corrections, to: target + index, lanes)
+        }
+        forEachStep(0..<output.width, step)
       }
     }
   }
@@ -168,8 +210,65 @@ private func softmax<E: KernelElement>(
   return highest + logf(sum)
 }
 
+/// `factors = exp(scale · values − top)` of one row, and their float32 sum.
+@unsafe @inline(__always)
+private func exponentiate<P: KernelElement>(
+  _ values: UnsafePointer<Float>, to factors: UnsafeMutablePointer<P>, _ count: Int, scale: Float,
+  less top: Float
+) -> Float {
+  let (scales, tops) = (Lanes(repeating: scale), Lanes(repeating: top))
+  var sums = (Lanes.zero, Lanes.zero)
+  var index = 0
+  let w = Lanes.width
+  while index <= count &- 2 &* w {
+    let first = unsafe (Float.loadAll(values + index) * scales - tops).exponentialOfSmall
+    let second = unsafe (Float.loadAll(values + index + w) * scales - tops).exponentialOfSmall
+    unsafe P.storeAll(first, to: factors + index)
+    unsafe P.storeAll(second, to: factors + index + w)
+    sums.0 += first
+    sums.1 += second
+    index &+= 2 &* w
+  }
+  @inline(__always) func step(_ index: Int, _ lanes: Int) {
+    let value = unsafe Float.load(values + index, lanes, padding: -.infinity) * scales - tops
+    let exponential = value.exponentialOfSmall
+    unsafe P.store(exponential, to: factors + index, lanes)
+    sums.0 += exponential.masked(lanes)
+  }
+  forEachStep(index..<count, step)
+  return (sums.0 + sums.1).total
+}
+
+/// Ends a softmax that went through its keys block by block: `y = x / sums`, and the log-sum-exp.
+///
+/// `x`, `y` are `[rows, d_head]`, the others `[rows, 1]`; `y` may be `x`.
+func finishSoftmax<Y: KernelElement>(
+  _ x: Rows<Float>, to y: Rows<Y>, maxima: Rows<Float>, sums: Rows<Float>
+) {
+  let columns = x.width
+  Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: columns)) { range in
+    for row in range {
+      let (x, y) = unsafe (x[row], y[row])
+      let sum = unsafe sums[row].pointee
+      let inverse = Lanes(repeating: 1 / sum)
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
+        unsafe Y.store(Float.load(x + index, lanes) * inverse, to: y + index, lanes)
+      }
+      forEachStep(0..<columns, step)
+    }
+  }
+}
+
+/// `logSumExp = max + log sum` of each row.
+func logSumExp(maxima: Rows<Float>, sums: Rows<Float>, to result: Rows<Float>) {
+  for row in 0..<result.count {
+    let logarithm = logf(unsafe sums[row].pointee)
+    unsafe result[row].pointee = maxima[row].pointee + logarithm
+  }
+}
+
 /// `dots[i] = Σ_j x[i, j] · y[i, j]`; `x`, `y` `[rows, width]`, `dots` `[rows, 1]`.
-func rowDots<E: KernelElement>(_ x: Rows<E>, _ y: Rows<E>, to dots: Rows<Float>) {
+func headDots<E: KernelElement>(_ x: Rows<E>, _ y: Rows<E>, to dots: Rows<Float>) {
   Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: x.width)) { range in
     for row in range { unsafe dots[row].pointee = dot(x[row], y[row], x.width) }
   }

@@ -32,4 +32,19 @@ enum Transfer {
       }
     }
   }
+
+  /// Whether every value of `x` `[rows, width]` is finite.
+  static func isFinite<X: KernelElement>(_ x: Rows<X>) -> Bool {
+    for row in 0..<x.count {
+      let source = unsafe x[row]
+      // A sum of products with 0 is 0 unless one of them is not finite.
+      var sums = Lanes.zero
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
+        sums += unsafe X.load(source + index, lanes) * Lanes.zero
+      }
+      forEachStep(0..<x.width, step)
+      if sums.total != 0 { return false }
+    }
+    return true
+  }
 }

@@ -3,30 +3,54 @@ import Jemalloc
 package import Ledger
 package import Tensors
 
-/// What the runner needs of a backend that has memory: the one place that knows which it is.
-package struct Engine: Sendable {
-  /// A backend with arenas of its own, on this many threads.
-  package var makeBackend: @Sendable (_ threads: Int) throws -> any Backend
-  /// The bytes that the allocator takes for a block of so many.
-  package var sizeClass: @Sendable (_ bytes: Int) -> Int
-  /// The bytes that the allocator itself reports for a category; nil if the backend cannot tell.
-  package var allocatedBytes: @Sendable (any Backend, Category) throws -> Int?
+/// A backend that has memory, and what its allocator says of it.
+package struct Machine {
+  package let backend: Backend
+  /// The bytes that the allocator itself reports for a category.
+  package let allocatedBytes: (Category) throws -> Int
+  /// Gives pages that no block holds any more back to the system.
+  package let releaseFreePages: () throws -> Void
 
   package init(
-    makeBackend: @escaping @Sendable (_ threads: Int) throws -> any Backend,
-    sizeClass: @escaping @Sendable (_ bytes: Int) -> Int,
-    allocatedBytes: @escaping @Sendable (any Backend, Category) throws -> Int?
+    backend: Backend, allocatedBytes: @escaping (Category) throws -> Int,
+    releaseFreePages: @escaping () throws -> Void = {}
   ) {
-    self.makeBackend = makeBackend
-    self.sizeClass = sizeClass
+    self.backend = backend
     self.allocatedBytes = allocatedBytes
+    self.releaseFreePages = releaseFreePages
   }
+}
+
+/// What makes machines, and predicts what they take: the one place that knows which backend it is.
+package struct Engine: Sendable {
+  /// A backend with arenas of its own, on this many threads.
+  package var makeMachine: @Sendable (_ threads: Int) throws -> Machine
+  /// The bytes that the allocator takes for a block of so many.
+  package var sizeClass: @Sendable (_ bytes: Int) -> Int
+  /// The scratch bytes of attention's kernels.
+  package var tileBytes: @Sendable (AttentionPass) -> Int
+
+  package init(
+    makeMachine: @escaping @Sendable (_ threads: Int) throws -> Machine,
+    sizeClass: @escaping @Sendable (_ bytes: Int) -> Int,
+    tileBytes: @escaping @Sendable (AttentionPass) -> Int
+  ) {
+    self.makeMachine = makeMachine
+    self.sizeClass = sizeClass
+    self.tileBytes = tileBytes
+  }
+
+  /// Shapes alone, counted as a machine of this engine would take them.
+  package var shapes: Backend { .shapes(sizeClass: sizeClass, tiles: tileBytes) }
 
   /// jemalloc and oneDNN.
   package static let cpu = Engine(
-    makeBackend: { try CPUBackend(threads: $0) },
+    makeMachine: { threads in
+      let cpu = try CPUBackend(threads: threads)
+      return Machine(
+        backend: cpu.backend, allocatedBytes: { try cpu.allocatedBytes(of: $0) },
+        releaseFreePages: { try cpu.releaseFreePages() })
+    },
     sizeClass: { CPUBackend.sizeClass($0) },
-    allocatedBytes: { backend, category in
-      try (backend as? CPUBackend)?.statistics(of: category).allocated
-    })
+    tileBytes: { CPUBackend.tileBytes(for: $0) })
 }

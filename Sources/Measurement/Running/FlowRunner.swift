@@ -24,33 +24,18 @@ package struct FlowRunner: Sendable {
   /// - Throws: `MeasurementError` if nothing is trained, `OverLimitError` and `AllocationError` if
   ///   the step does not fit, and what the backend throws.
   package func run(_ planned: PlannedPoint, measuresPositions: Bool) throws -> Flow {
-    try requireFit(planned.point, measuresPositions: measuresPositions)
+    let predicted = try Predictor(engine: engine).step(of: planned.point)
+      .run(inParts: planned.point.flowRows)
+    try MemoryNeed(predicted).requireFit(limit)
+    let models = ModelStore(engine: engine)
+    let machine = try models.machine(threads: planned.point.threads)
     let step = try TrainingStep(
-      planned.point, backend: try engine.makeBackend(planned.point.threads), keepsJournal: false,
-      limit: limit, weights: try Checkpoints().values(for: planned))
+      planned.point, of: try models.model(of: planned, on: machine, limit: limit), limit: limit)
     if let tokens { step.tokens = try tokens.tokens(for: planned.point) }
     let flow = try step.flow(measuresPositions: measuresPositions)
     try MeasurementError.requireFinite(loss: flow.loss)
+    try MeasurementError.requireFinite(
+      gradientOf: flow.weights.first { !$0.totalNorm.isFinite }?.parameter)
     return flow
-  }
-
-  private func requireFit(_ point: Point, measuresPositions: Bool) throws {
-    let shapes = try TrainingStep(
-      point, backend: ShapeBackend(sizeClass: engine.sizeClass), keepsJournal: false)
-    let parameters = shapes.decoder.parameters
-    guard parameters.contains(where: { $0.gradient != nil }) else {
-      throw MeasurementError(
-        "trainable \(quoted(point.trainable)) is found in no parameter's name, such as "
-          + (parameters.dropFirst().first?.name ?? ""))
-    }
-    let predicted = try shapes.run(inParts: point.flowRows)
-    guard var left = limit else { return }
-    for bytes in [
-      predicted.parameterBytes, predicted.gradientBytes, predicted.peakBytes,
-      predicted.workspacePeakBytes,
-    ] {
-      guard bytes <= left else { throw OverLimitError(predicted: predicted, limit: limit ?? .max) }
-      left -= bytes
-    }
   }
 }

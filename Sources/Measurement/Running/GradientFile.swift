@@ -3,7 +3,7 @@ package import Files
 import Foundation
 package import Retention
 import Safetensors
-package import Tensors
+import Tensors
 import Transformer
 
 /// `--gradients`: the gradients of a step as safetensors, under Hugging Face names, in float32.
@@ -29,14 +29,14 @@ package struct GradientFile: Sendable {
   /// Writes what the last run of a step left in its parameters.
   ///
   /// - Throws: `WeightsError` if the system cannot write.
-  package func write(_ step: TrainingStep, from backend: any Backend) throws {
+  package func write(_ step: TrainingStep) throws {
     let trained = step.decoder.parameters.filter { $0.gradient?.value != nil }
     let byName = Dictionary(trained.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     try SafetensorsWriter.write(
       to: path, tensors: trained.map { (name: $0.name, shape: $0.value.shape.extents) }
     ) { name, sink in
-      if let gradient = byName[name]?.gradient?.value {
-        try sink(backend.read(gradient).span)
+      if let gradient = byName[name]?.gradient?.value, let kernels = step.model.backend.kernels {
+        try sink(kernels.read(gradient).span)
       }
     }
   }

@@ -1,3 +1,4 @@
+import Reporting
 package import Retention
 
 /// The most bytes that a step may use: as it was given, or else what the machine has.
@@ -29,4 +30,43 @@ package struct MemoryLimit: Sendable {
 package struct PointLimits: Codable, Equatable, Sendable {
   package let computing: Int?
   package let counting: Int?
+}
+
+/// What a step takes of a limit, in the allocator's size classes, as the limit itself counts.
+struct MemoryNeed {
+  private let predicted: StepResult
+  private let gradientCopies: Int
+
+  /// A step, and so many copies of its gradients beside it.
+  init(_ predicted: StepResult, gradientCopies: Int = 0) {
+    self.predicted = predicted
+    self.gradientCopies = gradientCopies
+  }
+
+  /// Whether it stays within a limit; nil for none.
+  func fits(_ limit: Int?) -> Bool {
+    guard let limit else { return true }
+    let copies = Int128(predicted.gradientBytes) * Int128(gradientCopies)
+    return Int128(predicted.peakAllocatedBytes) + copies <= Int128(limit)
+  }
+
+  /// - Throws: `OverLimitError` unless it does.
+  func requireFit(_ limit: Int?) throws(OverLimitError) {
+    if let limit, !fits(limit) { throw OverLimitError(predicted: predicted, limit: limit) }
+  }
+}
+
+/// A step that would not fit, known before it starts.
+struct OverLimitError: Error, CustomStringConvertible {
+  let predicted: StepResult
+  let limit: Int
+
+  var description: String {
+    "the step holds \(Units.exactBytes(predicted.peakAllocatedBytes)) at once, of "
+      + "\(Units.bytes(predicted.parameterBytes)) of parameters, "
+      + "\(Units.bytes(predicted.gradientBytes)) of gradients, "
+      + "\(Units.bytes(predicted.peakBytes)) of activations and "
+      + "\(Units.bytes(predicted.workspacePeakBytes)) of workspace; that is more than the limit of "
+      + "\(Units.exactBytes(limit)); raise --memory, shorten n_c or use a smaller model"
+  }
 }

@@ -33,13 +33,19 @@ package struct MeasurementError: Error, Equatable, CustomStringConvertible {
       "the loss is \(loss), which is no number to differentiate; do the weights hold NaN or infinity?"
     )
   }
+
+  /// Refuses a gradient that is no number.
+  static func requireFinite(gradientOf parameter: String?) throws(MeasurementError) {
+    guard let parameter else { return }
+    throw MeasurementError(
+      "the gradient of \(parameter) is not finite; are the weights too large, or not numbers?")
+  }
 }
 
 /// Runs points: predicts each from shapes, computes it, and holds the two against each other.
 ///
 /// Whatever goes wrong with a point ends in its row; `run` does not throw.
 package final class PointRunner {
-  private let engine: Engine
   /// The most bytes that a step may use.
   private let limit: Int?
   /// Points whose exact gradients some biased point is compared with.
@@ -49,7 +55,8 @@ package final class PointRunner {
   /// The tokens of all points; nil: drawn from each point's seed.
   private let tokens: TokenFile?
   private let takesTimes: Bool
-  private let checkpoints = Checkpoints()
+  private let models: ModelStore
+  private let predictor: Predictor
 
   /// Exact gradients, and the point that gave them.
   private struct Reference {
@@ -70,11 +77,12 @@ package final class PointRunner {
     engine: Engine, limit: Int?, points: [PlannedPoint], tokens: TokenFile? = nil,
     listsGradients: Bool = true, takesTimes: Bool = true
   ) {
-    self.engine = engine
     self.limit = limit
     self.tokens = tokens
     self.listsGradients = listsGradients
     self.takesTimes = takesTimes
+    models = ModelStore(engine: engine)
+    predictor = Predictor(engine: engine)
     wanted = Set(
       points.filter { !$0.point.isGradientReference }.compactMap(\.gradientReferences.first))
   }
@@ -107,31 +115,20 @@ package final class PointRunner {
     _ planned: PlannedPoint, _ file: GradientFile?, into outcome: inout PointOutcome
   ) throws {
     let point = planned.point
-    let predicted = try predict(point)
+    let predicted = try predictor.predict(point)
     outcome.record.predictedRetainedBytes = predicted.retained.total
     outcome.record.predictedAllocatedBytes = predicted.retainedAllocatedBytes
     outcome.record.predictedPeakBytes = predicted.peakBytes
-    try requireFit(predicted)
+    outcome.record.predictedWorkspaceBytes = predicted.workspacePeakBytes
+    try MemoryNeed(predicted).requireFit(limit)
     if point.backend == .shape {
       outcome.take(predicted)
+      // Of oneDNN's own scratch, shapes know nothing.
       outcome.record.workspacePeakBytes = nil
       return
     }
     let gradients = try compute(planned, predicted, file, into: &outcome)
     try compareGradients(of: planned, gradients, into: &outcome)
-  }
-
-  /// Runs a point on shapes alone.
-  private func predict(_ point: Point) throws -> StepResult {
-    let step = try TrainingStep(
-      point, backend: ShapeBackend(sizeClass: engine.sizeClass), keepsJournal: false)
-    let parameters = step.decoder.parameters
-    guard parameters.contains(where: { $0.gradient != nil }) else {
-      throw MeasurementError(
-        "trainable \(quoted(point.trainable)) is found in no parameter's name, such as "
-          + (parameters.dropFirst().first?.name ?? ""))
-    }
-    return try step.run()
   }
 
   // MARK: Computing
@@ -142,14 +139,16 @@ package final class PointRunner {
     _ planned: PlannedPoint, _ predicted: StepResult, _ file: GradientFile?,
     into outcome: inout PointOutcome
   ) throws -> StepGradients? {
-    let backend = try engine.makeBackend(planned.point.threads)
+    let machine = try models.machine(threads: planned.point.threads)
     let isPeakReset = MachineMemory.resetPeak()
-    let step = try makeStep(planned, backend)
-    let result = try step.run { ledger in try self.requireBoundary(ledger, backend) }
+    let step = try makeStep(planned, machine)
+    let result = try step.run { ledger in try self.requireBoundary(ledger, machine) }
     try MeasurementError.requireFinite(loss: result.loss)
+    try MeasurementError.requireFinite(gradientOf: step.parameterWithoutFiniteGradient())
     outcome.record.processPeakRSSBytes = isPeakReset ? MachineMemory.peakResidentBytes() : nil
     outcome.take(result)
-    if let left = try engine.allocatedBytes(backend, .activation), left != 0 {
+    let left = try machine.allocatedBytes(.activation)
+    if left != 0 {
       throw MeasurementError(
         "\(left) bytes of activations are still allocated after the step; this is a bug")
     }
@@ -157,13 +156,13 @@ package final class PointRunner {
     outcome.record.forwardSeconds = timed?.forwardSeconds
     outcome.record.backwardSeconds = timed?.backwardSeconds
     try requireEqual(predicted, result)
-    try file?.write(step, from: backend)
+    try file?.write(step)
     outcome.gradients = StepGradients.names(of: step).map { ParameterGradient($0) }
     // The point's own gradients and the exact ones are held as copies, in plain memory.
     let isCompared = !planned.point.isGradientReference || isWanted(planned)
-    guard isCompared || listsGradients, fits(predicted, copies: isCompared ? 2 : 1) else {
-      return nil
-    }
+    let copies = isCompared ? 2 : 1
+    guard isCompared || listsGradients, MemoryNeed(predicted, gradientCopies: copies).fits(limit)
+    else { return nil }
     return StepGradients(step)
   }
 
@@ -174,12 +173,9 @@ package final class PointRunner {
   }
 
   /// A step with the point's weights and tokens.
-  private func makeStep(
-    _ planned: PlannedPoint, _ backend: any Backend
-  ) throws -> TrainingStep {
-    let step = try TrainingStep(
-      planned.point, backend: backend, limit: limit,
-      weights: try checkpoints.values(for: planned))
+  private func makeStep(_ planned: PlannedPoint, _ machine: Machine) throws -> TrainingStep {
+    let model = try models.model(of: planned, on: machine, limit: limit)
+    let step = try TrainingStep(planned.point, of: model, limit: limit)
     if let tokens { step.tokens = try tokens.tokens(for: planned.point) }
     return step
   }
@@ -199,9 +195,10 @@ package final class PointRunner {
   }
 
   /// A2: allocator and ledger agree, and nothing lives at the boundary but saved storages and loss.
-  private func requireBoundary(_ ledger: Ledger, _ backend: any Backend) throws {
+  private func requireBoundary(_ ledger: Ledger, _ machine: Machine) throws {
     let counted = ledger.liveAllocatedBytes[.activation]
-    if let reported = try engine.allocatedBytes(backend, .activation), reported != counted {
+    let reported = try machine.allocatedBytes(.activation)
+    if reported != counted {
       throw MeasurementError(
         "the allocator reports \(reported) bytes of activations at the boundary, "
           + "the ledger \(counted); this is a bug")
@@ -236,27 +233,6 @@ package final class PointRunner {
         "saved tensor \"\(found.description.tensor)\" is not the one predicted, "
           + "\"\(expected.description.tensor)\"; this is a bug")
     }
-  }
-
-  private func requireFit(_ predicted: StepResult) throws {
-    guard fits(predicted) else {
-      throw OverLimitError(predicted: predicted, limit: limit ?? .max)
-    }
-  }
-
-  /// Whether a step, and `copies` of its gradients beside it, stay within the limit.
-  private func fits(_ predicted: StepResult, copies: Int = 0) -> Bool {
-    guard let limit else { return true }
-    let parts =
-      [
-        predicted.parameterBytes, predicted.peakBytes, predicted.workspacePeakBytes,
-      ] + Array(repeating: predicted.gradientBytes, count: 1 + copies)
-    var left = limit
-    for part in parts {
-      if part > left { return false }
-      left -= part
-    }
-    return true
   }
 
   // MARK: Gradients
@@ -311,28 +287,14 @@ package final class PointRunner {
   /// The gradients of a point beside a copy of another's; nil if there is no room for them.
   private func gradientsIfTheyFit(of planned: PlannedPoint) throws -> [String: [Float]]? {
     do {
-      guard fits(try predict(planned.point), copies: 2) else { return nil }
-      let backend = try engine.makeBackend(planned.point.threads)
-      let step = try makeStep(planned, backend)
+      let predicted = try predictor.predict(planned.point)
+      guard MemoryNeed(predicted, gradientCopies: 2).fits(limit) else { return nil }
+      let step = try makeStep(planned, models.machine(threads: planned.point.threads))
       _ = try step.run()
       return step.gradients()
     } catch is AllocationError {
       return nil
     }
-  }
-}
-
-/// A step that would not fit, known before it starts.
-struct OverLimitError: Error, CustomStringConvertible {
-  let predicted: StepResult
-  let limit: Int
-
-  var description: String {
-    "the step needs \(Units.bytes(predicted.parameterBytes)) of parameters, "
-      + "\(Units.bytes(predicted.gradientBytes)) of gradients, "
-      + "\(Units.bytes(predicted.peakBytes)) of activations and "
-      + "\(Units.bytes(predicted.workspacePeakBytes)) of workspace, more than the limit of "
-      + "\(Units.exactBytes(limit)); raise --memory, shorten n_c or use a smaller model"
   }
 }
 

@@ -19,10 +19,11 @@ package struct SeriesLaws: Sendable {
       if series[key] == nil { order.append(key) }
       series[key, default: []].append(record)
     }
-    for key in order { add(key, series[key] ?? [], engine) }
+    let predictor = Predictor(engine: engine)
+    for key in order { add(key, series[key] ?? [], predictor) }
   }
 
-  private mutating func add(_ key: Point, _ points: [PointRecord], _ engine: Engine) {
+  private mutating func add(_ key: Point, _ points: [PointRecord], _ predictor: Predictor) {
     let lowest = key.lowestOfRegime
     let measured = points.filter { $0.status == .ok && $0.point.nC >= lowest }
     let lengths = measured.map(\.point.nC)
@@ -30,7 +31,7 @@ package struct SeriesLaws: Sendable {
     let law: ScalingLaw
     do {
       law = try ScalingLaw(from: lowest, checkedAt: lengths.max().map { [$0] } ?? []) { nC in
-        try key.retainedBytes(at: nC, sizeClass: engine.sizeClass)
+        try key.retainedBytes(at: nC, predictor)
       }
     } catch {
       disagreements.append("\(name) cannot be computed: \(error)")
@@ -67,15 +68,12 @@ extension Point {
   ///
   /// A table of learned positions that ends before the lengths which fix a law is thought longer:
   /// parameters are not retained bytes.
-  fileprivate func retainedBytes(
-    at nC: Int, sizeClass: @escaping (Int) -> Int
-  ) throws -> Int {
+  fileprivate func retainedBytes(at nC: Int, _ predictor: Predictor) throws -> Int {
     var point = self
     point.nC = nC
     if case .learned(let maximum) = point.model.positions {
       point.model.positions = .learned(maximum: max(maximum, point.n))
     }
-    return try TrainingStep(point, backend: ShapeBackend(sizeClass: sizeClass), keepsJournal: false)
-      .run().retained.total
+    return try predictor.predict(point).retained.total
   }
 }

@@ -20,6 +20,7 @@ package struct PredictedCost {
   private static let perPeakByte = 1.8e-9
 
   private var known: [Point: (step: Double, rest: Double)] = [:]
+  private let predictor = Predictor(engine: .cpu)
 
   package init() {}
 
@@ -40,22 +41,20 @@ package struct PredictedCost {
 
   private mutating func parts(of point: Point) -> (step: Double, rest: Double) {
     if let parts = known[point] { return parts }
-    let parts = Self.count(point)
+    let parts = count(point)
     known[point] = parts
     return parts
   }
 
   /// One run of the step, and everything else; a point that cannot run takes no more than its row.
-  private static func count(_ point: Point) -> (step: Double, rest: Double) {
-    let step = try? TrainingStep(
-      point, backend: ShapeBackend(sizeClass: { $0 }), keepsJournal: false)
-    guard let step, let counted = try? step.run() else { return (0, perPoint) }
-    let rest = perPoint + Double(counted.saved.count) * perStorage
+  private func count(_ point: Point) -> (step: Double, rest: Double) {
+    guard let counted = try? predictor.predict(point) else { return (0, Self.perPoint) }
+    let rest = Self.perPoint + Double(counted.saved.count) * Self.perStorage
     guard point.backend == .cpu else { return (0, rest) }
     return (
-      Double(counted.matmulFlops) / Double(point.threads) * perFlop
-        + Double(counted.peakBytes) * perPeakByte,
-      rest + Double(counted.parameterBytes) * perParameterByte
+      Double(counted.matmulFlops) / Double(point.threads) * Self.perFlop
+        + Double(counted.peakBytes) * Self.perPeakByte,
+      rest + Double(counted.parameterBytes) * Self.perParameterByte
     )
   }
 }

@@ -1,48 +1,9 @@
-package import Ledger
-
-/// A matrix product `c = a · b`, or `c += a · b`, over equal or broadcast leading axes.
-///
-/// `a` is `[…, m, k]`, `b` is `[…, k, n]`, `c` is `[…, m, n]`; any strides, so a transposed view
-/// costs no copy. A leading axis of extent 1 is broadcast. All three have the same rank, 2 to 4.
-package struct Product {
-  package let a: Tensor
-  package let b: Tensor
-  package let c: Tensor
-  /// Whether the product is added to what `c` holds.
-  package let accumulates: Bool
-
-  package init(_ a: Tensor, _ b: Tensor, into c: Tensor, accumulates: Bool = false) {
-    let last = c.shape.rank - 1
-    precondition(a.shape.rank == c.shape.rank && b.shape.rank == c.shape.rank)
-    precondition(a.extent(last - 1) == c.extent(last - 1), "rows of a and c differ")
-    precondition(b.extent(last) == c.extent(last), "columns of b and c differ")
-    precondition(a.extent(last) == b.extent(last - 1), "inner extents differ")
-    self.a = a
-    self.b = b
-    self.c = c
-    self.accumulates = accumulates
-  }
-
-  /// Multiplications and additions: `2 · batch · m · n · k`.
-  package var flops: Int { 2 * c.count * a.extent(a.shape.rank - 1) }
-}
-
-/// What computes on tensors: real kernels, or nothing at all but the same accounting.
+/// What computes on tensors.
 ///
 /// Kernels write into tensors that the caller made; they allocate nothing. Shapes are the caller's
 /// duty (`precondition`). Tensors named `[rows…, width]` may be any views whose last axis is
 /// contiguous; `dtype` may differ from `float32` where nothing else is said.
-package protocol Backend: AnyObject {
-  /// The name that results carry: `cpu` or `shape`.
-  var name: String { get }
-  /// Whether tensors have contents; false where only their bytes are counted.
-  var computes: Bool { get }
-
-  /// Takes a block from the arena of `category`; nil when the system has no more.
-  func allocate(bytes: Int, for category: Category) -> Allocation?
-  /// Gives a block back.
-  func deallocate(_ allocation: Allocation)
-
+package protocol Kernels: AnyObject {
   /// The scratch bytes that `multiply` wants for this product.
   func workspaceBytes(for product: Product) throws -> Int
   /// Computes a product; `workspace` holds at least `workspaceBytes(for:)` bytes.
@@ -52,8 +13,10 @@ package protocol Backend: AnyObject {
   func fill(_ tensor: Tensor, with value: Float)
   /// Writes given values into a contiguous tensor, rounding to its dtype.
   func write(_ values: [Float], to tensor: Tensor)
-  /// Reads a tensor whose last axis is contiguous, as float32, row-major; zeros on `shape`.
+  /// Reads a tensor whose last axis is contiguous, as float32, row-major.
   func read(_ tensor: Tensor) -> [Float]
+  /// Whether every value of a tensor whose last axis is contiguous is a number, and not infinite.
+  func isFinite(_ tensor: Tensor) -> Bool
   /// `y = x`, converting between dtypes; equal extents, last axes contiguous.
   func copy(_ x: Tensor, to y: Tensor)
   /// `y += x`; equal extents, last axes contiguous.
@@ -119,33 +82,27 @@ package protocol Backend: AnyObject {
 
   /// Rotates pairs `(i, i + d_head/2)` of every head by `position · frequencies[i]`, in place.
   ///
-  /// `x` is `[batch, tokens, heads, d_head]`; positions come from its token axis. The angle is the
-  /// float32 product that Hugging Face's `LlamaRotaryEmbedding` takes. `inverse` turns back, which
-  /// is the gradient (Su et al., arXiv 2104.09864, eq. 34).
-  func rotate(_ x: Tensor, frequencies: [Float], inverse: Bool)
+  /// `x` is `[batch, tokens, heads, d_head]`; its first token stands at position `first`, the next one
+  /// at the next. The angle is the float32 product that Hugging Face's `LlamaRotaryEmbedding` takes.
+  /// `inverse` turns back, which is the gradient (Su et al., arXiv 2104.09864, eq. 34).
+  func rotate(_ x: Tensor, first: Int, frequencies: [Float], inverse: Bool)
 
-  /// Turns scores into probabilities, in place: `softmax(scale · s)` over keys ≤ the row's position.
+  /// Attention of some rows over the keys that they see.
   ///
-  /// With a `window`, keys at `position − window` and before are masked too. `scores` is `[batch, heads, tokens, keys]`; later keys in the view become 0; `logSumExp`
-  /// `[batch, heads, tokens]` float32, if given, receives `log Σ exp(scale · s)` of each row.
-  func causalSoftmax(_ scores: Tensor, scale: Float, window: Int?, logSumExp: Tensor?)
-  /// Makes the probabilities again, in place: `P = exp(scale · s − logSumExp)`; 0 for later keys.
-  func causalProbabilities(_ scores: Tensor, scale: Float, window: Int?, logSumExp: Tensor)
-  /// Turns `dP` into `dS`, in place: `dS = scale · P · (dP − D)`; 0 for later keys.
-  ///
-  /// `D` is `Σ_keys P · dP`, or `rowDots` `[batch, heads, tokens]` float32 where that is given.
-  func causalSoftmaxBackward(
-    _ gradient: Tensor, probabilities: Tensor, scale: Float, rowDots: Tensor?)
-  /// `dots[b, h, t] = Σ_i x[b, t, h, i] · y[b, t, h, i]`, float32: with `x = dO` and `y = O` the
-  /// `D` of `causalSoftmaxBackward` (Dao et al., arXiv 2205.14135, appendix B.4).
-  func headDots(_ x: Tensor, _ y: Tensor, to dots: Tensor)
+  /// `tiles` holds `Memory.tileBytes(for:)` bytes; `scratchpad` gives as many bytes as a product asks
+  /// for, again and again the same ones.
+  func attention(
+    _ pass: AttentionForward, tiles: Tensor?, scratchpad: (Int) throws -> Tensor?) throws
+  /// The gradients of `attention`, as far as they are wanted.
+  func attentionBackward(
+    _ pass: AttentionBackward, tiles: Tensor?, scratchpad: (Int) throws -> Tensor?) throws
 
   /// `y = silu(gate) · up` with `silu(g) = g · sigmoid(g)`; equal shapes (arXiv 2002.05202).
   func swiGLU(gate: Tensor, up: Tensor, to y: Tensor)
   /// `dgate = dy · up · σ(g) · (1 + g · (1 − σ(g)))` and `dup = dy · silu(g)`.
   func swiGLUBackward(_ dy: Tensor, gate: Tensor, up: Tensor, dgate: Tensor, dup: Tensor)
 
-  /// The sum of `−log softmax(logits)[label]` over all rows, in the order of rows; 0 on `shape`.
+  /// The sum of `−log softmax(logits)[label]` over all rows, in the order of rows.
   ///
   /// `logits` is `[batch, rows, vocab]`, `labels` has `batch · rows` entries, `logSumExp` is
   /// `[batch, rows]` float32 and keeps what backward needs.

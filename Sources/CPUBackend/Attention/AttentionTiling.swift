@@ -1,0 +1,114 @@
+import Tensors
+
+/// How attention is cut, so that what a product writes is still in cache when the next pass reads it.
+package struct AttentionTiling: Sendable {
+  /// Query rows at a time.
+  package var rows = 256
+  /// Keys at a time, where probabilities are not kept.
+  package var keys = 512
+  /// The most bytes of one float32 tile; a tile has at least 16 rows of one KV head's group all the
+  /// same.
+  package var bytes = 4 << 20
+
+  package init() {}
+}
+
+/// The tiles of one pass: their sizes, and where in the scratch each stands, in bytes.
+///
+/// Where probabilities are kept, a tile holds whole rows of them, fewer the longer they are;
+/// otherwise rows are gone through key block by key block, and the scratch is bounded.
+struct AttentionTiles {
+  /// Sequences, KV heads, query heads, rows and keys of one tile.
+  let sequences: Int
+  let kvHeads: Int
+  let heads: Int
+  let rows: Int
+  let keys: Int
+  /// Scores, then probabilities, float32, `[sequences, heads, rows, keys]`.
+  private(set) var scores: Int?
+  /// dP, then dS, float32.
+  private(set) var gradient: Int?
+  /// What is multiplied, in the dtype of q: probabilities after rounding and dropout, then dS.
+  private(set) var factor: Int?
+  /// Sums of products with a part of the keys, float32, `[sequences, rows, heads · d_head]`.
+  private(set) var partial: Int?
+  /// Of each row the running maximum, or `D` in backward; and the running sum.
+  private(set) var maxima: Int?
+  private(set) var sums: Int?
+  /// Bytes of all of them.
+  private(set) var bytes = 0
+
+  init(of pass: AttentionPass, _ tiling: AttentionTiling) {
+    switch pass {
+    case .forward(let pass): self.init(of: pass, tiling)
+    case .backward(let pass): self.init(of: pass, tiling)
+    }
+  }
+
+  init(of pass: AttentionForward, _ tiling: AttentionTiling) {
+    let isWhole = pass.kept.probabilities != nil
+    self.init(
+      pass.attention.geometry, batch: pass.q.extent(0), rows: pass.rows.count,
+      keys: pass.blocks.reduce(0) { $0 + $1.rows.count }, isWhole: isWhole, tiling)
+    let isRounded = pass.q.dtype != .float32
+    let width = pass.attention.geometry.dHead
+    if isWhole {
+      if isRounded { scores = take(tileCount, .float32) }
+      let isDropped = pass.attention.dropout != nil && pass.kept.dropped == nil
+      if pass.output != nil, isDropped { factor = take(tileCount, pass.q.dtype) }
+    } else {
+      scores = take(tileCount, .float32)
+      if isRounded, pass.output != nil {
+        factor = take(tileCount, pass.q.dtype)
+        partial = take(rowCount * width, .float32)
+      }
+      maxima = take(rowCount, .float32)
+      sums = take(rowCount, .float32)
+    }
+  }
+
+  init(of pass: AttentionBackward, _ tiling: AttentionTiling) {
+    let isWhole = pass.kept.probabilities != nil
+    self.init(
+      pass.attention.geometry, batch: pass.dO.extent(0), rows: pass.rows.count,
+      keys: pass.blocks.reduce(0) { $0 + $1.count }, isWhole: isWhole, tiling)
+    let isRounded = pass.dO.dtype != .float32
+    let isDropped =
+      pass.attention.dropout != nil && pass.kept.dropped == nil && !pass.dv.isEmpty
+    if !isWhole { scores = take(tileCount, .float32) }
+    if pass.needsScores { gradient = take(tileCount, .float32) }
+    if isDropped || (isRounded && (pass.needsScores || !isWhole)) {
+      factor = take(tileCount, pass.dO.dtype)
+    }
+    guard !isWhole, pass.needsScores else { return }
+    maxima = take(rowCount, .float32)
+    if isRounded, pass.dq != nil {
+      partial = take(rowCount * pass.attention.geometry.dHead, .float32)
+    }
+  }
+
+  /// Divides work whose tiles hold whole rows, or parts of them.
+  private init(
+    _ geometry: HeadGeometry, batch: Int, rows: Int, keys: Int, isWhole: Bool,
+    _ tiling: AttentionTiling
+  ) {
+    let most = max(tiling.bytes / 4, 1)
+    self.keys = isWhole ? keys : min(keys, tiling.keys)
+    let fitting = max(most / max(geometry.groupSize * keys, 1), 16)
+    self.rows = min(rows, isWhole ? min(tiling.rows, fitting) : tiling.rows)
+    let perHead = max(geometry.groupSize * self.rows * self.keys, 1)
+    kvHeads = min(max(most / perHead, 1), geometry.kvHeads)
+    heads = kvHeads * geometry.groupSize
+    sequences =
+      kvHeads == geometry.kvHeads ? min(max(most / (perHead * kvHeads), 1), max(batch, 1)) : 1
+  }
+
+  private var rowCount: Int { sequences * heads * rows }
+  private var tileCount: Int { rowCount * keys }
+
+  /// Room for so many elements, from a multiple of 64 bytes on.
+  private mutating func take(_ count: Int, _ dtype: DType) -> Int {
+    defer { bytes += (count * dtype.size + 63) / 64 * 64 }
+    return bytes
+  }
+}

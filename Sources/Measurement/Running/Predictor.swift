@@ -1,0 +1,32 @@
+package import Ledger
+package import Retention
+import Tensors
+import Transformer
+
+/// Runs points on shapes alone; the last model is kept for the next point that has it.
+package final class Predictor {
+  private let engine: Engine
+  private var model: Model?
+
+  package init(engine: Engine) { self.engine = engine }
+
+  /// A step of a point on shapes, with no memory, no arithmetic and nothing drawn.
+  ///
+  /// - Throws: `PointError` for an impossible point.
+  package func step(
+    of point: Point, observers: [any LedgerObserver] = []
+  ) throws -> TrainingStep {
+    try point.validate()
+    if let model, model.decoder.configuration == point.model, model.decoder.dtype == point.dtype {
+      return try TrainingStep(point, of: model, observers: observers)
+    }
+    let model = try Model(of: point, on: engine.shapes)
+    self.model = model
+    return try TrainingStep(point, of: model, observers: observers)
+  }
+
+  /// What a step of a point keeps, at most holds and takes.
+  ///
+  /// - Throws: `PointError` for an impossible point.
+  package func predict(_ point: Point) throws -> StepResult { try step(of: point).run() }
+}

@@ -1,0 +1,67 @@
+package import Tensors
+import Transformer
+
+/// What a point's rows are, all asked of its sequence layout.
+extension Point {
+  /// Who sees whom, and which rows carry loss.
+  package var layout: SequenceLayout {
+    let lossRows =
+      switch self.lossRows {
+      case .nextToken: max(nC - 1, 0)..<max(n - 1, 0)
+      case .generated: nC..<n
+      }
+    return SequenceLayout(nC: nC, nG: nG, lossRows: lossRows)
+  }
+
+  /// The rows whose logits carry loss.
+  package var lossPositions: Range<Int> { layout.lossRows }
+
+  /// The rows that are recorded before layer 0, after layer 0, … after the last layer.
+  ///
+  /// In `pruned-graph` those that a loss row can reach: a layer's output is wanted at some rows, so
+  /// its queries are, and the keys that those see, up to a window back. Rows form a range throughout.
+  package var recordedRows: [Range<Int>] {
+    let layout = layout
+    guard mode == .prunedGraph else {
+      return Array(repeating: cut..<n, count: model.layers + 1)
+    }
+    var rows = [layout.lossRows]
+    for layer in (0..<model.layers).reversed() {
+      rows.append(
+        layout.reach(of: rows[rows.count - 1], window: model.slidingWindow(ofLayer: layer)))
+    }
+    return rows.reversed()
+  }
+
+  /// The smallest n_c from which on retained bytes follow one polynomial.
+  ///
+  /// With `next-token`, n_c = 0 has one loss row less; a kept prefix is kept whole below its length;
+  /// pruned windows reach the first token until the prefix is longer than all of them.
+  package var lawStart: Int {
+    var start = lossRows == .nextToken ? 1 : 0
+    if mode == .detachedPrefix { start = max(start, keepPrefix) }
+    if mode == .prunedGraph, let window = model.slidingWindow {
+      start += model.layers * (window - 1) + 1
+    }
+    return start
+  }
+
+  /// Rows before this one are not recorded.
+  ///
+  /// `next-token` keeps the last prefix row in the graph, since it carries loss.
+  package var cut: Int {
+    switch mode {
+    case .fullGraph, .prunedGraph: 0
+    case .detachedPrefix, .replayedPrefix: layout.cut(keeping: keepPrefix)
+    }
+  }
+
+  /// The rows of each part of a flow: the silent prefix, the boundary row, the generated rows; no
+  /// empty ones.
+  package var flowRows: [Range<Int>] {
+    [0..<silentPrefix, silentPrefix..<nC, nC..<n].filter { !$0.isEmpty }
+  }
+
+  /// Prefix rows that carry no loss: these are the first ones.
+  package var silentPrefix: Int { min(nC, layout.lossRows.lowerBound) }
+}

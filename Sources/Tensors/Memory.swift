@@ -1,0 +1,68 @@
+package import Ledger
+
+/// Where tensors live: what hands out blocks and takes them back.
+package protocol Memory: AnyObject {
+  /// Takes a block from the arena of `category`; nil when the system has no more.
+  func allocate(bytes: Int, for category: Category) -> Allocation?
+  /// Gives a block back.
+  func deallocate(_ allocation: Allocation)
+  /// The bytes that a block of `bytes` takes.
+  func sizeClass(_ bytes: Int) -> Int
+  /// The scratch bytes that attention's kernels want beside their operands, those of oneDNN aside.
+  func tileBytes(for pass: AttentionPass) -> Int
+}
+
+/// A block of memory: an address where there is memory, and the bytes behind it.
+@safe package struct Allocation {
+  /// Nil where memory is only counted.
+  package let address: UnsafeMutableRawPointer?
+  /// What the allocator's size class gave (`sallocx`, or `nallocx` where nothing is allocated).
+  package let bytes: Int
+  package let category: Category
+
+  package init(address: UnsafeMutableRawPointer?, bytes: Int, category: Category) {
+    unsafe self.address = address
+    self.bytes = bytes
+    self.category = category
+  }
+}
+
+/// Memory that is counted and not there: the same model code, the same events, in microseconds.
+package final class CountedMemory: Memory {
+  private let classes: (Int) -> Int
+  private let tiles: (AttentionPass) -> Int
+
+  /// Memory whose blocks are as large as `sizeClass(requested)`, which is jemalloc's `nallocx` in the
+  /// program, and whose attention takes the `tiles` of the kernels that it stands for.
+  package init(
+    sizeClass: @escaping (Int) -> Int, tiles: @escaping (AttentionPass) -> Int = { _ in 0 }
+  ) {
+    classes = sizeClass
+    self.tiles = tiles
+  }
+
+  package func allocate(bytes: Int, for category: Category) -> Allocation? {
+    unsafe Allocation(address: nil, bytes: sizeClass(bytes), category: category)
+  }
+  package func deallocate(_ allocation: Allocation) {}
+  package func sizeClass(_ bytes: Int) -> Int { classes(bytes) }
+  package func tileBytes(for pass: AttentionPass) -> Int { tiles(pass) }
+}
+
+/// Where a step runs: its memory, and what computes; with nothing that does, bytes are counted alone.
+package struct Backend {
+  package let memory: any Memory
+  package let kernels: (any Kernels)?
+
+  package init(memory: any Memory, kernels: (any Kernels)?) {
+    self.memory = memory
+    self.kernels = kernels
+  }
+
+  /// Shapes alone.
+  package static func shapes(
+    sizeClass: @escaping (Int) -> Int, tiles: @escaping (AttentionPass) -> Int = { _ in 0 }
+  ) -> Backend {
+    Backend(memory: CountedMemory(sizeClass: sizeClass, tiles: tiles), kernels: nil)
+  }
+}
