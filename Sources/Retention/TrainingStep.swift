@@ -53,11 +53,16 @@ package final class TrainingStep {
     let pattern = try point.trainablePattern()
     model.clearGradients()
     model.decoder.train { pattern?($0) ?? true }
-    guard model.decoder.parameters.contains(where: \.isTrained) else {
-      throw PointError(
-        "trainable \(quoted(point.trainable)) is found in no parameter's name, such as "
-          + (model.decoder.parameters.dropFirst().first?.name ?? ""))
-    }
+  }
+
+  /// Refuses a step that trains nothing.
+  ///
+  /// - Throws: `PointError` with the name of a parameter that there is.
+  package func requireTrained() throws(PointError) {
+    guard !decoder.parameters.contains(where: \.isTrained) else { return }
+    throw PointError(
+      "trainable \(quoted(point.trainable)) is found in no parameter's name, such as "
+        + (decoder.parameters.dropFirst().first?.name ?? ""))
   }
 
   /// A step of a model of its own, whose parameters are drawn from the point's seed.

@@ -103,20 +103,34 @@ package struct AttentionForward {
   package let attention: Attention
   /// `[batch, rows, heads · d_head]`.
   package let q: Tensor
-  /// What the rows see, in ascending order; together all of it.
-  package let blocks: [KeyBlock]
-  /// `[batch, rows, heads · d_head]`.
-  package var output: Tensor?
+  /// The keys of what the rows see, block by block in ascending order.
+  package let k: [Tensor]
+  /// Their values; empty where only scores are wanted.
+  package let v: [Tensor]
+  /// `[batch, rows, heads · d_head]`; nil where only scores are wanted.
+  package let output: Tensor?
   package var kept = AttentionTensors()
 
-  package init(_ attention: Attention, q: Tensor, blocks: [KeyBlock], output: Tensor?) {
+  package init(_ attention: Attention, q: Tensor, blocks: [KeyBlock], output: Tensor) {
     self.attention = attention
     self.q = q
-    self.blocks = blocks
+    k = blocks.map(\.k)
+    v = blocks.map(\.v)
     self.output = output
   }
 
+  /// The scores of a pass alone: nothing of its values and its output.
+  package init(scoresOf pass: AttentionForward) {
+    attention = pass.attention
+    q = pass.q
+    k = pass.k
+    v = []
+    output = nil
+  }
+
   package var rows: Range<Int> { q.shape[1].rows }
+  /// The rows of each block of keys.
+  package var blocks: [Range<Int>] { k.map { $0.shape[1].rows } }
 }
 
 /// What one pass over the scores writes down for backward; nil is what it does not.

@@ -28,6 +28,13 @@ package struct SequenceLayout: Hashable, Sendable {
     package let firstPosition: Int
     /// The segments before it that all of its rows see in whole, ascending.
     package let sees: [Int]
+
+    package init(role: Role, rows: Range<Int>, firstPosition: Int, sees: [Int]) {
+      self.role = role
+      self.rows = rows
+      self.firstPosition = firstPosition
+      self.sees = sees
+    }
   }
 
   /// Neighbouring rows whose logits carry loss, and the tokens that they are to predict.
@@ -35,6 +42,11 @@ package struct SequenceLayout: Hashable, Sendable {
     package let rows: Range<Int>
     /// Which token of the sequence the first row predicts; the next row predicts the next one.
     package let firstTarget: Int
+
+    package init(rows: Range<Int>, firstTarget: Int) {
+      self.rows = rows
+      self.firstTarget = firstTarget
+    }
   }
 
   package let segments: [Segment]

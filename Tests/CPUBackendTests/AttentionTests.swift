@@ -4,186 +4,253 @@ import Ledger
 import Tensors
 import Testing
 
-/// One random block of attention scores.
-struct ScoreCase: Sendable, CustomTestStringConvertible {
+/// One random pass of attention: rows that see keys from 0 to their own, in one block or two.
+struct AttentionCase: Sendable, CustomTestStringConvertible {
+  let number: Int
   let batch: Int
-  let heads: Int
-  let queries: Range<Int>
-  let keys: Range<Int>
+  let geometry: HeadGeometry
+  let rows: Range<Int>
+  /// Where the second block of keys begins; nil for one block.
+  let split: Int?
   let window: Int?
+  let dropout: Dropout?
+  let memory: AttentionMemory
   let dtype: DType
-  let isView: Bool
+  let tiling: AttentionTiling
+  /// Whether gradients are added to what their sums hold.
+  let accumulates: Bool
 
-  var shape: Shape { Shape(.plain(batch), .plain(heads), .tokens(queries), .keys(keys)) }
-  var tolerance: Double { dtype == .float32 ? 1e-6 : 3e-3 }
+  var tolerance: Double { dtype == .float32 ? 3e-6 : 2e-2 }
+  var attention: Attention {
+    Attention(
+      geometry, memory: memory, window: window, dropout: dropout,
+      layout: SequenceLayout(nC: rows.lowerBound, nG: rows.count, lossRows: rows))
+  }
   var testDescription: String {
-    "\(batch) × \(heads) heads, rows \(queries), keys \(keys), "
-      + "window \(window ?? 0), \(dtype)\(isView ? ", view" : "")"
+    "\(number): \(batch) × \(geometry.heads)/\(geometry.kvHeads) heads of \(geometry.dHead), rows "
+      + "\(rows), split \(split ?? 0), window \(window ?? 0), \(memory), \(dtype), tiles of "
+      + "\(tiling.rows) × \(tiling.keys)\(dropout == nil ? "" : ", dropout")"
   }
 
-  /// Whether the element at a row-major index is allowed.
-  func sees(_ index: Int) -> Bool {
-    let key = keys.lowerBound + index % keys.count
-    let position = queries.lowerBound + index / keys.count % queries.count
-    return key <= position && key > position - (window ?? .max / 2)
-  }
-
-  static let all: [ScoreCase] = {
-    var draws = Draws(state: 7)
-    return (Array(1...70) + Array(1...40) + [300, 1025]).enumerated().flatMap { number, count in
-      DType.numbers.map { dtype in
-        let rows = Int.random(in: 0...12, using: &draws)
-        let row = Int.random(in: 0...count + 5, using: &draws)
-        let key = Int.random(in: 0...8, using: &draws)
-        return ScoreCase(
-          batch: Int.random(in: 1...2, using: &draws),
-          heads: Int.random(in: 1...3, using: &draws), queries: row..<row + rows,
-          keys: key..<key + count,
-          window: number % 3 == 0 ? nil : Int.random(in: 1...count + 5, using: &draws),
-          dtype: dtype, isView: Bool.random(using: &draws))
+  static let all: [AttentionCase] = {
+    var draws = Draws(state: 11)
+    return (0..<240).map { number in
+      func draw(_ values: [Int]) -> Int { values.randomElement(using: &draws) ?? 1 }
+      let first = draw([0, 0, 1, 7, 33, 300])
+      let count = draw([1, 2, 9, 40, 70, number % 24 == 0 ? 600 : 5])
+      let kvHeads = draw([1, 2, 3])
+      var tiling = AttentionTiling()
+      if number % 3 > 0 {
+        tiling.rows = draw([1, 3, 16])
+        tiling.keys = draw([1, 5, 32])
+        tiling.bytes = draw([64, 2000, 100_000])
       }
+      return AttentionCase(
+        number: number, batch: draw([1, 1, 2, 3]),
+        geometry: HeadGeometry(
+          heads: kvHeads * draw([1, 1, 2, 4]), kvHeads: kvHeads, dHead: draw([2, 8, 17])),
+        rows: first..<first + count, split: first > 0 && number % 4 == 0 ? first : nil,
+        window: number % 5 == 0 ? draw([1, 3, 20, 400]) : nil,
+        dropout: number % 7 == 0
+          ? Dropout(probability: 0.3, seed: 5, stream: "x", sequenceLength: first + count) : nil,
+        memory: number % 2 == 0 ? .fused : .materialized,
+        dtype: number % 6 > 3 ? .bfloat16 : .float32, tiling: tiling,
+        accumulates: Bool.random(using: &draws))
     }
   }()
 }
 
+/// The formulas of `Attention`, one number at a time in double precision.
+private struct NaiveAttention {
+  let c: AttentionCase
+  let q: [Double]
+  let k: [Double]
+  let v: [Double]
+  let dO: [Double]
+  private(set) var output: [Double]
+  private(set) var logSumExp: [Double] = []
+  private(set) var probabilities: [Double]
+  private(set) var dq: [Double]
+  private(set) var dk: [Double]
+  private(set) var dv: [Double]
+
+  init(_ c: AttentionCase, q: [Double], k: [Double], v: [Double], dO: [Double]) {
+    (self.c, self.q, self.k, self.v, self.dO) = (c, q, k, v, dO)
+    let keys = c.rows.upperBound
+    output = q.map { _ in 0 }
+    (dq, dk, dv) = (q.map { _ in 0 }, k.map { _ in 0 }, v.map { _ in 0 })
+    probabilities = Array(
+      repeating: 0, count: c.batch * c.geometry.heads * c.rows.count * keys)
+    for b in 0..<c.batch {
+      for h in 0..<c.geometry.heads { for row in c.rows { run(b, h, row, keys) } }
+    }
+  }
+
+  private mutating func run(_ b: Int, _ h: Int, _ row: Int, _ keys: Int) {
+    let g = c.geometry
+    let (d, scale) = (g.dHead, Double(g.scale))
+    let seen = max(row - (c.window ?? row + 1) + 1, 0)...row
+    let x = (b * c.rows.count + row - c.rows.lowerBound) * g.heads * d + h * d
+    func y(_ key: Int) -> Int { (b * keys + key) * g.kvHeads * d + h / g.groupSize * d }
+    func dot(_ a: [Double], _ i: Int, _ b: [Double], _ j: Int) -> Double {
+      (0..<d).reduce(0) { $0 + a[i + $1] * b[j + $1] }
+    }
+    let scores = seen.map { scale * dot(q, x, k, y($0)) }
+    let top = scores.max() ?? 0
+    let sum = scores.reduce(0) { $0 + exp($1 - top) }
+    logSumExp.append(top + log(sum))
+    let p = scores.map { exp($0 - top) / sum }
+    let factors = zip(seen, p).map { key, p in
+      guard let dropout = c.dropout else { return 1.0 }
+      let index = ((b * g.heads + h) * dropout.sequenceLength + row) * dropout.sequenceLength + key
+      return dropout.keeps(index) ? Double(dropout.scale) : 0
+    }
+    let dP = zip(seen, factors).map { dot(dO, x, v, y($0)) * $1 }
+    let mean = zip(p, dP).reduce(0) { $0 + $1.0 * $1.1 }
+    let start = ((b * g.heads + h) * c.rows.count + row - c.rows.lowerBound) * keys
+    for (index, key) in seen.enumerated() {
+      probabilities[start + key] = p[index]
+      let dS = scale * p[index] * (dP[index] - mean)
+      for i in 0..<d {
+        output[x + i] += p[index] * factors[index] * v[y(key) + i]
+        dv[y(key) + i] += p[index] * factors[index] * dO[x + i]
+        dq[x + i] += dS * k[y(key) + i]
+        dk[y(key) + i] += dS * q[x + i]
+      }
+    }
+  }
+}
+
 extension CPUBackendTests {
-  @Test(arguments: ScoreCase.all)
-  func `causal softmax and its gradient match the reference`(_ c: ScoreCase) throws {
-    let bench = try Bench()
-    let scores = try bench.tensor(c.shape, c.dtype, isView: c.isView, range: -30...30)
-    let scale: Float = 0.3
-    let s = bench.values(scores)
-    var p = s.indices.map { c.sees($0) ? exp(Double(scale) * s[$0]) : 0 }
-    let n = c.keys.count
-    var logSums: [Double] = []
-    for row in 0..<s.count / n {
-      let sum = p[row * n..<(row + 1) * n].reduce(0, +)
-      for index in row * n..<(row + 1) * n where sum > 0 { p[index] /= sum }
-      logSums.append(log(sum))
+  @Test(arguments: AttentionCase.all)
+  func `attention and its gradients are the naive ones, however they are cut`(
+    _ c: AttentionCase
+  ) throws {
+    let bench = try Bench(threads: c.number % 2 + 1, seed: UInt64(c.number))
+    bench.backend.tiling = c.tiling
+    let (g, keys) = (c.geometry, c.rows.upperBound)
+    func tensor(_ rows: Range<Int>, _ heads: Int) throws -> Tensor {
+      try bench.tensor(
+        Shape(.plain(c.batch), .tokens(rows), .plain(heads * g.dHead)), c.dtype,
+        isView: c.number % 3 == 0)
     }
-    let again = try bench.tensor(c.shape, c.dtype)
-    bench.backend.copy(scores, to: again)
-    let statistic = try bench.tensor(
-      Shape(c.shape[0], c.shape[1], c.shape[2]), isView: c.isView)
-    bench.backend.causalSoftmax(
-      scores, scale: scale, window: c.window, logSumExp: statistic)
-    let seeing = logSums.indices.filter { logSums[$0].isFinite }
+    let (q, dO, o) = try (tensor(c.rows, g.heads), tensor(c.rows, g.heads), tensor(c.rows, g.heads))
+    let (k, v) = try (tensor(0..<keys, g.kvHeads), tensor(0..<keys, g.kvHeads))
+    let naive = NaiveAttention(
+      c, q: bench.values(q), k: bench.values(k), v: bench.values(v), dO: bench.values(dO))
+
+    let whole = KeyBlock(k: k, v: v)
+    let blocks = c.split.map { [whole.at(rows: 0..<$0), whole.at(rows: $0..<keys)] } ?? [whole]
+    var forward = AttentionForward(c.attention, q: q, blocks: blocks, output: o)
+    let shape = Shape(.plain(c.batch), .plain(g.heads), .tokens(c.rows), .keys(0..<keys))
+    if c.memory == .materialized {
+      forward.kept.probabilities = try bench.tensor(shape, c.dtype)
+      if c.dropout != nil {
+        forward.kept.mask = try bench.tensor(shape, .uint8, range: 0...1)
+        if c.number % 4 < 2 { forward.kept.dropped = try bench.tensor(shape, c.dtype) }
+      }
+    } else {
+      forward.kept.logSumExp = try bench.tensor(
+        Shape(.plain(c.batch), .plain(g.heads), .tokens(c.rows)))
+    }
+    try bench.backend.attention(
+      forward, tiles: bench.scratch(for: .forward(forward)), scratchpad: bench.scratch)
+    #expect(relativeError(bench.values(o), naive.output) <= c.tolerance)
+    if let sums = forward.kept.logSumExp {
+      #expect(relativeError(bench.values(sums), naive.logSumExp) <= 1e-5)
+    }
+    if let all = forward.kept.probabilities {
+      // Keys behind a row's own are nobody's to read.
+      let ours = zip(bench.values(all), naive.probabilities).map { $1 == 0 ? 0 : $0 }
+      #expect(relativeError(ours, naive.probabilities) <= c.tolerance)
+    }
+    try expectGradients(c, bench, forward, dO: dO, naive)
+  }
+
+  private func expectGradients(
+    _ c: AttentionCase, _ bench: Bench, _ forward: AttentionForward, dO: Tensor,
+    _ naive: NaiveAttention
+  ) throws {
+    let keys = c.rows.upperBound
+    func sum(_ rows: Range<Int>, like tensor: Tensor) throws -> Tensor {
+      try bench.tensor(Shape(.plain(c.batch), .tokens(rows), tensor.shape[2]), c.dtype)
+    }
+    var backward = AttentionBackward(c.attention, dO: dO, blocks: forward.blocks)
+    backward.q = forward.q
+    backward.k = forward.k
+    backward.v = forward.v
+    backward.kept = forward.kept
+    if c.memory == .fused { backward.output = forward.output }
+    // The rows' own keys, and those before them apart, which may be constants.
+    let own = c.rows.lowerBound..<keys
+    let dq = try sum(c.rows, like: forward.q)
+    let dk = try sum(0..<keys, like: forward.k[0])
+    let dv = try sum(0..<keys, like: forward.v[0])
+    let before = [dq, dk, dv].map { bench.values($0) }
+    let parts = c.number % 3 == 1 ? [own] : [own, 0..<own.lowerBound].filter { !$0.isEmpty }
+    func sink(_ tensor: Tensor) -> GradientSink {
+      GradientSink(tensor, accumulates: c.accumulates)
+    }
+    backward.dq = sink(dq)
+    backward.dk = parts.map { sink(dk.at(rows: $0)) }
+    backward.dv = parts.map { sink(dv.at(rows: $0)) }
+    try bench.backend.attentionBackward(
+      backward, tiles: bench.scratch(for: .backward(backward)), scratchpad: bench.scratch)
+    for (index, (tensor, expected)) in zip([dq, dk, dv], [naive.dq, naive.dk, naive.dv]).enumerated() {
+      let rows = index == 0 ? [c.rows] : parts
+      for part in rows where !part.isEmpty {
+        let view = tensor.at(rows: part)
+        let width = tensor.extent(2)
+        let first = tensor.shape[1].start
+        let wanted = (0..<c.batch).flatMap { b in
+          part.flatMap { row in
+            let start = (b * tensor.extent(1) + row - first) * width
+            return (start..<start + width).map {
+              expected[$0] + (c.accumulates ? before[index][$0] : 0)
+            }
+          }
+        }
+        // What cancels in dS is held against what does not.
+        let size = max(norm(wanted), norm(naive.dv))
+        let error = norm(zip(bench.values(view), wanted).map(-))
+        #expect(error <= 2 * c.tolerance * size, "gradient \(index) of rows \(part)")
+      }
+    }
+    let constants = parts.count == 1 ? 0..<c.rows.lowerBound : 0..<0
     #expect(
-      relativeError(seeing.map { bench.values(statistic)[$0] }, seeing.map { logSums[$0] }) <= 1e-6)
-    bench.backend.causalProbabilities(
-      again, scale: scale, window: c.window, logSumExp: statistic)
-    #expect(relativeError(bench.values(again), p) <= 2 * c.tolerance)
-    #expect(relativeError(bench.values(scores), p) <= c.tolerance)
-    #expect(bench.values(scores).indices.allSatisfy { c.sees($0) || bench.values(scores)[$0] == 0 })
-
-    for other in DType.numbers {
-      let gradient = try bench.tensor(c.shape, other, isView: !c.isView)
-      let (dP, q) = (bench.values(gradient), bench.values(scores))
-      var dS = dP.map { _ in 0.0 }
-      for row in 0..<s.count / n {
-        let range = row * n..<(row + 1) * n
-        let sum = range.map { q[$0] * dP[$0] }.reduce(0, +)
-        for index in range { dS[index] = Double(scale) * q[index] * (dP[index] - sum) }
-      }
-      let copy = try bench.tensor(c.shape, other)
-      bench.backend.copy(gradient, to: copy)
-      bench.backend.causalSoftmaxBackward(
-        gradient, probabilities: scores, scale: scale, rowDots: nil)
-      let dots = (0..<s.count / n).map { row in
-        (row * n..<(row + 1) * n).map { q[$0] * dP[$0] }.reduce(0, +)
-      }
-      let rowDots = try bench.tensor(
-        Shape(c.shape[0], c.shape[1], c.shape[2]), values: dots.map(Float.init))
-      bench.backend.causalSoftmaxBackward(
-        copy, probabilities: scores, scale: scale, rowDots: rowDots)
-      // A row with one key has no gradient; where rows cancel, the error is relative to P · dP.
-      for d in [gradient, copy] {
-        let values = bench.values(d)
-        #expect(values.indices.allSatisfy { c.sees($0) || values[$0] == 0 })
-      }
-      let error = relativeError(zip(bench.values(gradient), dS).map(-), dS.map { _ in 0 })
-      let size = relativeError(zip(q, dP).map(*), dS.map { _ in 0 })
-      #expect(error <= (other == .float32 ? 1e-6 : 3e-3) * size)
-      let givenError = relativeError(zip(bench.values(copy), dS).map(-), dS.map { _ in 0 })
-      #expect(givenError <= (other == .float32 ? 1e-6 : 3e-3) * size)
-    }
+      bench.values(dk.at(rows: constants)).count == constants.count * c.batch * dk.extent(2))
   }
 
-  @Test(arguments: [0, 1, 7, 16], 1...28)
-  func `a window shows a row its last keys alone`(_ lead: Int, window: Int) throws {
-    let bench = try Bench()
-    let shape = Shape(.plain(1), .plain(1), .tokens(lead..<lead + 9), .keys(0..<23))
-    let values = (0..<9 * 23).map { index in
-      let (row, key) = (lead + index / 23, index % 23)
-      return key <= row && key > row - window ? Float(0) : Float.nan
-    }
-    let scores = try bench.tensor(shape, values: values)
-    bench.backend.causalSoftmax(scores, scale: 1, window: window, logSumExp: nil)
-    let p = bench.backend.read(scores)
-    for row in 0..<9 {
-      let seen = max(0, min(lead + row + 1, 23) - max(0, lead + row + 1 - window))
-      let expected = (0..<23).map { values[row * 23 + $0].isNaN ? 0 : 1 / Float(seen) }
-      #expect(zip(p[row * 23..<(row + 1) * 23], expected).allSatisfy { abs($0 - $1) < 1e-7 })
-    }
+  private func norm(_ values: [Double]) -> Double {
+    values.reduce(0) { $0 + $1 * $1 }.squareRoot()
   }
 
-  @Test func `softmax rows sum to one however large the scores`() throws {
+  @Test(arguments: [AttentionMemory.materialized, .fused])
+  func `scores as large as float32 holds give weights that sum to one`(
+    memory: AttentionMemory
+  ) throws {
     let bench = try Bench()
-    let shape = Shape(.plain(1), .plain(2), .tokens(100..<130), .keys(0..<130))
-    let scores = try bench.tensor(shape, range: -1e4...1e4)
-    bench.backend.causalSoftmax(scores, scale: 1, window: nil, logSumExp: nil)
-    let p = bench.values(scores)
-    for row in 0..<60 {
-      #expect(abs(p[row * 130..<(row + 1) * 130].reduce(0, +) - 1) < 1e-6)
-    }
+    let (rows, geometry) = (0..<40, HeadGeometry(heads: 1, kvHeads: 1, dHead: 4))
+    let shape = Shape(.plain(1), .tokens(rows), .plain(4))
+    let (q, k) = try (bench.tensor(shape, range: -1e3...1e3), bench.tensor(shape, range: -1e3...1e3))
+    let ones = try bench.tensor(shape, values: Array(repeating: 1, count: 160))
+    let o = try bench.tensor(shape)
+    let attention = Attention(
+      geometry, memory: memory, layout: SequenceLayout(nC: 0, nG: 40, lossRows: rows))
+    let pass = AttentionForward(attention, q: q, blocks: [KeyBlock(k: k, v: ones)], output: o)
+    try bench.backend.attention(
+      pass, tiles: bench.scratch(for: .forward(pass)), scratchpad: bench.scratch)
+    #expect(bench.values(o).allSatisfy { abs($0 - 1) < 1e-5 })
+  }
+}
+
+extension Bench {
+  /// Scratch of exactly the size that a pass says it takes.
+  func scratch(for pass: AttentionPass) throws -> Tensor? {
+    try scratch(bytes: backend.tileBytes(for: pass))
   }
 
-  @Test(arguments: DType.numbers)
-  func `head dots are sums over the width of a head`(dtype: DType) throws {
-    let bench = try Bench()
-    let shape = Shape(.plain(2), .tokens(3..<8), .plain(3), .plain(17))
-    let (x, y) = (try bench.tensor(shape, dtype, isView: true), try bench.tensor(shape, dtype))
-    let dots = try bench.tensor(Shape(.plain(2), .plain(3), .tokens(3..<8)))
-    bench.backend.headDots(x, y, to: dots)
-    let products = zip(bench.values(x), bench.values(y)).map(*)
-    var expected: [Double] = []
-    for (batch, head) in (0..<2).flatMap({ batch in (0..<3).map { (batch, $0) } }) {
-      for token in 0..<5 {
-        let first = ((batch * 5 + token) * 3 + head) * 17
-        expected.append(products[first..<first + 17].reduce(0, +))
-      }
-    }
-    #expect(relativeError(bench.values(dots), expected) <= 1e-6)
-  }
-
-  @Test func `scores of minus infinity become zero`() throws {
-    let bench = try Bench()
-    let shape = Shape(.plain(1), .plain(1), .tokens(3..<4), .keys(0..<4))
-    let scores = try bench.tensor(shape, values: [0, -.infinity, 0, -.infinity])
-    bench.backend.causalSoftmax(scores, scale: 1, window: nil, logSumExp: nil)
-    #expect(bench.backend.read(scores) == [0.5, 0, 0.5, 0])
-  }
-
-  @Test(arguments: RowCase.all.filter { $0.width % 2 == 0 && $0.width <= 300 })
-  func `rotation matches the reference and its inverse undoes it`(_ c: RowCase) throws {
-    let bench = try Bench()
-    let half = c.width / 2
-    let frequencies = (0..<half).map { Float(pow(10_000, -Double($0) / Double(half))) }
-    let shape = Shape(
-      .plain(c.batch), .tokens(c.start..<c.start + c.tokens), .plain(3), .plain(c.width))
-    let x = try bench.tensor(shape, c.dtype, isView: c.isView)
-    let before = bench.values(x)
-    var expected = before
-    for index in before.indices where index % c.width < half {
-      let position = Float(c.start + index / (3 * c.width) % c.tokens)
-      let angle = Double(position * frequencies[index % c.width])
-      let (a, b) = (before[index], before[index + half])
-      expected[index] = a * cos(angle) - b * sin(angle)
-      expected[index + half] = b * cos(angle) + a * sin(angle)
-    }
-    bench.backend.rotate(x, frequencies: frequencies, inverse: false)
-    #expect(relativeError(bench.values(x), expected) <= c.tolerance)
-    bench.backend.rotate(x, frequencies: frequencies, inverse: true)
-    #expect(relativeError(bench.values(x), before) <= c.tolerance * 2)
+  func scratch(bytes: Int) throws -> Tensor? {
+    bytes > 0 ? try factory.make("scratch", Shape(.plain((bytes + 3) / 4)), for: .workspace) : nil
   }
 }

@@ -74,19 +74,27 @@ extension CPUBackendTests {
     let table = try bench.tensor(Shape(.plain(7), .plain(width)))
     backend.scatterAddRows(dy, ids: ids, idStride: stride, to: table)
     backend.gatherRows(of: table, ids: ids, idStride: stride, to: try fresh())
-    let heads = Shape(.plain(batch), .plain(3), .tokens(400..<400 + tokens), .keys(0..<width))
-    let p = try bench.tensor(heads, dtype)
-    let dP = try bench.tensor(heads, dtype, isView: true)
-    backend.causalSoftmax(p, scale: 0.5, window: 333, logSumExp: nil)
-    backend.causalSoftmaxBackward(dP, probabilities: p, scale: 0.5, rowDots: nil)
+    let geometry = HeadGeometry(heads: 10, kvHeads: 5, dHead: 77)
+    let rows = Shape(.plain(batch), .tokens(0..<tokens), .plain(770))
+    let (q, o) = try (bench.tensor(rows, dtype), bench.tensor(rows, dtype))
+    let half = Shape(.plain(batch), .tokens(0..<tokens), .plain(385))
+    let (k, v) = try (bench.tensor(half, dtype), bench.tensor(half, dtype))
+    var pass = AttentionForward(
+      Attention(
+        geometry, memory: .fused, window: 100,
+        layout: SequenceLayout(nC: 0, nG: tokens, lossRows: 0..<tokens)),
+      q: q, blocks: [KeyBlock(k: k, v: v)], output: o)
+    pass.kept.logSumExp = try bench.tensor(Shape(.plain(batch), .plain(10), .tokens(0..<tokens)))
+    try backend.attention(
+      pass, tiles: bench.scratch(for: .forward(pass)), scratchpad: bench.scratch)
     let frequencies = (0..<5).map { 1 / Float($0 + 1) }
-    backend.rotate(dup.splitting(2, inner: 10), frequencies: frequencies, inverse: false)
+    backend.rotate(dup.splitting(2, inner: 10), first: 5, frequencies: frequencies, inverse: false)
     let labels = (0..<batch * tokens).map { Int32($0 % width) }
     let (logits, loss) = try (fresh(), bench.tensor(Shape(.plain(1))))
     let sum = backend.crossEntropy(logits, labels: labels, logSumExp: rstd)
     backend.fill(loss, with: Float(sum))
     backend.crossEntropyBackward(logits, labels: labels, logSumExp: rstd, rows: labels.count)
-    results += [rstd, partials, sums, table, p, dP, loss]
+    results += [rstd, partials, sums, table, o, loss]
 
     let mean = try bench.tensor(cells)
     let morePartials = try bench.tensor(partials.shape)

@@ -23,7 +23,8 @@ final class Bench {
 
   init(threads: Int = 1, seed: UInt64 = 1) throws {
     backend = try CPUBackend(threads: threads)
-    factory = TensorFactory(backend: backend, ledger: Ledger(), prefixLength: 0)
+    factory = TensorFactory(
+      backend.backend, ledger: Ledger(), layout: SequenceLayout(nC: 0, nG: 1, lossRows: 0..<1))
     draws = Draws(state: seed)
   }
 

@@ -64,8 +64,8 @@ extension CPUBackendTests {
     #expect(kept == (0..<ones.count).filter { dropout.keeps($0) })
     for queries in [0..<7, 7..<8, 8..<40] {
       for keys in [0..<13, 13..<30, 30..<40] {
-        let part = parts.at(positions: queries, axis: 2).at(positions: keys, axis: 3)
-        let mask = masks.at(positions: queries, axis: 2).at(positions: keys, axis: 3)
+        let part = parts.at(rows: queries, axis: 2).at(rows: keys, axis: 3)
+        let mask = masks.at(rows: queries, axis: 2).at(rows: keys, axis: 3)
         bench.backend.dropout(part, dropout, to: part, mask: mask)
         // A tile of its own, which knows its place by its axes alone.
         let tile = try bench.tensor(
@@ -82,7 +82,7 @@ extension CPUBackendTests {
     let chunks = try bench.tensor(rows, dtype, values: Array(ones.prefix(rows.count)))
     bench.backend.dropout(all, dropout, to: all, mask: nil)
     for positions in [0..<11, 11..<12, 12..<40] {
-      let chunk = chunks.at(positions: positions)
+      let chunk = chunks.at(rows: positions)
       bench.backend.dropout(chunk, dropout, to: chunk, mask: nil)
     }
     #expect(bench.backend.read(chunks) == bench.backend.read(all))

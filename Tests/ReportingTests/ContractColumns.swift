@@ -9,7 +9,7 @@ enum ContractColumns {
     predicted_allocated_bytes, peak_bytes, peak_forward_bytes, peak_backward_bytes, predicted_peak_bytes,
     workspace_peak_bytes, parameter_bytes, gradient_bytes, process_peak_rss_bytes, matmul_flops, forward_seconds,
     backward_seconds, gradient_relative_error, gradient_cosine, version, started_at, trainable, dropout, recipe,
-    kv_gradients, gradient_reference
+    kv_gradients, gradient_reference, predicted_workspace_bytes
     """)
 
   static let ledger = split(

@@ -135,13 +135,17 @@ private func bareRecord() -> PointRecord {
       requestedBytes: 1792, allocatedBytes: 1792,
       regions: RegionBytes(prefix: 1024, generated: 768))
     let ledger = Ledger()
-    ledger.scope = Scope(op: "q_proj", layer: 0)
-    let id = ledger.charge(description)
-    ledger.save(id, as: "input", neededFor: ["W_Q"])
-    ledger.scope = Scope(op: "k_proj", layer: 0)
-    ledger.save(id, as: "input", neededFor: ["W_K", "W_Q"])
-    ledger.scope = Scope(op: "head")
-    ledger.save(id, as: "input", neededFor: ["U"])
+    let view = SavedView(shape: [1, 7, 64], dtype: "float32")
+    let id = ledger.perform(Scope(op: "q_proj", layer: 0)) {
+      let id = ledger.charge(description)
+      ledger.save(id, view, as: "input", neededFor: ["W_Q"])
+      return id
+    }
+    for (scope, gradients) in [
+      (Scope(op: "k_proj", layer: 0), ["W_K", "W_Q"]), (Scope(op: "head"), ["U"]),
+    ] {
+      ledger.perform(scope) { ledger.save(id, view, as: "input", neededFor: gradients) }
+    }
     let rows = LedgerRecord.rows(
       of: ledger.savedStorages(), profile: "p", point: point, repetition: 1)
     let document = CSVReader.records(CSV.document(rows))

@@ -16,7 +16,7 @@ import Transformer
 
   private func run(_ point: Point) throws -> Outcome {
     let backend = try CPUBackend(threads: point.threads)
-    let step = try TrainingStep(point, backend: backend)
+    let step = try TrainingStep(point, on: backend.backend)
     drawParameters(of: step, backend, seed: point.seed)
     let loss = try #require(try step.run().loss)
     return Outcome(loss: loss, gradients: step.gradients().mapValues { $0.map(Double.init) })

@@ -168,7 +168,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
   private func check(_ point: Point) throws -> Outcome {
     let label = Comment(rawValue: "\(point)")
     let backend = try CPUBackend(threads: point.threads)
-    let step = try TrainingStep(point, backend: backend)
+    let step = try TrainingStep(point, on: backend.backend)
     drawParameters(of: step, backend, seed: point.seed)
     var unsaved: [String] = []
     var allocated = (ledger: 0, arena: 0)
@@ -194,7 +194,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     #expect(shapes.gradientBytes == result.gradientBytes, "A3 \(label)")
 
     let quietBackend = try CPUBackend(threads: point.threads)
-    let quiet = try TrainingStep(point, backend: quietBackend, recordsLedger: false)
+    let quiet = try TrainingStep(point, on: quietBackend.backend, recordsLedger: false)
     drawParameters(of: quiet, quietBackend, seed: point.seed)
     #expect(try quiet.run().loss == result.loss, "A7 \(label)")
 
@@ -255,10 +255,10 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     for attention in AttentionKind.allCases {
       point.attention = attention
       point.trainable = ""
-      let all = try TrainingStep(point, backend: CPUBackend(threads: 1))
+      let all = try TrainingStep(point, on: CPUBackend(threads: 1).backend)
       let everything = try all.run()
       point.trainable = trainable
-      let some = try TrainingStep(point, backend: CPUBackend(threads: 1))
+      let some = try TrainingStep(point, on: CPUBackend(threads: 1).backend)
       let part = try some.run()
       #expect(part.loss == everything.loss)
       #expect(part.retained.total < everything.retained.total)

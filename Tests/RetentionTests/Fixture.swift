@@ -78,13 +78,20 @@ struct Fixture {
   /// Runs a point with the fixture's weights over one batch after the other.
   func run(_ point: Point, over batches: [TokenIDs]) throws -> [Outcome] {
     let step = try TrainingStep(
-      point, backend: CPUBackend(threads: point.threads), recordsLedger: false,
-      weights: (ModelWeights.open(directory.path), configuration.layers))
+      point, of: model(on: CPUBackend(threads: point.threads), dtype: point.dtype),
+      recordsLedger: false)
     return try batches.map { tokens in
       step.tokens = tokens
       let loss = try step.run().loss ?? .nan
       return Outcome(loss: loss, gradients: step.gradients().mapValues { $0.map(Double.init) })
     }
+  }
+
+  /// The fixture's model with its weights.
+  func model(on backend: CPUBackend, dtype: DType = .float32) throws -> Model {
+    try Model(
+      configuration, dtype: dtype, on: backend.backend,
+      values: .stored(ModelWeights.open(directory.path), layers: configuration.layers))
   }
 
   struct Outcome {

@@ -21,9 +21,7 @@ import Transformer
       var point = fixture.point(mode)
       point.attention = attention
       let backend = try CPUBackend(threads: 2)
-      let step = try TrainingStep(
-        point, backend: backend,
-        weights: (ModelWeights.open(fixture.directory.path), point.model.layers))
+      let step = try TrainingStep(point, of: fixture.model(on: backend))
       step.tokens = fixture.tokens
       let split = try parts(of: step, backend, rows: point.flowRows)
       var regions = ["prefix": 0..<point.nC, "generated": point.nC..<point.n]

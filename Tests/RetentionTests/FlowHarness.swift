@@ -13,7 +13,7 @@ struct Use: Hashable {
 /// A step on the CPU with parameters that are all of some consequence.
 func makeStep(_ point: Point) throws -> (step: TrainingStep, backend: CPUBackend) {
   let backend = try CPUBackend(threads: point.threads)
-  let step = try TrainingStep(point, backend: backend)
+  let step = try TrainingStep(point, on: backend.backend)
   drawParameters(of: step, backend, seed: point.seed)
   return (step, backend)
 }

@@ -22,7 +22,7 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix]
     let point = with(randomPoint(index), exactModes[index % 3])
     let label = Comment(rawValue: "\(point)")
     let backend = try CPUBackend(threads: point.threads)
-    let step = try TrainingStep(point, backend: backend)
+    let step = try TrainingStep(point, on: backend.backend)
     let parameters = drawParameters(for: point.model, seed: point.seed)
     for parameter in step.decoder.parameters {
       backend.write((parameters[parameter.name] ?? []).map(Float.init), to: parameter.value)
@@ -120,13 +120,14 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix]
     point.dtype = .float32
     let label = Comment(rawValue: "\(point)")
     let flows = try exactModes.map { try makeStep(with(point, $0)).step.flow().weights }
-    let whole = norm(flows[0].map(\.totalNorm))
+    // Where few weights are trained, theirs may all be differences that cancel.
+    let whole = max(norm(flows[0].map(\.totalNorm)), 0.05)
     for other in flows.dropFirst() {
       for (a, b) in zip(flows[0], other) {
         for norms in [\WeightFlow.prefixNorm, \.silentNorm, \.generatedNorm, \.totalNorm] {
           let (x, y) = (a[keyPath: norms], b[keyPath: norms])
-          #expect(abs(x - y) <= max(1e-5 * x, 0x1p-22 * whole), "\(a) \(b) \(label)")
-          #expect((x == 0) == (y == 0) || max(x, y) <= 0x1p-22 * whole, "\(a) \(b) \(label)")
+          #expect(abs(x - y) <= max(1e-5 * x, 0x1p-20 * whole), "\(a) \(b) \(label)")
+          #expect((x == 0) == (y == 0) || max(x, y) <= 0x1p-20 * whole, "\(a) \(b) \(label)")
         }
       }
     }

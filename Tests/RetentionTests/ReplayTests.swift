@@ -50,7 +50,7 @@ import Transformer
         var point = point
         (point.mode, point.kvGradients) = (mode, kind)
         let backend = try CPUBackend(threads: 1)
-        let step = try TrainingStep(point, backend: backend)
+        let step = try TrainingStep(point, on: backend.backend)
         drawParameters(of: step, backend, seed: 3)
         _ = try step.run()
         return step.gradients().sorted { $0.key < $1.key }.flatMap { $0.value.map(Double.init) }

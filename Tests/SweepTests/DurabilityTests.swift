@@ -46,8 +46,8 @@ import Testing
   }
 
   private static let shapes = Engine(
-    makeBackend: { _ in ShapeBackend(sizeClass: { $0 }) }, sizeClass: { $0 },
-    allocatedBytes: { _, _ in nil })
+    makeMachine: { _ in Machine(backend: .shapes(sizeClass: { $0 }), allocatedBytes: nil) },
+    sizeClass: { $0 }, tileBytes: { _ in 0 })
 
   @discardableResult private func sweep(
     _ place: Place, _ text: String = Self.text, memory: Int? = nil,

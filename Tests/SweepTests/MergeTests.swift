@@ -24,8 +24,8 @@ import Testing
 
   private let root = NSTemporaryDirectory() + "ballast-\(UUID().uuidString)"
   private static let shapes = Engine(
-    makeBackend: { _ in ShapeBackend(sizeClass: { $0 }) }, sizeClass: { $0 },
-    allocatedBytes: { _, _ in nil })
+    makeMachine: { _ in Machine(backend: .shapes(sizeClass: { $0 }), allocatedBytes: nil) },
+    sizeClass: { $0 }, tileBytes: { _ in 0 })
 
   deinit { try? FileManager.default.removeItem(atPath: root) }
 

@@ -22,8 +22,8 @@ private final class Folder {
 
 /// Shapes in the place of the cpu backend: the same figures, and no gradients to speak of.
 private let shapes = Engine(
-  makeBackend: { _ in ShapeBackend(sizeClass: { $0 }) }, sizeClass: { $0 },
-  allocatedBytes: { _, _ in nil })
+  makeMachine: { _ in Machine(backend: .shapes(sizeClass: { $0 }), allocatedBytes: nil) },
+  sizeClass: { $0 }, tileBytes: { _ in 0 })
 
 private func open(
   _ folder: Folder, _ text: String, _ opening: ResultsStore.Opening = .refuse
@@ -140,7 +140,7 @@ private let profile = """
 
   @Test func `a backend that fails is a failed point with the reason`() throws {
     var engine = shapes
-    engine.makeBackend = { _ in throw MeasurementError("no such luck") }
+    engine.makeMachine = { _ in throw MeasurementError("no such luck") }
     let planned = try #require(
       try Profile(text: "model: seed\nn_c: 4\nn_g: 4", file: "p").points.first)
     let record = PointRunner(engine: engine, limit: nil, points: [planned])
@@ -150,7 +150,9 @@ private let profile = """
 
   @Test func `an allocator that disagrees with the ledger fails the point`() throws {
     var engine = shapes
-    engine.allocatedBytes = { _, _ in 1 }
+    engine.makeMachine = { _ in
+      Machine(backend: .shapes(sizeClass: { $0 }), allocatedBytes: { _ in 1 })
+    }
     let planned = try #require(
       try Profile(text: "model: seed\nn_c: 4\nn_g: 4", file: "p").points.first)
     let record = PointRunner(engine: engine, limit: nil, points: [planned])

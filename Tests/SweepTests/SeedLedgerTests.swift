@@ -19,7 +19,7 @@ import Testing
       mode: \(mode)
       """
     let planned = try #require(try Profile(text: text, file: "p.yaml").points.first)
-    let step = try TrainingStep(planned.point, backend: ShapeBackend(sizeClass: { $0 }))
+    let step = try TrainingStep(planned.point, on: .shapes(sizeClass: { $0 }))
     return try step.run().saved.map { storage in
       let shape = storage.description.shape.map(String.init).joined(separator: "x")
       let savers = storage.savers.map { saver in

@@ -37,19 +37,21 @@ import Testing
       Shape(.plain(2), .tokens(2..<2), .plain(3)),
     ]
     for shape in shapes {
-      let regions = shape.regions(prefixLength: prefix, elementSize: 1)
+      let regions = shape.regions(
+        in: SequenceLayout(nC: prefix, nG: 40, lossRows: prefix..<prefix + 1), elementSize: 1)
       #expect(regions == countOneByOne(shape, prefix: prefix), "\(shape.list)")
       #expect(regions.total == shape.count)
     }
   }
 
   @Test func `views keep track of positions, strides and storage`() throws {
-    let backend = ShapeBackend { $0 }
     let ledger = Ledger()
-    let factory = TensorFactory(backend: backend, ledger: ledger, prefixLength: 4)
+    let factory = TensorFactory(
+      .shapes(sizeClass: { $0 }), ledger: ledger,
+      layout: SequenceLayout(nC: 4, nG: 5, lossRows: 4..<9))
     let x = try factory.make("x", Shape(.plain(2), .tokens(3..<9), .plain(8)))
-    let rows = x.at(positions: 5..<7)
-    #expect(rows.shape[1].positions == 5..<7)
+    let rows = x.at(rows: 5..<7)
+    #expect(rows.shape[1].rows == 5..<7)
     #expect(rows.offset == 2 * 8)
     #expect(!rows.isContiguous)
     #expect(rows.merging(0) == nil)
@@ -62,7 +64,8 @@ import Testing
 
   @Test func `a limit refuses with the tensor, its bytes and the limit`() throws {
     let factory = TensorFactory(
-      backend: ShapeBackend { $0 }, ledger: Ledger(), prefixLength: 0, limit: 1000)
+      .shapes(sizeClass: { $0 }), ledger: Ledger(),
+      layout: SequenceLayout(nC: 0, nG: 1, lossRows: 0..<1), limit: 1000)
     let first = try factory.make("first", Shape(.plain(200)))
     #expect(
       throws: AllocationError.overLimit(tensor: "second", bytes: 400, live: 800, limit: 1000)

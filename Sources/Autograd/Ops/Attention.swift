@@ -155,8 +155,8 @@ extension Tape {
     var kept = AttentionTensors()
     switch pass.attention.memory {
     case .materialized:
-      let first = pass.blocks.first?.rows.lowerBound ?? 0
-      let end = pass.blocks.last?.rows.upperBound ?? 0
+      let first = pass.blocks.first?.lowerBound ?? 0
+      let end = pass.blocks.last?.upperBound ?? 0
       kept.probabilities = try tensors.make(
         "probabilities", Shape(batch, heads, rows, .keys(first..<end)), pass.q.dtype)
     case .fused:
@@ -167,11 +167,9 @@ extension Tape {
 
   /// The scored tensor made again from q and k, if the policy has it so.
   fileprivate func remadeScores(of pass: AttentionForward) -> Recomputed? {
-    // Without the output, which must not stay for this.
-    let scored = AttentionForward(pass.attention, q: pass.q, blocks: pass.blocks, output: nil)
-    let again = recomputed(
-      .attention, from: [("q", pass.q)] + pass.blocks.map { ("k", $0.k) }
-    ) {
+    // Neither values nor output may stay for this.
+    let scored = AttentionForward(scoresOf: pass)
+    let again = recomputed(.attention, from: [("q", pass.q)] + pass.k.map { ("k", $0) }) {
       var once = scored
       once.kept = try self.makeScored(for: once)
       try self.run(once)
@@ -258,8 +256,8 @@ struct AttentionSaves {
     }
     let readers = pass.kept.dropped == nil ? Rule.all : Rule.scores
     q = keep(pass.q, "q", for: hasScores ? [.dk] : Rule.all)
-    k = pass.blocks.compactMap { keep($0.k, "k", for: hasScores ? [.dq] : Rule.all) }
-    v = pass.blocks.compactMap { keep($0.v, "v", for: Rule.scores) }
+    k = pass.k.compactMap { keep($0, "k", for: hasScores ? [.dq] : Rule.all) }
+    v = pass.v.compactMap { keep($0, "v", for: Rule.scores) }
     probabilities =
       isFused ? nil : keep(pass.kept.probabilities, "probabilities", for: readers, remade: again)
     mask = keep(pass.kept.mask, "mask", for: readers)

@@ -48,15 +48,15 @@ struct AttentionForwardKernel {
     let output = pass.output.map { part.byHead($0) }
     let partial = plan.partial.map { part.partial(scratch, at: $0) } ?? output
     var isFirst = true
-    for block in pass.blocks {
-      for keys in AttentionPart.ranges(attention.seen(block.rows, by: part.rows), plan.keys) {
+    for (index, block) in pass.blocks.enumerated() {
+      for keys in AttentionPart.ranges(attention.seen(block, by: part.rows), plan.keys) {
         let scores = part.tile(scratch, at: scorePlace, keys, .float32)
         let factors = plan.factor.map { part.tile(scratch, at: $0, keys, pass.q.dtype) } ?? scores
-        try score(part, block.k, into: scores)
+        try score(part, pass.k[index], into: scores)
         exponentiate(scores, to: factors, maxima, sums, output: partial, isFirst: isFirst)
         if let partial {
           attention.drop(factors, to: factors, part)
-          try add(part, factors, block.v, to: partial, accumulates: !isFirst)
+          try add(part, factors, pass.v[index], to: partial, accumulates: !isFirst)
         }
         isFirst = false
       }
@@ -97,40 +97,48 @@ struct AttentionForwardKernel {
 
   // MARK: Whole rows
 
-  /// One part whose probabilities are kept.
+  /// One part with the probabilities of whole rows, kept or in a tile.
   func runWhole(_ part: AttentionPart) throws {
-    guard let all = pass.kept.probabilities, let first = pass.blocks.first?.rows.lowerBound else {
-      return
+    guard let first = pass.blocks.first?.lowerBound else { return }
+    let keys = first..<part.lastKey(of: pass.blocks, seenBy: attention)
+    func tile(_ place: Int?, _ dtype: DType) -> Tensor? {
+      guard let scratch, let place else { return nil }
+      return part.tile(scratch, at: place, keys, dtype)
     }
-    let keys = first..<part.lastKey(of: pass.blocks.map(\.rows), seenBy: attention)
-    let probabilities = part.scores(all, keys)
-    let scores =
-      plan.scores.flatMap { place in scratch.map { part.tile($0, at: place, keys, .float32) } }
-      ?? probabilities
-    for block in pass.blocks {
-      let columns = block.rows.clamped(to: keys)
+    let kept = pass.kept.probabilities.map { part.scores($0, keys) }
+    guard let scores = tile(plan.scores, .float32) ?? kept else {
+      preconditionFailure("scores stand in a tile, or where the probabilities will")
+    }
+    for (index, block) in pass.blocks.enumerated() {
+      let columns = block.clamped(to: keys)
       if !columns.isEmpty {
-        try score(part, block.k, into: scores.at(rows: columns, axis: 3))
+        try score(part, pass.k[index], into: scores.at(rows: columns, axis: 3))
       }
     }
     attention.softmax(of: scores).forward(
       Rows<Float>(scores), scale: geometry.scale,
       logSumExp: pass.kept.logSumExp.map { Rows<Float>(cells: part.statistic($0)) })
-    if plan.scores != nil { multiply.backend.copy(scores, to: probabilities) }
+    if plan.scores != nil, let kept { multiply.backend.copy(scores, to: kept) }
     guard let output = pass.output.map({ part.byHead($0) }) else { return }
+    let probabilities = kept ?? scores
     let factors =
-      pass.kept.dropped.map { part.scores($0, keys) }
-      ?? plan.factor.flatMap { place in
-        scratch.map { part.tile($0, at: place, keys, pass.q.dtype) }
-      } ?? probabilities
-    attention.drop(
-      probabilities, to: factors, mask: pass.kept.mask.map { part.scores($0, keys) }, part)
+      pass.kept.dropped.map { part.scores($0, keys) } ?? tile(plan.factor, pass.q.dtype)
+      ?? probabilities
+    if kept == nil, plan.factor != nil {
+      // Rounded, and dropped in place.
+      multiply.backend.copy(scores, to: factors)
+      attention.drop(factors, to: factors, part)
+    } else {
+      attention.drop(
+        probabilities, to: factors, mask: pass.kept.mask.map { part.scores($0, keys) }, part)
+    }
     var isFirst = true
-    for block in pass.blocks {
-      let columns = block.rows.clamped(to: keys)
+    for (index, block) in pass.blocks.enumerated() {
+      let columns = block.clamped(to: keys)
       guard !columns.isEmpty else { continue }
       try add(
-        part, factors.at(rows: columns, axis: 3), block.v, to: output, accumulates: !isFirst)
+        part, factors.at(rows: columns, axis: 3), pass.v[index], to: output,
+        accumulates: !isFirst)
       isFirst = false
     }
   }

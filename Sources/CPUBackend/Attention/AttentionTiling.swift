@@ -15,7 +15,7 @@ package struct AttentionTiling: Sendable {
 
 /// The tiles of one pass: their sizes, and where in the scratch each stands, in bytes.
 ///
-/// Where probabilities are kept, a tile holds whole rows of them, fewer the longer they are;
+/// Where probabilities are materialized, a tile holds whole rows of them, fewer the longer they are;
 /// otherwise rows are gone through key block by key block, and the scratch is bounded.
 struct AttentionTiles {
   /// Sequences, KV heads, query heads, rows and keys of one tile.
@@ -46,16 +46,19 @@ struct AttentionTiles {
   }
 
   init(of pass: AttentionForward, _ tiling: AttentionTiling) {
-    let isWhole = pass.kept.probabilities != nil
+    let isWhole = pass.attention.memory == .materialized
     self.init(
       pass.attention.geometry, batch: pass.q.extent(0), rows: pass.rows.count,
-      keys: pass.blocks.reduce(0) { $0 + $1.rows.count }, isWhole: isWhole, tiling)
+      keys: pass.blocks.reduce(0) { $0 + $1.count }, isWhole: isWhole, tiling)
     let isRounded = pass.q.dtype != .float32
     let width = pass.attention.geometry.dHead
     if isWhole {
-      if isRounded { scores = take(tileCount, .float32) }
+      let isKept = pass.kept.probabilities != nil
+      if isRounded || !isKept { scores = take(tileCount, .float32) }
       let isDropped = pass.attention.dropout != nil && pass.kept.dropped == nil
-      if pass.output != nil, isDropped { factor = take(tileCount, pass.q.dtype) }
+      if pass.output != nil, isDropped || (isRounded && !isKept) {
+        factor = take(tileCount, pass.q.dtype)
+      }
     } else {
       scores = take(tileCount, .float32)
       if isRounded, pass.output != nil {
@@ -68,7 +71,7 @@ struct AttentionTiles {
   }
 
   init(of pass: AttentionBackward, _ tiling: AttentionTiling) {
-    let isWhole = pass.kept.probabilities != nil
+    let isWhole = pass.attention.memory == .materialized
     self.init(
       pass.attention.geometry, batch: pass.dO.extent(0), rows: pass.rows.count,
       keys: pass.blocks.reduce(0) { $0 + $1.count }, isWhole: isWhole, tiling)

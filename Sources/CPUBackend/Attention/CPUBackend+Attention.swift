@@ -12,10 +12,9 @@ extension CPUBackend {
       for part in AttentionPart.all(
         pass.attention.geometry, batch: pass.q.extent(0), rows: pass.rows, plan)
       {
-        if pass.kept.probabilities == nil {
-          try kernel.runOnline(part)
-        } else {
-          try kernel.runWhole(part)
+        switch pass.attention.memory {
+        case .fused: try kernel.runOnline(part)
+        case .materialized: try kernel.runWhole(part)
         }
       }
     }

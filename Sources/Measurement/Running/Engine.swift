@@ -6,13 +6,13 @@ package import Tensors
 /// A backend that has memory, and what its allocator says of it.
 package struct Machine {
   package let backend: Backend
-  /// The bytes that the allocator itself reports for a category.
-  package let allocatedBytes: (Category) throws -> Int
+  /// The bytes that the allocator itself reports for a category; nil where memory is only counted.
+  package let allocatedBytes: ((Category) throws -> Int)?
   /// Gives pages that no block holds any more back to the system.
   package let releaseFreePages: () throws -> Void
 
   package init(
-    backend: Backend, allocatedBytes: @escaping (Category) throws -> Int,
+    backend: Backend, allocatedBytes: ((Category) throws -> Int)?,
     releaseFreePages: @escaping () throws -> Void = {}
   ) {
     self.backend = backend

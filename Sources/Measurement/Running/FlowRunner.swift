@@ -24,8 +24,9 @@ package struct FlowRunner: Sendable {
   /// - Throws: `MeasurementError` if nothing is trained, `OverLimitError` and `AllocationError` if
   ///   the step does not fit, and what the backend throws.
   package func run(_ planned: PlannedPoint, measuresPositions: Bool) throws -> Flow {
-    let predicted = try Predictor(engine: engine).step(of: planned.point)
-      .run(inParts: planned.point.flowRows)
+    let counted = try Predictor(engine: engine).step(of: planned.point)
+    try counted.requireTrained()
+    let predicted = try counted.run(inParts: planned.point.flowRows)
     try MemoryNeed(predicted).requireFit(limit)
     let models = ModelStore(engine: engine)
     let machine = try models.machine(threads: planned.point.threads)

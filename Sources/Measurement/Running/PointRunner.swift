@@ -147,8 +147,7 @@ package final class PointRunner {
     try MeasurementError.requireFinite(gradientOf: step.parameterWithoutFiniteGradient())
     outcome.record.processPeakRSSBytes = isPeakReset ? MachineMemory.peakResidentBytes() : nil
     outcome.take(result)
-    let left = try machine.allocatedBytes(.activation)
-    if left != 0 {
+    if let left = try machine.allocatedBytes?(.activation), left != 0 {
       throw MeasurementError(
         "\(left) bytes of activations are still allocated after the step; this is a bug")
     }
@@ -197,8 +196,7 @@ package final class PointRunner {
   /// A2: allocator and ledger agree, and nothing lives at the boundary but saved storages and loss.
   private func requireBoundary(_ ledger: Ledger, _ machine: Machine) throws {
     let counted = ledger.liveAllocatedBytes[.activation]
-    let reported = try machine.allocatedBytes(.activation)
-    if reported != counted {
+    if let reported = try machine.allocatedBytes?(.activation), reported != counted {
       throw MeasurementError(
         "the allocator reports \(reported) bytes of activations at the boundary, "
           + "the ledger \(counted); this is a bug")

@@ -17,16 +17,24 @@ package final class Predictor {
     of point: Point, observers: [any LedgerObserver] = []
   ) throws -> TrainingStep {
     try point.validate()
+    return try TrainingStep(point, of: model(of: point), observers: observers)
+  }
+
+  private func model(of point: Point) throws -> Model {
     if let model, model.decoder.configuration == point.model, model.decoder.dtype == point.dtype {
-      return try TrainingStep(point, of: model, observers: observers)
+      return model
     }
-    let model = try Model(of: point, on: engine.shapes)
-    self.model = model
-    return try TrainingStep(point, of: model, observers: observers)
+    let made = try Model(of: point, on: engine.shapes)
+    model = made
+    return made
   }
 
   /// What a step of a point keeps, at most holds and takes.
   ///
-  /// - Throws: `PointError` for an impossible point.
-  package func predict(_ point: Point) throws -> StepResult { try step(of: point).run() }
+  /// - Throws: `PointError` for an impossible point, or one that trains nothing.
+  package func predict(_ point: Point) throws -> StepResult {
+    let step = try step(of: point)
+    try step.requireTrained()
+    return try step.run()
+  }
 }

@@ -74,6 +74,6 @@ extension Point {
     if case .learned(let maximum) = point.model.positions {
       point.model.positions = .learned(maximum: max(maximum, point.n))
     }
-    return try predictor.predict(point).retained.total
+    return try predictor.step(of: point).run().retained.total
   }
 }
