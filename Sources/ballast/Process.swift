@@ -15,8 +15,12 @@ enum ProcessStart {
     signal(SIGPIPE, SIG_IGN)
     // So is a file that grows beyond what `ulimit -f` allows.
     signal(SIGXFSZ, SIG_IGN)
-    // Swift's runtime would report a crash and go on.
+    // Swift's runtime would report a crash and go on; threads of Dispatch start programs without it.
     signal(SIGQUIT, SIG_DFL)
+    var quit = sigset_t()
+    unsafe sigemptyset(&quit)
+    unsafe sigaddset(&quit, SIGQUIT)
+    unsafe pthread_sigmask(SIG_UNBLOCK, &quit, nil)
     var limit = rlimit()
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit) == 0,
       limit.rlim_cur < leastStack

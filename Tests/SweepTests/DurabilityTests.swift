@@ -173,7 +173,7 @@ import Testing
     let place = Place()
     try sweep(place)
     let points = try place.text("points.csv")
-    for changed in [points.replacing(",ok,", with: ",failed,x"), ResultFile.points.header] {
+    for changed in [points.replacing(",seed,", with: ",sown,"), ResultFile.points.header] {
       try place.write("points.csv", changed)
       let error = #expect(throws: FileError.self) { try sweep(place) }
       #expect(error?.description.contains("points.csv was changed: ") == true)

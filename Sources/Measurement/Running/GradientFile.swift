@@ -22,12 +22,13 @@ package struct GradientFile: Sendable {
     if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
       throw FileError("cannot write \(path): gradients go into a regular file")
     }
-    self.path = path
+    let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+    self.path = isLink ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
   }
 
   /// Writes what the last run of a step left in its parameters.
   ///
-  /// - Throws: `FileError` if the system cannot write.
+  /// - Throws: `WeightsError` if the system cannot write.
   package func write(_ step: TrainingStep, from backend: any Backend) throws {
     let trained = step.decoder.parameters.filter { $0.gradient?.value != nil }
     let byName = Dictionary(trained.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
