@@ -1,4 +1,5 @@
 package import Budgets
+import Foundation
 package import Measurement
 import Retention
 
@@ -33,6 +34,11 @@ package struct ProfileSource: Codable, Equatable, Sendable {
   package let file: String
   /// The number of threads where the text gives none.
   package let threads: Int
+
+  /// The same from any working directory: with the whole path of its file.
+  package var absolute: ProfileSource {
+    ProfileSource(text: text, file: URL(fileURLWithPath: file).path, threads: threads)
+  }
 }
 
 /// Why a profile cannot be used: the file, the line where there is one, and one sentence.

@@ -1,5 +1,4 @@
 import Files
-import Foundation
 
 /// Reads a profile's file, and refuses texts that a YAML parser should not be given.
 enum ProfileText {
@@ -12,24 +11,14 @@ enum ProfileText {
   static func read(_ path: String) throws(ProfileError) -> String {
     func fail(_ sentence: String) -> ProfileError { ProfileError(file: path, sentence) }
     if path.isEmpty { throw fail("the profile's path is empty") }
-    var status = stat()
-    guard unsafe stat(path, &status) == 0 else {
-      throw fail(errno == ENOENT ? "there is no such file" : "cannot be read: \(systemReason())")
-    }
-    let kind = status.st_mode & S_IFMT
-    if kind == S_IFDIR { throw fail("is a directory, not a profile; name the YAML file in it") }
-    guard kind == S_IFREG else { throw fail("is not a regular file") }
-    let data: Data
-    do {
-      let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-      data = try handle.read(upToCount: mostBytes + 1) ?? Data()
+    let text: String
+    do throws(OpenedFile.Failure) {
+      text = try OpenedFile.text(path, most: mostBytes)
     } catch {
-      throw fail("cannot be read; check its permissions")
+      if error.isMissing { throw fail("there is no such file") }
+      throw fail("\(error.sentence); a profile is a page of YAML")
     }
-    if data.count > mostBytes { throw fail("is larger than 128 KiB; a profile is a page of YAML") }
-    guard !data.contains(0), let text = String(data: data, encoding: .utf8) else {
-      throw fail("is not UTF-8 text; a profile is a page of YAML")
-    }
+    if text.utf8.contains(0) { throw fail("is not UTF-8 text; a profile is a page of YAML") }
     return text
   }
 

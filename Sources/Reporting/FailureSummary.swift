@@ -9,35 +9,6 @@ package enum FailureSummary {
   ///
   /// `failed` comes first, since a point that does not fit is less of a surprise.
   package static func sentence(of records: [PointRecord]) -> String? {
-    sentence(
-      of: records.map {
-        Ending(
-          status: $0.status, name: "\($0.point.mode.rawValue) n_c \($0.point.nC)", error: $0.error)
-      })
-  }
-
-  /// The same of rows of `points.csv`, each as its cells.
-  package static func sentence(ofRows rows: [[String]]) -> String? {
-    let names = PointRecord.columns.map(\.name)
-    return sentence(
-      of: rows.compactMap { row in
-        let cells = Dictionary(uniqueKeysWithValues: zip(names, row))
-        guard let status = PointStatus(rawValue: cells["status"] ?? "") else { return nil }
-        return Ending(
-          status: status, name: "\(cells["mode"] ?? "") n_c \(cells["n_c"] ?? "")",
-          error: cells["error"])
-      })
-  }
-
-  /// How a point ended.
-  private struct Ending {
-    let status: PointStatus
-    /// What the point is called in the sentence.
-    let name: String
-    let error: String?
-  }
-
-  private static func sentence(of records: [Ending]) -> String? {
     let order: [PointStatus] = [.failed, .outOfMemory, .overLimit]
     let groups = order.map { status in records.filter { $0.status == status } }
     guard let first = groups.joined().first else { return nil }
@@ -49,9 +20,12 @@ package enum FailureSummary {
       + "\(parts.joined(separator: ", ")); the first: \(first.error ?? "no reason")"
   }
 
-  private static func names(of group: [Ending]) -> String {
+  private static func names(of group: [PointRecord]) -> String {
     var names: [String] = []
-    for ending in group where names.last != ending.name { names.append(ending.name) }
+    for point in group.map(\.point) {
+      let name = "\(point.mode.rawValue) n_c \(point.nC)"
+      if names.last != name { names.append(name) }
+    }
     let others = names.count - mostNames
     return names.prefix(mostNames).joined(separator: ", ")
       + (others > 0 ? " and \(others) more" : "")

@@ -1,10 +1,8 @@
 import Files
-import Foundation
 
-/// A safetensors file, mapped into memory and checked.
+/// A safetensors file, checked and kept open.
 ///
-/// Opening reads the header alone; a tensor's pages are read when it is. Known limitation: a file
-/// that shrinks while it is mapped ends the process (see `MappedBytes`).
+/// Opening reads the header alone; a tensor's bytes are read when it is, piece by piece.
 package final class SafetensorsFile {
   package let path: String
   /// `__metadata__`.
@@ -12,9 +10,12 @@ package final class SafetensorsFile {
   /// Names in the order of the tensors' bytes.
   package let names: [String]
   private let tensors: [String: StoredTensor]
-  private let bytes: MappedBytes
+  private let file: OpenedFile
 
-  /// Opens, maps and checks a file.
+  /// What is read at once; a multiple of every type's bytes.
+  private static let pieceBytes = 1 << 20
+
+  /// Opens and checks a file.
   ///
   /// - Throws: `WeightsError` naming the file and, where one is at fault, the tensor.
   package init(_ path: String) throws(WeightsError) {
@@ -33,7 +34,7 @@ package final class SafetensorsFile {
       throw WeightsError(file: path, "was cut short while it was read")
     }
     let header = try SafetensorsHeader(text, fileSize: file.size, file: path)
-    bytes = try naming(path) { () throws(OpenedFile.Failure) in try file.map() }
+    self.file = file
     self.path = path
     metadata = header.metadata
     names = header.tensors.map(\.name)
@@ -56,16 +57,6 @@ package final class SafetensorsFile {
     return tensor
   }
 
-  /// Lends a tensor's bytes as they are stored: row-major, little-endian, perhaps unaligned.
-  ///
-  /// - Throws: `WeightsError` if there is no such tensor or its type cannot be read.
-  package func withUnsafeBytes<R>(
-    of name: String, _ body: (StoredTensor, UnsafeRawBufferPointer) -> R
-  ) throws(WeightsError) -> R {
-    let tensor = try readable(name)
-    return unsafe bytes.withUnsafeBytes(in: tensor.range) { unsafe body(tensor, $0) }
-  }
-
   /// Converts some elements of a tensor to float32, exactly.
   ///
   /// - Parameters:
@@ -82,29 +73,54 @@ package final class SafetensorsFile {
     let size = tensor.dtype == .float32 ? 4 : 2
     let start = tensor.range.lowerBound
     let range = start + elements.lowerBound * size..<start + elements.upperBound * size
-    unsafe bytes.withUnsafeBytes(in: range) { source in
-      switch tensor.dtype {
-      case .float32:
-        for i in 0..<elements.count {
-          let bits = unsafe source.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self)
-          unsafe destination[i] = Float(bitPattern: UInt32(littleEndian: bits))
+    var done = 0
+    for offset in stride(from: range.lowerBound, to: range.upperBound, by: Self.pieceBytes) {
+      let piece = try piece(of: tensor, at: offset, before: range.upperBound)
+      let count = piece.count / size
+      unsafe piece.withUnsafeBytes { source in
+        switch tensor.dtype {
+        case .float32:
+          for i in 0..<count {
+            let bits = unsafe source.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self)
+            unsafe destination[done + i] = Float(bitPattern: UInt32(littleEndian: bits))
+          }
+        case .bfloat16:
+          for i in 0..<count {
+            let bits = unsafe source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)
+            unsafe destination[done + i] = float32(bfloat16: UInt16(littleEndian: bits))
+          }
+        case .float16:
+          for i in 0..<count {
+            let bits = unsafe source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)
+            unsafe destination[done + i] = float32(float16: UInt16(littleEndian: bits))
+          }
+        case .other: break  // refused by `readable`
         }
-      case .bfloat16:
-        for i in 0..<elements.count {
-          let bits = unsafe source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)
-          unsafe destination[i] = float32(bfloat16: UInt16(littleEndian: bits))
-        }
-      case .float16:
-        for i in 0..<elements.count {
-          let bits = unsafe source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)
-          unsafe destination[i] = float32(float16: UInt16(littleEndian: bits))
-        }
-      case .other: break  // refused by `readable`
       }
+      done += count
     }
   }
 
-  /// Whether two tensors have the same type and the same bytes (`memcmp(3)`).
+  /// The bytes from `offset` on, before `end`, and no more than a piece.
+  private func piece(
+    of tensor: StoredTensor, at offset: Int, before end: Int
+  ) throws(WeightsError) -> [UInt8] {
+    let count = min(Self.pieceBytes, end - offset)
+    let bytes: [UInt8]
+    do throws(OpenedFile.Failure) {
+      bytes = try file.read(at: offset, count: count)
+    } catch {
+      throw WeightsError(file: path, tensor: tensor.name, error.sentence)
+    }
+    guard bytes.count == count else {
+      throw WeightsError(
+        file: path, tensor: tensor.name,
+        "ends within its bytes: the file was cut short while it was read; fetch it again")
+    }
+    return bytes
+  }
+
+  /// Whether two tensors have the same type and the same bytes.
   ///
   /// - Throws: `WeightsError` if there is no such tensor or its type cannot be read.
   package func hasSameBytes(
@@ -113,14 +129,14 @@ package final class SafetensorsFile {
     let tensor = try readable(name)
     let twin = try other.readable(otherName)
     guard tensor.dtype == twin.dtype, tensor.range.count == twin.range.count else { return false }
-    return unsafe bytes.withUnsafeBytes(in: tensor.range) { a in
-      unsafe other.bytes.withUnsafeBytes(in: twin.range) { b in
-        guard let first = a.baseAddress, let second = b.baseAddress else {
-          return true
-        }
-        return unsafe memcmp(first, second, a.count) == 0
-      }
+    for offset in stride(from: 0, to: tensor.range.count, by: Self.pieceBytes) {
+      let piece = try piece(
+        of: tensor, at: tensor.range.lowerBound + offset, before: tensor.range.upperBound)
+      let other = try other.piece(
+        of: twin, at: twin.range.lowerBound + offset, before: twin.range.upperBound)
+      if piece != other { return false }
     }
+    return true
   }
 
   /// A whole tensor as float32.

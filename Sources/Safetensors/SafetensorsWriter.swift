@@ -1,13 +1,12 @@
 import Files
-import Foundation
 
 /// Writes float32 tensors as a safetensors file that Python's `safetensors` loads.
 ///
-/// The file appears under its name only when it is whole: it is written beside it and renamed. The
+/// The file appears under its name only when it is whole and on disk (`PendingFile`). The
 /// header is padded with spaces so that the tensors begin at a multiple of 8 bytes.
 package enum SafetensorsWriter {
   /// Takes the next elements of the tensor that is being written, row-major.
-  package typealias Sink = (Span<Float>) throws(WeightsError) -> Void
+  package typealias Sink = (Span<Float>) throws -> Void
 
   /// Writes a file, one tensor after the other in the order of their names.
   ///
@@ -16,8 +15,8 @@ package enum SafetensorsWriter {
   ///   - tensors: Names and extents.
   ///   - metadata: `__metadata__`; transformers wants `format`.
   ///   - contents: Gives a tensor's elements to the sink, all at once or in pieces.
-  /// - Throws: `WeightsError` if a name stands twice, a tensor gets too few or too many elements,
-  ///   or the system cannot write; and what `contents` throws. No file is left then.
+  /// - Throws: `WeightsError` if a name stands twice or a tensor gets too few or too many elements,
+  ///   `FileError` if the system cannot write, and what `contents` throws. No file is left then.
   package static func write(
     to path: String, tensors: [(name: String, shape: [Int])],
     metadata: [String: String] = ["format": "pt"],
@@ -25,18 +24,16 @@ package enum SafetensorsWriter {
   ) throws {
     let sorted = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     let (header, counts) = try header(sorted, metadata: metadata, path: path)
-    var file = try TemporaryFile(replacing: path)
+    var file = try PendingFile(path).draft()
     unsafe try header.withUnsafeBytes { unsafe try file.write($0) }
     for (tensor, count) in zip(sorted, counts) {
       var left = count
-      try contents(tensor.name) { (elements) throws(WeightsError) in
+      try contents(tensor.name) { elements in
         left -= elements.count
         if left < 0 {
           throw WeightsError(file: path, tensor: tensor.name, "got more than \(count) elements")
         }
-        try unsafe elements.withUnsafeBytes { (bytes) throws(WeightsError) in
-          unsafe try file.write(bytes)
-        }
+        try unsafe elements.withUnsafeBytes { unsafe try file.write($0) }
       }
       if left != 0 {
         throw WeightsError(
@@ -48,7 +45,7 @@ package enum SafetensorsWriter {
 
   /// Writes tensors that are in memory.
   ///
-  /// - Throws: `WeightsError` as above.
+  /// - Throws: As above.
   package static func write(
     to path: String, _ tensors: [String: (shape: [Int], values: [Float])],
     metadata: [String: String] = ["format": "pt"]
@@ -115,73 +112,5 @@ package enum SafetensorsWriter {
       }
     }
     return result + "\""
-  }
-}
-
-/// A file without a name until `commit`, so that a killed process leaves nothing.
-///
-/// Where the file system has no such files (`O_TMPFILE`), it stands under another name, which `deinit`
-/// removes if `commit` never comes.
-private struct TemporaryFile: ~Copyable {
-  private let path: String
-  private let temporary: String
-  private let descriptor: CInt
-  private var isNamed = false
-
-  /// `O_TMPFILE`, a macro that Swift does not import.
-  private static let withoutName = 0o20_000_000 | O_DIRECTORY
-
-  /// Creates the file in the folder of `path` with `open(2)`.
-  ///
-  /// - Throws: `WeightsError` if it cannot, or if `path` is something else than a regular file.
-  init(replacing path: String) throws(WeightsError) {
-    var status = stat()
-    if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-      throw WeightsError(
-        file: path, "is there already and is not a regular file; give another name")
-    }
-    let temporary = "\(path).\(getpid()).partial"
-    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-    var descriptor = unsafe open(folder, O_WRONLY | Self.withoutName | O_CLOEXEC, 0o666)
-    if descriptor < 0 {
-      descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-      isNamed = true
-    }
-    if descriptor < 0 {
-      throw WeightsError(file: path, "cannot be written: \(OpenedFile.message(errno))")
-    }
-    self.path = path
-    self.descriptor = descriptor
-    self.temporary = temporary
-  }
-
-  deinit {
-    close(descriptor)
-    if isNamed { unsafe unlink(temporary) }
-  }
-
-  /// Appends with `write(2)`.
-  ///
-  /// - Throws: `WeightsError` if the system cannot, as when the disk is full.
-  func write(_ bytes: UnsafeRawBufferPointer) throws(WeightsError) {
-    if let reason = unsafe writeWhole(bytes, to: descriptor) {
-      throw WeightsError(file: path, "cannot be written: \(OpenedFile.message(reason))")
-    }
-  }
-
-  /// Gives the file its name with `rename(2)`, after `linkat(2)` gave it one that can be renamed.
-  ///
-  /// - Throws: `WeightsError` if the system cannot.
-  mutating func commit() throws(WeightsError) {
-    if !isNamed {
-      unsafe unlink(temporary)
-      let own = "/proc/self/fd/\(descriptor)"
-      isNamed = unsafe linkat(AT_FDCWD, own, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0
-    }
-    let isReplaced = unsafe isNamed && rename(temporary, path) == 0
-    if !isReplaced {
-      throw WeightsError(file: path, "cannot be written: \(OpenedFile.message(errno))")
-    }
-    isNamed = false
   }
 }

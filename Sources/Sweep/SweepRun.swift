@@ -12,6 +12,21 @@ package struct SweepSummary: Sendable {
   package let records: [PointRecord]
   package let laws: SeriesLaws
 
+  /// Computes the laws of what a store holds, and ends it with them.
+  init(closing store: inout ResultsStore, engine: Engine) throws(FileError) {
+    records = store.records
+    laws = SeriesLaws(of: records, engine: engine)
+    try store.close(laws.records)
+  }
+
+  /// A sentence about points without figures, and figures that contradict a law; nil for neither.
+  package var complaint: String? {
+    let sentences = [
+      FailureSummary.sentence(of: records), FailureSummary.sentence(of: laws.disagreements),
+    ].compactMap { $0 }
+    return sentences.isEmpty ? nil : sentences.joined(separator: "; ")
+  }
+
   /// How many points ended so.
   package func count(of status: PointStatus) -> Int {
     records.count { $0.status == status }
@@ -76,7 +91,7 @@ package final class SweepRun: Sendable {
     return try state.withLock { state in
       if let failure = state.failure { throw kept(failure, state.store.records.count) }
       state.isClosed = true
-      return try finish(&state.store)
+      return try SweepSummary(closing: &state.store, engine: engine)
     }
   }
 
@@ -136,7 +151,7 @@ package final class SweepRun: Sendable {
       let place = done == 0 ? "" : "; the rows are in \(directory), and --resume goes on from there"
       var sentence = "stopped after \(done) of \(total) points\(place)"
       do {
-        _ = try finish(&state.store)
+        _ = try SweepSummary(closing: &state.store, engine: engine)
       } catch {
         sentence += ", but \(error)"
       }
@@ -144,12 +159,6 @@ package final class SweepRun: Sendable {
       // No destructor may run while the other threads compute; workers end with this process.
       _exit(128 + signal)
     }
-  }
-
-  private func finish(_ store: inout ResultsStore) throws(FileError) -> SweepSummary {
-    let laws = SeriesLaws(of: store.records, engine: engine)
-    try store.close(laws.records)
-    return SweepSummary(records: store.records, laws: laws)
   }
 
   /// An error with what became of the rows.

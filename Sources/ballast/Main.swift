@@ -12,11 +12,7 @@ import Transformer
 @main
 enum Main {
   static func main() {
-    StandardStreams.occupyClosed()
-    // Writing to a pipe that nobody reads is an error, not the end.
-    signal(SIGPIPE, SIG_IGN)
-    // So is a file that grows beyond what `ulimit -f` allows.
-    signal(SIGXFSZ, SIG_IGN)
+    if let refusal = ProcessStart.prepare() { exit(complain(refusal, status: Status.failure)) }
     do {
       var command = try Ballast.parseAsRoot()
       try command.run()

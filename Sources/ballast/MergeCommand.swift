@@ -1,4 +1,5 @@
 import ArgumentParser
+import Measurement
 import Sweep
 
 /// `ballast merge`: the shards of a sweep as one result.
@@ -16,8 +17,8 @@ struct MergeCommand: ParsableCommand {
         ballast sweep profiles/modes.yaml --output results/modes --resume
             measure what was left out
 
-      The shards are read and left as they are. Rows stand in the profile's order, laws are held \
-      against all points. Shards of different profiles, or of one that was changed meanwhile, are \
+      The shards are read and left as they are, and the files that the profile names are read again. \
+      Rows stand in the profile's order, laws are held against all points. Shards of different profiles, or of one that was changed meanwhile, are \
       never merged.
       """)
 
@@ -39,7 +40,7 @@ struct MergeCommand: ParsableCommand {
       shards,
       allowing: ShardMerge.Allowances(
         gaps: allowGaps, duplicates: allowDuplicates, versions: allowVersions))
-    let complaint = try merge.write(to: output, replacing: overwrite)
+    let complaint = try merge.write(to: output, replacing: overwrite, engine: .cpu)
     if let gaps = merge.gaps { Output.note(gaps) }
     try Output.write(merge.table)
     if let complaint { throw Failure(complaint) }

@@ -58,7 +58,7 @@ struct SweepCommand: ParsableCommand {
   @OptionGroup var memory: MemoryOption
 
   func run() throws {
-    Interrupts.hold()
+    Interrupts.take()
     let given = try memory.given()
     try requireSense()
     let shard = try givenShard()
@@ -74,16 +74,16 @@ struct SweepCommand: ParsableCommand {
     if let shard, let plan { Output.note(plan.summary(of: shard)) }
     if store.isComplete {
       Output.note("the sweep in \(output) is complete; there is nothing left to resume")
-      return
     }
     let sweep = SweepRun(
       profile: profile, store: store, engine: .cpu, limit: MemoryLimit(given: limit),
       execution: inProcess ? .direct : .workers(.ballast, jobs: jobs))
-    Interrupts.handleFirst { sweep.stop(signal: $0) }
+    Interrupts.handle { sweep.stop(signal: $0) }
     let summary = try sweep.run()
     guard !store.part.isEmpty else { return }
     try Output.write(SweepTable.text(laws: summary.laws.records, points: summary.records))
-    try judge(summary)
+    // Points without figures fail the sweep whoever ran them, and whenever.
+    if let complaint = summary.complaint { throw Failure(complaint) }
   }
 
   private func requireSense() throws(UsageError) {
@@ -112,14 +112,5 @@ struct SweepCommand: ParsableCommand {
     throw UsageError(
       "--jobs \(jobs) would spoil the times that the profile \(quoted(profile.name)) asks for; "
         + "leave it, or write \"timings: false\" into the profile")
-  }
-
-  /// Fails if a point has no figures, or if a figure contradicts another.
-  private func judge(_ summary: SweepSummary) throws {
-    let sentences = [
-      FailureSummary.sentence(of: summary.records),
-      FailureSummary.sentence(of: summary.laws.disagreements),
-    ].compactMap { $0 }
-    if !sentences.isEmpty { throw Failure(sentences.joined(separator: "; ")) }
   }
 }

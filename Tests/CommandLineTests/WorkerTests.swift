@@ -87,6 +87,11 @@ import Testing
       .split(separator: "\n")
     #expect(points.map { $0.contains(",ok,") } == [false, true, false, true])
     #expect(points[2].contains(",over-limit,"))
+    // Whoever asks again gets the same answer, and nothing is measured again.
+    let again = try Program.run(
+      ["sweep", profile, "--output", folder.path + "/out", "--memory", "16MiB", "--resume"])
+    #expect(again.status == 1 && again.output == result.output)
+    #expect(again.errors.hasSuffix("\n" + result.errors), "\(again.errors)")
   }
 
   @Test func `memory that the system refuses is out-of-memory`() throws {

@@ -169,6 +169,51 @@ import Testing
     #expect(store.isComplete)
   }
 
+  @Test func `rows of a complete sweep that were changed are not what it says`() throws {
+    let place = Place()
+    try sweep(place)
+    let points = try place.text("points.csv")
+    for changed in [points.replacing(",seed,", with: ",sown,"), ResultFile.points.header] {
+      try place.write("points.csv", changed)
+      let error = #expect(throws: FileError.self) { try sweep(place) }
+      #expect(error?.description.contains("points.csv was changed: ") == true)
+    }
+  }
+
+  /// A table that cannot be written stops the start where a kill might.
+  @Test(arguments: ["points.csv", "gradients.csv", "ledger.csv", "laws.csv"])
+  func `old rows never stand beside a manifest that is not theirs`(table: String) throws {
+    let place = Place()
+    try sweep(place)
+    func link(to device: String) throws {
+      try FileManager.default.removeItem(atPath: "\(place.path)/\(table)")
+      try FileManager.default.createSymbolicLink(
+        atPath: "\(place.path)/\(table)", withDestinationPath: device)
+    }
+    try link(to: "/dev/full")
+    let other = Self.text.replacing("n_g: 3", with: "n_g: 4")
+    #expect(throws: FileError.self) { try sweep(place, other, opening: .replace) }
+    #expect(!place.names.contains("sweep.json") && !place.names.contains("journal.jsonl"))
+    try FileManager.default.removeItem(atPath: "\(place.path)/\(table)")
+    try sweep(place, other, opening: .replace)
+    #expect(try place.text("sweep.json").contains("\"complete\" : true"))
+  }
+
+  /// `/dev/null` takes whatever is written and refuses to be waited for (`fsync`).
+  @Test func `the journal alone is waited for, and the other files before the sweep is complete`()
+    throws
+  {
+    let place = Place()
+    try FileManager.default.createDirectory(
+      atPath: place.path, withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(
+      atPath: "\(place.path)/points.csv", withDestinationPath: "/dev/null")
+    let error = #expect(throws: FileError.self) { try sweep(place, opening: .replace) }
+    #expect(error?.description.hasPrefix("cannot write \(place.path)/points.csv") == true)
+    #expect(try place.text("journal.jsonl").split(separator: "\n").count == 8)
+    #expect(try place.text("sweep.json").contains("\"complete\" : false"))
+  }
+
   static let changes: [(String, Int?, String)] = [
     (text.replacing("n_g: 3", with: "n_g: 4"), nil, "points have changed"),
     (text.replacing("1, 2, 3, 4", with: "1, 2, 4, 3"), nil, "points have changed"),

@@ -74,7 +74,7 @@ import Testing
     allowing allowed: ShardMerge.Allowances = .init()
   ) throws -> (complaint: String?, merge: ShardMerge) {
     let merge = try ShardMerge(names.map(path), allowing: allowed)
-    return (try merge.write(to: path(output), replacing: false), merge)
+    return (try merge.write(to: path(output), replacing: false, engine: Self.shapes), merge)
   }
 
   private func sweepThirds() throws {
@@ -208,29 +208,59 @@ import Testing
     let error = #expect(throws: FileError.self) { try merge(["1", "2", "3"]) }
     #expect(error?.description.contains("0.0.1; --allow-versions") == true)
     try merge(["1", "2", "3"], allowing: .init(versions: true))
-    try edit("2/ledger.csv", "needed_for", "wanted_by")
-    let other = #expect(throws: FileError.self) {
-      try merge(["1", "2", "3"], allowing: .init(versions: true))
+    // The digest is of all columns too.
+    for shard in 1...3 {
+      let manifest = try text("\(shard)/sweep.json")
+        .replacing(/"points_digest" : "[0-9a-f]+"/, with: "\"points_digest\" : \"0\"")
+      try manifest.write(toFile: path("\(shard)/sweep.json"), atomically: true, encoding: .utf8)
     }
-    #expect(other?.description.contains("ledger.csv has other columns") == true)
+    let other = #expect(throws: FileError.self) {
+      try merge(["1", "2", "3"], into: "again", allowing: .init(versions: true))
+    }
+    #expect(other?.description.contains("or this version has other columns") == true)
+    #expect(!FileManager.default.fileExists(atPath: path("again")))
   }
 
-  @Test func `laws that contradict each other, or points, are not hidden`() throws {
+  @Test func `files that the profile names are read again, and must be what they were`() throws {
+    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+    func write(_ tokens: String) throws {
+      try "{\"tokens\": [\(tokens)]}".write(
+        toFile: path("t.json"), atomically: true, encoding: .utf8)
+    }
+    try write("1, 2, 3, 4, 5, 6")
+    let text = "model: seed\nn_c: [2, 4]\nn_g: 2\nbackend: shape\ntokens: \(path("t.json"))"
+    for shard in 1...2 { try sweep("\(shard)", shard: "\(shard)/2", text) }
+    try write("1, 2, 3, 4, 5, 7")
+    let changed = #expect(throws: FileError.self) { try merge(["1", "2"]) }
+    #expect(changed?.description.contains("a file that the profile names was changed") == true)
+    try FileManager.default.removeItem(atPath: path("t.json"))
+    let gone = #expect(throws: FileError.self) { try merge(["1", "2"]) }
+    #expect(gone?.description.contains("\(path("t.json")): cannot be opened") == true)
+    try write("1, 2, 3, 4, 5, 6")
+    #expect(try merge(["1", "2"]).complaint == nil)
+  }
+
+  @Test func `points that contradict their law are not hidden`() throws {
     let text = "model: seed\nn_c: [1, 2, 3, 4]\nn_g: 2\nbackend: shape"
     for shard in 1...2 { try sweep("\(shard)", shard: "\(shard)/2", text) }
-    func forge(_ name: String) throws {
-      var rows = try CSVDocument.records(of: self.text("\(name)/laws.csv"))
-      let place = try #require(rows[0].firstIndex(of: "linear_bytes"))
-      for row in rows.indices.dropFirst() { rows[row][place] = "7" }
-      try rows.map { CSV.line($0.map { .text($0) }) }.joined()
-        .write(toFile: path("\(name)/laws.csv"), atomically: true, encoding: .utf8)
+    let rows = try CSVDocument(self.text("2/points.csv"))
+    let place = try #require(rows.column("retained_bytes"))
+    var journal = unsigned(try self.text("2/journal.jsonl"))
+    var forged: [Int] = []
+    for row in rows.rows {
+      let bytes = try row.fields[place...(place + 1)].map { try #require(Int($0)) }
+      let before = journal
+      journal.replace(
+        ",\(bytes[0]),\(bytes[1]),", with: ",\(bytes[0] + 4),\(bytes[1] + 4),", maxReplacements: 1)
+      try #require(journal != before)
+      forged.append(bytes[0] + 4)
     }
-    try forge("2")
-    let error = #expect(throws: FileError.self) { try merge(["1", "2"]) }
-    #expect(error?.description.contains("different laws of one series") == true)
-    try forge("1")
-    let complaint = try merge(["1", "2"]).complaint
-    #expect(complaint == "4 of 4 points are not on their series' law")
+    try signed(journal).write(toFile: path("2/journal.jsonl"), atomically: true, encoding: .utf8)
+    let complaint = try #require(try merge(["1", "2"]).complaint)
+    #expect(complaint.contains("but \(forged[0]) were measured (and 1 more such)"), "\(complaint)")
+    let laws = try CSVDocument(self.text("merged/laws.csv"))
+    let matching = try #require(laws.column("points_matching"))
+    #expect(laws.rows.map { $0.fields[matching] } == ["2"])
   }
 
   @Test func `folders that are no shards are refused`() throws {

@@ -49,6 +49,18 @@ private func point(batch: Int = 1, lossRows: LossRows = .nextToken) -> Point {
     #expect(exact.note(for: [PlannedPoint(point: point())]) == nil)
   }
 
+  @Test func `one file serves all batches, each with its first sequences`() throws {
+    let file = try read(#"{"tokens": [[1, 2, 3, 4, 5, 6], [6, 7, 8, 9, 0], [7]]}"#)
+    #expect(try file.tokens(for: point()).ids == [1, 2, 3, 4, 5])
+    #expect(try file.tokens(for: point(batch: 2)).ids == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+    let short = #expect(throws: TokensError.self) { try file.check(point(batch: 3)) }
+    #expect(short?.description == "t.json: tokens[2] has 1 tokens, but the step reads 5: n_c + n_g")
+    let points = [point(), point(batch: 2), point(lossRows: .generated)]
+    #expect(
+      file.note(for: points.map { PlannedPoint(point: $0) })
+        == "t.json: 1 of 12 tokens are not used; the first 6 of the first 2 of 3 sequences are")
+  }
+
   /// A file, the batch, and what the sentence says after the file's name.
   static let bad: [(String, Int, String)] = [
     ("", 1, "is not a JSON file that can be read: it is empty (byte 0)"),
@@ -81,7 +93,7 @@ private func point(batch: Int = 1, lossRows: LossRows = .nextToken) -> Point {
     ("{\"tokens\": [1, 2, 3, 4]}", 1, "tokens has 4 tokens, but the step reads 5: n_c + n_g"),
     ("{\"tokens\": [[1, 2, 3, 4, 5], [1]]}", 2, "tokens[1] has 1 tokens, but the step reads 5"),
     ("{\"tokens\": [[1, 2, 3, 4, 5]]}", 2, "holds 1 sequence, but batch is 2"),
-    ("{\"tokens\": [[1], [2], [3]]}", 2, "holds 3 sequences, but batch is 2"),
+    ("{\"tokens\": [[1], [2], [3]]}", 4, "holds 3 sequences, but batch is 4"),
     ("{\"tokens\": [1, 2, 3, 4, 5]}", 3, "holds one flat list, but batch is 3; write a list of 3"),
   ]
 

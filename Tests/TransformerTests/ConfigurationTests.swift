@@ -248,7 +248,7 @@ import Transformer
       sentence("no-such-model").contains("neither a file nor a built-in model; those are gpt2"))
     #expect(sentence("/dev/zero") == "/dev/zero: is not a regular file")
     let large = try directory.write("large.json", [UInt8](repeating: 0x20, count: (4 << 20) + 1))
-    #expect(sentence(large).contains("more than the 4194304"))
+    #expect(sentence(large).contains("is larger than 4 MiB"))
     let deep = try directory.write(
       "deep.json", [UInt8](repeating: UInt8(ascii: "["), count: 1 << 20))
     #expect(sentence(deep).contains("nested deeper than 64"))

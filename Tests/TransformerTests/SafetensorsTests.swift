@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Safetensors
 import Testing
@@ -67,10 +68,10 @@ import Transformer
     #expect(throws: WeightsError.self) {
       try SafetensorsWriter.write(to: path, ["x": ([.max, 2], [1, 2, 3])])
     }
-    #expect(throws: WeightsError.self) {
+    #expect(throws: FileError.self) {
       try SafetensorsWriter.write(to: directory.path, ["x": ([1], [1])])
     }
-    #expect(throws: WeightsError.self) {
+    #expect(throws: FileError.self) {
       try SafetensorsWriter.write(to: "/dev/full", ["x": ([1], [1])])
     }
     #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).isEmpty)
@@ -163,6 +164,23 @@ import Transformer
   func `refuses a malformed header`(_ header: String, _ part: String) throws {
     let found = try sentence(safetensors(header, data: [UInt8](repeating: 0, count: 8)))
     #expect(found.contains(part), "\(found)")
+  }
+
+  @Test func `that shrinks while it is open is refused, not the end of the process`() throws {
+    // More than what is read at once, so that some of it is still there.
+    let values = (0..<400_000).map { Float($0) }
+    let path = directory.path + "/w.safetensors"
+    try SafetensorsWriter.write(to: path, ["x": ([400_000], values), "y": ([400_000], values)])
+    let file = try SafetensorsFile(path)
+    #expect(try file.floats("y") == values)
+    #expect(try file.hasSameBytes("x", as: "y", in: file))
+    try #require(unsafe truncate(path, off_t(3 << 20)) == 0)
+    #expect(try file.floats("x") == values)
+    let sentence = "ends within its bytes: the file was cut short while it was read; fetch it again"
+    #expect(throws: WeightsError(file: path, tensor: "y", sentence)) { try file.floats("y") }
+    #expect(throws: WeightsError(file: path, tensor: "y", sentence)) {
+      try file.hasSameBytes("x", as: "y", in: file)
+    }
   }
 
   @Test func `refuses a file that is cut short`() throws {

@@ -54,19 +54,9 @@ package struct OpenedFile: ~Copyable {
   ///
   /// - Throws: `Failure` if the system cannot read.
   package func read(at offset: Int, count: Int) throws(Failure) -> [UInt8] {
-    var code: CInt = 0
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      while filled < count {
-        let got = unsafe pread(
-          descriptor, buffer.baseAddress.map { unsafe $0 + filled }, count - filled,
-          offset + filled)
-        if got < 0 && errno == EINTR { continue }
-        if got < 0 { code = errno }
-        if got <= 0 { break }
-        filled += got
-      }
+    guard let bytes = readWhole(from: descriptor, at: offset, count: count) else {
+      throw Failure(sentence: "cannot be read: \(Self.message(errno))")
     }
-    if code != 0 { throw Failure(sentence: "cannot be read: \(Self.message(code))") }
     return bytes
   }
 
@@ -75,49 +65,23 @@ package struct OpenedFile: ~Copyable {
   /// - Throws: `Failure` if it is larger than `most` bytes.
   package func contents(most: Int) throws(Failure) -> [UInt8] {
     if size > most {
-      throw Failure(sentence: "is \(size) bytes long, more than the \(most) that are read")
+      let words = most >= 1 << 20 ? "\(most >> 20) MiB" : "\(most >> 10) KiB"
+      throw Failure(sentence: "is larger than \(words)")
     }
     return try read(at: 0, count: size)
   }
 
-  /// Maps the whole file for reading with `mmap(2)`.
+  /// The whole text of a file.
   ///
-  /// - Throws: `Failure` if the system refuses.
-  package func map() throws(Failure) -> MappedBytes {
-    if size == 0 { return unsafe MappedBytes(UnsafeRawBufferPointer(start: nil, count: 0)) }
-    let address = unsafe mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
-    guard let address = unsafe address, unsafe address != MAP_FAILED else {
-      throw Failure(sentence: "cannot be mapped: \(Self.message(errno))")
+  /// - Throws: `Failure` if it is no such file, larger than `most` bytes, or not UTF-8.
+  package static func text(_ path: String, most: Int) throws(Failure) -> String {
+    let bytes = try OpenedFile(path).contents(most: most)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Failure(sentence: "is not UTF-8 text")
     }
-    return unsafe MappedBytes(UnsafeRawBufferPointer(start: address, count: size))
+    return text
   }
 
   /// `strerror(3)`.
-  package static func message(_ code: CInt) -> String { unsafe String(cString: strerror(code)) }
-}
-
-/// Owns a mapping and unmaps it in `deinit`.
-///
-/// Known limitation: a file that another process shrinks while it is mapped ends this process with
-/// SIGBUS when the lost pages are read.
-@safe package struct MappedBytes: ~Copyable {
-  private let buffer: UnsafeRawBufferPointer
-
-  fileprivate init(_ buffer: UnsafeRawBufferPointer) { unsafe self.buffer = buffer }
-
-  deinit {
-    if let address = unsafe buffer.baseAddress {
-      unsafe munmap(UnsafeMutableRawPointer(mutating: address), buffer.count)
-    }
-  }
-
-  package var count: Int { unsafe buffer.count }
-
-  /// Lends a range of the bytes, which must lie within `0..<count`.
-  package borrowing func withUnsafeBytes<R, E: Error>(
-    in range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(E) -> R
-  ) throws(E) -> R {
-    precondition(range.lowerBound >= 0 && range.upperBound <= count, "outside the mapping")
-    return unsafe try body(UnsafeRawBufferPointer(rebasing: buffer[range]))
-  }
+  private static func message(_ code: CInt) -> String { unsafe String(cString: strerror(code)) }
 }

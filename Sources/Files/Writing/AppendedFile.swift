@@ -1,6 +1,6 @@
 import Foundation
 
-/// A file that grows by whole lines, each on disk before the next is begun.
+/// A file that grows by whole lines.
 ///
 /// Lines are appended in one `write`. Linux lets a reader see the pages of a write one after another, so
 /// for some microseconds the file may end within a line.
@@ -21,39 +21,36 @@ package final class AppendedFile: Sendable {
   /// Bytes in the file.
   package var size: Int { Int(lseek(descriptor, 0, SEEK_END)) }
 
-  /// Appends text and waits until it is on disk; on an error the file is as before.
-  package func append(_ text: String) throws(FileError) {
+  /// Appends text, and waits until it is on disk if `syncs` says so; on an error the file is as before.
+  package func append(_ text: String, syncs: Bool = false) throws(FileError) {
     let end = size
     do throws(FileError) {
       try writeAll(text, to: descriptor, path: path)
-      if fsync(descriptor) != 0 { throw FileError.system("cannot write \(path)") }
+      if syncs { try sync() }
     } catch {
       _ = ftruncate(descriptor, off_t(end))
       throw error
     }
   }
 
+  /// Waits until all that was appended is on disk (`fsync`).
+  package func sync() throws(FileError) {
+    if fsync(descriptor) != 0 { throw FileError.system("cannot write \(path)") }
+  }
+
   /// Cuts the file off after so many bytes.
   package func truncate(to size: Int) throws(FileError) {
-    guard ftruncate(descriptor, off_t(size)) == 0, fsync(descriptor) == 0 else {
+    guard ftruncate(descriptor, off_t(size)) == 0 else {
       throw FileError.system("cannot write \(path)")
     }
+    try sync()
   }
 
   /// Up to `count` bytes from `offset` on (`pread`); fewer at the end of the file.
   package func read(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
-    var failed = false
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      while filled < count {
-        let rest = unsafe UnsafeMutableBufferPointer(rebasing: buffer[filled...])
-        let got = unsafe pread(descriptor, rest.baseAddress, rest.count, off_t(offset + filled))
-        if got < 0 && errno == EINTR { continue }
-        failed = got < 0
-        if got <= 0 { return }
-        filled += got
-      }
+    guard let bytes = readWhole(from: descriptor, at: offset, count: count) else {
+      throw FileError.system("cannot read \(path)")
     }
-    if failed { throw FileError.system("cannot read \(path)") }
     return bytes
   }
 

@@ -2,15 +2,14 @@ import Foundation
 
 /// A file that is prepared beside its place and appears there whole, or not at all.
 ///
-/// Creating it finds out early whether the place can be written, and leaves nothing there that an
-/// interrupted process would not take away. A place that is a device or a pipe is written directly.
+/// Creating it finds out early whether the place can be written, and leaves nothing there. A place that
+/// is a device or a pipe is written directly.
 package final class PendingFile {
   private let path: String
-  private let temporary: String
   /// Of a device or a pipe; -1 for a file.
-  private let descriptor: Int32
+  private let device: Int32
 
-  /// Makes a file beside `path` and takes it away again.
+  /// Finds out whether there can be a file beside `path`.
   ///
   /// - Throws: `FileError` if that is not possible.
   package init(_ path: String) throws(FileError) {
@@ -23,24 +22,14 @@ package final class PendingFile {
     if exists, kind == S_IFDIR {
       throw FileError("cannot write \(path): it is a directory")
     }
-    let url = URL(fileURLWithPath: place)
-    temporary =
-      exists && kind != S_IFREG
-      ? place
-      : url.deletingLastPathComponent()
-        .appendingPathComponent(".\(url.lastPathComponent).\(getpid()).tmp").path
-    let isFile = temporary != place
-    let opened = isFile ? Self.create(temporary) : unsafe open(place, O_WRONLY | O_CLOEXEC)
-    if opened < 0 { throw FileError.system("cannot write \(path)") }
-    if isFile {
-      close(opened)
-      unsafe unlink(temporary)
-    }
-    descriptor = isFile ? -1 : opened
+    let isFile = !exists || kind == S_IFREG
+    device = isFile ? -1 : unsafe open(place, O_WRONLY | O_CLOEXEC)
+    if !isFile && device < 0 { throw FileError.system("cannot write \(path)") }
+    _ = try draft()
   }
 
-  private static func create(_ path: String) -> Int32 {
-    unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  deinit {
+    if device >= 0 { close(device) }
   }
 
   /// Where a path leads: to what a link points to, even if that does not exist.
@@ -74,6 +63,11 @@ package final class PendingFile {
     return "\(status.st_dev):\(status.st_ino)/\(url.lastPathComponent)"
   }
 
+  /// What is to stand in the place once it is committed.
+  package func draft() throws(FileError) -> FileDraft {
+    device < 0 ? try FileDraft(of: path) : try FileDraft(of: path, device: device)
+  }
+
   /// Writes the whole text and puts the file in its place.
   ///
   /// - Throws: `FileError`; what was there before is then untouched.
@@ -87,27 +81,8 @@ package final class PendingFile {
   package func commit(
     _ body: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void
   ) throws(FileError) {
-    let path = path
-    guard descriptor < 0 else {
-      let device = descriptor
-      return try body { (text) throws(FileError) in try writeAll(text, to: device, path: path) }
-    }
-    let file = Self.create(temporary)
-    if file < 0 { throw FileError.system("cannot write \(path)") }
-    defer { close(file) }
-    do throws(FileError) {
-      try body { (text) throws(FileError) in try writeAll(text, to: file, path: path) }
-      guard fsync(file) == 0, unsafe rename(temporary, path) == 0 else {
-        throw FileError.system("cannot write \(path)")
-      }
-    } catch {
-      unsafe unlink(temporary)
-      throw error
-    }
-    try syncFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path)
-  }
-
-  deinit {
-    if descriptor >= 0 { close(descriptor) }
+    var draft = try draft()
+    try body { (text) throws(FileError) in try draft.write(text) }
+    try draft.commit()
   }
 }

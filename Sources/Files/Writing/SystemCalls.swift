@@ -21,6 +21,24 @@ package func systemReason() -> String {
   return nil
 }
 
+/// Reads up to `count` bytes at `offset` (`pread`), fewer only at the end of the file.
+///
+/// - Returns: nil, with the reason in `errno`, if the system cannot. The one loop of its kind.
+func readWhole(from descriptor: Int32, at offset: Int, count: Int) -> [UInt8]? {
+  var failed = false
+  let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+    while filled < count {
+      let rest = unsafe UnsafeMutableBufferPointer(rebasing: buffer[filled...])
+      let got = unsafe pread(descriptor, rest.baseAddress, rest.count, off_t(offset + filled))
+      if got < 0 && errno == EINTR { continue }
+      failed = got < 0
+      if got <= 0 { return }
+      filled += got
+    }
+  }
+  return failed ? nil : bytes
+}
+
 /// Writes a text (`write`); the reason (`errno`) if that is not possible.
 package func writeWhole(_ text: String, to descriptor: Int32) -> Int32? {
   var text = text

@@ -5,8 +5,8 @@ import Transformer
 
 /// The tokens of `--tokens`: `{"tokens": [...]}`, one list, or a list of lists with one a sequence.
 ///
-/// A point reads the first `n_c + n_g` tokens of each sequence, and one more where `loss_rows` is
-/// `generated`; what follows is left, so that one file serves all lengths of a sweep.
+/// A point reads the first `batch` sequences, of each the first `n_c + n_g` tokens, and one more where
+/// `loss_rows` is `generated`; the rest is left, so that one file serves a whole sweep.
 package struct TokenFile: Sendable {
   package let path: String
   /// One array a sequence.
@@ -101,10 +101,11 @@ package struct TokenFile: Sendable {
   ///
   /// - Throws: `TokensError` naming the position, or the counts that do not fit.
   package func check(_ point: Point) throws(TokensError) {
-    guard sequences.count == point.batch else {
+    guard sequences.count >= point.batch else {
       throw TokensError(path, .sequences(sequences.count, isFlat: isFlat, batch: point.batch))
     }
-    for (number, tokens) in sequences.enumerated() where tokens.count < point.tokensPerSequence {
+    for (number, tokens) in sequences.prefix(point.batch).enumerated()
+    where tokens.count < point.tokensPerSequence {
       throw TokensError(
         path,
         .tooFew(
@@ -122,14 +123,15 @@ package struct TokenFile: Sendable {
     }
   }
 
-  /// The tokens that a point reads: the first of each sequence.
+  /// The tokens that a point reads: the first of each of its sequences.
   ///
   /// - Throws: `TokensError` as `check` does.
   package func tokens(for point: Point) throws(TokensError) -> TokenIDs {
     try check(point)
     let stride = point.tokensPerSequence
     return TokenIDs(
-      ids: sequences.flatMap { $0.prefix(stride).map { Int32($0) } }, stride: stride)
+      ids: sequences.prefix(point.batch).flatMap { $0.prefix(stride).map { Int32($0) } },
+      stride: stride)
   }
 
   /// Adds every token to a hash.
@@ -142,11 +144,19 @@ package struct TokenFile: Sendable {
 
   /// A sentence about tokens that none of the points reads; nil if there are none.
   package func note(for points: [PlannedPoint]) -> String? {
-    let longest = points.map(\.point.tokensPerSequence).max() ?? 0
+    // Per batch the longest step, of which each of its sequences is read.
+    let longest = Dictionary(
+      points.map { ($0.point.batch, $0.point.tokensPerSequence) }, uniquingKeysWith: max)
+    let widest = longest.keys.max() ?? 0
+    let lengths = sequences.indices.map { number in
+      longest.lazy.filter { $0.key > number }.map(\.value).max() ?? 0
+    }
     let stored = sequences.reduce(0) { $0 + $1.count }
-    let used = sequences.reduce(0) { $0 + min($1.count, longest) }
+    let used = zip(sequences, lengths).reduce(0) { $0 + min($1.0.count, $1.1) }
     guard used < stored else { return nil }
+    let which = widest < sequences.count ? "the first \(widest) of \(sequences.count)" : "each"
+    let noun = widest < sequences.count ? "sequences" : "sequence"
     return "\(path): \(stored - used) of \(stored) tokens are not used; "
-      + "the first \(longest) of each sequence are"
+      + "the first \(lengths.max() ?? 0) of \(which) \(noun) are"
   }
 }

@@ -38,12 +38,12 @@ struct Journal: Sendable {
   func append(_ point: FinishedPoint) throws(FileError) -> Range<Int> {
     let entry = Entry(index: point.index, rows: point.rows, isInterrupted: point.isInterrupted)
     let start = file.size
-    try file.append(Self.line(of: entry))
+    try file.append(Self.line(of: entry), syncs: true)
     return start..<file.size
   }
 
   /// An entry's line.
-  static func line(of entry: Entry) -> String {
+  private static func line(of entry: Entry) -> String {
     let text = JSONLine.text(of: entry)
     return head(of: text.utf8) + text.dropFirst()
   }
@@ -62,13 +62,16 @@ struct Journal: Sendable {
     return JSONLine.value(Entry.self, of: object)
   }
 
-  /// The entry at a place that `append` or `restore` gave.
+  /// The entry at a place that `append`, `restore` or `read` gave.
   func entry(at place: Range<Int>) throws(FileError) -> Entry {
-    let bytes = try file.read(at: place.lowerBound, count: place.count)
-    guard let entry = Self.entry(of: bytes) else {
-      throw FileError("\(Self.name) has changed while the sweep ran")
-    }
+    guard let entry = Self.entry(of: try file.read(at: place.lowerBound, count: place.count))
+    else { throw FileError("\(Self.name) has changed while it was used") }
     return entry
+  }
+
+  /// The line at such a place, as it is.
+  func line(at place: Range<Int>) throws(FileError) -> String {
+    String(decoding: try file.read(at: place.lowerBound, count: place.count), as: UTF8.self)
   }
 
   /// Reads every whole line in order, and cuts off what comes after the last of them.

@@ -7,11 +7,11 @@ package import Reporting
 /// The results of a sweep on disk.
 ///
 /// ```
-///   point ──▶ journal.jsonl ──▶ ledger.csv, points.csv     (each fsynced, before the next point)
-///   end   ──▶ laws.csv, then sweep.json says "complete", then the journal goes
+///   point ──▶ journal.jsonl (fsynced before the next point) ──▶ ledger.csv, points.csv
+///   end   ──▶ those and laws.csv fsynced, then sweep.json says "complete", then the journal goes
 /// ```
 ///
-/// A shard keeps its journal, of which `ballast merge` makes the files of the whole.
+/// A shard keeps its journal, of which `ballast merge` makes the files of the whole, as `--resume` does.
 ///
 /// CSV files grow by whole lines in the profile's order; a point that ends before one in front of it
 /// waits in the journal. Small files are renamed into place.
@@ -56,7 +56,7 @@ package struct ResultsStore: Sendable {
     manifest = SweepManifest(of: profile, memory: memory, shard: shard?.name)
     part = shard?.part ?? Array(profile.points.indices)
     folder.removeTemporaries(of: Self.names)
-    let present = Self.results(in: folder)
+    let present = present
     let before = opening == .replace ? nil : try SweepManifest.read(from: folder)
     switch (opening, before) {
     case (.resume, let before?):
@@ -66,23 +66,48 @@ package struct ResultsStore: Sendable {
             + "choose another folder, or start over with --overwrite")
       }
       manifest = before
-      if !before.isComplete { try restore(profile.points) }
+      if before.isComplete { try read(profile.points) } else { try restore(profile.points) }
     case (.resume, nil) where !present.isEmpty:
       throw FileError(
         "cannot resume in \(directory): it holds results (\(present.joined(separator: ", "))), "
           + "but no \(SweepManifest.name) says of which sweep")
-    case (.refuse, _) where !present.isEmpty:
-      throw FileError(
-        "\(directory) holds results already (\(present.joined(separator: ", "))); "
-          + "choose another folder, go on with --resume, or replace them with --overwrite")
+    case (.refuse, _):
+      try refuseResults("choose another folder, go on with --resume")
+      try start()
     default:
       try start()
     }
   }
 
+  /// Begins a folder with the journals of a sweep's parts, and makes the CSV files of them.
+  ///
+  /// `journal` gives the lines in the profile's order.
+  ///
+  /// - Throws: `FileError` as above, or if the profile cannot be resolved again.
+  init(
+    merged manifest: SweepManifest, into directory: String, replacing: Bool,
+    journal: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void
+  ) throws(FileError) {
+    let points = try manifest.resolved().points
+    folder = try ResultsFolder(directory)
+    self.manifest = manifest
+    part = Array(points.indices)
+    folder.removeTemporaries(of: Self.names)
+    if !replacing { try refuseResults("choose another folder") }
+    try start(with: journal)
+    try restore(points)
+  }
+
+  private func refuseResults(_ advice: String) throws(FileError) {
+    guard !present.isEmpty else { return }
+    throw FileError(
+      "\(directory) holds results already (\(present.joined(separator: ", "))); "
+        + "\(advice), or replace them with --overwrite")
+  }
+
   /// The files that hold more than a header, which is what a sweep leaves that was stopped at once.
-  static func results(in folder: ResultsFolder) -> [String] {
-    var headers = [(laws, CSV.header(of: LawRecord.self)), (Journal.name, "")]
+  private var present: [String] {
+    var headers = [(Self.laws, CSV.header(of: LawRecord.self)), (Journal.name, "")]
     headers += ResultFile.allCases.reversed().map { ($0.rawValue, $0.header) }
     return headers.filter { name, header in
       folder.size(of: name).map { $0 != header.utf8.count } ?? false
@@ -105,27 +130,50 @@ package struct ResultsStore: Sendable {
 
   // MARK: Opening
 
-  private mutating func start() throws(FileError) {
-    // All can be written before the first is replaced.
-    let sweep = try PendingFile(folder.file(SweepManifest.name))
-    let laws = try PendingFile(folder.file(Self.laws))
-    var tables: [(ResultFile, PendingFile)] = []
-    for file in ResultFile.allCases {
-      tables.append((file, try PendingFile(folder.file(file.rawValue))))
+  /// Replaces what the folder holds by a sweep that has got as far as these lines of a journal.
+  private mutating func start(
+    with lines: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void = { _ in }
+  ) throws(FileError) {
+    func pending(_ name: String) throws(FileError) -> PendingFile {
+      try PendingFile(folder.file(name))
     }
-    // Old rows never stand beside a manifest that is not theirs.
+    // All can be written before the first is replaced.
+    let (sweep, laws) = (try pending(SweepManifest.name), try pending(Self.laws))
+    let journal = try pending(Journal.name)
+    var tables: [(ResultFile, PendingFile)] = []
+    for file in ResultFile.allCases.reversed() { tables.append((file, try pending(file.rawValue))) }
+    // The manifest goes first and comes last: no row ever stands beside one that is not its own.
     try folder.remove(SweepManifest.name)
     try folder.remove(Journal.name)
-    journal = try Journal(in: folder)
-    try sweep.commit(manifest.text)
+    for (file, table) in tables { try table.commit(file.header) }
     try laws.commit(CSV.header(of: LawRecord.self))
-    for (file, pending) in tables { try pending.commit(file.header) }
+    try journal.commit(lines)
+    try sweep.commit(manifest.text)
+    self.journal = try Journal(in: folder)
     try openFiles()
   }
 
   private mutating func openFiles() throws(FileError) {
     for file in ResultFile.allCases {
       files[file] = try AppendedFile(folder.file(file.rawValue))
+    }
+  }
+
+  /// Reads the rows of a complete sweep, of which no more than the CSV files may be left.
+  private mutating func read(_ points: [PlannedPoint]) throws(FileError) {
+    let path = folder.file(ResultFile.points.rawValue)
+    let text = try ResultText.read(path)
+    do {
+      let rows = try CSVDocument(text).rows
+      guard rows.count == part.count else {
+        throw RecordError("it has rows of \(rows.count) points rather than \(part.count)")
+      }
+      for (index, row) in zip(part, rows) {
+        finished[index] = try PointRecord(
+          row: CSV.line(row.fields.map { .text($0) }), of: points[index].point)
+      }
+    } catch {
+      throw FileError("\(path) was changed: \(error); start over with --overwrite")
     }
   }
 
@@ -170,7 +218,7 @@ package struct ResultsStore: Sendable {
 
   // MARK: Writing
 
-  /// Puts a point's rows on disk: into the journal, and into the CSV files when it is their turn.
+  /// Puts a point's rows into the journal, on disk, and into the CSV files when it is their turn.
   mutating func add(_ point: FinishedPoint) throws(FileError) {
     guard let journal else { preconditionFailure("a complete sweep takes no more points") }
     let place = try journal.append(point)
@@ -196,13 +244,16 @@ package struct ResultsStore: Sendable {
 
   /// Ends the sweep, or a part of it: writes out what waits, and replaces `laws.csv`.
   ///
-  /// Unless points are missing or were interrupted, the sweep is complete from then on.
+  /// Unless points are missing or were interrupted, the sweep is complete from then on. One that is
+  /// complete stays as it is.
   mutating func close(_ laws: [LawRecord]) throws(FileError) {
+    guard !isComplete else { return }
     for (_, place) in waiting.sorted(by: { $0.key < $1.key }) {
       guard let journal else { break }
       try append(try journal.entry(at: place).rows)
     }
     waiting = [:]
+    for file in files.values { try file.sync() }
     try PendingFile(folder.file(Self.laws)).commit(CSV.document(laws))
     guard finished.count == part.count, interrupted.isEmpty else { return }
     manifest.isComplete = true

@@ -19,12 +19,14 @@ package struct SweepManifest: Codable, Equatable, Sendable {
   /// The limit that was given; nil for what the machine has.
   package let memoryBytes: Int?
   /// The part of the profile that the folder holds; nil for all of it.
-  package let shard: Shard?
+  package var shard: Shard?
+  /// What the points were resolved from, so that `ballast merge` can resolve them again.
+  package let source: ProfileSource
   /// Whether every point of the profile, or of the shard, has its final row.
   package var isComplete: Bool
 
   private enum CodingKeys: String, CodingKey {
-    case schema, version, profile, points, shard
+    case schema, version, profile, points, shard, source
     case pointsDigest = "points_digest"
     case memoryBytes = "memory_bytes"
     case isComplete = "complete"
@@ -33,26 +35,33 @@ package struct SweepManifest: Codable, Equatable, Sendable {
   static let name = "sweep.json"
 
   package init(of profile: Profile, memory: Int?, shard: Shard? = nil) {
-    schema = 1
+    schema = 2
     version = BallastVersion.current
     self.profile = profile.name
     points = profile.points.count
     pointsDigest = profile.digest
     memoryBytes = memory
     self.shard = shard
+    source = profile.source.absolute
     isComplete = false
   }
 
-  /// Of the sweep whose shard this describes, or of one like it, before it is complete.
-  init(ofWhole other: SweepManifest) {
-    schema = other.schema
-    version = other.version
-    profile = other.profile
-    points = other.points
-    pointsDigest = other.pointsDigest
-    memoryBytes = other.memoryBytes
-    shard = nil
-    isComplete = false
+  /// The profile, read again.
+  ///
+  /// - Throws: `FileError` if it, or a file that it names, is not what it was.
+  func resolved() throws(FileError) -> Profile {
+    let again: Profile
+    do throws(ProfileError) {
+      again = try Profile(text: source.text, file: source.file, threads: source.threads)
+    } catch {
+      throw FileError("the points of \(quoted(profile)) cannot be resolved again: \(error)")
+    }
+    guard again.points.count == points, again.digest == pointsDigest else {
+      throw FileError(
+        "the points of \(quoted(profile)) are not what they were when ballast \(version) measured "
+          + "them; a file that the profile names was changed, or this version has other columns")
+    }
+    return again
   }
 
   /// Why a sweep that this manifest describes cannot go on as `other`; nil if it can.
@@ -85,11 +94,9 @@ package struct SweepManifest: Codable, Equatable, Sendable {
   static func read(from folder: ResultsFolder) throws(FileError) -> SweepManifest? {
     let path = folder.file(name)
     guard folder.size(of: name) != nil else { return nil }
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw FileError("cannot read \(path)")
-    }
+    let text = try ResultText.read(path)
     do {
-      return try JSONDecoder().decode(SweepManifest.self, from: data)
+      return try JSONDecoder().decode(SweepManifest.self, from: Data(text.utf8))
     } catch {
       throw FileError("\(path) is not what a sweep writes; replace the results with --overwrite")
     }
@@ -114,7 +121,7 @@ extension Profile {
   package var digest: String {
     var digest = Digest()
     var models: [DecoderConfiguration: Int] = [:]
-    for column in PointRecord.columns { digest.add(column.name) }
+    for file in ResultFile.allCases { digest.add(file.header) }
     digest.add(takesTimes ? 1 : 0)
     for planned in points {
       // Of a row without figures every axis is left, those of later versions too.

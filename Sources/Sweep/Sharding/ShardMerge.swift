@@ -1,5 +1,5 @@
 package import Files
-import Foundation
+package import Measurement
 import Reporting
 
 /// Joins the shards of a sweep into the folder that one run would have written.
@@ -116,70 +116,29 @@ package struct ShardMerge {
 
   // MARK: Writing
 
-  /// Writes the merged folder.
+  /// Writes the merged folder: the shards' journals joined, and then all that `--resume` makes of one.
   ///
   /// - Returns: A sentence about points without figures, and points off their law; nil for none.
-  /// - Throws: `FileError` if the folder cannot be written, or holds results that are not to be
-  ///   replaced.
-  package func write(to directory: String, replacing: Bool) throws(FileError) -> String? {
+  /// - Throws: `FileError` if the profile cannot be resolved again, the folder cannot be written, or
+  ///   it holds results that are not to be replaced.
+  package func write(
+    to directory: String, replacing: Bool, engine: Engine
+  ) throws(FileError) -> String? {
     let identity = PendingFile.identity(of: directory)
     if let part = parts.first(where: { PendingFile.identity(of: $0.folder.path) == identity }) {
       throw FileError(
         "\(part.folder.path) is one of the shards; choose another folder for --output")
     }
-    let laws = try mergedLaws()
-    let folder = try ResultsFolder(directory)
-    let present = ResultsStore.results(in: folder)
-    guard replacing || present.isEmpty else {
-      throw FileError(
-        "\(directory) holds results already (\(present.joined(separator: ", "))); "
-          + "choose another folder, or replace them with --overwrite")
-    }
-    folder.removeTemporaries(of: ResultsStore.names)
-    try folder.remove(SweepManifest.name)
-    try folder.remove(Journal.name)
-    for file in ResultFile.allCases {
-      try PendingFile(folder.file(file.rawValue)).commit { (write) throws(FileError) in
-        try write(file.header)
-        try eachEntry { (entry) throws(FileError) in try write(entry.rows[file]) }
+    var whole = parts[0].manifest
+    (whole.shard, whole.isComplete) = (nil, false)
+    var store = try ResultsStore(
+      merged: whole, into: directory, replacing: replacing
+    ) { (write) throws(FileError) in
+      for (index, part) in sources.sorted(by: { $0.key < $1.key }) {
+        try write(try parts[part].line(of: index))
       }
     }
-    try PendingFile(folder.file(ResultsStore.laws)).commit(laws.text)
-    var manifest = SweepManifest(ofWhole: parts[0].manifest)
-    manifest.isComplete = gaps == nil
-    if !manifest.isComplete {
-      // What is missing can then be measured by resuming.
-      try PendingFile(folder.file(Journal.name)).commit { (write) throws(FileError) in
-        try eachEntry { (entry) throws(FileError) in try write(Journal.line(of: entry)) }
-      }
-    }
-    try PendingFile(folder.file(SweepManifest.name)).commit(manifest.text)
-    let sentences = [FailureSummary.sentence(ofRows: laws.points), laws.complaint].compactMap { $0 }
-    return sentences.isEmpty ? nil : sentences.joined(separator: "; ")
-  }
-
-  /// Calls `body` with each point's rows, in the profile's order.
-  private func eachEntry(
-    _ body: (Journal.Entry) throws(FileError) -> Void
-  ) throws(FileError) {
-    for (index, part) in sources.sorted(by: { $0.key < $1.key }) {
-      try body(try parts[part].entry(of: index))
-    }
-  }
-
-  private func mergedLaws() throws(FileError) -> MergedLaws {
-    var points: [[String]] = []
-    try eachEntry { (entry) throws(FileError) in
-      let records = (try? CSVDocument.records(of: entry.rows[.points])) ?? [[]]
-      guard records.allSatisfy({ $0.count == PointRecord.columns.count }) else {
-        throw FileError(
-          "the journal of a shard has a row that is none of \(ResultFile.points.rawValue)")
-      }
-      points += records
-    }
-    var laws: [[String]] = []
-    for part in parts { laws += try part.laws() }
-    return try MergedLaws(points: points, laws: laws)
+    return try SweepSummary(closing: &store, engine: engine).complaint
   }
 
   // MARK: What there is
