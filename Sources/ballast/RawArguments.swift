@@ -36,7 +36,7 @@ enum RawArguments {
     for option in options where option.hasPrefix("--") {
       let name = option.prefix { $0 != "=" }
       if !seen.insert(name).inserted, !repeatable.contains(String(name)) {
-        throw UsageError("\(printable(name.unicodeScalars)) is given more than once; leave one")
+        throw UsageError("\(printable(name.unicodeScalars)) is given more than once; give it once")
       }
     }
   }

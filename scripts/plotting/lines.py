@@ -149,7 +149,7 @@ def table(figure, everything, chosen, wide: float, top: float) -> None:
     wholes = [s for s in everything if s.mode == "full-graph"]
     length = max((p.n_c for s in (wholes or everything) for p in s.points), default=0)
     columns = [0.35, 0.35 + wide + 0.3, 0.35 + wide + 5.2, 0.35 + wide + 6.8]
-    heads = ["", "retained bytes", f"at n_c = {length:,}", "against full-graph"]
+    heads = ["", "retained bytes", f"at n_c = {length:,}", "against full-graph" if wholes else ""]
     row = top - 0.12
     for x, text in zip(columns, heads):
         figure.text(x / width, row / height, text, fontsize=9.5, color=GREY, va="center")
