@@ -149,16 +149,27 @@ package struct Baseline: Sendable {
       throw FileError("\(path): the header is not a baseline's of this version; \(again)")
     }
     var entries: [Entry] = []
+    // Of the last entry's two ledgers, so that sums of a ledger's bytes fit 64 bits later on.
+    var totals: [String: Int] = [:]
     for row in document.rows {
-      guard Self.add(row.fields, to: &entries) else {
+      guard Self.add(row.fields, to: &entries, totals: &totals) else {
         throw FileError("\(path): line \(row.line) is not a baseline's row; \(again)")
       }
     }
     self.init(entries)
   }
 
+  /// Adds bytes to a total; false if it does not fit 64 bits.
+  private static func add(_ bytes: Int, to total: inout Int) -> Bool {
+    let (sum, overflows) = total.addingReportingOverflow(bytes)
+    total = sum
+    return !overflows
+  }
+
   /// Takes a row; false if it is neither a point's nor a tensor's.
-  private static func add(_ fields: [String], to entries: inout [Entry]) -> Bool {
+  private static func add(
+    _ fields: [String], to entries: inout [Entry], totals: inout [String: Int]
+  ) -> Bool {
     let figuresStart = 1 + keyColumns.count
     let tensorStart = figuresStart + figureColumns.count
     let tensor = Array(fields[tensorStart...])
@@ -173,10 +184,12 @@ package struct Baseline: Sendable {
         entry.figures[column.0] = value
       }
       entries.append(entry)
+      totals = [:]
       return true
     }
     guard let last = entries.indices.last, Int(fields[0]) == entries.count,
-      let bytes = Int(tensor[6]), tensor[1].isEmpty || Int(tensor[1]) != nil
+      let bytes = Int(tensor[6]), bytes >= 0, tensor[1].isEmpty || Int(tensor[1]) != nil,
+      add(bytes, to: &totals[tensor[0], default: 0])
     else { return false }
     let value = TensorBytes(
       layer: Int(tensor[1]), op: tensor[2], tensor: tensor[3], shape: tensor[4],

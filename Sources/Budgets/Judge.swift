@@ -71,7 +71,7 @@ package struct Judge {
       return judgement
     }
     guard let value = value(of: budget, subject) else {
-      judgement.reason = missing(budget.figure, point)
+      judgement.reason = whyMissing(budget, subject)
       return judgement
     }
     judgement.figure = value
@@ -111,14 +111,15 @@ package struct Judge {
     return nil
   }
 
-  private func missing(_ figure: BudgetFigure, _ point: Point) -> String {
-    switch figure {
-    case .gradientError:
-      point.backend == .shape
-        ? "shapes have no gradients" : "the exact gradient needs more memory, or is 0"
-    case .perPrefixToken: "n_c \(point.nC) is below the range of a law"
-    case .retained, .allocated, .peak: "there is nothing to compare with"
+  /// Why a budget's figure could not be had of a point that was measured.
+  private func whyMissing(_ budget: Budget, _ subject: MeasuredPoint) -> String {
+    let figure = budget.figure
+    guard subject.value(of: figure) != nil, let mode = budget.relativeTo?.rawValue else {
+      return subject.whyMissing(figure)
     }
+    guard let whole = whole(budget, subject) else { return "its point in \(mode) was not measured" }
+    guard whole.value(of: figure) != nil else { return "in \(mode) \(whole.whyMissing(figure))" }
+    return "it is 0 in \(mode), and nothing is a fraction of that"
   }
 
   /// Names the tensors that are responsible.

@@ -3,7 +3,8 @@ package import Reporting
 /// What two ledgers of one point have different, tensor by tensor.
 ///
 /// Tensors are the same if layer, op and name are; several of one name count as one with the sum of
-/// their bytes.
+/// their bytes. The bytes of a ledger are 0 or more, and all of them together fit 64 bits: whoever
+/// reads one from a file makes sure.
 package struct LedgerDifference: Sendable {
   /// Every tensor of either ledger, in the order of the second one, then those that vanished.
   package let all: [TensorChange]

@@ -41,6 +41,19 @@ package struct MeasuredPoint: Sendable {
     }
   }
 
+  /// Why a figure was not taken of a point that was measured.
+  func whyMissing(_ figure: BudgetFigure) -> String {
+    switch figure {
+    case .gradientError where point.backend == .shape: "shapes have no gradients"
+    case .gradientError where record.gradientReference != nil:
+      "the exact gradient is 0, and no error is a fraction of that"
+    case .gradientError: "no exact gradient to compare with fits the memory"
+    case .perPrefixToken:
+      "the law holds from n_c \(point.lowestOfRegime) on, and n_c is \(point.nC)"
+    case .retained, .allocated, .peak: "it was not taken"
+    }
+  }
+
   /// The tensors of which a figure is the sum.
   package func ledger(of figure: BudgetFigure) -> [TensorBytes] {
     figure == .peak ? atPeak : saved

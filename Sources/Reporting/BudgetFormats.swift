@@ -45,18 +45,31 @@ package enum BudgetFormats {
     return objects.isEmpty ? "[]\n" : "[\n" + objects.joined(separator: ",\n") + "\n]\n"
   }
 
-  /// GitHub's workflow commands: an error for each budget that is exceeded, at its line.
+  /// GitHub's workflow commands, at the budgets' lines: an error for each budget that is exceeded, a
+  /// warning for each with points that were not judged.
   package static func github(_ judgements: [Judgement]) -> String {
-    BudgetTable.groups(of: judgements).compactMap { worst, all in
-      let bad = all.filter { $0.verdict != .ok && $0.verdict != .notJudged }.count
-      guard bad > 0 else { return nil }
-      let title =
-        "budget \(worst.title)" + (bad > 1 ? " (\(bad) of \(all.count) points)" : "")
-      var message = worst.sentence
-      for tensor in worst.tensors { message += "\n\(tensor.sentence)" }
-      return "::error file=\(property(worst.file)),line=\(worst.line),title=\(property(title))::"
-        + "\(data(message))\n"
+    BudgetTable.groups(of: judgements).map { worst, all in
+      let skipped = all.filter { $0.verdict == .notJudged }
+      let bad = all.filter { $0.verdict != .ok }.count - skipped.count
+      func points(_ count: Int) -> String { count > 1 ? " (\(count) of \(all.count) points)" : "" }
+      var text = ""
+      if bad > 0 {
+        text += annotation("error", at: worst, title: "budget \(worst.title)\(points(bad))")
+      }
+      if let first = skipped.first {
+        let title = "budget \(first.title) not judged\(points(skipped.count))"
+        text += annotation("warning", at: first, title: title)
+      }
+      return text
     }.joined()
+  }
+
+  private static func annotation(
+    _ kind: String, at judgement: Judgement, title: String
+  ) -> String {
+    let lines = [judgement.sentence] + judgement.tensors.map(\.sentence)
+    return "::\(kind) file=\(property(judgement.file)),line=\(judgement.line),"
+      + "title=\(property(title))::\(data(lines.joined(separator: "\n")))\n"
   }
 
   // MARK: Escapes

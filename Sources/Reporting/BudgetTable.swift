@@ -9,10 +9,12 @@ package enum BudgetTable {
     let budgets = groups(of: judgements)
     for (worst, all) in budgets {
       let bad = all.filter { $0.verdict == worst.verdict }.count
+      let skipped = worst.verdict == .notJudged ? 0 : all.filter { $0.verdict == .notJudged }.count
       table.add([
         worst.title, String(all.count), worst.point, worst.limitText,
         worst.figure.map(worst.text) ?? "–", worst.margin.map(worst.text) ?? "–",
-        worst.verdict.rawValue + (worst.verdict == .ok || all.count == 1 ? "" : " (\(bad))"),
+        worst.verdict.rawValue + (worst.verdict == .ok || all.count == 1 ? "" : " (\(bad))")
+          + (skipped == 0 ? "" : ", \(skipped) not judged"),
       ])
     }
     return table.text

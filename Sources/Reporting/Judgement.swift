@@ -73,8 +73,7 @@ package struct Judgement: Sendable {
 
   /// A number in the figure's unit.
   package func text(_ value: Double) -> String {
-    guard unit == "bytes" else { return Units.significant(value) }
-    return (Int(exactly: value).map(String.init) ?? Units.fixed(value, 1)) + " B"
+    unit == "bytes" ? Units.wholeBytes(value) : Units.significant(value)
   }
 
   /// The limits in words, such as `at most 4096 B` or `exactly 8224 B`.

@@ -44,6 +44,14 @@ extension PointRecord {
       let crossing = try cells.integer("retained_crossing_bytes"),
       let shared = try cells.integer("retained_shared_bytes")
     {
+      var total = 0
+      for bytes in [prefix, generated, crossing, shared] {
+        let (sum, overflows) = total.addingReportingOverflow(bytes)
+        guard !overflows else {
+          throw RecordError("the retained bytes of a row of points.csv do not fit 64 bits")
+        }
+        total = sum
+      }
       retained = RegionBytes(
         prefix: prefix, generated: generated, crossing: crossing, shared: shared)
     }
@@ -77,8 +85,9 @@ private struct Cells {
     fields[column].flatMap { $0.isEmpty ? nil : $0 }
   }
 
+  /// A whole number, 0 or more as all figures are.
   func integer(_ column: String) throws(RecordError) -> Int? {
-    try number(column) { Int($0) }
+    try number(column) { text in Int(text).flatMap { $0 >= 0 ? $0 : nil } }
   }
 
   func wide(_ column: String) throws(RecordError) -> Int128? {
@@ -94,7 +103,8 @@ private struct Cells {
   ) throws(RecordError) -> Number? {
     guard let text = text(column) else { return nil }
     guard let value = parse(text) else {
-      throw RecordError("\(column) of a row of points.csv is \"\(text)\", which is no number")
+      throw RecordError(
+        "\(column) of a row of points.csv is \"\(text)\", which is none of its numbers")
     }
     return value
   }

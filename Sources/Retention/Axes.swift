@@ -83,6 +83,9 @@ package enum Recipe: String, CaseIterable, Sendable {
   case ballast
   case transformersEager = "transformers-eager"
   case transformersSDPA = "transformers-sdpa"
+
+  /// Those that can be measured; the others are refused.
+  package static let built: [Recipe] = [.ballast]
 }
 
 /// Where the step runs.

@@ -52,11 +52,6 @@ package struct Point: Hashable, Sendable {
   /// - Throws: `PointError` if `trainable` is not a regular expression.
   func trainablePattern() throws(PointError) -> ((String) -> Bool)? {
     guard !trainable.isEmpty else { return nil }
-    do {
-      let pattern = try Regex(trainable)
-      return { name in (try? pattern.firstMatch(in: name)) != nil }
-    } catch {
-      throw PointError("trainable \"\(trainable)\" is not a regular expression")
-    }
+    return try ParameterPattern(trainable).isFound(in:)
   }
 }

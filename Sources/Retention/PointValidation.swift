@@ -99,7 +99,7 @@ extension Point {
       mode != .prunedGraph || head != .allRows,
       "pruned-graph makes logits for loss rows alone; use head loss-rows or chunked")
     let unbuilt: [(Bool, String)] = [
-      (recipe != .ballast, "recipe \(recipe.rawValue)")
+      (!Recipe.built.contains(recipe), "recipe \(recipe.rawValue)")
     ]
     for (isAsked, what) in unbuilt {
       try require(!isAsked, "\(what) is not built in this version")

@@ -25,7 +25,9 @@ struct Check: ParsableCommand {
             take the figures of now as the baseline, profiles/baselines/seed.csv
 
       Only the points that a budget is about are run. A budget that is exceeded is shown with the \
-      tensors that are responsible, and ends with status 2.
+      tensors that are responsible, and ends with status 2. A figure that could not be had, such as \
+      a gradient error on shapes, is not judged and said to be; with --strict that ends with \
+      status 1.
       """)
 
   @Argument(help: ArgumentHelp("The YAML file with the budgets.", valueName: "profile.yaml"))
@@ -40,6 +42,8 @@ struct Check: ParsableCommand {
   var backend: String?
   @Flag(help: "Replace the baseline beside the profile, and then judge.")
   var update = false
+  @Flag(help: "End with status 1 if a figure that a budget is about could not be judged.")
+  var strict = false
   @OptionGroup var memory: MemoryOption
 
   func run() throws {
@@ -50,7 +54,6 @@ struct Check: ParsableCommand {
       profile: profile, file: self.profile, backend: backend, engine: .cpu,
       limit: MemoryLimit(given: given ?? profile.memory))
     let committed = update ? nil : try check.baseline()
-    for note in profile.notes { Output.note(note) }
     let measured = check.measure()
     let baseline = update ? try replaceBaseline(measured) : committed
     let judgements = check.judge(measured, against: baseline)
@@ -60,7 +63,7 @@ struct Check: ParsableCommand {
     case .json: try Output.write(BudgetFormats.json(judgements))
     case .github: try Output.write(BudgetFormats.github(judgements))
     }
-    try conclude(judgements)
+    try conclude(judgements, notes: profile.notes)
   }
 
   private func words() throws(UsageError) -> (Format, BackendKind?) {
@@ -89,20 +92,27 @@ struct Check: ParsableCommand {
   }
 
   /// Ends with status 2 if a budget is exceeded, and with a failure if one cannot be judged.
-  private func conclude(_ judgements: [Judgement]) throws {
+  ///
+  /// The `notes` come before the count and not before a failure, which is one sentence.
+  private func conclude(_ judgements: [Judgement], notes: [String]) throws {
     let groups = BudgetTable.groups(of: judgements)
     let exceeded = groups.filter { $0.all.contains { $0.verdict.isExceeded } }.count
     let total = groups.count == 1 ? "1 budget" : "\(groups.count) budgets"
+    let skipped = judgements.filter { $0.verdict == .notJudged }
+    let share = "\(skipped.count) of \(judgements.count) figures"
     if exceeded > 0 {
-      Output.note("\(exceeded) of \(total) exceeded")
+      for note in notes { Output.note(note) }
+      let others = skipped.isEmpty ? "" : ", and \(share) not judged"
+      Output.note("\(exceeded) of \(total) exceeded\(others)")
       throw ExitCode(Status.budgetExceeded)
     }
     if let failed = judgements.first(where: { $0.verdict == .failed }) {
       throw Failure(failed.sentence)
     }
-    let skipped = judgements.filter { $0.verdict == .notJudged }
-    if let first = skipped.first {
-      Output.note("\(skipped.count) of \(judgements.count) figures not judged; \(first.sentence)")
+    if strict, let first = skipped.first {
+      throw Failure("\(share) could not be judged, as --strict demands; \(first.sentence)")
     }
+    for note in notes { Output.note(note) }
+    if let first = skipped.first { Output.note("\(share) not judged; \(first.sentence)") }
   }
 }

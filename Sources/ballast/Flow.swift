@@ -32,15 +32,23 @@ struct FlowCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Point") var options: PointOptions
-  @Option(help: "How the rows are printed: \(Format.words.joined(separator: ", ")).")
-  var format = Format.table.rawValue
-  @Option(help: ArgumentHelp("Write a row for every weight to a CSV file.", valueName: "file.csv"))
+  @Option(
+    help: """
+      How the rows are printed: \(Format.words.joined(separator: ", ")) (default: table; with an \
+      output to -, which is standard output, they are not printed).
+      """)
+  var format: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write a row for every weight to a CSV file, or to standard output with -.",
+      valueName: "file.csv"))
   var csv: String?
   @Option(
     help: ArgumentHelp(
       """
-      Write the norm of every single row's part to a CSV file: layer, weight, position, norm; \
-      weights of one name in a layer, such as its norms, count together.
+      Write the norm of every single row's part to a CSV file, or to standard output with -: \
+      layer, weight, position, norm; weights of one name in a layer, such as its norms, count \
+      together.
       """, valueName: "file.csv"))
   var positions: String?
 
@@ -50,32 +58,38 @@ struct FlowCommand: ParsableCommand {
     let limit = MemoryLimit(given: try options.memory.given()).bytes(for: planned.point.backend)
     let format: Format
     do {
-      format = try Format(word: self.format, axis: "format")
+      format =
+        try self.format.map { (word) throws(ValueError) in
+          try Format(word: word, axis: "format")
+        } ?? .table
     } catch {
       throw UsageError(error.description)
     }
     if planned.point.backend == .shape {
       throw UsageError("flow needs --backend cpu; on shapes nothing is computed")
     }
-    try PendingFile.requireDistinct(
-      [("--csv", csv), ("--positions", positions)], from: options.inputs)
-    let csvFile = try csv.map { try PendingFile($0) }
-    let positionsFile = try positions.map { try PendingFile($0) }
-    for note in parsed.notes { Output.note(note) }
+    let outputs = try Outputs(
+      [("--csv", csv), ("--positions", positions)], format: self.format, from: options.inputs)
 
     let runner = FlowRunner(engine: .cpu, limit: limit, tokens: parsed.tokens)
     let flow: Flow
     do {
-      flow = try runner.run(planned, measuresPositions: positionsFile != nil)
+      flow = try runner.run(planned, measuresPositions: positions != nil)
     } catch {
       throw Failure("\(error)")
     }
-    try csvFile?.commit(CSV.document(flow.weights))
-    try positionsFile?.commit(CSV.document(PositionRecord.rows(of: flow)))
+    try outputs.write("--csv", CSV.document(flow.weights))
+    try outputs.write("--positions", CSV.document(PositionRecord.rows(of: flow)))
+    if outputs.printsRow { try Output.write(text(of: flow, as: format)) }
+    // After everything that can fail, so that a failure stays one sentence.
+    for note in parsed.notes { Output.note(note) }
+  }
+
+  private func text(of flow: Flow, as format: Format) -> String {
     switch format {
-    case .table: try Output.write(FlowTable.text(of: flow))
-    case .csv: try Output.write(CSV.document(flow.weights))
-    case .json: try Output.write(JSONObject.array(of: flow.weights))
+    case .table: FlowTable.text(of: flow)
+    case .csv: CSV.document(flow.weights)
+    case .json: JSONObject.array(of: flow.weights)
     }
   }
 }

@@ -13,7 +13,9 @@ import Transformer
 enum Main {
   static func main() {
     if let refusal = ProcessStart.prepare() { exit(complain(refusal, status: Status.failure)) }
+    widenNarrowHelp()
     do {
+      try RawArguments.check(Array(CommandLine.arguments.dropFirst()))
       var command = try Ballast.parseAsRoot()
       try command.run()
     } catch {
@@ -21,11 +23,19 @@ enum Main {
     }
   }
 
+  /// Overrules a width given in `COLUMNS` that leaves no room, with which the help would be empty.
+  private static func widenNarrowHelp() {
+    guard let text = unsafe getenv("COLUMNS"), let width = unsafe Int(String(cString: text)) else {
+      return
+    }
+    if width < 40 { unsafe setenv("COLUMNS", "80", 1) }
+  }
+
   /// Prints what an error has to say and returns the exit status.
   private static func report(_ error: any Error) -> Int32 {
     switch error {
     case let error as UsageError:
-      return complain(error.description, status: Status.usage)
+      return complain(RawArguments.namingOption(error.description), status: Status.usage)
     case is ProfileError, is FileError, is ConfigurationError, is WeightsError, is TokensError,
       is SweepError, is Failure:
       return complain("\(error)", status: Status.failure)

@@ -26,11 +26,21 @@ struct Measure: ParsableCommand {
       """)
 
   @OptionGroup(title: "Point") var options: PointOptions
-  @Option(help: "How the row is printed: \(Format.words.joined(separator: ", ")).")
-  var format = Format.table.rawValue
-  @Option(help: ArgumentHelp("Write every saved storage to a CSV file.", valueName: "file.csv"))
+  @Option(
+    help: """
+      How the row is printed: \(Format.words.joined(separator: ", ")) (default: table; with an \
+      output to -, which is standard output, the row is not printed).
+      """)
+  var format: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write every saved storage to a CSV file, or to standard output with -.",
+      valueName: "file.csv"))
   var ledger: String?
-  @Option(help: ArgumentHelp("Write the row to a file as one JSON object.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Write the row as one JSON object to a file, or to standard output with -.",
+      valueName: "file"))
   var json: String?
   @Option(
     help: ArgumentHelp(
@@ -39,8 +49,10 @@ struct Measure: ParsableCommand {
   var gradients: String?
   @Option(
     help: ArgumentHelp(
-      "Write how far every parameter's gradient is from the exact one to a CSV file.",
-      valueName: "file.csv"))
+      """
+      Write how far every parameter's gradient is from the exact one to a CSV file, or to standard \
+      output with -.
+      """, valueName: "file.csv"))
   var gradientErrors: String?
 
   func run() throws {
@@ -49,7 +61,10 @@ struct Measure: ParsableCommand {
     let limit = MemoryLimit(given: try options.memory.given()).bytes(for: planned.point.backend)
     let format: Format
     do {
-      format = try Format(word: self.format, axis: "format")
+      format =
+        try self.format.map { (word) throws(ValueError) in
+          try Format(word: word, axis: "format")
+        } ?? .table
     } catch {
       throw UsageError(error.description)
     }
@@ -59,16 +74,14 @@ struct Measure: ParsableCommand {
     if gradientErrors != nil, planned.point.backend == .shape {
       throw UsageError("--gradient-errors needs --backend cpu; on shapes nothing is computed")
     }
+    if gradients == "-" {
+      throw UsageError("--gradients needs a file, since safetensors are no text to print; not -")
+    }
+    let texts = [("--ledger", ledger), ("--gradient-errors", gradientErrors), ("--json", json)]
     try PendingFile.requireDistinct(
-      [
-        ("--ledger", ledger), ("--json", json), ("--gradients", gradients),
-        ("--gradient-errors", gradientErrors),
-      ], from: options.inputs)
-    let ledgerFile = try ledger.map { try PendingFile($0) }
-    let errorsFile = try gradientErrors.map { try PendingFile($0) }
-    let jsonFile = try json.map { try PendingFile($0) }
+      (texts + [("--gradients", gradients)]).filter { $0.1 != "-" }, from: options.inputs)
+    let outputs = try Outputs(texts, format: self.format, from: options.inputs)
     let gradientFile = try gradients.map { try GradientFile($0) }
-    for note in parsed.notes { Output.note(note) }
 
     let runner = PointRunner(
       engine: .cpu, limit: limit, points: [planned], tokens: parsed.tokens,
@@ -78,15 +91,21 @@ struct Measure: ParsableCommand {
 
     let rows = LedgerRecord.rows(
       of: outcome.saved, profile: nil, point: planned.point, repetition: planned.repetition)
-    try ledgerFile?.commit(CSV.document(rows))
+    try outputs.write("--ledger", CSV.document(rows))
     let errors = GradientRecord.rows(
       of: outcome.gradients, profile: nil, point: planned.point, repetition: planned.repetition)
-    try errorsFile?.commit(CSV.document(errors))
-    try jsonFile?.commit(JSONObject.text(of: outcome.record))
+    try outputs.write("--gradient-errors", CSV.document(errors))
+    try outputs.write("--json", JSONObject.text(of: outcome.record))
+    if outputs.printsRow { try Output.write(text(of: outcome, as: format)) }
+    // After everything that can fail, so that a failure stays one sentence.
+    for note in parsed.notes { Output.note(note) }
+  }
+
+  private func text(of outcome: PointOutcome, as format: Format) -> String {
     switch format {
-    case .table: try Output.write(PointTable.text(of: outcome.record, gradients: outcome.gradients))
-    case .json: try Output.write(JSONObject.text(of: outcome.record))
-    case .csv: try Output.write(CSV.document([outcome.record]))
+    case .table: PointTable.text(of: outcome.record, gradients: outcome.gradients)
+    case .json: JSONObject.text(of: outcome.record)
+    case .csv: CSV.document([outcome.record])
     }
   }
 }

@@ -84,7 +84,8 @@ struct PointOptions: ParsableArguments {
     parsing: .unconditional,
     help: "Dropout probability of embeddings, attention and branches (gpt2 models).")
   var dropout = 0.0
-  @Option(help: "Whose ops a layer is made of: \(Recipe.words.joined(separator: ", ")).")
+  @Option(
+    help: "Whose ops a layer is made of: \(Recipe.built.map(\.rawValue).joined(separator: ", ")).")
   var recipe = Recipe.ballast.rawValue
   @Option(help: "Compute, or count on shapes alone: \(BackendKind.words.joined(separator: ", ")).")
   var backend = BackendKind.cpu.rawValue

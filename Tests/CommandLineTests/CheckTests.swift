@@ -79,8 +79,35 @@ import Testing
     let shapes = try Program.run(["check", path])
     #expect(shapes.status == 0)
     #expect(shapes.sentence?.contains("2 of 4 figures not judged") == true)
+    #expect(shapes.sentence?.hasSuffix("is not judged: shapes have no gradients") == true)
+    #expect(shapes.output.contains("not judged (2)"))
+    let annotated = try Program.run(["check", path, "--format", "github"])
+    #expect(annotated.status == 0)
+    #expect(annotated.output.hasPrefix("::warning file="))
+    #expect(annotated.output.contains("not judged (2 of 2 points)::"))
+    let strict = try Program.run(["check", path, "--strict"])
+    #expect(strict.status == 1 && strict.output == shapes.output)
+    #expect(strict.sentence?.contains("2 of 4 figures could not be judged") == true)
     let computed = try Program.run(["check", path, "--backend", "cpu"])
     #expect(computed.status == 2 && computed.output.contains("gradient_error"))
+  }
+
+  @Test
+  func `figures not judged are counted beside an exceeded budget, and strictness lets all pass`()
+    throws
+  {
+    let folder = try Folder()
+    let path = try folder.add(
+      "p.yaml",
+      Self.profile.replacing("within: 0%", with: "at_most: 1")
+        + "\n  - {figure: gradient_error, at_most: 0.1}\n")
+    let both = try Program.run(["check", path, "--strict"])
+    #expect(both.status == 2)
+    #expect(
+      both.sentence == "ballast: 1 of 2 budgets exceeded, and 2 of 4 figures not judged")
+    let fine = try folder.add("q.yaml", Self.profile.replacing("within: 0%", with: "at_most: 1MiB"))
+    let judged = try Program.run(["check", fine, "--strict"])
+    #expect(judged.status == 0 && judged.errors.isEmpty)
   }
 
   @Test func `a baseline that cannot be written is a sentence`() throws {
@@ -152,6 +179,18 @@ import Testing
       #expect(result.status == 1 && result.output.isEmpty)
       #expect(result.sentence?.contains(part) == true, "\(result.errors)")
     }
+    let empty = try Program.run(["compare", "", zeros])
+    #expect(empty.status == 1)
+    #expect(empty.sentence?.contains("the name of a result to compare is empty") == true)
+    let header = "mode,n_c,status,retained_bytes\n"
+    let rowless = try folder.add("rowless.csv", header)
+    let rows = try folder.add("rows.csv", header + "full,4,ok,1\nfull,8,ok,9223372036854775807\n")
+    let blamed = try Program.run(["compare", rows, rowless])
+    #expect(blamed.status == 1)
+    #expect(blamed.sentence?.hasPrefix("ballast: \(rowless): has a header and no rows") == true)
+    let less = try folder.add("less.csv", header + "full,4,ok,1\nfull,8,ok,1\n")
+    let grown = try Program.run(["compare", less, rows, "--fail-on-increase", "1"])
+    #expect(grown.status == 2 && grown.sentence?.contains("grew from 1 B to 9.22") == true)
     for (arguments, part) in [
       (["a"], "missing"), (["a", "b", "--fail-on-increase", "-1"], "0 or more"),
       (["a", "b", "--fail-on-increase", "x"], "x"),

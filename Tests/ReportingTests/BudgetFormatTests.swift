@@ -80,6 +80,17 @@ private final class Elements: NSObject, XMLParserDelegate {
     #expect(elements.all.count { $0.name == "skipped" } == 1)
   }
 
+  @Test func `points of a budget that were not judged are counted beside those that were`() {
+    var all = judgements()
+    for index in all.indices { all[index].line = 9 }
+    let lines = BudgetFormats.github(all).split(separator: "\n")
+    #expect(lines.count == 2 && lines[0].contains("title=budget retained (4 of 6 points)::"))
+    #expect(lines[1].hasPrefix("::warning ") && lines[1].contains("not judged::"))
+    all.removeAll { $0.verdict != .ok && $0.verdict != .notJudged }
+    #expect(BudgetTable.text(of: all).contains("ok, 1 not judged"))
+    #expect(BudgetFormats.github(all).hasPrefix("::warning "))
+  }
+
   @Test func `JUnit without judgements is XML too`() {
     #expect(XMLParser(data: Data(BudgetFormats.junit([]).utf8)).parse())
   }
@@ -103,10 +114,14 @@ private final class Elements: NSObject, XMLParserDelegate {
 
   @Test func `GitHub gets one command a budget, on one line, which decodes`() throws {
     let lines = BudgetFormats.github(judgements()).split(separator: "\n")
-    #expect(lines.count == 4)
-    for line in lines {
-      #expect(line.hasPrefix("::error file=a%2Cb%3A 50%25/<x>.yaml,line="))
+    #expect(lines.count == 5)
+    for (line, kind) in zip(lines, ["error", "error", "warning", "error", "error"]) {
+      #expect(line.hasPrefix("::\(kind) file=a%2Cb%3A 50%25/<x>.yaml,line="))
     }
+    #expect(
+      lines[2].hasSuffix(
+        ",line=5,title=budget retained not judged::retained of full-graph n_c=5 is not judged: "
+          + "shapes have no gradients"))
     let parts = try #require(lines.first).split(separator: "::", maxSplits: 2)
     #expect(parts[0].hasSuffix(",line=3,title=budget retained"))
     let message = parts[1].replacing("%0A", with: "\n").replacing("%0D", with: "\r")

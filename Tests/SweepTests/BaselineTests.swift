@@ -67,6 +67,32 @@ private func check(_ path: String) throws -> BudgetCheck {
     }
   }
 
+  @Test func `tensors whose bytes do not add up in 64 bits are one sentence with a line`() throws {
+    let lines = Baseline(of: try check(profile).measure()).text.split(separator: "\n")
+    let place = try #require(lines.firstIndex { $0.hasPrefix("1,,") && $0.contains(",saved,") })
+    func text(_ bytes: String, twice: Bool = false) -> String {
+      var fields = lines[place].split(separator: ",", omittingEmptySubsequences: false)
+      fields[fields.count - 1] = bytes[...]
+      let row = fields.joined(separator: ",")[...]
+      return ([lines[0], lines[1], row] + (twice ? [row] : [])).joined(separator: "\n") + "\n"
+    }
+    func read(_ text: String) throws {
+      try inFolder {
+        let path = "\(folder)/b"
+        try text.write(toFile: path, atomically: false, encoding: .utf8)
+        _ = try Baseline.read(path)
+      }
+    }
+    #expect(throws: Never.self) { try read(text("9223372036854775807")) }
+    for (bad, line) in [
+      (text("5000000000000000000", twice: true), 4), (text("-1"), 3),
+      (text("9223372036854775808"), 3), (text("1e9"), 3), (text("nan"), 3),
+    ] {
+      let error = try #require(throws: FileError.self) { try read(bad) }
+      #expect(error.description.contains("b: line \(line) is not a baseline's row"), "\(error)")
+    }
+  }
+
   @Test func `a changed file is read or is one sentence with a line`() throws {
     try inFolder {
       let check = try check(profile)

@@ -53,7 +53,8 @@ private let ledgerHeader =
     #expect(comparison.points[1].seconds == FigurePair(before: 2, after: 3))
     #expect(comparison.points[1].retained.increasePercent == -50)
     #expect(comparison.increases(beyond: 1) == [])
-    #expect(comparison.increases(beyond: 0.99) == ["retained of full n_c=4 grew from 100 to 101 B"])
+    #expect(
+      comparison.increases(beyond: 0.99) == ["retained of full n_c=4 grew from 100 B to 101 B"])
   }
 
   @Test func `what grew from nothing, or failed, has increased`() throws {
@@ -63,7 +64,7 @@ private let ledgerHeader =
     ])
     #expect(
       comparison.increases(beyond: 1e9) == [
-        "retained of full n_c=4 grew from 0 to 7 B",
+        "retained of full n_c=4 grew from 0 B to 7 B",
         "full n_c=8 was measured before and is failed now",
       ])
     let text = ComparisonTable.text(of: comparison.points, onlyBefore: [], onlyAfter: [])
@@ -114,21 +115,98 @@ private let ledgerHeader =
 
   private static let good = header + "1,full,4,2,ok,1,1,1,,,1\n"
 
-  @Test(arguments: [
+  /// A file beside a good one, and what the sentence says.
+  static let bad: [(String, String)] = [
     ("", "line 1 has no header"), ("a,b\n1,2\n", "columns of a ledger.csv or a points.csv"),
     (good + "1,full\n", "line 3 has 2 fields, the header 11"),
     (good + "1,fu", "line 3 does not end; the file was cut off"),
     (good + "1,full,4,2,ok,1,1,1,,,1\n", "has two rows of one point, full n_c=4 repeat=1"),
     (header + "1,full,4,2,ok,many,1,1,,,1\n", "line 2 has \"many\" in retained_bytes"),
     (header + "1,full,4,2,ok,inf,1,1,,,1\n", "line 2 has \"inf\" in retained_bytes"),
-    (ledgerHeader + "p,full,float32,4,0,0,a,x,1,uint8,1.5,2\n", "no whole number of requested"),
+    (
+      ledgerHeader + "p,full,float32,4,0,0,a,x,1,uint8,1.5,2\n",
+      "in requested_bytes, which is no whole"
+    ),
     (ledgerHeader + "p,full,float32,4,0,0,a,x,1,uint8,1,2\n", "one is a ledger alone"),
-  ])
+    (header, "b.csv: has a header and no rows"),
+    (ledgerHeader, "b.csv: has a header and no rows"),
+  ]
+
+  @Test(arguments: bad)
   func `what cannot be compared is one sentence`(text: String, part: String) throws {
     let error = try #require(throws: FileError.self) {
       _ = try compare([("a.csv", Self.good), ("b.csv", text)])
     }
     #expect(error.description.contains(part) && !error.description.contains("\n"), "\(error)")
+  }
+
+  /// Numbers at and beyond the ends of what 64 bits and a double hold.
+  private static let extremes = [
+    "9223372036854775807", "-9223372036854775807", "-9223372036854775808", "9223372036854775808",
+    "5000000000000000000", "9007199254740993", "1e308", "-1e308", "1e-320", "nan", "inf", "-inf",
+    "-1", "0.5", "0", "4096.0", "",
+  ]
+
+  @Test func `figures at the ends of what fits are compared, or are one sentence with a line`()
+    throws
+  {
+    let good = "1,full,4,2,ok,100,128,200,1.5,0.5,1".split(separator: ",").map(String.init)
+    let tensor = "p,full,float32,4,0,0,a,x,1,uint8,10,16".split(separator: ",").map(String.init)
+    var (compared, refused) = (0, 0)
+    for (header, row, columns) in [
+      (header, good, [5, 6, 7, 8, 9]), (ledgerHeader, tensor, [4, 5, 10, 11]),
+    ] {
+      let plain = header + row.joined(separator: ",") + "\n"
+      for column in columns {
+        for value in Self.extremes {
+          var changed = row
+          changed[column] = value
+          // Twice in a ledger: one tensor's bytes are added up.
+          let lines = Array(repeating: changed.joined(separator: ",") + "\n", count: 2)
+          let odd = header + (header == ledgerHeader ? lines.joined() : lines[0])
+          for (a, b) in [(plain, odd), (odd, plain), (odd, odd)] {
+            do {
+              let comparison = try compare([("a.csv", a), ("b.csv", b)])
+              let text = ComparisonTable.text(
+                of: comparison.points, onlyBefore: comparison.onlyBefore,
+                onlyAfter: comparison.onlyAfter)
+              #expect(!text.isEmpty && comparison.increases(beyond: 0).count <= 3)
+              compared += 1
+            } catch let error as FileError {
+              let sentence = error.description
+              let isPlaced =
+                sentence.contains(": line 2 has") || sentence.contains(": line 3 brings")
+              #expect(isPlaced || sentence.contains("two rows of one point"), "\(sentence)")
+              refused += 1
+            }
+          }
+        }
+      }
+    }
+    #expect(compared > 100 && refused > 100)
+  }
+
+  @Test func `an increase beyond 64 bits, and a sum, are said without a trap`() throws {
+    let most = "9223372036854775807"
+    let comparison = try compare([
+      ("a.csv", header + "1,full,4,2,ok,1,1,1,,,1\n"),
+      ("b.csv", header + "1,full,4,2,ok,\(most),1,1,,,1\n"),
+    ])
+    #expect(
+      comparison.increases(beyond: 0)
+        == ["retained of full n_c=4 grew from 1 B to 9.223372036854776e+18 B"])
+    let half = "p,full,float32,4,0,0,a,x,1,uint8,5000000000000000000,1\n"
+    let twice = half + half.replacing("float32,4,0,", with: "float32,4,1,")
+    let error = try #require(throws: FileError.self) {
+      _ = try compare([("a.csv", ledgerHeader + half), ("b.csv", ledgerHeader + twice)])
+    }
+    #expect(
+      error.description.contains("b.csv: line 3 brings the bytes of its point beyond \(most)"))
+  }
+
+  @Test func `an empty name is one sentence`() throws {
+    let error = try #require(throws: FileError.self) { _ = try Results("") }
+    #expect(error.description.contains("the name of a result to compare is empty"))
   }
 
   @Test func `a file or folder that is none of ours is one sentence`() throws {

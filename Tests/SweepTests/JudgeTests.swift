@@ -79,6 +79,8 @@ private func judge(
   ).judgements(of: points.map(\.point))
 }
 
+private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets) }
+
 @Suite struct JudgeTests {
   @Test func `bytes are judged as whole numbers say, for any figures and limits`() throws {
     var random = SplitMix64(seed: 5)
@@ -198,6 +200,30 @@ private func judge(
       judgements.map(\.verdict) == [
         .over, .over, .notJudged, .ok, .under, .ok, .notJudged, .ok,
       ])
+  }
+
+  @Test func `why a figure could not be had is said as it is`() throws {
+    let profile = try budgeted(
+      "- {figure: gradient_error, at_most: 1, mode: detached-prefix}")
+    let point = try #require(profile.points.map(\.point).first { $0.mode == .detachedPrefix })
+    func reason(_ change: (inout PointRecord) -> Void) throws -> String? {
+      var record = Figures(error: nil).measured(point).record
+      change(&record)
+      return try #require(judge(profile, [MeasuredPoint(record: record)], nil).first).reason
+    }
+    #expect(try reason { $0.point.backend = .shape } == "shapes have no gradients")
+    #expect(try reason { _ in } == "no exact gradient to compare with fits the memory")
+    #expect(
+      try reason { $0.gradientReference = .fullGraph }
+        == "the exact gradient is 0, and no error is a fraction of that")
+    let ratio = try budgeted(
+      "- {figure: peak, relative_to: full-graph, at_most: 1, mode: detached-prefix}")
+    let points = ratio.points.map(\.point).map { Figures(peak: 0).measured($0) }
+    #expect(
+      judge(ratio, points, nil).allSatisfy {
+        $0.verdict == .notJudged
+          && $0.reason == "it is 0 in full-graph, and nothing is a fraction of that"
+      })
   }
 
   @Test func `a point that failed, or has no baseline, fails its budgets`() throws {

@@ -1,8 +1,8 @@
-"""What points.csv says: series of points, their laws, and their gradients."""
+"""What points.csv and laws.csv say: series of points, their laws, and their gradients."""
 
 import csv
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,10 +46,12 @@ class Point:
 
 @dataclass
 class Law:
-    """c0 + c1·n_c + c2·n_c², through three points and checked against `checked` others."""
+    """c0 + c1·n_c + c2·n_c², which `checked` lengths of prefix meet that it was not made from."""
 
     coefficients: list[Fraction]
     checked: int
+    start: int = 0  # the first n_c for which it holds
+    is_stored: bool = False  # in laws.csv, not solved from three of the points
     worst: tuple[Fraction, int] = (Fraction(0), 0)  # the largest deviation, and its n_c
 
     @property
@@ -76,6 +78,7 @@ class Series:
     key: dict[str, str]
     label: str = ""
     points: list[Point] = field(default_factory=list)
+    stored: Law | None = None  # of the retained bytes, in laws.csv
 
     @property
     def mode(self) -> str:
@@ -84,6 +87,8 @@ class Series:
     @property
     def regime_start(self) -> int:
         """The first n_c of the law: below it other rows carry loss, or nothing is detached."""
+        if self.stored:
+            return self.stored.start
         start = 1 if self.key["loss_rows"] == "next-token" else 0
         if self.mode == "detached-prefix":
             start = max(start, int(self.key["keep_prefix"] or 0))
@@ -92,6 +97,16 @@ class Series:
     @property
     def regime(self) -> list[Point]:
         return [p for p in self.points if p.n_c >= self.regime_start]
+
+    @property
+    def retained_law(self) -> Law | None:
+        """The law of the retained bytes: that of laws.csv, or else the one through three points."""
+        if not self.stored:
+            return self.law(lambda p: p.retained)
+        law = replace(self.stored, checked=len({p.n_c for p in self.regime}))
+        law.worst = max(((abs(law(p.n_c) - p.retained), p.n_c) for p in self.regime),
+                        key=lambda pair: pair[0], default=law.worst)
+        return law
 
     def law(self, value) -> Law | None:
         """The law of `value` over the points of the regime; None for fewer than three lengths."""
@@ -178,6 +193,9 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
             series.regime_start
         except (TypeError, ValueError) as error:
             raise Unplottable(f"{path} holds an ok row with a figure missing or wrong: {error}")
+    for key, law in stored_laws(path.parent / "laws.csv").items():
+        if key in found:
+            found[key].stored = law
     everything = sorted(
         found.values(), key=lambda s: MODES.index(s.mode) if s.mode in MODES else len(MODES))
     for series in everything:
@@ -188,6 +206,25 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
         raise Unplottable(
             f"{path} holds one series alone ({everything[0].mode}); a comparison needs two modes")
     return everything, skipped, shared
+
+
+def stored_laws(path: Path) -> dict[tuple, Law]:
+    """The laws of a laws.csv by series; none without such a file, as for a points.csv alone."""
+    laws: dict[tuple, Law] = {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                law = Law([Fraction(int(row[f"{c}_bytes"]))
+                           for c in ("constant", "linear", "quadratic")], checked=0,
+                          start=int(row["holds_from_n_c"]), is_stored=True)
+                # Threads and seeds make rows of their own, and the same law.
+                if laws.setdefault(tuple(row.get(c) or "" for c in SERIES), law) != law:
+                    raise Unplottable(f"{path} holds two laws of one series")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise Unplottable(f"{path} cannot be read as laws: {type(error).__name__} {error}")
+    return laws
 
 
 def common(everything: list[Series]) -> dict[str, str]:

@@ -43,7 +43,7 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
 
     left, right = panel(0.95, 6.25), panel(second, width - 0.85)
     longest = longest_prefix(everything)
-    laws = [series.law(lambda p: p.retained) for series in everything]
+    laws = [series.retained_law for series in everything]
     chosen = styles(everything)
     ends = []  # of the lines in the left panel, in bytes
     for series, law in zip(everything, laws):
@@ -149,7 +149,7 @@ def table(figure, everything, chosen, wide: float, top: float) -> None:
     wholes = [s for s in everything if s.mode == "full-graph"]
     length = max((p.n_c for s in (wholes or everything) for p in s.points), default=0)
     columns = [0.35, 0.35 + wide + 0.3, 0.35 + wide + 5.2, 0.35 + wide + 6.8]
-    heads = ["", "retained bytes", f"at n_c = {length:,}", "against full-graph"]
+    heads = ["", "retained bytes", f"at n_c = {length:,}", "against full-graph" if wholes else ""]
     row = top - 0.12
     for x, text in zip(columns, heads):
         figure.text(x / width, row / height, text, fontsize=9.5, color=GREY, va="center")
@@ -167,29 +167,36 @@ def table(figure, everything, chosen, wide: float, top: float) -> None:
 
 
 def law_text(series: Series) -> str:
-    law = series.law(lambda p: p.retained)
+    law = series.retained_law
     if law is None:
-        return "no law: fewer than three values of n_c"
+        return "no law: not in laws.csv, and fewer than three values of n_c"
     if not law.holds:
         return f"no exact law: off by {float(law.worst[0]):,.0f} bytes at n_c = {law.worst[1]:,}"
-    return str(law) + ("" if law.checked else "  (three points, unchecked)")
+    unchecked = "no point to check it" if law.is_stored else "three points, unchecked"
+    return str(law) + ("" if law.checked else f"  ({unchecked})")
 
 
 def caption(everything: list[Series], skipped: Counter) -> list[str]:
     """Sentences below the picture: what is drawn, and what departs from it."""
-    laws = [s.law(lambda p: p.retained) for s in everything]
+    laws = [s.retained_law for s in everything]
     checked = sum(law.checked for law in laws if law and law.holds)
     kinds = {p.is_shape for s in everything for p in s.points}
     text = {frozenset([False]): "Markers are measured points",
             frozenset([True]): "Hollow markers are points computed from shapes alone",
             }.get(frozenset(kinds), "Filled markers are measured, hollow ones computed from shapes")
-    held = any(law and law.holds for law in laws)
-    text += "; lines are exact polynomials through three of them" if held else ""
-    text += f", met to the byte by the {checked} others" if checked else ""
+    held = [law for law in laws if law and law.holds]
+    if held and all(law.is_stored for law in held):
+        text += f"; lines are the laws in laws.csv, met to the byte by all {checked} points"
+    elif held:
+        text += "; lines are exact polynomials through three of them"
+        text += f", met to the byte by the {checked} others" if checked else ""
     if any(law and law.holds and law.checked and s.points[-1].n_c < longest_prefix(everything)
            for s, law in zip(everything, laws)):
         text += " (dotted: beyond the longest that ran)"
-    notes = [text + ". Right: bytes of the prefix and crossing regions over n_c."]
+    text += ". Right: bytes of the prefix and crossing regions over n_c"
+    if any(s.law(lambda p: p.of_prefix) is None and len(s.regime) > 1 for s in everything):
+        text += ", joined by dotted lines where there are fewer than three lengths"
+    notes = [text + "."]
     shortest = shortest_shown(everything)
     if any(p.n_c < shortest for s in everything for p in with_prefix(s)):
         fixed = ("the logits of the last prefix row, which carries loss, weigh"

@@ -60,7 +60,8 @@ package struct Comparison: Sendable {
         guard let increase = pair.increasePercent, increase > percent,
           let before = pair.before, let after = pair.after
         else { return nil }
-        return "\(name) of \(point.label) grew from \(Int(before)) to \(Int(after)) B"
+        return "\(name) of \(point.label) grew from \(Units.wholeBytes(before)) to "
+          + Units.wholeBytes(after)
       }
     }
   }

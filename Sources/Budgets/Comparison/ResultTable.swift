@@ -51,15 +51,31 @@ struct ResultTable {
     document.column(column, last: last).map { row.fields[$0] } ?? ""
   }
 
-  /// A cell's number; nil if it is empty or the file has no such column.
-  func number(_ row: CSVDocument.Row, _ column: String) throws(FileError) -> Double? {
+  /// A cell's whole number, 0 or more; nil if it is empty or the file has no such column.
+  ///
+  /// A table that other programs wrote may have it as `4096.0`.
+  func count(_ row: CSVDocument.Row, _ column: String) throws(FileError) -> Int? {
     let text = text(row, column)
     if text.isEmpty { return nil }
-    guard let value = Double(text), value.isFinite else {
-      throw FileError(
-        "\(path): line \(row.line) has \(quoted(text)) in \(column), which is no number")
+    guard let value = Int(text) ?? Double(text).flatMap({ Int(exactly: $0) }), value >= 0 else {
+      throw fault(row, column, "no whole number from 0 to \(Int.max)")
     }
     return value
+  }
+
+  /// A cell's seconds; nil if it is empty or the file has no such column.
+  func seconds(_ row: CSVDocument.Row, _ column: String) throws(FileError) -> Double? {
+    let text = text(row, column)
+    if text.isEmpty { return nil }
+    guard let value = Double(text), value >= 0, value <= 1e12 else {
+      throw fault(row, column, "no time in seconds")
+    }
+    return value
+  }
+
+  private func fault(_ row: CSVDocument.Row, _ column: String, _ what: String) -> FileError {
+    FileError(
+      "\(path): line \(row.line) has \(quoted(text(row, column))) in \(column), which is \(what)")
   }
 
   /// A row's cells in those of the columns that the file has.
@@ -79,10 +95,9 @@ enum ResultColumns {
   static let ledger = Array(
     LedgerRecord.columns.map(\.name).prefix { $0 != "order" }.dropFirst())
 
-  static let figures = [
-    "retained_bytes", "retained_allocated_bytes", "peak_bytes", "forward_seconds",
-    "backward_seconds",
-  ]
+  static let bytes = ["retained_bytes", "retained_allocated_bytes", "peak_bytes"]
+
+  static let seconds = ["forward_seconds", "backward_seconds"]
 }
 
 extension Results.Kind {

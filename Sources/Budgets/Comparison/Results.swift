@@ -16,6 +16,9 @@ package struct Results {
   /// - Throws: `FileError` for what is missing, malformed or no file of ours.
   package init(_ path: String) throws(FileError) {
     self.path = path
+    guard !path.isEmpty else {
+      throw FileError("the name of a result to compare is empty; give a folder or a CSV file")
+    }
     guard Paths.isDirectory(path) else {
       let table = try ResultTable(path)
       kind = table.kind
@@ -37,16 +40,27 @@ package struct Results {
   // MARK: Points
 
   private static func points(_ table: ResultTable) throws(FileError) -> [ResultPoint] {
+    try requireRows(table)
     var points: [ResultPoint] = []
     for row in table.document.rows {
       var point = ResultPoint(key: table.key(row, ResultColumns.point))
-      for figure in ResultColumns.figures {
-        point.figures[figure] = try table.number(row, figure)
+      for figure in ResultColumns.bytes {
+        point.figures[figure] = try table.count(row, figure).map(Double.init)
+      }
+      for figure in ResultColumns.seconds {
+        point.figures[figure] = try table.seconds(row, figure)
       }
       point.status = table.text(row, "status")
       points.append(point)
     }
     return points
+  }
+
+  /// Without rows there are no points, and two results would be blamed for having none in common.
+  private static func requireRows(_ table: ResultTable) throws(FileError) {
+    guard !table.document.rows.isEmpty else {
+      throw FileError("\(table.path): has a header and no rows; there is nothing to compare")
+    }
   }
 
   // MARK: Ledgers
@@ -55,8 +69,20 @@ package struct Results {
   private struct Block {
     let key: [String: String]
     var tensors: [TensorBytes] = []
-    var requested = 0.0
-    var allocated: Double?
+    var requested = 0
+    var allocated: Int?
+  }
+
+  /// The sum of bytes, checked.
+  private static func sum(
+    _ one: Int, _ other: Int, _ row: CSVDocument.Row, of table: ResultTable
+  ) throws(FileError) -> Int {
+    let (sum, overflows) = one.addingReportingOverflow(other)
+    guard !overflows else {
+      throw FileError(
+        "\(table.path): line \(row.line) brings the bytes of its point beyond \(Int.max)")
+    }
+    return sum
   }
 
   /// The ledger's points: `order` starts again at each.
@@ -64,22 +90,19 @@ package struct Results {
     var blocks: [Block] = []
     for row in table.document.rows {
       let key = table.key(row, ResultColumns.ledger)
-      let order = try table.number(row, "order") ?? 0
+      let order = try table.count(row, "order") ?? 0
       if order == 0 || blocks.last?.key != key { blocks.append(Block(key: key)) }
-      let requested = try table.number(row, "requested_bytes") ?? 0
-      guard let bytes = Int(exactly: requested) else {
-        throw FileError("\(table.path): line \(row.line) has no whole number of requested_bytes")
-      }
+      let requested = try table.count(row, "requested_bytes") ?? 0
       let last = blocks.count - 1
       blocks[last].tensors.append(
         TensorBytes(
-          layer: (try table.number(row, "layer")).flatMap { Int(exactly: $0) },
+          layer: try table.count(row, "layer"),
           op: table.text(row, "op"), tensor: table.text(row, "tensor"),
           shape: table.text(row, "shape"), dtype: table.text(row, "dtype", last: true),
-          bytes: bytes))
-      blocks[last].requested += requested
-      if let allocated = try table.number(row, "allocated_bytes") {
-        blocks[last].allocated = (blocks[last].allocated ?? 0) + allocated
+          bytes: requested))
+      blocks[last].requested = try sum(blocks[last].requested, requested, row, of: table)
+      if let allocated = try table.count(row, "allocated_bytes") {
+        blocks[last].allocated = try sum(blocks[last].allocated ?? 0, allocated, row, of: table)
       }
     }
     return blocks
@@ -87,14 +110,15 @@ package struct Results {
 
   /// The points of a ledger alone; those that differ in what it does not say are numbered.
   private static func ledger(_ table: ResultTable) throws(FileError) -> [ResultPoint] {
+    try requireRows(table)
     var counts: [[String: String]: Int] = [:]
     return try blocks(table).map { block in
       counts[block.key, default: 0] += 1
       var key = block.key
       if let count = counts[block.key], count > 1 { key["number"] = String(count) }
       var point = ResultPoint(key: key, tensors: block.tensors)
-      point.figures["retained_bytes"] = block.requested
-      point.figures["retained_allocated_bytes"] = block.allocated
+      point.figures["retained_bytes"] = Double(block.requested)
+      point.figures["retained_allocated_bytes"] = block.allocated.map(Double.init)
       return point
     }
   }

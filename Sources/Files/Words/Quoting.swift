@@ -1,8 +1,8 @@
 /// Text from a file, fit for an error message: quoted, cut, and without control characters.
-package func quoted(_ text: String) -> String {
+package func quoted(_ text: String, with mark: Character = "\"") -> String {
   let most = 80
   let isLong = text.unicodeScalars.count > most
-  return "\"\(printable(text.unicodeScalars.prefix(most)))\(isLong ? "…" : "")\""
+  return "\(mark)\(printable(text.unicodeScalars.prefix(most)))\(isLong ? "…" : "")\(mark)"
 }
 
 /// Text on one line: whatever is not plainly visible is escaped.

@@ -1,20 +1,39 @@
 /// Finds the word that somebody meant.
 package enum Words {
+  /// Names that others give to what our words name, without separators and in lower case.
+  ///
+  /// One counts where the candidates hold its word, so that each belongs to the right axis.
+  private static let aliases: [String: String] = [
+    "bf16": "bfloat16", "half": "bfloat16", "float16": "bfloat16", "fp16": "bfloat16",
+    "f16": "bfloat16", "f32": "float32", "fp32": "float32", "float": "float32",
+    "single": "float32", "eager": "materialized", "math": "materialized", "flash": "fused",
+    "flashattention": "fused", "flashattention2": "fused", "sdpa": "fused",
+    "checkpoint": "layer", "checkpointing": "layer", "gradientcheckpointing": "layer",
+    "selective": "attention", "meta": "shape", "fake": "shape", "llama3": "llama-3.1-8b",
+    "llama31": "llama-3.1-8b", "llama32": "llama-3.2-1b", "gpt3": "gpt3-175b",
+  ]
+
   /// The candidate nearest to `word`, or nil if none is near enough to be meant.
   ///
-  /// Hyphens, underscores and case do not count as differences.
+  /// Hyphens, underscores, points and case do not count as differences. A name that others use
+  /// comes first, then what is a few letters away, then what begins with the word.
   package static func nearest(to word: String, among candidates: [String]) -> String? {
     let wanted = folded(word)
     guard !wanted.isEmpty, wanted.count <= 64 else { return nil }
+    if let alias = aliases[String(wanted)], candidates.contains(alias) { return alias }
     let ranked = candidates.map { (word: $0, distance: distance(wanted, folded($0))) }
     // Of two that are as near, the one with which the word begins, such as "mode" of "modes".
     let best = ranked.min {
       ($0.distance, wanted.starts(with: folded($0.word)) ? 0 : 1)
         < ($1.distance, wanted.starts(with: folded($1.word)) ? 0 : 1)
     }
-    guard let best else { return nil }
-    let isPrefix = wanted.count >= 3 && folded(best.word).starts(with: wanted)
-    return best.distance <= max(wanted.count, 3) / 3 + 1 || isPrefix ? best.word : nil
+    if let best, best.distance <= max(wanted.count, 3) / 3 + 1 { return best.word }
+    return wanted.count >= 3 ? candidates.first { folded($0).starts(with: wanted) } : nil
+  }
+
+  /// Whether two words differ in separators and case alone.
+  package static func areAlike(_ one: String, _ other: String) -> Bool {
+    folded(one) == folded(other)
   }
 
   /// The end of a sentence about an unknown word: the nearest valid one, then all of them.
@@ -25,7 +44,7 @@ package enum Words {
   }
 
   private static func folded(_ word: String) -> [Character] {
-    Array(word.lowercased().replacing("-", with: "_"))
+    word.lowercased().filter { !"-_. ".contains($0) }.map(\.self)
   }
 
   /// Insertions, deletions, replacements and exchanges of neighbours between two words.

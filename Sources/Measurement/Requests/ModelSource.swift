@@ -60,13 +60,47 @@ package enum ModelSource {
         name: model, configuration: builtIn.decoder, mostLayers: builtIn.decoder.layers)
     }
     let path = Paths.find(model, beside: folder)
+    if isHubName(model), !Paths.exists(path) { throw notDownloaded(model) }
     let isPath = model.contains("/") || model.hasSuffix(".json") || Paths.exists(path)
     guard isPath, !model.isEmpty else {
       throw ValueError(
         "unknown model \(quoted(model)), and no such file; "
-          + Words.advice(for: model, among: names))
+          + Words.advice(for: builtIn(called: model) ?? model, among: names))
     }
     return try read(path, as: model)
+  }
+
+  // MARK: Names of the Hugging Face Hub
+
+  /// Whether a text is an owner and a name, and the owner no directory here.
+  private static func isHubName(_ text: String) -> Bool {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, !text.hasSuffix(".json"), !Paths.exists(String(parts[0])) else {
+      return false
+    }
+    return parts.allSatisfy { part in
+      part.contains { $0.isLetter } && !part.hasPrefix(".")
+        && part.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
+    }
+  }
+
+  private static func notDownloaded(_ name: String) -> ValueError {
+    let start = "\(quoted(name)) is no directory here, and nothing is downloaded; "
+    guard let builtIn = builtIn(called: name) else {
+      return ValueError(
+        start + "give a directory that save_pretrained wrote, or one of "
+          + names.joined(separator: ", "))
+    }
+    return ValueError(start + "did you mean \(quoted(builtIn)), which is built in?")
+  }
+
+  /// The built-in model of a name on the Hub, whose instructed and converted forms have its sizes.
+  private static func builtIn(called name: String) -> String? {
+    var word = (name.split(separator: "/").last.map(String.init) ?? name).lowercased()
+    for start in ["meta-"] where word.hasPrefix(start) { word.removeFirst(start.count) }
+    let ends = ["-hf", "-instruct", "-base", "-chat", "-it", "-v0.1", "-v0.2", "-v0.3"]
+    while let end = ends.first(where: word.hasSuffix) { word.removeLast(end.count) }
+    return names.first { Words.areAlike($0, word) }
   }
 
   private static func read(_ path: String, as name: String) throws -> NamedModel {

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Files
+
+/// What the parser lets pass or says badly, looked at before it: the first word, and repetitions.
+enum RawArguments {
+  /// Options that may be given more than once: lists, and flags, which mean the same twice.
+  private static let repeatable: Set<String> = [
+    "--ignore", "--overwrite", "--resume", "--in-process", "--update", "--strict",
+    "--allow-gaps", "--allow-duplicates", "--allow-versions",
+  ]
+
+  /// The commands' names, but for those that are not shown.
+  private static var commands: [String] {
+    Ballast.configuration.subcommands.filter { $0.configuration.shouldDisplay }
+      .compactMap { $0.configuration.commandName }
+  }
+
+  /// Checks the arguments after the program's name.
+  ///
+  /// - Throws: `UsageError` for a first word that is no command, and for an option given twice, of
+  ///   which the parser would take the last without a word.
+  static func check(_ arguments: [String]) throws(UsageError) {
+    guard let first = arguments.first, !first.hasPrefix("-"), first != "help" else { return }
+    let all = Ballast.configuration.subcommands.compactMap { $0.configuration.commandName }
+    guard all.contains(first) else {
+      let start = "there is no command \(quoted(first, with: "'")); "
+      guard let nearest = Words.nearest(to: first, among: commands) else {
+        throw UsageError(start + "the commands are \(commands.joined(separator: ", "))")
+      }
+      throw UsageError(start + "did you mean \(nearest)?")
+    }
+    let options = arguments.dropFirst().prefix { $0 != "--" }.filter { $0.hasPrefix("-") }
+    // Help is shown whatever stands beside it.
+    guard !options.contains("--help"), !options.contains("-h") else { return }
+    var seen: Set<Substring> = []
+    for option in options where option.hasPrefix("--") {
+      let name = option.prefix { $0 != "=" }
+      if !seen.insert(name).inserted, !repeatable.contains(String(name)) {
+        throw UsageError("\(printable(name.unicodeScalars)) is given more than once; give it once")
+      }
+    }
+  }
+
+  /// A range error of a point in the words of the command line: `--n-c must be …` for `n_c`.
+  static func namingOption(_ sentence: String) -> String {
+    let words = sentence.split(separator: " ", maxSplits: 2)
+    guard words.count == 3, words[1] == "must" else { return sentence }
+    let option = "--\(words[0].replacing("_", with: "-"))"
+    let isGiven = CommandLine.arguments.contains { $0 == option || $0.hasPrefix("\(option)=") }
+    return isGiven ? "\(option) \(words[1]) \(words[2])" : sentence
+  }
+}

@@ -1,0 +1,94 @@
+import Retention
+import TestSupport
+import Testing
+
+@Suite struct ParameterPatternTests {
+  private static let name = "model.layers.12.self_attn.q_proj.weight"
+
+  static let syntax: [(String, Bool?)] = [
+    ("q_proj", true), ("k_proj", false), ("layers\\.1[0-9]\\.", true),
+    ("layers\\.[013-9]\\.", false),
+    ("^model", true), ("^layers", false), ("weight$", true), ("bias$", false),
+    ("layers\\.\\d{2}\\.", true), ("layers\\.\\d{3}", false), ("(?:q|k)_proj", true),
+    ("(mlp|ln).*weight", false), (".*", true), ("", true), ("\\Amodel\\..*weight\\z", true),
+    ("[^a-z0-9_.]", false), ("\\w+\\.\\w+\\.\\d+\\.", true), ("\\S{39}", true),
+    ("\\S{40}", false),
+    ("self.attn", true), ("(layers|h)\\.(1[12]|2)\\b", true), ("layers\\.1\\b", false),
+    ("attn\\B", false), ("q_proj(\\.bias)?\\.weight", true), ("q.*?weight", true), ("|x", true),
+    ("[\\w.]+$", true), ("[a\\-z]", true), ("[]x]", nil), ("x{,2}y{0}", true), ("^{0}x*", true),
+  ]
+
+  @Test(arguments: syntax)
+  func `the usual syntax means the usual`(pattern: String, isFound: Bool?) throws {
+    guard let isFound else {
+      #expect(throws: PointError.self) { _ = try ParameterPattern(pattern) }
+      return
+    }
+    #expect(try ParameterPattern(pattern).isFound(in: Self.name) == isFound)
+  }
+
+  @Test func `random patterns find what Swift's own expressions find`() throws {
+    var random = SplitMix64(seed: 9)
+    func pick(_ words: [String]) -> String { words.randomElement(using: &random) ?? "" }
+    func pattern(_ depth: Int) -> String {
+      (0..<Int.random(in: 1...3, using: &random)).map { _ in
+        let isGroup = depth > 0 && Int.random(in: 0..<3, using: &random) == 0
+        let atom =
+          isGroup
+          ? pick(["(", "(?:"]) + pattern(depth - 1)
+            + (Bool.random(using: &random) ? "|" + pattern(depth - 1) : "") + ")"
+          : pick(["a", "b", "\\.", ".", "[ab]", "[^a]", "\\d", "\\w", "[a-b0]", "[\\d.]", "\\D"])
+        return atom
+          + pick(["", "", "", "*", "+", "?", "{2}", "{1,2}", "{0,1}", "*?", "+?", "{2,}"])
+      }.joined()
+    }
+    var found = 0
+    for _ in 0..<3_000 {
+      let text = pick(["", "", "^"]) + pattern(2) + pick(["", "", "$"])
+      let name = (0..<Int.random(in: 0...7, using: &random)).map { _ in
+        pick(["a", "b", ".", "0", "_"])
+      }.joined()
+      let expected = try Regex(text).firstMatch(in: name) != nil
+      #expect(try ParameterPattern(text).isFound(in: name) == expected, "\(text) in \(name)")
+      found += expected ? 1 : 0
+    }
+    #expect(found > 500 && found < 2_500)
+  }
+
+  @Test(arguments: [
+    "(.+)+Z", "(a*)*b", "(a|aa)+$b", "(a|a?)+b", "(.*)(.*)(.*)(.*)(.*)[^a]", "((a+)+)+\\d",
+    "(a?){50}a{50}b", "^(([a-z])+.)+[A-Z]([a-z])+$",
+  ])
+  func `no pattern takes more than a moment on a name of ten thousand letters`(
+    pattern: String
+  ) throws {
+    let name = String(repeating: "a", count: 10_000)
+    let start = ContinuousClock.now
+    #expect(try !ParameterPattern(pattern).isFound(in: name))
+    // Milliseconds on a quiet machine; backtracking would outlast the Sun.
+    #expect(ContinuousClock.now - start < .seconds(5))
+  }
+
+  static let refused: [(String, String)] = [
+    ("(", "\"(\" is not a regular expression: a group is not closed"), (")", "a ) closes no group"),
+    ("a)b", "a ) closes no group"), ("*a", "nothing to repeat"), ("a**", "follows another"),
+    ("[a", "a class is not closed"), ("[]", "a class is empty"), ("[b-a]", "has no order"),
+    ("[[:alpha:]]", "a [ stands in a class"), ("a{", "a { opens no count"),
+    ("a{2,1}", "ends before it begins"), ("a\\", "ends with a backslash"),
+    ("a{1001}", "more than 1000 times"), ("(a{1000}){1000}", "too often"),
+    ("((((){1000}){1000}){1000}){1000}", "too often"), ("(?=a)", "lookaround"),
+    ("(?<!a)b", "lookaround"), ("(a)\\1", "a reference to a group"), ("a++", "possessive"),
+    ("(?>a)", "an atomic group"), ("(?i)a", "a name or an option"), ("\\q", "the escape \\q"),
+    (String(repeating: "(", count: 200), "more than 100 groups within groups"),
+    (String(repeating: "a", count: 1_001), "is longer than 1000 characters"),
+  ]
+
+  @Test(arguments: refused)
+  func `what is no pattern, or too much of one, is one sentence`(
+    pattern: String, part: String
+  ) throws {
+    let error = try #require(throws: PointError.self) { _ = try ParameterPattern(pattern) }
+    #expect(error.description.contains(part) && !error.description.contains("\n"), "\(error)")
+    #expect(error.description.hasPrefix("trainable \"") && error.description.count < 200)
+  }
+}
