@@ -62,7 +62,7 @@ package struct Baseline: Sendable {
   // MARK: Columns
 
   private static let keyColumns: [Column<Point>] =
-    PointColumns.axes.filter { $0.name != "threads" && $0.name != "backend" }
+    PointColumns.axes.filter { PointAxis.named($0.name).changesBytes }
 
   private static let figureColumns: [(BudgetFigure, String)] = [
     (.retained, "retained_bytes"), (.allocated, "allocated_bytes"), (.peak, "peak_bytes"),
@@ -145,16 +145,33 @@ package struct Baseline: Sendable {
     do { document = try CSVDocument(text) } catch {
       throw FileError("\(path): \(error); \(again)")
     }
-    guard document.header == Self.header else {
+    guard let whole = Self.completing(document.header) else {
       throw FileError("\(path): the header is not a baseline's of this version; \(again)")
     }
     var entries: [Entry] = []
     for row in document.rows {
-      guard Self.add(row.fields, to: &entries) else {
+      guard Self.add(whole(row.fields), to: &entries) else {
         throw FileError("\(path): line \(row.line) is not a baseline's row; \(again)")
       }
     }
     self.init(entries)
+  }
+
+  /// Fills in the axes that came after a file was written, whose points had the default on them.
+  ///
+  /// - Returns: What makes a whole row of one of the file's; nil if the header is no baseline's.
+  private static func completing(_ header: [String]) -> (([String]) -> [String])? {
+    let present = Set(header)
+    let missing = keyColumns.indices.filter { !present.contains(keyColumns[$0].name) }
+    guard header == Self.header.filter({ name in !missing.contains { keyColumns[$0].name == name } })
+    else { return nil }
+    return { fields in
+      let isPoint = fields.last?.isEmpty ?? true
+      return missing.reduce(into: fields) { row, index in
+        let standard = isPoint ? PointAxis.named(keyColumns[index].name).standard.text : ""
+        row.insert(standard, at: 1 + index)
+      }
+    }
   }
 
   /// Takes a row; false if it is neither a point's nor a tensor's.

@@ -44,3 +44,15 @@ package protocol Record: Sendable {
   /// Every column, in the order of the file.
   static var columns: [Column<Self>] { get }
 }
+
+extension Array {
+  /// Columns in the order of a file: those that are named, and then what has come since.
+  ///
+  /// - Parameter names: Separated by spaces or line breaks.
+  func arranged<Row>(_ names: String) -> [Column<Row>] where Element == Column<Row> {
+    let order = names.split(whereSeparator: \.isWhitespace).map(String.init)
+    let known = Set(order)
+    return order.compactMap { name in first { $0.name == name } }
+      + filter { !known.contains($0.name) }
+  }
+}

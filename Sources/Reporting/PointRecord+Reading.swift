@@ -62,7 +62,7 @@ extension PointRecord {
     backwardSeconds = try cells.real("backward_seconds")
     gradientRelativeError = try cells.real("gradient_relative_error")
     gradientCosine = try cells.real("gradient_cosine")
-    gradientReference = cells.text("gradient_reference").flatMap(Mode.init(rawValue:))
+    gradientReference = cells.text("gradient_reference").flatMap(ModeName.init(rawValue:))
   }
 }
 

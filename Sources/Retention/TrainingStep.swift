@@ -163,14 +163,14 @@ package final class TrainingStep {
   private func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
     let layers = 0..<point.model.layers
     guard point.cut > 0 else { return layers.map { _ in nil } }
-    let isReplayed = point.mode == .replayedPrefix && decoder.learnsFromKeysAndValues
+    let isReplayed = point.mode.name == .replayedPrefix && decoder.learnsFromKeysAndValues
     let kv = try layers.map { layer in
       var kv = try decoder.makeKeyValues(
         batch: point.batch, positions: 0..<point.n, layer: layer)
       if isReplayed {
         kv.gradients = KeyValueGradients(
           batch: point.batch, rows: 0..<point.cut, width: point.model.keyWidth,
-          dtype: point.kvGradients == .float32 ? .float32 : point.dtype)
+          dtype: point.mode.kvGradients == .float32 ? .float32 : point.dtype)
       }
       return kv
     }

@@ -14,7 +14,7 @@ import Transformer
     }
   }
 
-  @Test(arguments: Fixture.namesOfParts, [Mode.fullGraph, .prunedGraph, .replayedPrefix])
+  @Test(arguments: Fixture.namesOfParts, [Mode.fullGraph, .prunedGraph, .replayedPrefix()])
   func `prefix, boundary and generated parts are PyTorch's`(name: String, mode: Mode) throws {
     let fixture = try Fixture(name)
     for attention in AttentionKind.allCases {

@@ -16,7 +16,6 @@ import Transformer
     var point = Point(modelName: "m", model: model, nC: nC, nG: nG)
     point.attention = attention
     point.lossRows = .generated
-    point.keepPrefix = 0
     return point
   }
 
@@ -138,7 +137,7 @@ import Transformer
 
   @Test func `a prefix in chunks makes the keys and values of a layer once`() throws {
     var point = Self.point(Self.grouped, nC: 600, nG: 8)
-    point.mode = .detachedPrefix
+    point.mode = .detachedPrefix()
     point.chunk = 64
     let step = try Self.step(point).step
     let layers = (0..<3).flatMap { layer in
@@ -158,7 +157,7 @@ import Transformer
       layers: 2, dModel: 32, heads: 4, kvHeads: 2, dFF: 64, vocab: 11)
     func beyondKeyValues(nC: Int, chunk: Int) throws -> Int {
       var point = Self.point(model, nC: nC, nG: 2)
-      point.mode = .detachedPrefix
+      point.mode = .detachedPrefix()
       point.chunk = chunk
       let keyValues = 4 * model.layers * 2 * point.n * model.keyWidth
       return try Self.step(point).result.peakForwardBytes - keyValues
@@ -177,7 +176,7 @@ import Transformer
   func `a prefix runs in chunks of the size that is asked for`(chunk: Int, count: Int) throws {
     let model = DecoderConfiguration(dModel: 16, heads: 2, dFF: 8, vocab: 5)
     var point = Self.point(model, nC: 1000, nG: 3)
-    point.mode = .detachedPrefix
+    point.mode = .detachedPrefix()
     point.chunk = chunk
     let rows = Self.made(try Self.step(point).step.ledger).filter { $0.scope.op == "embedding" }
       .map { $0.storage.shape[1] }

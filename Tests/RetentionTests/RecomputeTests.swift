@@ -68,8 +68,8 @@ import Transformer
 
   @Test(arguments: AttentionKind.allCases)
   func `a replayed chunk checkpoints its own layers`(attention: AttentionKind) throws {
-    let whole = try result(.replayedPrefix, .none, attention: attention)
-    let checkpointed = try result(.replayedPrefix, .layer, attention: attention)
+    let whole = try result(.replayedPrefix(), .none, attention: attention)
+    let checkpointed = try result(.replayedPrefix(), .layer, attention: attention)
     #expect(checkpointed.peakBytes < whole.peakBytes * 2 / 3)
     #expect(checkpointed.matmulFlops > whole.matmulFlops)
   }

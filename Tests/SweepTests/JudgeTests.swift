@@ -111,7 +111,7 @@ private func judge(
       let judgements = judge(
         profile, zip(points, now).map { $1.measured($0) },
         zip(points, before).map { $1.measured($0) })
-      let wanted = points.indices.filter { !isOneMode || points[$0].mode == .detachedPrefix }
+      let wanted = points.indices.filter { !isOneMode || points[$0].mode.name == .detachedPrefix }
       #expect(judgements.count == wanted.count)
       for (index, judgement) in zip(wanted, judgements) {
         let value = try #require(now[index].bytes(figure))
@@ -155,7 +155,7 @@ private func judge(
     func points(_ detached: [(peak: Int, error: Double)]) -> [MeasuredPoint] {
       var next = detached[...]
       return profile.points.map(\.point).map { point in
-        guard point.mode == .detachedPrefix, let (peak, error) = next.popFirst() else {
+        guard point.mode.name == .detachedPrefix, let (peak, error) = next.popFirst() else {
           return Figures(peak: 1000, error: 0).measured(point)
         }
         return Figures(peak: peak, error: error).measured(point)
@@ -191,7 +191,7 @@ private func judge(
       "- {figure: gradient_error, at_most: 1, mode: detached-prefix}\n"
         + "- {figure: gradient_error, at_least: 0, mode: detached-prefix}")
     let errors: [Double?] = [.nan, .infinity, nil, 1]
-    let detached = profile.points.map(\.point).filter { $0.mode == .detachedPrefix }
+    let detached = profile.points.map(\.point).filter { $0.mode.name == .detachedPrefix }
     let judgements = judge(
       profile, zip(detached, errors).map { Figures(error: $1).measured($0) }, nil)
     #expect(
@@ -243,6 +243,6 @@ private func judge(
   }
 
   private func absolute(at point: Point) throws -> Profile {
-    try profile("- {figure: retained, at_most: 1}", modes: point.mode.rawValue)
+    try profile("- {figure: retained, at_most: 1}", modes: point.mode.name.rawValue)
   }
 }

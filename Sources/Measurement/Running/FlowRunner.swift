@@ -49,7 +49,9 @@ package struct FlowRunner: Sendable {
       predicted.parameterBytes, predicted.gradientBytes, predicted.peakBytes,
       predicted.workspacePeakBytes,
     ] {
-      guard bytes <= left else { throw OverLimitError(predicted: predicted, limit: limit ?? .max) }
+      guard bytes <= left else {
+        throw OverLimitError(predicted, limit: limit ?? .max, axis: point.largestAxis)
+      }
       left -= bytes
     }
   }

@@ -111,7 +111,7 @@ package final class PointRunner {
     outcome.record.predictedRetainedBytes = predicted.retained.total
     outcome.record.predictedAllocatedBytes = predicted.retainedAllocatedBytes
     outcome.record.predictedPeakBytes = predicted.peakBytes
-    try requireFit(predicted)
+    try requireFit(predicted, of: point)
     if point.backend == .shape {
       outcome.take(predicted)
       outcome.record.workspacePeakBytes = nil
@@ -238,9 +238,9 @@ package final class PointRunner {
     }
   }
 
-  private func requireFit(_ predicted: StepResult) throws {
+  private func requireFit(_ predicted: StepResult, of point: Point) throws {
     guard fits(predicted) else {
-      throw OverLimitError(predicted: predicted, limit: limit ?? .max)
+      throw OverLimitError(predicted, limit: limit ?? .max, axis: point.largestAxis)
     }
   }
 
@@ -284,7 +284,7 @@ package final class PointRunner {
       outcome.gradients = try gradients.norms
       return
     }
-    let mode = exact.point.point.mode
+    let mode = exact.point.point.mode.name
     let comparison = try GradientComparison(of: gradients, from: exact.gradients, of: mode)
     outcome.gradients = comparison.parameters
     outcome.record.gradientRelativeError = comparison.whole.relativeError
@@ -326,13 +326,21 @@ package final class PointRunner {
 struct OverLimitError: Error, CustomStringConvertible {
   let predicted: StepResult
   let limit: Int
+  /// The axis of which less would help most.
+  let axis: String
+
+  init(_ predicted: StepResult, limit: Int, axis: String) {
+    self.predicted = predicted
+    self.limit = limit
+    self.axis = axis
+  }
 
   var description: String {
     "the step needs \(Units.bytes(predicted.parameterBytes)) of parameters, "
       + "\(Units.bytes(predicted.gradientBytes)) of gradients, "
       + "\(Units.bytes(predicted.peakBytes)) of activations and "
       + "\(Units.bytes(predicted.workspacePeakBytes)) of workspace, more than the limit of "
-      + "\(Units.exactBytes(limit)); raise --memory, shorten n_c or use a smaller model"
+      + "\(Units.exactBytes(limit)); raise --memory, lower \(axis) or use a smaller model"
   }
 }
 
