@@ -162,15 +162,14 @@ package struct Baseline: Sendable {
   /// - Returns: What makes a whole row of one of the file's; nil if the header is no baseline's.
   private static func completing(_ header: [String]) -> (([String]) -> [String])? {
     let present = Set(header)
-    let missing = keyColumns.indices.filter { !present.contains(keyColumns[$0].name) }
-    guard header == Self.header.filter({ name in !missing.contains { keyColumns[$0].name == name } })
-    else { return nil }
+    let known = keyColumns.prefix { present.contains($0.name) }
+    let later = keyColumns.dropFirst(known.count).map(\.name)
+    guard header == Self.header.filter({ !later.contains($0) }) else { return nil }
     return { fields in
-      let isPoint = fields.last?.isEmpty ?? true
-      return missing.reduce(into: fields) { row, index in
-        let standard = isPoint ? PointAxis.named(keyColumns[index].name).standard.text : ""
-        row.insert(standard, at: 1 + index)
-      }
+      // A tensor's row, which ends with its bytes, says nothing of its point.
+      let isTensor = fields.last?.isEmpty == false
+      let cells = later.map { isTensor ? "" : PointAxis.named($0).standard.text }
+      return Array(fields.prefix(1 + known.count) + cells + fields.dropFirst(1 + known.count))
     }
   }
 

@@ -12,7 +12,8 @@ package enum FailureSummary {
     sentence(
       of: records.map {
         Ending(
-          status: $0.status, name: "\($0.point.mode.name.rawValue) n_c \($0.point.nC)", error: $0.error)
+          status: $0.status, name: "\($0.point.mode.name.rawValue) n_c \($0.point.nC)",
+          error: $0.error)
       })
   }
 

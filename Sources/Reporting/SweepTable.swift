@@ -24,7 +24,9 @@ package enum SweepTable {
         ] + (isTimed ? [("median step of \(repetitions)", .right)] : []),
       hiding: "–")
     for record in laws {
-      let series = points.filter { $0.status == .ok && $0.point.seriesKey == record.point.seriesKey }
+      let series = points.filter {
+        $0.status == .ok && $0.point.seriesKey == record.point.seriesKey
+      }
       let label = labels.map { $0.cell(record.point).text }
       guard let nC = series.map(\.point.nC).max(), let bytes = record.law.retainedBytes(at: nC)
       else {

@@ -103,11 +103,11 @@ extension Point {
   /// Keeps every byte count and flop count within 64 bits.
   private func validateSize() throws(PointError) {
     guard sizeEstimate >= 0x1p62 else { return }
-    let (axis, rest) = mostSpacious
-    let advice =
-      rest.sizeEstimate < 0x1p62
-      ? "\(axis.name) \(axis.value(self).text) is too large" : "the model is too large"
-    throw PointError("\(advice) to count this point's bytes in 64 bits")
+    let least = Self.spacious.reduce(self) { $0.lessened($1) }
+    let axis = PointAxis.named(largestAxis)
+    let what =
+      least.sizeEstimate < 0x1p62 ? "\(axis.name) \(axis.value(self).text)" : "the model"
+    throw PointError("\(what) is too large to count this point's bytes in 64 bits")
   }
 
   /// More than the bytes and the flops of any part of the step.
@@ -121,22 +121,19 @@ extension Point {
     return (square + products + widest * Double(model.dModel)) * layers * 64
   }
 
-  /// Of `n_c`, `n_g` and `batch` the one that makes the step as large as it is, and the point as small
-  /// as it would be with the least of it.
-  private var mostSpacious: (axis: PointAxis, rest: Point) {
-    ["n_g", "batch"].reduce(lessened("n_c")) { best, name in
-      let other = lessened(name)
-      return other.rest.sizeEstimate < best.rest.sizeEstimate ? other : best
-    }
+  private static let spacious = ["n_c", "n_g", "batch"]
+
+  /// The axis of which less would make the step smallest: `n_c`, `n_g` or `batch`.
+  package var largestAxis: String {
+    let sizes = Self.spacious.map { ($0, lessened($0).sizeEstimate) }
+    return sizes.min { $0.1 < $1.1 }?.0 ?? "n_c"
   }
 
-  private func lessened(_ name: String) -> (axis: PointAxis, rest: Point) {
+  /// The point with the least value of an axis.
+  private func lessened(_ name: String) -> Point {
     let axis = PointAxis.named(name)
     var point = self
     axis.write(&point, .integer(axis.range?.lowerBound ?? 0))
-    return (axis, point)
+    return point
   }
-
-  /// The axis of which less would make the step smallest: `n_c`, `n_g` or `batch`.
-  package var largestAxis: String { mostSpacious.axis.name }
 }

@@ -31,14 +31,15 @@ package struct ScalingLaw: Equatable, Sendable {
     let twiceQuadratic = y2 - 2 * y1 + y0
     guard twiceQuadratic % 2 == 0 else { throw ScalingLawError.halfInteger(nC: start) }
     let quadratic = twiceQuadratic / 2
-    let linear = y1 - y0 - quadratic * (2 * start + 1)
-    // What is left of the first count when the law's other terms are taken off.
+    let (growth, overflow) = quadratic.multipliedReportingOverflow(by: 2 * start + 1)
+    guard !overflow else { throw ScalingLawError.tooLarge(nC: start) }
+    let linear = y1 - y0 - growth
+    // What the other terms leave of the first count.
     let others = ScalingLaw(constant: 0, linear: linear, quadratic: quadratic)
     guard let part = others.retainedBytes(at: start) else {
       throw ScalingLawError.tooLarge(nC: start)
     }
-    let constant = y0 - part
-    self.init(constant: constant, linear: linear, quadratic: quadratic, lowest: lowest)
+    self.init(constant: y0 - part, linear: linear, quadratic: quadratic, lowest: lowest)
     for nC in [start + 3] + checks where nC >= lowest {
       let counted = try bytes(nC)
       guard let expected = retainedBytes(at: nC), expected == counted else {

@@ -1,67 +1,39 @@
 import ArgumentParser
 import Retention
 
-/// Some of the axes, as a group of options.
-protocol AxisGroup {
-  static var axes: [PointAxis] { get }
-}
-
-enum SizeAxes: AxisGroup {
-  static var axes: [PointAxis] { PointAxis.sizes }
-}
-
-enum TokenAxes: AxisGroup {
-  static var axes: [PointAxis] { PointAxis.all.filter { $0.section == .tokens } }
-}
-
-enum PrefixAxes: AxisGroup {
-  /// The mode first, then what goes with some of its words.
-  static var axes: [PointAxis] {
-    let axes = PointAxis.all.filter { $0.section == .prefix }
-    return axes.filter { $0.conditions.isEmpty } + axes.filter { !$0.conditions.isEmpty }
-  }
-}
-
-enum StepAxes: AxisGroup {
-  static var axes: [PointAxis] { PointAxis.all.filter { $0.section == .step } }
-}
-
-enum RunAxes: AxisGroup {
-  static var axes: [PointAxis] { PointAxis.all.filter { $0.section == .run } }
-}
-
-/// What was written for an axis.
-typealias AxisText = (axis: PointAxis, text: String)
-
-/// An option for every axis of a group, made from the axis.
+/// An option for every axis, made from the axis.
 ///
 /// ArgumentParser finds options in the mirror of a value that `init()` makes, under labels with an
 /// underscore as property wrappers have it, and has a parsed value decode each under the same name.
-struct AxisOptions<Group: AxisGroup>: ParsableArguments, CustomReflectable {
-  /// The axes that were given, in the registry's order.
-  private(set) var texts: [AxisText] = []
+struct AxisOptions: ParsableArguments, CustomReflectable {
+  /// What was given, in the order of help.
+  private(set) var texts: [(axis: PointAxis, text: String)] = []
 
   init() {}
 
   init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: AxisKey.self)
-    for axis in Group.axes {
+    for axis in Self.axes {
       let option = try container.decode(Option<String?>.self, forKey: AxisKey(axis.name))
       if let text = option.wrappedValue { texts.append((axis, text)) }
     }
   }
 
   var customMirror: Mirror {
-    let options = Group.axes.map { axis in
-      // Numbers take what follows whatever it looks like, so that -1 is refused with a sentence.
-      return (
-        label: "_\(axis.name)",
-        value: Option<String?>(
-          name: .customLong(axis.option), parsing: axis.kind.isNumber ? .unconditional : .next,
-          help: ArgumentHelp(stringLiteral: axis.sentence)) as Any
-      )
-    }
-    return Mirror(self, children: options.map { (label: Optional($0.label), value: $0.value) })
+    Mirror(self, children: Self.axes.map { (label: "_\($0.name)", value: Self.option(of: $0)) })
+  }
+
+  /// All but the model, which is a name or a path; of a section the axes first that go with nothing else.
+  static let axes = PointAxis.Section.allCases.flatMap { section in
+    let axes = PointAxis.all.filter { $0.section == section && $0.name != "model" }
+    return axes.filter { $0.conditions.isEmpty } + axes.filter { !$0.conditions.isEmpty }
+  }
+
+  /// Numbers take what follows whatever it looks like, so that −1 is refused with a sentence.
+  private static func option(of axis: PointAxis) -> Option<String?> {
+    Option<String?>(
+      name: .customLong(axis.option), parsing: axis.kind.isNumber ? .unconditional : .next,
+      help: ArgumentHelp(stringLiteral: axis.sentence))
   }
 }
 

@@ -27,11 +27,7 @@ struct PointOptions: ParsableArguments {
       from the seed).
       """, valueName: "file.json"))
   var tokens: String?
-  @OptionGroup var counts: AxisOptions<TokenAxes>
-  @OptionGroup(title: "Model Sizes") var sizes: AxisOptions<SizeAxes>
-  @OptionGroup(title: "Prefix") var prefix: AxisOptions<PrefixAxes>
-  @OptionGroup(title: "Step") var step: AxisOptions<StepAxes>
-  @OptionGroup(title: "Run") var run: AxisOptions<RunAxes>
+  @OptionGroup var axes: AxisOptions
   @OptionGroup var memory: MemoryOption
 
   /// What the options describe, with the files that they name looked at.
@@ -55,10 +51,9 @@ struct PointOptions: ParsableArguments {
   ///   that cannot be used.
   func parsed() throws -> Parsed {
     do {
-      let given = [counts.texts, sizes.texts, prefix.texts, step.texts, run.texts].joined()
-      let request = try request(Array(given))
+      let request = try request()
       let planned = try request.planned(standsAlone: true)
-      try requireGiven(given.map(\.axis.name))
+      try requireGiven()
       try Checkpoints().check(planned)
       let tokens = try tokens.map { try TokenFile.read($0) }
       try tokens?.check(planned.point)
@@ -72,24 +67,24 @@ struct PointOptions: ParsableArguments {
     }
   }
 
-  private func request(_ given: [AxisText]) throws -> PointRequest {
+  private func request() throws -> PointRequest {
     var request = PointRequest(model: try ModelSource.resolve(model ?? "seed"))
     request.threads = ProcessInfo.processInfo.activeProcessorCount
     request.weights = weights
     // Stand-ins, until it is known that everything else is right.
-    for axis in PointAxis.all where axis.isRequired && axis.kind == .integer {
+    for axis in AxisOptions.axes where axis.isRequired {
       request.settings[axis.name] = .integer(4)
     }
-    for (axis, text) in given {
+    for (axis, text) in axes.texts {
       request.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
     }
     return request
   }
 
-  private func requireGiven(_ names: [String]) throws {
-    let given = model == nil ? names : names + ["model"]
-    let missing = ["model"] + PointAxis.all.filter(\.isRequired).map(\.name).filter { $0 != "model" }
-    let options = missing.filter { !given.contains($0) }.map { "--\(PointAxis.named($0).option)" }
+  private func requireGiven() throws {
+    let given = Set(axes.texts.map(\.axis.name))
+    let missing = AxisOptions.axes.filter { $0.isRequired && !given.contains($0.name) }
+    let options = (model == nil ? ["--model"] : []) + missing.map { "--\($0.option)" }
     guard options.isEmpty else {
       throw UsageError("\(options.joined(separator: " and ")) must be given")
     }

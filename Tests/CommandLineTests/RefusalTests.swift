@@ -31,15 +31,15 @@ import Testing
     ("--model seed --n-c 9223372036854775807 --n-g 9223372036854775807", "n_c must be"),
     ("--model seed --n-c 4 --n-g 4 --threads 0", "threads must be 1"),
     ("--model seed --n-c 4 --n-g 4 --batch -3", "batch must be 1"),
-    ("--model seed --n-c 4 --n-g 4 --keep-prefix 2", "goes with mode detached-prefix, not with full-graph"),
-    ("--model seed --n-c 4 --n-g 4 --mode detached-prefix --keep-prefix 5", "more than the prefix has"),
+    ("--model seed --n-c 4 --n-g 4 --keep-prefix 2", "mode detached-prefix, not with full-graph"),
+    ("--model seed --n-c 4 --n-g 4 --mode detached-prefix --keep-prefix 5", "than the prefix has"),
     (
       "--model seed --n-c 4 --n-g 4 --mode detached-prefix --keep-prefix 9223372036854775807",
       "keep_prefix must be 0 to"
     ),
     ("--model seed --n-c 4 --n-g 4 --kv-gradients activations", "goes with mode replayed-prefix"),
     ("--model seed --n-c 4 --n-g 4 --recipe transformers-sdpa", "is not built in this version"),
-    ("--model seed --n-c 1000000 --n-g 4 --batch 1000000", "batch 1000000 is too large"),
+    ("--model llama-3.1-405b --n-c 4 --n-g 4 --batch 1000000", "batch 1000000 is too large"),
     ("--model seed --n-c 4 --n-g 4 --kv-gradients bfloat16", "unknown kv-gradients \"bfloat16\""),
     ("--model seed --n-c 4 --n-g 4 --chunk 9223372036854775807", "chunk must be 1 to"),
     ("--model seed --n-c 4 --n-g 4 --head chunky", "did you mean \"chunked\""),

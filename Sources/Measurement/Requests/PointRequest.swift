@@ -1,6 +1,7 @@
 import Files
 package import Retention
 package import Safetensors
+import Tensors
 import Transformer
 
 /// A point as it is asked for: a model, values on the axes, and a checkpoint.
@@ -40,6 +41,7 @@ package struct PointRequest: Sendable {
   /// - Parameters:
   ///   - repetition: Which one of the point it is, from 1.
   ///   - standsAlone: Whether values that only other points heed are refused.
+  /// - Returns: The point, and its checkpoint unless its weights are drawn.
   /// - Throws: `ValueError` for more layers than the model has, `PointError` for what cannot be.
   package func planned(repetition: Int = 1, standsAlone: Bool = false) throws -> PlannedPoint {
     let point = point

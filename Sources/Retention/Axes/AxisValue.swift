@@ -50,6 +50,7 @@ package enum AxisKind: Equatable, Sendable {
   ///   - text: What was written.
   ///   - name: The axis as the user spells it.
   ///   - isPlain: Whether no quotes stand around it; a quoted number is a text.
+  /// - Returns: The value, which is of the kind.
   /// - Throws: `ValueError` with what it must be, or with the nearest word.
   package func value(
     of text: String, for name: String, isPlain: Bool = true
@@ -121,7 +122,8 @@ package enum AxisKind: Equatable, Sendable {
 
   /// A text in a sentence: as it is where it could be a number or a flag.
   package static func shown(_ text: String, isPlain: Bool) -> String {
-    let isBare = !text.isEmpty && text.count <= 40
+    let isBare =
+      !text.isEmpty && text.count <= 40
       && text.allSatisfy { $0.isASCII && !$0.isWhitespace }
     return isPlain && isBare ? text : "the text \(quoted(text))"
   }

@@ -5,12 +5,12 @@
 ///   cells of result files, labels, baselines, selections ◀─── text ─── value ◀────────── Point
 /// ```
 package struct PointAxis: Sendable {
-  /// Where help and tables show an axis.
-  package enum Section: Equatable, Sendable {
-    /// Sizes of the model; in a profile all but `layers` stand under `model`.
-    case model
+  /// Where help and tables show an axis, in the order of help.
+  package enum Section: String, CaseIterable, Sendable {
     /// How many tokens there are.
     case tokens
+    /// Sizes of the model; in a profile all but `layers` stand under `model`.
+    case model
     /// How the prefix takes part.
     case prefix
     /// What the step does.
