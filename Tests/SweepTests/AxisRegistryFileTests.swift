@@ -13,8 +13,8 @@ import Testing
     if case .words(let choices, _) = axis.kind { words = choices }
     let object: [String: Any] = [
       "name": axis.name, "section": axis.section.rawValue, "words": words,
-      "default": axis.isRequired || axis.section == .model ? "" : axis.standard.text, "is_integer": axis.kind == .integer,
-      "of_series": axis.seriesValue == nil, "of_reference": axis.referenceValue != nil,
+      "default": axis.isRequired || axis.section == .model ? "" : axis.standard.text,
+      "is_integer": axis.kind == .integer, "of_series": axis.seriesValue == nil, "of_reference": axis.referenceValue != nil,
       "is_conditional": !axis.conditions.isEmpty,
     ]
     let data = try JSONSerialization.data(withJSONObject: object, options: .sortedKeys)

@@ -77,78 +77,70 @@ package struct PointAxis: Sendable {
 // MARK: Kinds
 
 extension PointAxis {
+  /// Where a point has an axis of some type.
+  typealias Path<Value> = any WritableKeyPath<Point, Value> & Sendable
+
   /// An axis whose values are words.
   static func words<Value: AxisWord>(
-    _ name: String, _ section: Section, _ path: any WritableKeyPath<Point, Value> & Sendable,
-    _ help: String
+    _ name: String, _ section: Section, _ path: Path<Value>, _ help: String
   ) -> PointAxis {
     let kind = AxisKind.words(Value.words, unbuilt: Value.unbuilt.map(\.rawValue))
-    return PointAxis(
-      name: name, kind: kind, section: section, help: help,
-      value: { .word($0[keyPath: path].rawValue) },
-      write: { point, value in
-        guard let value = Value(rawValue: value.text) else { mismatch(name, value) }
-        point[keyPath: path] = value
-      })
+    return PointAxis(name, kind, section, path, help) {
+      .word($0.rawValue)
+    } unwrap: {
+      Value(rawValue: $0.text)
+    }
   }
 
   /// An axis of whole numbers.
   static func integers(
-    _ name: String, _ section: Section, _ path: any WritableKeyPath<Point, Int> & Sendable,
-    _ range: ClosedRange<Int>, _ help: String
+    _ name: String, _ section: Section, _ path: Path<Int>, _ range: ClosedRange<Int>,
+    _ help: String
   ) -> PointAxis {
-    var axis = PointAxis(
-      name: name, kind: .integer, section: section, help: help,
-      value: { .integer($0[keyPath: path]) },
-      write: { point, value in
-        guard case .integer(let value) = value else { mismatch(name, value) }
-        point[keyPath: path] = value
-      })
-    axis.range = range
-    return axis
+    PointAxis(name, .integer, section, path, help, wrap: AxisValue.integer) { value in
+      if case .integer(let value) = value { value } else { nil }
+    }.with { $0.range = range }
   }
 
   /// An axis of whole numbers up to 2⁶⁴ − 1.
   static func unsigned(
-    _ name: String, _ section: Section, _ path: any WritableKeyPath<Point, UInt64> & Sendable,
-    _ help: String
+    _ name: String, _ section: Section, _ path: Path<UInt64>, _ help: String
   ) -> PointAxis {
-    PointAxis(
-      name: name, kind: .unsigned, section: section, help: help,
-      value: { .unsigned($0[keyPath: path]) },
-      write: { point, value in
-        guard case .unsigned(let value) = value else { mismatch(name, value) }
-        point[keyPath: path] = value
-      })
+    PointAxis(name, .unsigned, section, path, help, wrap: AxisValue.unsigned) { value in
+      if case .unsigned(let value) = value { value } else { nil }
+    }
   }
 
   /// An axis of numbers.
   static func numbers(
-    _ name: String, _ section: Section, _ path: any WritableKeyPath<Point, Double> & Sendable,
-    _ help: String
+    _ name: String, _ section: Section, _ path: Path<Double>, _ help: String
   ) -> PointAxis {
-    PointAxis(
-      name: name, kind: .number, section: section, help: help,
-      value: { .number($0[keyPath: path]) },
-      write: { point, value in
-        guard case .number(let value) = value else { mismatch(name, value) }
-        point[keyPath: path] = value
-      })
+    PointAxis(name, .number, section, path, help, wrap: AxisValue.number) { value in
+      if case .number(let value) = value { value } else { nil }
+    }
   }
 
   /// An axis of texts.
   static func texts(
-    _ name: String, _ section: Section, _ path: any WritableKeyPath<Point, String> & Sendable,
-    _ help: String
+    _ name: String, _ section: Section, _ path: Path<String>, _ help: String
   ) -> PointAxis {
-    PointAxis(
-      name: name, kind: .text, section: section, help: help,
-      value: { .text($0[keyPath: path]) },
-      write: { point, value in point[keyPath: path] = value.text })
+    PointAxis(name, .text, section, path, help, wrap: AxisValue.text) { $0.text }
   }
 
-  private static func mismatch(_ name: String, _ value: AxisValue) -> Never {
-    preconditionFailure("\(value) is no value of \(name)")
+  private init<Value>(
+    _ name: String, _ kind: AxisKind, _ section: Section, _ path: Path<Value>, _ help: String,
+    wrap: @escaping @Sendable (Value) -> AxisValue,
+    unwrap: @escaping @Sendable (AxisValue) -> Value?
+  ) {
+    self.name = name
+    self.kind = kind
+    self.section = section
+    self.help = help
+    value = { wrap($0[keyPath: path]) }
+    write = { point, value in
+      guard let own = unwrap(value) else { preconditionFailure("\(value) is no value of \(name)") }
+      point[keyPath: path] = own
+    }
   }
 }
 
