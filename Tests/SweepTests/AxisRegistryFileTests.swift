@@ -11,11 +11,12 @@ import Testing
   private func line(_ axis: PointAxis) throws -> String {
     var words: [String] = []
     if case .words(let choices, _) = axis.kind { words = choices }
+    let hasDefault = !axis.isRequired && axis.section != .model
     let object: [String: Any] = [
       "name": axis.name, "section": axis.section.rawValue, "words": words,
-      "default": axis.isRequired || axis.section == .model ? "" : axis.standard.text,
-      "is_integer": axis.kind == .integer, "of_series": axis.seriesValue == nil, "of_reference": axis.referenceValue != nil,
-      "is_conditional": !axis.conditions.isEmpty,
+      "default": hasDefault ? axis.standard.text : "",
+      "is_integer": axis.kind == .integer, "is_conditional": !axis.conditions.isEmpty,
+      "of_series": axis.seriesValue == nil, "of_reference": axis.referenceValue != nil,
     ]
     let data = try JSONSerialization.data(withJSONObject: object, options: .sortedKeys)
     return String(decoding: data, as: UTF8.self)
