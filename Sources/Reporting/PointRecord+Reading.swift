@@ -57,6 +57,7 @@ extension PointRecord {
     parameterBytes = try cells.integer("parameter_bytes")
     gradientBytes = try cells.integer("gradient_bytes")
     processPeakRSSBytes = try cells.integer("process_peak_rss_bytes")
+    optimizerBytes = try cells.integer("optimizer_bytes")
     matmulFlops = try cells.integer("matmul_flops")
     forwardSeconds = try cells.real("forward_seconds")
     backwardSeconds = try cells.real("backward_seconds")

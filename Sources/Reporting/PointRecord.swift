@@ -41,6 +41,7 @@ package struct PointRecord: Sendable {
   package var gradientBytes: Int?
   /// The most resident memory of the whole process during the step (`VmHWM`).
   package var processPeakRSSBytes: Int?
+  package var optimizerBytes: Int?
   package var matmulFlops: Int?
   package var forwardSeconds: Double?
   package var backwardSeconds: Double?
@@ -124,5 +125,6 @@ extension PointRecord: Record {
     Column("version") { .text($0.version) },
     Column("started_at") { .text($0.startedAt) },
     Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
+    Column("optimizer_bytes") { .integer(orEmpty: $0.optimizerBytes) },
   ]
 }

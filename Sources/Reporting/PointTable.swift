@@ -97,6 +97,7 @@ package enum PointTable {
       ("workspace peak", bytes(record.workspacePeakBytes)),
       ("parameters", bytes(record.parameterBytes)),
       ("gradients", bytes(record.gradientBytes)),
+      ("optimizer", record.point.optimizer == .none ? nil : bytes(record.optimizerBytes)),
       ("process peak", bytes(record.processPeakRSSBytes)),
       ("products", record.matmulFlops.map { "\($0) flops" }),
       ("forward", seconds(record.forwardSeconds)),

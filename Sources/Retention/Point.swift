@@ -20,6 +20,7 @@ package struct Point: Hashable, Sendable {
   /// Regular expression over parameter names; the others are frozen. Empty: all are trained.
   package var trainable = ""
   package var dropout = 0.0
+  package var optimizer = Optimizer.none
   package var recipe = Recipe.ballast
   package var backend = BackendKind.cpu
   /// Threads that compute.

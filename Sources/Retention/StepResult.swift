@@ -13,6 +13,8 @@ package struct StepResult: Sendable {
   package var workspacePeakBytes: Int
   package var parameterBytes: Int
   package var gradientBytes: Int
+  /// State of the point's optimizer, which is counted alone.
+  package var optimizerBytes: Int
   package var matmulFlops: Int
   /// Wall-clock seconds; nil where nothing is computed.
   package var forwardSeconds: Double?

@@ -108,6 +108,7 @@ package final class TrainingStep {
       workspacePeakBytes: peak(.workspace),
       parameterBytes: ledger.liveBytes[.parameter],
       gradientBytes: ledger.liveBytes[.gradient],
+      optimizerBytes: point.optimizer.stateBytes(of: decoder.parameters),
       matmulFlops: tape.matmulFlops,
       forwardSeconds: isTimed ? forwardTime / .seconds(1) : nil,
       backwardSeconds: isTimed ? backwardTime / .seconds(1) : nil)

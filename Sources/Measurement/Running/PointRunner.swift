@@ -250,6 +250,7 @@ package final class PointRunner {
     let parts =
       [
         predicted.parameterBytes, predicted.peakBytes, predicted.workspacePeakBytes,
+        predicted.optimizerBytes,
       ] + Array(repeating: predicted.gradientBytes, count: 1 + copies)
     var left = limit
     for part in parts {
@@ -338,6 +339,8 @@ struct OverLimitError: Error, CustomStringConvertible {
   var description: String {
     "the step needs \(Units.bytes(predicted.parameterBytes)) of parameters, "
       + "\(Units.bytes(predicted.gradientBytes)) of gradients, "
+      + (predicted.optimizerBytes > 0
+        ? "\(Units.bytes(predicted.optimizerBytes)) of optimizer state, " : "")
       + "\(Units.bytes(predicted.peakBytes)) of activations and "
       + "\(Units.bytes(predicted.workspacePeakBytes)) of workspace, more than the limit of "
       + "\(Units.exactBytes(limit)); raise --memory, lower \(axis) or use a smaller model"
@@ -362,6 +365,7 @@ extension PointOutcome {
     record.workspacePeakBytes = result.workspacePeakBytes
     record.parameterBytes = result.parameterBytes
     record.gradientBytes = result.gradientBytes
+    record.optimizerBytes = result.optimizerBytes
     record.matmulFlops = result.matmulFlops
     record.forwardSeconds = result.forwardSeconds
     record.backwardSeconds = result.backwardSeconds

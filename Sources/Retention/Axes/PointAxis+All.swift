@@ -37,6 +37,8 @@ extension PointAxis {
     .numbers(
       "dropout", .step, \.dropout,
       "Dropout probability of embeddings, attention and branches (gpt2 models)"),
+    .words("optimizer", .step, \.optimizer, "Whose state is counted; no optimizer runs")
+      .inReference(Optimizer.none),
     .words("recipe", .step, \.recipe, "Whose ops a layer is made of"),
     .words("backend", .run, \.backend, "Compute, or count on shapes alone").withoutBytes(),
     .integers("threads", .run, \.threads, 1...1024, "Threads that compute")
