@@ -102,7 +102,8 @@ let package = Package(
         "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "TestSupport",
       ]),
     tests("MemoryBudgetTests", of: ["BallastTesting"]),
-    tests("CommandLineTests", of: ["ballast", "Transformer", "Safetensors", "TestSupport"]),
+    tests(
+      "CommandLineTests", of: ["ballast", "Retention", "Transformer", "Safetensors", "TestSupport"]),
 
     // What tests share, and the tests of that.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),

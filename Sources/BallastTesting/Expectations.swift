@@ -2,6 +2,7 @@ import Budgets
 import Measurement
 import Profiles
 import Reporting
+import Retention
 public import Testing
 
 /// Expects the bytes that backward needs at the boundary to be within limits.
@@ -112,13 +113,13 @@ public func expectRatio(
 ///   - backend: Where the points run; nil: as the profile says.
 ///   - sourceLocation: Where a failure is shown.
 public func expectBudgets(
-  ofProfile path: String, backend: MemoryPoint.Backend? = nil,
+  ofProfile path: String, backend: MemoryPoint.Word? = nil,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
   do {
     let check = try BudgetCheck(
       profile: try Profile(path: path), file: path,
-      backend: try backend.map { try .init(word: $0.rawValue, axis: "backend") },
+      backend: try backend.map { try BackendKind(word: $0.rawValue, axis: "backend") },
       engine: .cpu, limit: MemoryLimit(given: nil))
     let baseline = try check.baseline()
     let judgements = check.judge(check.measure(), against: baseline)

@@ -1,7 +1,6 @@
 import Files
 import Measurement
 import Retention
-import Tensors
 import Transformer
 
 /// One training step to measure: a model, tokens, and a value on every axis.
@@ -24,104 +23,70 @@ public struct MemoryPoint: Hashable, Sendable {
     case sizes(layers: Int, dModel: Int, heads: Int, kvHeads: Int?, dFF: Int, vocab: Int)
   }
 
-  /// How the prefix takes part in the step.
-  public enum Mode: String, CaseIterable, Sendable {
-    /// Every row of every layer is recorded.
-    case fullGraph = "full-graph"
-    /// Exact; what no loss row can reach is neither recorded nor computed.
-    case prunedGraph = "pruned-graph"
-    /// Biased; the prefix runs without a graph, its keys and values stay as constants.
-    case detachedPrefix = "detached-prefix"
-    /// Exact; the prefix runs without a graph, and again in chunks to take in its gradients.
-    case replayedPrefix = "replayed-prefix"
-  }
+  /// A value of an axis whose values are words; those of common axes have names here.
+  ///
+  /// A word that its axis does not have is an issue of the expectation that measures the point.
+  public struct Word: RawRepresentable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public let rawValue: String
 
-  /// What backward computes again rather than keeps.
-  public enum Recompute: String, CaseIterable, Sendable {
-    /// Nothing.
-    case none
-    /// Norms, activation functions and products of elements.
-    case elementwise
-    /// The attention core.
-    case attention
-    /// Whole layers, from their inputs.
-    case layer
-  }
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
 
-  /// What the attention core saves.
-  public enum Attention: String, CaseIterable, Sendable {
-    /// The probabilities of all rows against all keys.
-    case materialized
-    /// Output and log-sum-exp.
-    case fused
-  }
-
-  /// For which rows logits are made.
-  public enum Head: String, CaseIterable, Sendable {
-    /// All of them, by habit.
-    case allRows = "all-rows"
-    /// Those that carry loss.
-    case lossRows = "loss-rows"
-    /// Those that carry loss, some at a time.
-    case chunked
-  }
-
-  /// Which rows carry loss.
-  public enum LossRows: String, CaseIterable, Sendable {
-    /// Row t − 1 predicts token t, so the last prefix row carries loss.
-    case nextToken = "next-token"
-    /// Every generated row predicts the token after it.
-    case generated
-  }
-
-  /// The type of activations and parameters.
-  public enum DType: String, CaseIterable, Sendable {
-    /// Four bytes a number.
-    case float32
-    /// Two bytes a number; statistics, losses and gradients stay float32.
-    case bfloat16
-  }
-
-  /// Where the step runs.
-  public enum Backend: String, CaseIterable, Sendable {
-    /// Computed and measured.
-    case cpu
-    /// Counted on shapes alone: the same bytes in no time, without a gradient error.
-    case shape
+    /// Mode: every row of every layer is recorded.
+    public static let fullGraph: Self = "full-graph"
+    /// Mode: exact; what no loss row can reach is neither recorded nor computed.
+    public static let prunedGraph: Self = "pruned-graph"
+    /// Mode: biased; the prefix runs without a graph, its keys and values stay as constants.
+    public static let detachedPrefix: Self = "detached-prefix"
+    /// Mode: exact; the prefix runs without a graph, and again in chunks to take in its gradients.
+    public static let replayedPrefix: Self = "replayed-prefix"
+    /// Recompute: nothing.
+    public static let none: Self = "none"
+    /// Recompute: norms, activation functions and products of elements.
+    public static let elementwise: Self = "elementwise"
+    /// Recompute: the attention core.
+    public static let attention: Self = "attention"
+    /// Recompute: whole layers, from their inputs.
+    public static let layer: Self = "layer"
+    /// Attention: the probabilities of all rows against all keys are saved.
+    public static let materialized: Self = "materialized"
+    /// Attention: output and log-sum-exp are saved.
+    public static let fused: Self = "fused"
+    /// Head: logits for all rows, by habit.
+    public static let allRows: Self = "all-rows"
+    /// Head: logits for those that carry loss.
+    public static let lossRows: Self = "loss-rows"
+    /// Head: logits for those that carry loss, some at a time.
+    public static let chunked: Self = "chunked"
+    /// Loss rows: row t − 1 predicts token t, so the last prefix row carries loss.
+    public static let nextToken: Self = "next-token"
+    /// Loss rows: every generated row predicts the token after it.
+    public static let generated: Self = "generated"
+    /// Dtype: four bytes a number.
+    public static let float32: Self = "float32"
+    /// Dtype: two bytes a number; statistics, losses and gradients stay float32.
+    public static let bfloat16: Self = "bfloat16"
+    /// Backend: computed and measured.
+    public static let cpu: Self = "cpu"
+    /// Backend: counted on shapes alone, the same bytes in no time, without a gradient error.
+    public static let shape: Self = "shape"
   }
 
   /// Which model takes the step.
   public var model: Model
-  /// Prefix tokens `n_c`, which carry no loss.
-  public var prefix: Int
-  /// Generated tokens `n_g`, which carry loss.
-  public var generated: Int
-  /// Sequences at a time.
-  public var batch = 1
-  /// How the prefix takes part.
-  public var mode = Mode.fullGraph
-  /// Last prefix rows that `detached-prefix` leaves in the graph.
-  public var keepPrefix = 0
-  /// Prefix rows that run at a time without a graph.
-  public var chunk = 256
-  /// What backward computes again.
-  public var recompute = Recompute.none
-  /// What attention saves.
-  public var attention = Attention.fused
-  /// Rows that get logits.
-  public var head = Head.lossRows
-  /// Rows that carry loss.
-  public var lossRows = LossRows.nextToken
-  /// Type of activations and parameters; nil: the configuration's own, or else float32.
-  public var dtype: DType?
-  /// Regular expression over the names of trained parameters; empty: all.
-  public var trainable = ""
-  /// Dropout probability (gpt2 models).
-  public var dropout = 0.0
-  /// Where the step runs.
-  public var backend = Backend.cpu
-  /// Seed of parameters and tokens.
-  public var seed: UInt64 = 0
+  /// What was set, by axis; what was not has the default.
+  private var texts: [String: String] = [:]
+
+  /// The value of any axis, as `ballast measure` and profiles spell it: `point["n_c"] = "512"`.
+  ///
+  /// An axis that does not exist, or a value that it does not have, is an issue of the expectation that
+  /// measures the point.
+  ///
+  /// - Parameter axis: The axis's name.
+  public subscript(axis: String) -> String {
+    get { texts[axis] ?? PointAxis.find(axis)?.standard.text ?? "" }
+    set { texts[axis] = newValue }
+  }
 
   /// Describes a step in `full-graph` with the default of every axis.
   ///
@@ -146,29 +111,100 @@ public struct MemoryPoint: Hashable, Sendable {
   }
 }
 
+// MARK: Common axes
+
+extension MemoryPoint {
+  /// Prefix tokens `n_c`, which carry no loss.
+  public var prefix: Int {
+    get { Int(self["n_c"]) ?? 0 }
+    set { self["n_c"] = String(newValue) }
+  }
+  /// Generated tokens `n_g`, which carry loss.
+  public var generated: Int {
+    get { Int(self["n_g"]) ?? 0 }
+    set { self["n_g"] = String(newValue) }
+  }
+  /// Sequences at a time.
+  public var batch: Int {
+    get { Int(self["batch"]) ?? 0 }
+    set { self["batch"] = String(newValue) }
+  }
+  /// How the prefix takes part.
+  public var mode: Word {
+    get { Word(rawValue: self["mode"]) }
+    set { self["mode"] = newValue.rawValue }
+  }
+  /// Last prefix rows that `detached-prefix` leaves in the graph.
+  public var keepPrefix: Int {
+    get { Int(self["keep_prefix"]) ?? 0 }
+    set { self["keep_prefix"] = String(newValue) }
+  }
+  /// Prefix rows that run at a time without a graph.
+  public var chunk: Int {
+    get { Int(self["chunk"]) ?? 0 }
+    set { self["chunk"] = String(newValue) }
+  }
+  /// What backward computes again.
+  public var recompute: Word {
+    get { Word(rawValue: self["recompute"]) }
+    set { self["recompute"] = newValue.rawValue }
+  }
+  /// What attention saves.
+  public var attention: Word {
+    get { Word(rawValue: self["attention"]) }
+    set { self["attention"] = newValue.rawValue }
+  }
+  /// Rows that get logits.
+  public var head: Word {
+    get { Word(rawValue: self["head"]) }
+    set { self["head"] = newValue.rawValue }
+  }
+  /// Rows that carry loss.
+  public var lossRows: Word {
+    get { Word(rawValue: self["loss_rows"]) }
+    set { self["loss_rows"] = newValue.rawValue }
+  }
+  /// Type of activations and parameters; nil: the configuration's own, or else float32.
+  public var dtype: Word? {
+    get { texts["dtype"].map(Word.init(rawValue:)) }
+    set { texts["dtype"] = newValue?.rawValue }
+  }
+  /// Regular expression over the names of trained parameters; empty: all.
+  public var trainable: String {
+    get { self["trainable"] }
+    set { self["trainable"] = newValue }
+  }
+  /// Dropout probability (gpt2 models).
+  public var dropout: Double {
+    get { Double(self["dropout"]) ?? 0 }
+    set { self["dropout"] = String(newValue) }
+  }
+  /// Where the step runs.
+  public var backend: Word {
+    get { Word(rawValue: self["backend"]) }
+    set { self["backend"] = newValue.rawValue }
+  }
+  /// Seed of parameters and tokens.
+  public var seed: UInt64 {
+    get { UInt64(self["seed"]) ?? 0 }
+    set { self["seed"] = String(newValue) }
+  }
+}
+
 extension MemoryPoint {
   /// The checked point.
   ///
   /// - Throws: One sentence on what cannot be.
   func planned() throws -> PlannedPoint {
-    var request = PointRequest(model: try namedModel(), nC: prefix, nG: generated)
-    request.dtype = try dtype.map { (dtype) throws(ValueError) in
-      try Tensors.DType(word: dtype.rawValue, axis: "dtype")
+    var request = PointRequest(model: try namedModel())
+    for (name, text) in texts {
+      let names = PointAxis.all.map(\.name).filter { $0 != "model" }
+      guard names.contains(name) else {
+        throw ValueError("unknown axis \(quoted(name)); \(Words.advice(for: name, among: names))")
+      }
+      request.settings[name] = try PointAxis.named(name).kind.value(of: text, for: name)
     }
-    request.point.batch = batch
-    request.point.mode = try Retention.Mode(word: mode.rawValue, axis: "mode")
-    request.point.keepPrefix = keepPrefix
-    request.point.chunk = chunk
-    request.point.recompute = try Retention.Recompute(
-      word: recompute.rawValue, axis: "recompute")
-    request.point.attention = try AttentionKind(word: attention.rawValue, axis: "attention")
-    request.point.head = try HeadKind(word: head.rawValue, axis: "head")
-    request.point.lossRows = try Retention.LossRows(word: lossRows.rawValue, axis: "loss_rows")
-    request.point.trainable = trainable
-    request.point.dropout = dropout
-    request.point.backend = try BackendKind(word: backend.rawValue, axis: "backend")
-    request.point.seed = seed
-    let planned = try request.planned()
+    let planned = try request.planned(standsAlone: true)
     try Checkpoints().check(planned)
     return planned
   }
@@ -179,15 +215,10 @@ extension MemoryPoint {
     case .configuration(let path):
       return try ModelSource.resolve(path.contains("/") ? path : "./\(path)")
     case .sizes(let layers, let dModel, let heads, let kvHeads, let dFF, let vocab):
-      var sizes = ModelSizes()
-      sizes.layers = layers
-      sizes.dModel = dModel
-      sizes.heads = heads
-      sizes.kvHeads = kvHeads
-      sizes.dFF = dFF
-      sizes.vocab = vocab
-      let base = DecoderConfiguration(dModel: 1, heads: 1, dFF: 1, vocab: 1)
-      return NamedModel(custom: "custom", configuration: sizes.applied(to: base))
+      return NamedModel(
+        custom: "custom",
+        configuration: DecoderConfiguration(
+          layers: layers, dModel: dModel, heads: heads, kvHeads: kvHeads, dFF: dFF, vocab: vocab))
     }
   }
 }

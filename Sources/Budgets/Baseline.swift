@@ -62,7 +62,7 @@ package struct Baseline: Sendable {
   // MARK: Columns
 
   private static let keyColumns: [Column<Point>] =
-    PointColumns.axes.filter { $0.name != "threads" && $0.name != "backend" }
+    PointColumns.axes.filter { PointAxis.named($0.name).changesBytes }
 
   private static let figureColumns: [(BudgetFigure, String)] = [
     (.retained, "retained_bytes"), (.allocated, "allocated_bytes"), (.peak, "peak_bytes"),
@@ -145,14 +145,14 @@ package struct Baseline: Sendable {
     do { document = try CSVDocument(text) } catch {
       throw FileError("\(path): \(error); \(again)")
     }
-    guard document.header == Self.header else {
+    guard let whole = Self.completing(document.header) else {
       throw FileError("\(path): the header is not a baseline's of this version; \(again)")
     }
     var entries: [Entry] = []
     // Of the last entry's two ledgers, so that sums of a ledger's bytes fit 64 bits later on.
     var totals: [String: Int] = [:]
     for row in document.rows {
-      guard Self.add(row.fields, to: &entries, totals: &totals) else {
+      guard Self.add(whole(row.fields), to: &entries, totals: &totals) else {
         throw FileError("\(path): line \(row.line) is not a baseline's row; \(again)")
       }
     }
@@ -164,6 +164,22 @@ package struct Baseline: Sendable {
     let (sum, overflows) = total.addingReportingOverflow(bytes)
     total = sum
     return !overflows
+  }
+
+  /// Fills in the axes that came after a file was written, whose points had the default on them.
+  ///
+  /// - Returns: What makes a whole row of one of the file's; nil if the header is no baseline's.
+  private static func completing(_ header: [String]) -> (([String]) -> [String])? {
+    let present = Set(header)
+    let known = keyColumns.prefix { present.contains($0.name) }
+    let later = keyColumns.dropFirst(known.count).map(\.name)
+    guard header == Self.header.filter({ !later.contains($0) }) else { return nil }
+    return { fields in
+      // A tensor's row, which ends with its bytes, says nothing of its point.
+      let isTensor = fields.last?.isEmpty == false
+      let cells = later.map { isTensor ? "" : PointAxis.named($0).standard.text }
+      return Array(fields.prefix(1 + known.count) + cells + fields.dropFirst(1 + known.count))
+    }
   }
 
   /// Takes a row; false if it is neither a point's nor a tensor's.

@@ -1,5 +1,3 @@
-import Measurement
-import Reporting
 package import Retention
 
 /// What a budget limits.
@@ -49,7 +47,7 @@ package enum BudgetLimit: Equatable, Sendable {
 package struct Budget: Sendable {
   package var figure: BudgetFigure
   /// The figure counts as a fraction of what the same point has in this mode.
-  package var relativeTo: Mode?
+  package var relativeTo: ModeName?
   package var upper: BudgetLimit?
   package var lower: BudgetLimit?
   /// Which points it is about; all that its axes name.
@@ -89,13 +87,7 @@ package struct AxisChoice: Equatable, Sendable {
   }
 
   func contains(_ point: Point) -> Bool {
-    guard let text = Self.text(of: axis, in: point) else { return false }
-    return values.contains(text)
-  }
-
-  /// A point's value on an axis; nil if there is no such axis.
-  package static func text(of axis: String, in point: Point) -> String? {
-    PointColumns.axes.first { $0.name == axis }?.cell(point).text
+    values.contains(PointAxis.named(axis).value(point).text)
   }
 }
 
@@ -107,22 +99,13 @@ package struct Counterparts {
 
   /// The same point in another mode; nil if there is none.
   ///
-  /// What only some modes have (`keep_prefix`, `chunk`, `kv_gradients`) need not be the same, but is
-  /// where there is such a point.
-  package func point(_ point: Point, in mode: Mode) -> Point? {
-    let others = (alike[point.apartFromMode] ?? []).filter { $0.mode == mode }
-    return others.first { $0.chunk == point.chunk && $0.keepPrefix == point.keepPrefix }
-      ?? others.first
-  }
-}
-
-extension Point {
-  fileprivate var apartFromMode: Point {
-    var point = self
-    point.mode = .fullGraph
-    point.keepPrefix = 0
-    point.kvGradients = .float32
-    if head != .chunked { point.chunk = 0 }
-    return point
+  /// What only some modes have need not be the same, but is where there is such a point.
+  package func point(_ point: Point, in mode: ModeName) -> Point? {
+    var best: Point?
+    for other in alike[point.apartFromMode] ?? [] where other.mode.name == mode {
+      if let known = best, known.likeness(to: point) >= other.likeness(to: point) { continue }
+      best = other
+    }
+    return best
   }
 }

@@ -38,7 +38,7 @@ package struct Judge {
   /// The points of a budget: of a slope one a series, at its longest prefix.
   private func subjects(of budget: Budget, among points: [Point]) -> [Point] {
     let selected = points.filter { point in
-      budget.applies(to: point) && point.mode != budget.relativeTo
+      budget.applies(to: point) && point.mode.name != budget.relativeTo
     }
     guard budget.figure == .perPrefixToken else { return selected }
     let series = Dictionary(grouping: selected, by: \.seriesKey)
@@ -145,7 +145,7 @@ package struct Judge {
     }
     return points.reduce(into: [:]) { labels, point in
       labels[point] =
-        "\(point.mode.rawValue) n_c=\(point.nC)"
+        "\(point.mode.name.rawValue) n_c=\(point.nC)"
         + varying.map { " \($0.name)=\($0.cell(point).text)" }.joined()
     }
   }

@@ -9,7 +9,7 @@ import Tensors
 import Transformer
 
 /// One layer of the profile `one-layer`, n = 2304.
-func makePoint(attention: AttentionKind) -> Point {
+func makePoint(attention: AttentionMemory) -> Point {
   var point = Point(
     modelName: "one-layer",
     model: DecoderConfiguration(dModel: 512, heads: 8, dFF: 1408, vocab: 8192), nC: 2176, nG: 128)
@@ -30,7 +30,7 @@ func time(_ body: () throws -> Void) rethrows -> Double {
 }
 
 /// Times step and products by turns and prints a line of the table.
-func compare(_ attention: AttentionKind, rounds: Int) throws {
+func compare(_ attention: AttentionMemory, rounds: Int) throws {
   let point = makePoint(attention: attention)
   let backend = try CPUBackend(threads: point.threads)
   let step = try TrainingStep(point, on: backend.backend)

@@ -34,7 +34,7 @@ package struct BudgetCheck {
     var wanted: Set<Point> = []
     for budget in profile.budgets {
       let subjects = chosen.map(\.point).filter {
-        budget.applies(to: $0) && $0.mode != budget.relativeTo
+        budget.applies(to: $0) && $0.mode.name != budget.relativeTo
       }
       guard !subjects.isEmpty else {
         throw ProfileError(

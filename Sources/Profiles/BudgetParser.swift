@@ -43,7 +43,7 @@ extension ProfileParser {
     var budget = Budget(
       figure: try nodes.word(figurePart.node, figurePart, as: BudgetFigure.self), line: line)
     if let part = parts["relative_to"] {
-      budget.relativeTo = try nodes.word(part.node, part, as: Mode.self)
+      budget.relativeTo = try nodes.word(part.node, part, as: ModeName.self)
       guard budget.figure.isBytes else {
         throw nodes.error(part.line, "gradient_error is a ratio already, without relative_to")
       }
@@ -149,20 +149,9 @@ extension ProfileParser {
 
   /// The values of an axis, read as the axis itself is and written as its column is.
   private mutating func choice(_ part: ProfileNodes.Entry) throws(ProfileError) -> AxisChoice {
-    if part.key == "model" {
-      let names = try nodes.list(part, nodes.text).map(\.value)
-      return AxisChoice(axis: part.key, values: Set(names))
-    }
-    let nothing = DecoderConfiguration(dModel: 0, heads: 0, dFF: 0, vocab: 0)
-    var values: Set<String> = []
-    for value in try self.values(of: part) {
-      var request = PointRequest(
-        model: NamedModel(custom: "", configuration: nothing), nC: 0, nG: 0)
-      value.set(&request)
-      request.point.model.layers = request.sizes.layers ?? 1
-      request.point.dtype = request.dtype ?? .float32
-      if let text = AxisChoice.text(of: part.key, in: request.point) { values.insert(text) }
-    }
-    return AxisChoice(axis: part.key, values: values)
+    let texts =
+      part.key == "model"
+      ? try nodes.list(part, nodes.text).map(\.value) : try values(of: part).map(\.value.text)
+    return AxisChoice(axis: part.key, values: Set(texts))
   }
 }

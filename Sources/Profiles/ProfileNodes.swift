@@ -101,11 +101,6 @@ struct ProfileNodes {
     }
   }
 
-  private func shown(_ text: String, plain: Bool) -> String {
-    let isNumberOrFlag = text.allSatisfy { $0.isASCII && !$0.isWhitespace } && text.count <= 40
-    return plain && isNumberOrFlag ? text : "the text \(quoted(text))"
-  }
-
   /// A text of at least one character, on one line.
   func text(_ node: Node, _ entry: Entry) throws(ProfileError) -> String {
     let (text, _, line) = try scalar(node, entry, expected: "a text")
@@ -113,66 +108,66 @@ struct ProfileNodes {
     return text
   }
 
-  /// A whole number that fits 64 bits.
-  func integer(_ node: Node, _ entry: Entry) throws(ProfileError) -> Int {
-    let expected = "a whole number"
-    let (text, plain, line) = try scalar(node, entry, expected: expected)
-    let digits = text.drop { $0 == "-" || $0 == "+" }
-    let isWhole =
-      text.count - digits.count <= 1 && !digits.isEmpty
-      && digits.utf8.allSatisfy { (48...57).contains($0) }
-    guard plain, isWhole else {
-      throw error(line, "\(entry.key) must be \(expected), not \(shown(text, plain: plain))")
+  /// A value of an axis.
+  func value(_ node: Node, _ entry: Entry, of axis: PointAxis) throws(ProfileError) -> AxisValue {
+    if axis.kind == .text { return .text(try text(node, entry)) }
+    return try read(node, entry, expected: axis.kind.expected) {
+      (text, isPlain) throws(ValueError) in
+      try axis.kind.value(of: text, for: entry.key, isPlain: isPlain)
     }
-    guard let value = Int(text) else {
-      throw error(
-        line, "\(entry.key) \(text.prefix(40))\(text.count > 40 ? "…" : "") does not fit 64 bits")
-    }
-    return value
   }
 
-  /// A whole number that is not negative, up to 2⁶⁴ − 1.
-  func unsigned(_ node: Node, _ entry: Entry) throws(ProfileError) -> UInt64 {
-    let (text, plain, line) = try scalar(node, entry, expected: "a whole number")
-    if plain, let value = UInt64(text) { return value }
-    let value = try integer(node, entry)
-    throw error(line, "\(entry.key) must be 0 or more, not \(value)")
+  /// A whole number that fits 64 bits.
+  func integer(_ node: Node, _ entry: Entry) throws(ProfileError) -> Int {
+    try read(node, entry, expected: AxisKind.integer.expected) {
+      (text, isPlain) throws(ValueError) in
+      try AxisKind.integer(text, of: entry.key, isPlain: isPlain)
+    }
   }
 
   /// A finite number.
   func number(_ node: Node, _ entry: Entry) throws(ProfileError) -> Double {
-    let (text, plain, line) = try scalar(node, entry, expected: "a number")
-    let isDecimal = text.utf8.allSatisfy { byte in
-      (48...57).contains(byte) || "+-.eE".utf8.contains(byte)
+    try read(node, entry, expected: AxisKind.number.expected) {
+      (text, isPlain) throws(ValueError) in
+      try AxisKind.number(text, of: entry.key, isPlain: isPlain)
     }
-    guard plain, isDecimal, let value = Double(text), value.isFinite else {
-      throw error(line, "\(entry.key) must be a number, not \(shown(text, plain: plain))")
-    }
-    return value
   }
 
   /// `true` or `false`.
   func flag(_ node: Node, _ entry: Entry) throws(ProfileError) -> Bool {
-    let (text, plain, line) = try scalar(node, entry, expected: "true or false")
-    guard plain, let value = Bool(text) else {
-      throw error(line, "\(entry.key) must be true or false, not \(shown(text, plain: plain))")
+    try read(node, entry, expected: "true or false") { (text, isPlain) throws(ValueError) in
+      guard isPlain, let value = Bool(text) else {
+        throw ValueError(
+          "\(entry.key) must be true or false, not \(AxisKind.shown(text, isPlain: isPlain))")
+      }
+      return value
     }
-    return value
   }
 
-  /// A word of an axis.
-  func word<Axis: AxisWord>(
-    _ node: Node, _ entry: Entry, as axis: Axis.Type
-  ) throws(ProfileError) -> Axis {
-    let expected = "one of \(Axis.words.joined(separator: ", "))"
-    let (text, _, line) = try scalar(node, entry, expected: expected)
-    return try located(line) { () throws(ValueError) in try Axis(word: text, axis: entry.key) }
+  /// A word.
+  func word<Word: AxisWord>(
+    _ node: Node, _ entry: Entry, as type: Word.Type
+  ) throws(ProfileError) -> Word {
+    let expected = "one of \(Word.words.joined(separator: ", "))"
+    return try read(node, entry, expected: expected) { (text, _) throws(ValueError) in
+      try Word(word: text, axis: entry.key)
+    }
   }
 
   /// A size such as `80GiB`.
   func size(_ node: Node, _ entry: Entry) throws(ProfileError) -> Int {
-    let (text, _, line) = try scalar(node, entry, expected: "a size such as 80GiB")
-    return try located(line) { () throws(ValueError) in try ByteSize.parse(text) }
+    try read(node, entry, expected: "a size such as 80GiB") { (text, _) throws(ValueError) in
+      try ByteSize.parse(text)
+    }
+  }
+
+  /// Reads a scalar; errors are given its line.
+  private func read<Value>(
+    _ node: Node, _ entry: Entry, expected: String,
+    _ body: (_ text: String, _ isPlain: Bool) throws(ValueError) -> Value
+  ) throws(ProfileError) -> Value {
+    let (text, isPlain, line) = try scalar(node, entry, expected: expected)
+    return try located(line) { () throws(ValueError) in try body(text, isPlain) }
   }
 
   /// Gives an error its file and line.

@@ -33,22 +33,29 @@ extension Profile {
 
 /// Turns a YAML mapping into the points of a sweep.
 struct ProfileParser {
-  /// One value of an axis: what it sets, and where it stands.
-  struct AxisValue {
+  /// One value of an axis, and where it stands.
+  struct Choice {
+    let value: AxisValue
+    /// What a value of `model` stands for.
+    var model: NamedModel?
     let line: Int
-    let set: (inout PointRequest) -> Void
+
+    init(_ value: AxisValue, line: Int) {
+      self.value = value
+      self.line = line
+    }
+
+    init(_ model: NamedModel, line: Int) {
+      self.init(.text(model.name), line: line)
+      self.model = model
+    }
   }
 
-  /// Axes from the outermost to the innermost loop, then what is not an axis.
-  ///
-  /// `mode` is nearly innermost, so that the exact gradient which a biased mode is compared with
-  /// was computed just before.
-  static let axisKeys = [
-    "n_c", "n_g", "model", "layers", "batch", "dtype", "attention", "head", "recompute",
-    "loss_rows", "trainable", "dropout", "recipe", "backend", "threads", "seed", "chunk",
-    "kv_gradients",
-    "mode", "keep_prefix",
-  ]
+  /// An axis and all of its values, one for each point of the product.
+  typealias Choices = (key: String, values: [Choice])
+
+  /// Axes from the outermost to the innermost loop.
+  static let axisKeys = PointAxis.ofProfiles.map(\.name)
   static let keys =
     ["profile", "description", "memory", "repeat", "timings", "weights", "tokens", "budgets"]
     + axisKeys
@@ -95,7 +102,7 @@ struct ProfileParser {
   }
 
   mutating func profile() throws(ProfileError) -> Profile {
-    var axes: [(key: String, values: [AxisValue])] = []
+    var axes: [Choices] = []
     for key in Self.axisKeys {
       guard let entry = entries[key] else { continue }
       axes.append((key, try values(of: entry)))
@@ -141,7 +148,7 @@ struct ProfileParser {
   // MARK: The product of all axes
 
   private mutating func expand(
-    _ axes: [(key: String, values: [AxisValue])], repetitions: Int
+    _ axes: [Choices], repetitions: Int
   ) throws(ProfileError) -> [PlannedPoint] {
     var count = repetitions
     for axis in axes {
@@ -172,27 +179,24 @@ struct ProfileParser {
   }
 
   private mutating func planned(
-    _ axes: [(key: String, values: [AxisValue])], _ choice: [Int]
+    _ axes: [Choices], _ choice: [Int]
   ) throws(ProfileError) -> PlannedPoint {
-    var request = PointRequest(
-      model: NamedModel(
-        custom: "", configuration: DecoderConfiguration(dModel: 0, heads: 0, dFF: 0, vocab: 0)),
-      nC: 0, nG: 1)
-    request.point.threads = threads
+    let nothing = DecoderConfiguration(dModel: 0, heads: 0, dFF: 0, vocab: 0)
+    var request = PointRequest(model: NamedModel(custom: "", configuration: nothing))
+    request.threads = threads
     request.weights = weights
     var lines = sizeLines
-    var first: [String: (inout PointRequest) -> Void] = [:]
     for (axis, index) in zip(axes, choice) {
-      axis.values[index].set(&request)
-      lines[axis.key] = axis.values[index].line
-      first[axis.key] = axis.values.first?.set
+      let chosen = axis.values[index]
+      lines[axis.key] = chosen.line
+      if let model = chosen.model { request.model = model }
+      if axis.key != "model" { request.settings[axis.key] = chosen.value }
     }
-    // Axes that a mode does not have take one value, so that no point is measured twice.
-    let mode = request.point.mode
-    if mode != .detachedPrefix { request.point.keepPrefix = 0 }
-    let isWhole = mode == .fullGraph || mode == .prunedGraph
-    if isWhole && request.point.head != .chunked { first["chunk"]?(&request) }
-    if mode != .replayedPrefix { first["kv_gradients"]?(&request) }
+    // An axis that means nothing in a point takes one value, so that no point is measured twice.
+    let point = request.point
+    for axis in axes where !PointAxis.named(axis.key).speaks(in: point) {
+      request.settings[axis.key] = axis.values.first?.value
+    }
     for note in request.notes where !notes.contains(note) { notes.append(note) }
     do {
       let planned = try request.planned()

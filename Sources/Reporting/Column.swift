@@ -48,3 +48,14 @@ package protocol Record: Sendable {
   /// Every column, in the order of the file.
   static var columns: [Column<Self>] { get }
 }
+
+extension Array {
+  /// Columns in the order of a file: those of the names, which spaces and line breaks separate, and then
+  /// what has come since.
+  func arranged<Row>(_ names: String) -> [Column<Row>] where Element == Column<Row> {
+    let order = names.split(whereSeparator: \.isWhitespace).map(String.init)
+    let known = Set(order)
+    return order.compactMap { name in first { $0.name == name } }
+      + filter { !known.contains($0.name) }
+  }
+}

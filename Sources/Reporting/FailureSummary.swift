@@ -23,7 +23,7 @@ package enum FailureSummary {
   private static func names(of group: [PointRecord]) -> String {
     var names: [String] = []
     for point in group.map(\.point) {
-      let name = "\(point.mode.rawValue) n_c \(point.nC)"
+      let name = "\(point.mode.name.rawValue) n_c \(point.nC)"
       if names.last != name { names.append(name) }
     }
     let others = names.count - mostNames

@@ -12,7 +12,7 @@ enum FlowSummary {
     }
     let layers = stretches(of: flow)
     guard !layers.isEmpty else { return [] }
-    let cut = flow.point.mode == .detachedPrefix ? flow.point.cut : 0
+    let cut = flow.point.mode.name == .detachedPrefix ? flow.point.cut : 0
     let rows =
       cut > 0 && cut < silent
       ? cut + 1 == silent ? "prefix row \(cut)" : "prefix rows \(cut) to \(silent - 1)"

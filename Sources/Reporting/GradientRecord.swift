@@ -16,7 +16,7 @@ package struct ParameterGradient: Equatable, Sendable {
   /// `‖r‖`.
   package var referenceNorm: Double?
   /// The mode that gave `r`.
-  package var reference: Mode?
+  package var reference: ModeName?
 
   package init(parameter: String, weight: String, layer: Int?) {
     self.parameter = parameter

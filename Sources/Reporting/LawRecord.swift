@@ -28,18 +28,23 @@ package struct LawRecord: Sendable {
 
 extension LawRecord: Record {
   package static let columns: [Column<LawRecord>] =
-    [Column("profile") { .text(orEmpty: $0.profile) }]
-    + (PointColumns.modelToBatch + [PointColumns.nG, PointColumns.seed] + PointColumns.late)
-    .map { $0.of(\.point) }
-    + [
-      Column("constant_bytes") { .integer($0.law.constant) },
-      Column("linear_bytes") { .integer($0.law.linear) },
-      Column("quadratic_bytes") { .integer($0.law.quadratic) },
-      Column("n_c_min") { .integer(orEmpty: $0.checkedRange?.lowerBound) },
-      Column("n_c_max") { .integer(orEmpty: $0.checkedRange?.upperBound) },
-      Column("points_checked") { .integer($0.pointsChecked) },
-      Column("points_matching") { .integer($0.pointsMatching) },
-      PointColumns.kvGradients.of(\.point),
-      Column("holds_from_n_c") { .integer($0.law.lowest) },
-    ]
+    (PointColumns.ofSeries.map { $0.of(\.point) } + figures).arranged(
+      """
+      profile model layers d_model heads kv_heads d_head d_ff vocab dtype attention head recompute
+      loss_rows mode keep_prefix chunk backend threads batch n_g seed trainable dropout recipe
+      constant_bytes linear_bytes quadratic_bytes n_c_min n_c_max points_checked points_matching
+      kv_gradients holds_from_n_c
+      """)
+
+  private static let figures: [Column<LawRecord>] = [
+    Column("profile") { .text(orEmpty: $0.profile) },
+    Column("constant_bytes") { .integer($0.law.constant) },
+    Column("linear_bytes") { .integer($0.law.linear) },
+    Column("quadratic_bytes") { .integer($0.law.quadratic) },
+    Column("n_c_min") { .integer(orEmpty: $0.checkedRange?.lowerBound) },
+    Column("n_c_max") { .integer(orEmpty: $0.checkedRange?.upperBound) },
+    Column("points_checked") { .integer($0.pointsChecked) },
+    Column("points_matching") { .integer($0.pointsMatching) },
+    Column("holds_from_n_c") { .integer($0.law.lowest) },
+  ]
 }

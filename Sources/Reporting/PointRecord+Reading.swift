@@ -66,12 +66,13 @@ extension PointRecord {
     parameterBytes = try cells.integer("parameter_bytes")
     gradientBytes = try cells.integer("gradient_bytes")
     processPeakRSSBytes = try cells.integer("process_peak_rss_bytes")
+    optimizerBytes = try cells.integer("optimizer_bytes")
     matmulFlops = try cells.wide("matmul_flops")
     forwardSeconds = try cells.real("forward_seconds")
     backwardSeconds = try cells.real("backward_seconds")
     gradientRelativeError = try cells.real("gradient_relative_error")
     gradientCosine = try cells.real("gradient_cosine")
-    gradientReference = cells.text("gradient_reference").flatMap(Mode.init(rawValue:))
+    gradientReference = cells.text("gradient_reference").flatMap(ModeName.init(rawValue:))
   }
 }
 

@@ -42,6 +42,7 @@ package struct PointRecord: Sendable {
   package var gradientBytes: Int?
   /// The most resident memory of the whole process during the step (`VmHWM`).
   package var processPeakRSSBytes: Int?
+  package var optimizerBytes: Int?
   package var matmulFlops: Int128?
   package var forwardSeconds: Double?
   package var backwardSeconds: Double?
@@ -50,7 +51,7 @@ package struct PointRecord: Sendable {
   /// Cosine with the exact gradient, over all parameters together.
   package var gradientCosine: Double?
   /// The mode that gave the exact gradient; nil where there is none.
-  package var gradientReference: Mode?
+  package var gradientReference: ModeName?
   package var version: String
   /// ISO 8601, UTC.
   package var startedAt: String
@@ -80,45 +81,53 @@ package struct PointRecord: Sendable {
 
 extension PointRecord: Record {
   package static let columns: [Column<PointRecord>] =
-    [
-      Column("schema") { _ in .integer(schema) },
-      Column("profile") { .text(orEmpty: $0.profile) },
-    ]
-    + (PointColumns.modelToBatch + [PointColumns.nC, PointColumns.nG, PointColumns.seed])
-    .map { $0.of(\.point) }
-    + [
-      Column("repeat") { .integer($0.repetition) },
-      Column("status") { .text($0.status.rawValue) },
-      Column("error") { .text(orEmpty: $0.error) },
-      Column("loss") { .real(orEmpty: $0.loss) },
-      Column("saved_tensors") { .integer(orEmpty: $0.savedTensors) },
-      Column("retained_bytes") { .integer(orEmpty: $0.retained?.total) },
-      Column("retained_prefix_bytes") { .integer(orEmpty: $0.retained?.prefix) },
-      Column("retained_generated_bytes") { .integer(orEmpty: $0.retained?.generated) },
-      Column("retained_crossing_bytes") { .integer(orEmpty: $0.retained?.crossing) },
-      Column("retained_shared_bytes") { .integer(orEmpty: $0.retained?.shared) },
-      Column("retained_allocated_bytes") { .integer(orEmpty: $0.retainedAllocatedBytes) },
-      Column("predicted_retained_bytes") { .integer(orEmpty: $0.predictedRetainedBytes) },
-      Column("predicted_allocated_bytes") { .integer(orEmpty: $0.predictedAllocatedBytes) },
-      Column("peak_bytes") { .integer(orEmpty: $0.peakBytes) },
-      Column("peak_forward_bytes") { .integer(orEmpty: $0.peakForwardBytes) },
-      Column("peak_backward_bytes") { .integer(orEmpty: $0.peakBackwardBytes) },
-      Column("predicted_peak_bytes") { .integer(orEmpty: $0.predictedPeakBytes) },
-      Column("workspace_peak_bytes") { .integer(orEmpty: $0.workspacePeakBytes) },
-      Column("parameter_bytes") { .integer(orEmpty: $0.parameterBytes) },
-      Column("gradient_bytes") { .integer(orEmpty: $0.gradientBytes) },
-      Column("process_peak_rss_bytes") { .integer(orEmpty: $0.processPeakRSSBytes) },
-      Column("matmul_flops") { .wide(orEmpty: $0.matmulFlops) },
-      Column("forward_seconds") { .real(orEmpty: $0.forwardSeconds) },
-      Column("backward_seconds") { .real(orEmpty: $0.backwardSeconds) },
-      Column("gradient_relative_error") { .real(orEmpty: $0.gradientRelativeError) },
-      Column("gradient_cosine") { .real(orEmpty: $0.gradientCosine) },
-      Column("version") { .text($0.version) },
-      Column("started_at") { .text($0.startedAt) },
-    ]
-    + (PointColumns.late + [PointColumns.kvGradients]).map { $0.of(\.point) }
-    + [
-      Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
-      Column("predicted_workspace_bytes") { .integer(orEmpty: $0.predictedWorkspaceBytes) },
-    ]
+    (PointAxis.all.map { $0.column.of(\.point) } + figures).arranged(
+      """
+      schema profile model layers d_model heads kv_heads d_head d_ff vocab dtype attention head
+      recompute loss_rows mode keep_prefix chunk backend threads batch n_c n_g seed repeat status
+      error loss saved_tensors retained_bytes retained_prefix_bytes retained_generated_bytes
+      retained_crossing_bytes retained_shared_bytes retained_allocated_bytes
+      predicted_retained_bytes predicted_allocated_bytes peak_bytes peak_forward_bytes
+      peak_backward_bytes predicted_peak_bytes workspace_peak_bytes parameter_bytes gradient_bytes
+      process_peak_rss_bytes matmul_flops forward_seconds backward_seconds gradient_relative_error
+      gradient_cosine version started_at trainable dropout recipe kv_gradients gradient_reference
+       predicted_workspace_bytes
+      """)
+
+  /// What is not an axis; a new figure comes last.
+  private static let figures: [Column<PointRecord>] = [
+    Column("schema") { _ in .integer(schema) },
+    Column("profile") { .text(orEmpty: $0.profile) },
+    Column("repeat") { .integer($0.repetition) },
+    Column("status") { .text($0.status.rawValue) },
+    Column("error") { .text(orEmpty: $0.error) },
+    Column("loss") { .real(orEmpty: $0.loss) },
+    Column("saved_tensors") { .integer(orEmpty: $0.savedTensors) },
+    Column("retained_bytes") { .integer(orEmpty: $0.retained?.total) },
+    Column("retained_prefix_bytes") { .integer(orEmpty: $0.retained?.prefix) },
+    Column("retained_generated_bytes") { .integer(orEmpty: $0.retained?.generated) },
+    Column("retained_crossing_bytes") { .integer(orEmpty: $0.retained?.crossing) },
+    Column("retained_shared_bytes") { .integer(orEmpty: $0.retained?.shared) },
+    Column("retained_allocated_bytes") { .integer(orEmpty: $0.retainedAllocatedBytes) },
+    Column("predicted_retained_bytes") { .integer(orEmpty: $0.predictedRetainedBytes) },
+    Column("predicted_allocated_bytes") { .integer(orEmpty: $0.predictedAllocatedBytes) },
+    Column("peak_bytes") { .integer(orEmpty: $0.peakBytes) },
+    Column("peak_forward_bytes") { .integer(orEmpty: $0.peakForwardBytes) },
+    Column("peak_backward_bytes") { .integer(orEmpty: $0.peakBackwardBytes) },
+    Column("predicted_peak_bytes") { .integer(orEmpty: $0.predictedPeakBytes) },
+    Column("workspace_peak_bytes") { .integer(orEmpty: $0.workspacePeakBytes) },
+    Column("parameter_bytes") { .integer(orEmpty: $0.parameterBytes) },
+    Column("gradient_bytes") { .integer(orEmpty: $0.gradientBytes) },
+    Column("process_peak_rss_bytes") { .integer(orEmpty: $0.processPeakRSSBytes) },
+    Column("matmul_flops") { .wide(orEmpty: $0.matmulFlops) },
+    Column("forward_seconds") { .real(orEmpty: $0.forwardSeconds) },
+    Column("backward_seconds") { .real(orEmpty: $0.backwardSeconds) },
+    Column("gradient_relative_error") { .real(orEmpty: $0.gradientRelativeError) },
+    Column("gradient_cosine") { .real(orEmpty: $0.gradientCosine) },
+    Column("version") { .text($0.version) },
+    Column("started_at") { .text($0.startedAt) },
+    Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
+    Column("predicted_workspace_bytes") { .integer(orEmpty: $0.predictedWorkspaceBytes) },
+    Column("optimizer_bytes") { .integer(orEmpty: $0.optimizerBytes) },
+  ]
 }

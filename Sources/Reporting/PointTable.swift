@@ -16,7 +16,7 @@ package enum PointTable {
       if let value { table.add([name, value]) }
     }
     if let worst = worst(of: gradients) { table.add(["  largest", worst]) }
-    if let reference = record.gradientReference, reference != record.point.mode {
+    if let reference = record.gradientReference, reference != record.point.mode.name {
       table.add(["  compared with", reference.rawValue])
     }
     return table.text
@@ -24,38 +24,37 @@ package enum PointTable {
 
   static func heading(of point: Point) -> [(String, String)] {
     let model = point.model
+    let layers = model.layers == 1 ? "1 layer" : "\(model.layers) layers"
+    let threads = point.threads == 1 ? "1 thread" : "\(point.threads) threads"
     return [
       (
         "model",
-        "\(printable(point.modelName.unicodeScalars)): \(model.layers) \(model.layers == 1 ? "layer" : "layers"), "
-          + "d_model \(model.dModel), \(model.heads) heads of \(model.dHead), "
-          + "\(model.kvHeads) for K and V, d_ff \(model.dFF), vocab \(model.vocab)"
+        "\(printable(point.modelName.unicodeScalars)): \(layers), d_model \(model.dModel), "
+          + "\(model.heads) heads of \(model.dHead), \(model.kvHeads) for K and V, "
+          + "d_ff \(model.dFF), vocab \(model.vocab)"
       ),
-      ("tokens", "n_c \(point.nC), n_g \(point.nG), batch \(point.batch)"),
-      (
-        "mode",
-        point.mode.rawValue + (point.keepPrefix > 0 ? ", keep_prefix \(point.keepPrefix)" : "")
-          + (point.cut > 0 || point.head == .chunked ? ", chunk \(point.chunk)" : "")
-          + (point.mode == .replayedPrefix && point.kvGradients != .float32
-            ? ", kv_gradients \(point.kvGradients.rawValue)" : "")
-      ),
-      (
-        "axes",
-        "\(point.dtype.rawValue), attention \(point.attention.rawValue), head "
-          + "\(point.head.rawValue), recompute \(point.recompute.rawValue), "
-          + "loss rows \(point.lossRows.rawValue)"
-          + (point.dropout > 0 ? ", dropout \(point.dropout)" : "")
-          + (point.trainable.isEmpty
-            ? "" : ", trainable \(printable(point.trainable.unicodeScalars))")
-      ),
-      (
-        "backend",
-        point.backend == .shape
-          ? "shape"
-          : "\(point.backend.rawValue), \(point.threads) "
-            + (point.threads == 1 ? "thread" : "threads")
-      ),
+      ("tokens", values(of: .tokens, in: point)),
+      ("mode", values(of: .prefix, in: point)),
+      ("axes", values(of: .step, in: point)),
+      ("backend", point.backend == .shape ? "shape" : "\(point.backend.rawValue), \(threads)"),
     ]
+  }
+
+  /// The values of a section's axes, such as `dtype float32, attention fused`.
+  ///
+  /// An axis that means nothing here is left out, and so is the default of one that has no choice of words.
+  private static func values(of section: PointAxis.Section, in point: Point) -> String {
+    let axes = PointAxis.all.filter { $0.section == section && $0.speaks(in: point) }
+    let shown = axes.filter { axis in
+      if case .words(let words, _) = axis.kind { return words.count > 1 }
+      return axis.section != .step || axis.value(point) != axis.standard
+    }
+    // The mode first, and without its name, which stands before the line.
+    let mode = shown.filter { $0.name == "mode" }.map { $0.value(point).text }
+    let others = shown.filter { $0.name != "mode" }.map { axis in
+      "\(axis.name) \(printable(axis.value(point).text.unicodeScalars))"
+    }
+    return (mode + others).joined(separator: ", ")
   }
 
   /// The parameter whose gradient is off the most; nil if all are exact, or none is known.
@@ -98,6 +97,7 @@ package enum PointTable {
       ("workspace peak", bytes(record.workspacePeakBytes)),
       ("parameters", bytes(record.parameterBytes)),
       ("gradients", bytes(record.gradientBytes)),
+      ("optimizer", record.point.optimizer == .none ? nil : bytes(record.optimizerBytes)),
       ("process peak", bytes(record.processPeakRSSBytes)),
       ("products", record.matmulFlops.map { "\($0) flops" }),
       ("forward", seconds(record.forwardSeconds)),

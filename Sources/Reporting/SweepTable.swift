@@ -24,7 +24,9 @@ package enum SweepTable {
         ] + (isTimed ? [("median step of \(repetitions)", .right)] : []),
       hiding: "–")
     for record in laws {
-      let series = points.filter { $0.status == .ok && key(of: $0.point) == key(of: record.point) }
+      let series = points.filter {
+        $0.status == .ok && $0.point.seriesKey == record.point.seriesKey
+      }
       let label = labels.map { $0.cell(record.point).text }
       guard let nC = series.map(\.point.nC).max(), let bytes = record.law.retainedBytes(at: nC)
       else {
@@ -58,32 +60,18 @@ package enum SweepTable {
 
   /// `mode`, and every other column whose values are not all the same.
   private static func varyingColumns(of points: [Point]) -> [Column<Point>] {
-    let columns =
-      PointColumns.modelToBatch + [PointColumns.nG, PointColumns.seed] + PointColumns.late
-      + [PointColumns.kvGradients]
-    return columns.filter { column in
+    PointColumns.ofSeries.filter { column in
       column.name == "mode" || Set(points.map { column.cell($0).text }).count > 1
     }
-  }
-
-  private static func key(of point: Point) -> Point {
-    var key = point
-    key.nC = 0
-    return key
   }
 
   /// The series that keeps everything: all in the graph, nothing computed again.
   ///
   /// Where the sweep has none that recomputes nothing, that of the same policy.
   private static func baseline(of record: LawRecord, among laws: [LawRecord]) -> LawRecord? {
-    func alike(_ point: Point) -> Point {
-      var alike = key(of: point)
-      (alike.mode, alike.keepPrefix, alike.chunk, alike.recompute) = (.fullGraph, 0, 0, .none)
-      alike.kvGradients = .float32
-      return alike
-    }
+    let reference = record.point.exactReference.seriesKey
     let whole = laws.filter {
-      $0.point.mode == .fullGraph && alike($0.point) == alike(record.point)
+      $0.point.mode == .fullGraph && $0.point.exactReference.seriesKey == reference
     }
     return whole.first { $0.point.recompute == .none }
       ?? whole.first { $0.point.recompute == record.point.recompute }
@@ -91,7 +79,7 @@ package enum SweepTable {
 
   private static func saved(_ record: LawRecord, than whole: LawRecord?, at nC: Int) -> String {
     guard
-      let whole, key(of: whole.point) != key(of: record.point),
+      let whole, whole.point.seriesKey != record.point.seriesKey,
       let all = whole.law.retainedBytes(at: nC), all > 0,
       let kept = record.law.retainedBytes(at: nC)
     else { return "–" }
@@ -104,7 +92,7 @@ package enum SweepTable {
   ) -> String {
     let full = points.first { other in
       other.status == .ok && other.point.nC == nC
-        && whole.map { key(of: $0.point) == key(of: other.point) } ?? false
+        && whole.map { $0.point.seriesKey == other.point.seriesKey } ?? false
     }
     guard let flops = point?.matmulFlops, let all = full?.matmulFlops, all > 0 else { return "–" }
     return "\(Units.fixed(Double(flops) / Double(all), 2)) ×"

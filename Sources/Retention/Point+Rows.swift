@@ -38,10 +38,10 @@ extension Point {
   /// With `next-token`, n_c = 0 has one loss row less; a kept prefix is kept whole below its length;
   /// pruned windows reach the first token until the prefix is longer than all of them.
   package var lawStart: Int {
-    var start = lossRows == .nextToken ? 1 : 0
-    if mode == .detachedPrefix { start = max(start, keepPrefix) }
+    var start = max(lossRows == .nextToken ? 1 : 0, mode.keepPrefix)
     if mode == .prunedGraph, let window = model.slidingWindow {
-      start += model.layers * (window - 1) + 1
+      // A window beyond every sequence is as good as one of that length.
+      start += model.layers * (min(window, 1 << 30) - 1) + 1
     }
     return start
   }
@@ -52,7 +52,7 @@ extension Point {
   package var cut: Int {
     switch mode {
     case .fullGraph, .prunedGraph: 0
-    case .detachedPrefix, .replayedPrefix: layout.cut(keeping: keepPrefix)
+    case .detachedPrefix, .replayedPrefix: layout.cut(keeping: mode.keepPrefix)
     }
   }
 

@@ -3,26 +3,24 @@ package import Transformer
 
 /// One measurement: a model, and a value on every axis.
 ///
-/// Sequence positions are `0..<n`; the prefix is `0..<nC`, generated tokens are `nC..<n`.
+/// Sequence positions are `0..<n`; the prefix is `0..<nC`, generated tokens are `nC..<n`. What each
+/// axis is called, can be and goes with is in `PointAxis.all`; the values here are the defaults.
 package struct Point: Hashable, Sendable {
   /// The name that results carry.
   package var modelName: String
   package var model: DecoderConfiguration
   package var mode = Mode.fullGraph
-  /// The last rows of the prefix that stay in the graph (`detached-prefix` only).
-  package var keepPrefix = 0
   /// Rows that a prefix without a graph runs at a time, and loss rows with logits under `chunked`.
   package var chunk = 256
   package var recompute = Recompute.none
-  package var attention = AttentionKind.fused
+  package var attention = AttentionMemory.fused
   package var head = HeadKind.lossRows
-  /// How `replayed-prefix` gathers dK and dV.
-  package var kvGradients = KeyValueGradientKind.float32
   package var lossRows = LossRows.nextToken
   package var dtype = DType.float32
   /// Regular expression over parameter names; the others are frozen. Empty: all are trained.
   package var trainable = ""
   package var dropout = 0.0
+  package var optimizer = Optimizer.none
   package var recipe = Recipe.ballast
   package var backend = BackendKind.cpu
   /// Threads that compute.

@@ -1,4 +1,5 @@
 import Tensors
+import Files
 import Transformer
 
 /// Why a point cannot be measured, as one sentence that says what to change.
@@ -26,21 +27,12 @@ extension Point {
   }
 
   private func validateModel() throws(PointError) {
-    let sizes = [
-      ("layers", model.layers, 4096), ("d_model", model.dModel, 1 << 20),
-      ("heads", model.heads, 1 << 16), ("kv_heads", model.kvHeads, 1 << 16),
-      ("d_head", model.dHead, 1 << 16), ("d_ff", model.dFF, 1 << 24),
-      ("vocab", model.vocab, 1 << 24),
-    ]
-    for (name, value, most) in sizes where name != "d_head" {
-      try require(value >= 1 && value <= most, "\(name) must be 1 to \(most), not \(value)")
-    }
+    for size in PointAxis.sizes where size.name != "d_head" { try requireRange(of: size) }
     try require(
       model.dHead > 0 || model.dModel % model.heads == 0,
       "d_model \(model.dModel) is not divisible by heads \(model.heads); "
         + "change one of them or give d_head")
-    try require(
-      model.dHead >= 1 && model.dHead <= 1 << 16, "d_head must be 1 to 65536, not \(model.dHead)")
+    try requireRange(of: .named("d_head"))
     if case .rotary = model.positions {
       try require(
         model.dHead % 2 == 0, "d_head must be even for rotary positions, not \(model.dHead)")
@@ -56,24 +48,28 @@ extension Point {
       "rope_theta must be at least 1, not \(model.ropeTheta)")
   }
 
+  /// Checks a value against what its axis can be.
+  private func requireRange(of axis: PointAxis) throws(PointError) {
+    switch (axis.kind, axis.value(self)) {
+    case (.integer, .integer(let value)):
+      guard let range = axis.range, !range.contains(value) else { return }
+      throw PointError(
+        "\(axis.name) must be \(range.lowerBound) to \(range.upperBound), not \(value)")
+    case (.words(let words, let unbuilt), .word(let word)) where !words.contains(word):
+      throw PointError(
+        unbuilt.contains(word)
+          ? AxisKind.notBuilt(word, of: axis.name).description
+          : "\(axis.name) must be \(axis.kind.expected), not \(word)")
+    default: return
+    }
+  }
+
   private func validateSequence() throws(PointError) {
-    let most = 1 << 28
-    try require(nC >= 0 && nC <= most, "n_c must be 0 to \(most), not \(nC)")
-    try require(nG >= 1 && nG <= most, "n_g must be 1 to \(most), not \(nG)")
-    try require(batch >= 1 && batch <= 1 << 20, "batch must be 1 to \(1 << 20), not \(batch)")
-    try require(keepPrefix >= 0, "keep_prefix must be 0 or more, not \(keepPrefix)")
-    try require(chunk >= 1 && chunk <= most, "chunk must be 1 to \(most), not \(chunk)")
-    let passes = (cut + chunk - 1) / chunk * model.layers
-    try require(
-      backend == .shape || passes <= 1 << 18,
-      "chunk \(chunk) makes \(passes) passes through a layer, more than \(1 << 18); "
-        + "use a larger chunk")
-    let parts = head == .chunked ? (lossPositions.count + chunk - 1) / chunk : 0
-    try require(
-      parts <= 1 << 18,
-      "chunk \(chunk) makes \(parts) parts of the loss rows, more than \(1 << 18); "
-        + "use a larger chunk")
-    try require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024, not \(threads)")
+    for axis in PointAxis.all where axis.section != .model { try requireRange(of: axis) }
+    if backend == .cpu {
+      try requireParts(of: cut, times: model.layers, "passes through a layer")
+    }
+    try requireParts(of: head == .chunked ? lossPositions.count : 0, "parts of the loss rows")
     if case .learned(let maximum) = model.positions {
       try require(
         n <= maximum,
@@ -84,38 +80,61 @@ extension Point {
       "no row carries loss: with n_c 0 and next-token rows, n_g must be at least 2")
   }
 
-  private func validateAxes() throws(PointError) {
+  /// Checks that rows do not fall into too many chunks.
+  private func requireParts(
+    of rows: Int, times factor: Int = 1, _ what: String
+  ) throws(PointError) {
+    let parts = (rows + chunk - 1) / chunk * factor
+    let most = 1 << 18
     try require(
-      keepPrefix == 0 || mode == .detachedPrefix,
-      "keep_prefix goes with mode detached-prefix, not with \(mode.rawValue)")
+      parts <= most,
+      "chunk \(chunk) makes \(parts) \(what), more than \(most); use a larger chunk")
+  }
+
+  private func validateAxes() throws(PointError) {
     try require(
       dropout >= 0 && dropout < 1, "dropout must be 0 or more and less than 1, not \(dropout)")
     try require(
       dropout == 0 || model.family == .gpt2,
       "dropout goes with gpt2 models, not with \(model.family.rawValue)")
     _ = try trainablePattern()
-    try require(dtype != .uint8, "dtype must be float32 or bfloat16")
     try require(
       mode != .prunedGraph || head != .allRows,
       "pruned-graph makes logits for loss rows alone; use head loss-rows or chunked")
-    let unbuilt: [(Bool, String)] = [
-      (!Recipe.built.contains(recipe), "recipe \(recipe.rawValue)")
-    ]
-    for (isAsked, what) in unbuilt {
-      try require(!isAsked, "\(what) is not built in this version")
-    }
   }
 
   /// Keeps every byte count within 64 bits; work is counted in 128.
   private func validateSize() throws(PointError) {
+    guard sizeEstimate >= 0x1p62 else { return }
+    let least = Self.spacious.reduce(self) { $0.lessened($1) }
+    let axis = PointAxis.named(largestAxis)
+    let what =
+      least.sizeEstimate < 0x1p62 ? "\(axis.name) \(axis.value(self).text)" : "the model"
+    throw PointError("\(what) is too large to count this point's bytes in 64 bits")
+  }
+
+  /// More than the bytes of any part of the step.
+  private var sizeEstimate: Double {
     let rows = Double(batch) * Double(n + 1)
     let widest = Double(
       [model.dModel, model.queryWidth, model.keyWidth, model.dFF, model.vocab].max() ?? 1)
-    let square =
-      attention == .materialized ? rows * Double(n) * Double(model.heads) : 0
-    let estimate =
-      (square + (rows + Double(model.dModel)) * widest) * Double(model.layers + 2) * 64
-    try require(
-      estimate < 0x1p62, "this point is too large to count in 64 bits; shorten n_c, n_g or batch")
+    let square = attention == .materialized ? rows * Double(n) * Double(model.heads) : 0
+    return (square + (rows + Double(model.dModel)) * widest) * Double(model.layers + 2) * 64
+  }
+
+  private static let spacious = ["n_c", "n_g", "batch"]
+
+  /// The axis of which less would make the step smallest: `n_c`, `n_g` or `batch`.
+  package var largestAxis: String {
+    let sizes = Self.spacious.map { ($0, lessened($0).sizeEstimate) }
+    return sizes.min { $0.1 < $1.1 }?.0 ?? "n_c"
+  }
+
+  /// The point with the least value of an axis.
+  private func lessened(_ name: String) -> Point {
+    let axis = PointAxis.named(name)
+    var point = self
+    axis.write(&point, .integer(axis.range?.lowerBound ?? 0))
+    return point
   }
 }

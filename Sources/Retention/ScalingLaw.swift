@@ -31,9 +31,15 @@ package struct ScalingLaw: Equatable, Sendable {
     let twiceQuadratic = y2 - 2 * y1 + y0
     guard twiceQuadratic % 2 == 0 else { throw ScalingLawError.halfInteger(nC: start) }
     let quadratic = twiceQuadratic / 2
-    let linear = y1 - y0 - quadratic * (2 * start + 1)
-    let constant = y0 - linear * start - quadratic * start * start
-    self.init(constant: constant, linear: linear, quadratic: quadratic, lowest: lowest)
+    let (growth, overflow) = quadratic.multipliedReportingOverflow(by: 2 * start + 1)
+    guard !overflow else { throw ScalingLawError.tooLarge(nC: start) }
+    let linear = y1 - y0 - growth
+    // What the other terms leave of the first count.
+    let others = ScalingLaw(constant: 0, linear: linear, quadratic: quadratic)
+    guard let part = others.retainedBytes(at: start) else {
+      throw ScalingLawError.tooLarge(nC: start)
+    }
+    self.init(constant: y0 - part, linear: linear, quadratic: quadratic, lowest: lowest)
     for nC in [start + 3] + checks where nC >= lowest {
       let counted = try bytes(nC)
       guard let expected = retainedBytes(at: nC), expected == counted else {
@@ -74,6 +80,8 @@ extension ScalingLaw: CustomStringConvertible {
 package enum ScalingLawError: Error, Equatable, CustomStringConvertible {
   /// The second difference is odd.
   case halfInteger(nC: Int)
+  /// The terms of the law do not fit 64 bits.
+  case tooLarge(nC: Int)
   /// A prefix length whose bytes do not lie on the law.
   case notQuadratic(nC: Int, counted: Int, expected: Int?)
 
@@ -81,6 +89,8 @@ package enum ScalingLawError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .halfInteger(let nC):
       "the retained bytes from n_c \(nC) on have no integer quadratic coefficient"
+    case .tooLarge(let nC):
+      "the terms of the series' law at n_c \(nC) do not fit 64 bits"
     case .notQuadratic(let nC, let counted, let expected):
       "the retained bytes at n_c \(nC) are \(counted), not the "
         + "\(expected.map(String.init) ?? "unbounded number") of the series' law"

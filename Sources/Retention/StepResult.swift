@@ -14,6 +14,8 @@ package struct StepResult: Sendable {
   /// The most allocated bytes alive at once, all categories together, parameters included: what a
   /// limit is held against.
   package var peakAllocatedBytes: Int
+  /// State of the point's optimizer, which is counted alone.
+  package var optimizerBytes: Int
   /// Multiplications and additions of all products; beyond 64 bits for a long prefix.
   package var matmulFlops: Int128
   /// Wall-clock seconds; nil where nothing is computed.

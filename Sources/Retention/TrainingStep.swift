@@ -136,6 +136,7 @@ package final class TrainingStep {
       gradientBytes: ledger.liveBytes[.gradient],
       peakAllocatedBytes: model.parameterAllocatedBytes
         + max(ledger.peakAllocatedBytes(in: .forward), ledger.peakAllocatedBytes(in: .backward)),
+      optimizerBytes: point.optimizer.stateBytes(of: decoder.parameters),
       matmulFlops: tape.matmulFlops,
       forwardSeconds: isTimed ? forwardTime / .seconds(1) : nil,
       backwardSeconds: isTimed ? backwardTime / .seconds(1) : nil)
@@ -166,7 +167,7 @@ package final class TrainingStep {
 
   private var pass: PassOptions {
     PassOptions(
-      memory: point.attention.memory, dropoutProbability: point.dropout, seed: point.seed,
+      memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
       sequenceLength: point.n)
   }
 
@@ -194,14 +195,14 @@ package final class TrainingStep {
   private func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
     let layers = 0..<point.model.layers
     guard point.cut > 0 else { return layers.map { _ in nil } }
-    let isReplayed = point.mode == .replayedPrefix && decoder.learnsFromKeysAndValues
+    let isReplayed = point.mode.name == .replayedPrefix && decoder.learnsFromKeysAndValues
     let kv = try layers.map { layer in
       var kv = try decoder.makeKeyValues(
         batch: point.batch, rows: point.layout.rows, layer: layer, from: tensors)
       if isReplayed {
         kv.gradients = KeyValueGradients(
           batch: point.batch, rows: 0..<point.cut, width: point.model.keyWidth,
-          dtype: point.kvGradients == .float32 ? .float32 : point.dtype)
+          dtype: point.mode.kvGradients == .float32 ? .float32 : point.dtype)
       }
       return kv
     }

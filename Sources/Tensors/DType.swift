@@ -6,7 +6,7 @@ package enum DType: String, CaseIterable, Sendable {
   case uint8
 
   /// The types that parameters and activations may have.
-  package static let allCases: [DType] = [.float32, .bfloat16]
+  package static let numeric: [DType] = [.float32, .bfloat16]
 
   /// Bytes of one element.
   package var size: Int {

@@ -43,8 +43,7 @@ import Testing
     let result = try Program.run(
       [
         "measure", "--model", "seed", "--n-c", "4", "--n-g", "4", "--mode", "detached-prefix",
-        "--head", "chunked", "--chunk", "2", "--kv-gradients", "activations", "--gradient-errors",
-        "g.csv",
+        "--head", "chunked", "--chunk", "2", "--gradient-errors", "g.csv",
       ],
       in: folder.path)
     #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")

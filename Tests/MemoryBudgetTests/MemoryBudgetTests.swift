@@ -108,6 +108,25 @@ private func profile(_ name: String) -> String {
         .contains("is 0.628, the budget at most 0.150"))
   }
 
+  @Test func `any axis is set by its name, and a wrong name or value is an issue`() {
+    var point = Self.seed
+    point["mode"] = "detached-prefix"
+    #expect(point.mode == .detachedPrefix && point == Self.seed.with { $0.mode = .detachedPrefix })
+    #expect(point["head"] == "loss-rows" && point.chunk == 256 && point.dtype == nil)
+    point["keep_prefix"] = "2"
+    expectRetained(point, atMost: .kibibytes(40), atLeast: .kibibytes(25))
+    for (axis, value, part) in [
+      ("modes", "x", "unknown axis \"modes\"; did you mean \"mode\""),
+      ("mode", "detached", "unknown mode \"detached\"; did you mean \"detached-prefix\""),
+      ("mode", "full-graph", "keep_prefix goes with mode detached-prefix, not with full-graph"),
+      ("batch", "two", "batch must be a whole number, not two"),
+      ("keep_prefix", "5", "more than the prefix has"),
+    ] {
+      let text = issue { expectPeak(point.with { $0[axis] = value }, atMost: 1) }
+      #expect(text.contains(part), "\(text)")
+    }
+  }
+
   @Test func `what cannot be measured is an issue, never a pass`() {
     #expect(issue { expectRetained(Self.seed) }.contains("neither atMost nor atLeast"))
     #expect(issue { expectGradientError(Self.seed, atMost: 1) }.contains("could not be had"))

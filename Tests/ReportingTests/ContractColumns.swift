@@ -9,7 +9,7 @@ enum ContractColumns {
     predicted_allocated_bytes, peak_bytes, peak_forward_bytes, peak_backward_bytes, predicted_peak_bytes,
     workspace_peak_bytes, parameter_bytes, gradient_bytes, process_peak_rss_bytes, matmul_flops, forward_seconds,
     backward_seconds, gradient_relative_error, gradient_cosine, version, started_at, trainable, dropout, recipe,
-    kv_gradients, gradient_reference, predicted_workspace_bytes
+    kv_gradients, gradient_reference, predicted_workspace_bytes, optimizer, optimizer_bytes
     """)
 
   static let ledger = split(
@@ -23,7 +23,7 @@ enum ContractColumns {
     """
     constant_bytes, linear_bytes, quadratic_bytes, n_c_min, n_c_max, points_checked, points_matching,
     kv_gradients,
-    holds_from_n_c
+    holds_from_n_c, optimizer
     """)
 
   /// The key of `ledger.csv`, then a parameter's figures.

@@ -41,7 +41,7 @@ import Transformer
     var point = Point(
       modelName: "m", model: DecoderConfiguration(dModel: 64, heads: 4, dFF: 172, vocab: 256),
       nC: 10, nG: 2)
-    point.mode = .detachedPrefix
+    point.mode = .detachedPrefix()
     var record = PointRecord(
       profile: nil, point: point, repetition: 1, version: "0", startedAt: "")
     record.gradientRelativeError = 0.25
@@ -64,7 +64,7 @@ import Transformer
     let model = DecoderConfiguration(dModel: 64, heads: 4, dFF: 172, vocab: 256)
     var full = Point(modelName: "m", model: model, nC: 10, nG: 2)
     var detached = full
-    detached.mode = .detachedPrefix
+    detached.mode = .detachedPrefix()
     var records: [PointRecord] = []
     for (point, error) in [(full, 0.0), (detached, 0.25)] {
       var record = PointRecord(

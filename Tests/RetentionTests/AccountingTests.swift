@@ -31,7 +31,7 @@ import Transformer
     let other = try #require(detachedRun.result.loss)
     #expect(abs(loss - other) <= 2e-6 * max(abs(loss), 1), "A5 equal losses")
 
-    for mode in [Mode.prunedGraph, .replayedPrefix] {
+    for mode in [Mode.prunedGraph, .replayedPrefix()] {
       var exact = full
       exact.mode = mode
       if mode == .prunedGraph, exact.head == .allRows { exact.head = .lossRows }
@@ -39,7 +39,7 @@ import Transformer
       #expect(abs(loss - (run.result.loss ?? .nan)) <= 2e-6 * max(abs(loss), 1), "A5 equal losses")
     }
 
-    let kept = detachedRun.point.keepPrefix
+    let kept = detachedRun.point.mode.keepPrefix
     if let tolerance, full.model.layers == 1, full.lossRows == .generated, kept == 0 {
       let generated = fullRun.reference.step(
         on: fullRun.batch, rows: full.nC..<full.n)

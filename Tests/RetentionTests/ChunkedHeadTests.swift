@@ -25,7 +25,7 @@ import Transformer
   @Test(arguments: 0..<100)
   func `loss and gradients are those of loss-rows`(index: Int) throws {
     var point = randomFamilyPoint(index + 20_000)
-    let modes: [Mode] = [.fullGraph, .prunedGraph, .detachedPrefix, .replayedPrefix]
+    let modes = Mode.allCases
     for mode in modes {
       point.mode = mode
       point.chunk = [1, 2, 5, 256][(index / modes.count) % 4]

@@ -66,7 +66,7 @@ import Transformer
       nC: 40, nG: 8)
     point.attention = .materialized
     point.lossRows = .generated
-    point.mode = .detachedPrefix
+    point.mode = .detachedPrefix()
     let regions = try runOnShapes(point).retained
     #expect(regions.prefix == 4 * 3 * 2 * 40 * 16)
     #expect(regions.crossing == 4 * 3 * 4 * 8 * 40)

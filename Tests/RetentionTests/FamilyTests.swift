@@ -41,7 +41,7 @@ func randomFamilyPoint(_ index: Int) -> Point {
   point.batch = draw([1, 1, 2, 3])
   point.attention = flip() ? .materialized : .fused
   point.head = draw(HeadKind.allCases)
-  point.kvGradients = draw(KeyValueGradientKind.allCases)
+  _ = draw(KeyValueGradientKind.allCases)
   point.chunk = draw([1, 3, 256])
   point.threads = draw([1, 2])
   point.dtype = flip() ? .float32 : .bfloat16
@@ -81,7 +81,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     #expect(
       abs(loss - (detachedRun.loss ?? .nan)) <= tolerance * max(abs(loss), 1), "A5 \(full)")
     // A6: one layer, `generated` rows: prefix rows add nothing to W_Q, W_O and the MLP.
-    guard full.model.layers == 1, full.lossRows == .generated, detachedPoint.keepPrefix == 0,
+    guard full.model.layers == 1, full.lossRows == .generated, detachedPoint.mode.keepPrefix == 0,
       full.dtype == .float32
     else { return }
     let same = ["q_proj", "o_proj", "attn.c_proj", "mlp", "lm_head", "model.norm", "ln_f", "ln_2"]
@@ -100,7 +100,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
       var generator = SplitMix64(seed: UInt64(index) &* 31 &+ 3)
       var point = randomFamilyPoint(index + 2000)
       point.mode = Mode.allCases.randomElement(using: &generator) ?? .fullGraph
-      point.keepPrefix = [-1, 0, 0, 0, 0, 0, 1, 2].randomElement(using: &generator) ?? 0
+      point.mode.keepPrefix = [-1, 0, 0, 0, 0, 0, 1, 2].randomElement(using: &generator) ?? 0
       point.recipe = Int.random(in: 0..<8, using: &generator) == 0 ? .transformersEager : .ballast
       point.dropout = [0, 0, 0, 0, 0.1, 1].randomElement(using: &generator) ?? 0
       do {
@@ -127,7 +127,8 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
   /// `pruned-graph` and `replayed-prefix` give `full-graph`'s loss and gradients.
   private func checkExactModes(_ full: Point, _ fullRun: Outcome) throws {
     var others = [full, full]
-    others[0].mode = .replayedPrefix
+    others[0].mode = .replayedPrefix(
+      gradients: full.seed.isMultiple(of: 2) ? .float32 : .activations)
     others[1].mode = .prunedGraph
     if full.head == .allRows { others[1].head = .lossRows }
     for point in others {
@@ -149,7 +150,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     }
     // At the boundary a replayed prefix keeps what a detached one keeps.
     var constant = others[0]
-    constant.mode = .detachedPrefix
+    constant.mode = .detachedPrefix()
     if full.trainable.isEmpty {
       #expect(
         try runOnShapes(constant).retained == runOnShapes(others[0]).retained, "\(full)")
@@ -210,7 +211,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
 
   // MARK: Frozen parameters
 
-  private func saved(_ trainable: String, _ attention: AttentionKind) throws -> [String] {
+  private func saved(_ trainable: String, _ attention: AttentionMemory) throws -> [String] {
     var point = Point(
       modelName: "m", model: DecoderConfiguration(dModel: 16, heads: 2, dFF: 24, vocab: 11), nC: 5,
       nG: 3)
@@ -252,7 +253,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
       modelName: "m",
       model: DecoderConfiguration(layers: 2, dModel: 16, heads: 2, dFF: 24, vocab: 11), nC: 5, nG: 3
     )
-    for attention in AttentionKind.allCases {
+    for attention in AttentionMemory.allCases {
       point.attention = attention
       point.trainable = ""
       let all = try TrainingStep(point, on: CPUBackend(threads: 1).backend)

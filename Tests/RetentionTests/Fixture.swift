@@ -66,7 +66,7 @@ struct Fixture {
     point.batch = numbers.batch
     point.lossRows = numbers.loss_rows == "generated" ? .generated : .nextToken
     point.mode = mode
-    point.keepPrefix = mode == .detachedPrefix ? min(numbers.keep_prefix, numbers.n_c) : 0
+    point.mode.keepPrefix = min(numbers.keep_prefix, numbers.n_c)
     point.chunk = 4
     point.dtype = dtype
     return point
@@ -121,7 +121,7 @@ struct Fixture {
   func rounding(_ mode: Mode) throws -> [String: Double] {
     let all = try Self.decode(
       [String: [String: [String: Double]]].self, directory.appending(path: "bfloat16.json"))
-    let kinds = Array((all[mode.rawValue] ?? [:]).values)
+    let kinds = Array((all[mode.name.rawValue] ?? [:]).values)
     return Dictionary(grouping: kinds.flatMap(\.self), by: \.key)
       .mapValues { rootMeanSquare($0.map(\.value)) }
   }

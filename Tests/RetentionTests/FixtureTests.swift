@@ -14,24 +14,24 @@ import Transformer
   @Test(
     arguments: Fixture.names,
     [
-      (Mode.fullGraph, AttentionKind.materialized), (.fullGraph, .fused),
-      (.detachedPrefix, .materialized), (.detachedPrefix, .fused),
+      (Mode.fullGraph, AttentionMemory.materialized), (.fullGraph, .fused),
+      (.detachedPrefix(), .materialized), (.detachedPrefix(), .fused),
       (.prunedGraph, .materialized), (.prunedGraph, .fused),
-      (.replayedPrefix, .materialized), (.replayedPrefix, .fused),
+      (.replayedPrefix(), .materialized), (.replayedPrefix(), .fused),
     ])
   func `float32 losses and gradients are PyTorch's`(
-    name: String, axes: (mode: Mode, attention: AttentionKind)
+    name: String, axes: (mode: Mode, attention: AttentionMemory)
   ) throws {
     let fixture = try Fixture(name)
     var point = fixture.point(axes.mode)
     point.attention = axes.attention
     point.threads = 2
-    if axes.mode == .detachedPrefix { #expect(point.cut == fixture.numbers.cut) }
+    if axes.mode.name == .detachedPrefix { #expect(point.cut == fixture.numbers.cut) }
     let ours = try fixture.run(point)
     let theirMode = axes.mode.isExact ? Mode.fullGraph : axes.mode
-    let loss = try #require(fixture.numbers.modes?[theirMode.rawValue]?.loss)
+    let loss = try #require(fixture.numbers.modes?[theirMode.name.rawValue]?.loss)
     #expect(abs(ours.loss - loss) <= 1e-5 * loss)
-    let theirs = try fixture.gradients(theirMode.rawValue)
+    let theirs = try fixture.gradients(theirMode.name.rawValue)
     #expect(Set(ours.gradients.keys) == Set(theirs.keys))
     for (parameter, expected) in theirs {
       let error = relativeL2(ours.gradients[parameter] ?? [], expected)
@@ -46,13 +46,13 @@ import Transformer
   /// GPT-2's key bias, whose gradient is zero by the formulas, is a part of `c_attn.bias`: its rounding
   /// counts, relative to the gradient of the whole parameter. No parameter here has no gradient at
   /// all; the script refuses such a case.
-  @Test(arguments: Fixture.names, [Mode.fullGraph, .detachedPrefix])
+  @Test(arguments: Fixture.names, [Mode.fullGraph, .detachedPrefix()])
   func `bfloat16 is as near to float32 as PyTorch's own`(name: String, mode: Mode) throws {
     let fixture = try Fixture(name)
     let draws = try fixture.draws()
     let theirs = try fixture.rounding(mode)
     let exact = try fixture.run(fixture.point(mode), over: draws)
-    for attention in AttentionKind.allCases {
+    for attention in AttentionMemory.allCases {
       var point = fixture.point(mode, dtype: .bfloat16)
       point.attention = attention
       let ours = differences(try fixture.run(point, over: draws), from: exact)

@@ -1,3 +1,4 @@
+import Tensors
 import Autograd
 import CPUBackend
 import Foundation
@@ -14,10 +15,10 @@ import Transformer
     }
   }
 
-  @Test(arguments: Fixture.namesOfParts, [Mode.fullGraph, .prunedGraph, .replayedPrefix])
+  @Test(arguments: Fixture.namesOfParts, [Mode.fullGraph, .prunedGraph, .replayedPrefix()])
   func `prefix, boundary and generated parts are PyTorch's`(name: String, mode: Mode) throws {
     let fixture = try Fixture(name)
-    for attention in AttentionKind.allCases {
+    for attention in AttentionMemory.allCases {
       var point = fixture.point(mode)
       point.attention = attention
       let backend = try CPUBackend(threads: 2)

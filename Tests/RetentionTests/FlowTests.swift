@@ -14,7 +14,7 @@ private func with(_ point: Point, _ mode: Mode) -> Point {
   return other
 }
 
-private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix]
+private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix()]
 
 @Suite struct `The parts of a flow` {
   @Test(arguments: 0..<120)
@@ -131,7 +131,7 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix]
         }
       }
     }
-    let cut = try makeStep(with(point, .detachedPrefix)).step.flow().weights
+    let cut = try makeStep(with(point, .detachedPrefix())).step.flow().weights
     #expect(cut.allSatisfy { $0.silentNorm == 0 }, label)
     if point.lossRows == .generated { #expect(cut.allSatisfy { $0.prefixNorm == 0 }, label) }
   }

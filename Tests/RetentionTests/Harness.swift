@@ -136,7 +136,6 @@ func randomPoint(_ index: Int, extreme: Bool = false) -> Point {
   point.chunk = draw([1, 3, 8, 256])
   point.threads = draw([1, 2])
   point.seed = generator.next()
-  point.keepPrefix = 0
   if flip() { point.recompute = Recompute.allCases[draw([1, 2, 3])] }
   return point
 }
@@ -144,8 +143,8 @@ func randomPoint(_ index: Int, extreme: Bool = false) -> Point {
 /// The same point with the prefix detached, keeping some of its rows at random.
 func detached(_ point: Point, keeping index: Int) -> Point {
   var other = point
-  other.mode = .detachedPrefix
-  other.keepPrefix = [0, 0, 1, point.nC / 2, point.nC][index % 5].clamped(to: 0...point.nC)
+  let kept = [0, 0, 1, point.nC / 2, point.nC][index % 5].clamped(to: 0...point.nC)
+  other.mode = .detachedPrefix(keep: kept)
   return other
 }
 

@@ -20,19 +20,19 @@ import Transformer
     let prefix = try fixture.gradients("prefix")
     let generated = try fixture.gradients("generated")
     let expected = prefix.merging(generated) { zip($0, $1).map { $0 + $1 } }
-    for mode in [Mode.fullGraph, .prunedGraph, .replayedPrefix] {
+    for mode in [Mode.fullGraph, .prunedGraph, .replayedPrefix()] {
       let run = try fixture.run(fixture.point(mode))
       #expect(abs(run.loss / (fixture.numbers.loss ?? .nan) - 1) <= 1e-5)
-      try expectEqual(run, expected, "\(mode.rawValue)")
+      try expectEqual(run, expected, "\(mode.name.rawValue)")
     }
   }
 
-  @Test(arguments: layers, AttentionKind.allCases)
+  @Test(arguments: layers, AttentionMemory.allCases)
   func `a detached prefix leaves the generated part`(
-    name: String, attention: AttentionKind
+    name: String, attention: AttentionMemory
   ) throws {
     let fixture = try Fixture(name)
-    var point = fixture.point(.detachedPrefix)
+    var point = fixture.point(.detachedPrefix())
     point.attention = attention
     #expect(point.model.layers == 1 && point.lossRows == .generated && point.cut == point.nC)
     try expectEqual(fixture.run(point), fixture.gradients("generated"), "\(attention)")

@@ -11,12 +11,11 @@ import Transformer
 /// Shapes and CPU run the same model code, so what both hold for too long shows only here.
 @Suite struct `Peaks in closed form` {
   private static func point(
-    _ model: DecoderConfiguration, nC: Int, nG: Int, attention: AttentionKind = .fused
+    _ model: DecoderConfiguration, nC: Int, nG: Int, attention: AttentionMemory = .fused
   ) -> Point {
     var point = Point(modelName: "m", model: model, nC: nC, nG: nG)
     point.attention = attention
     point.lossRows = .generated
-    point.keepPrefix = 0
     return point
   }
 
@@ -50,9 +49,9 @@ import Transformer
   private static let deep = DecoderConfiguration(
     layers: 8, dModel: 32, heads: 4, kvHeads: 2, dFF: 64, vocab: 11)
 
-  @Test(arguments: [AttentionKind.materialized, .fused])
+  @Test(arguments: [AttentionMemory.materialized, .fused])
   func `backward stands highest in the last layer, where the head is gone`(
-    attention: AttentionKind
+    attention: AttentionMemory
   ) throws {
     var point = Self.point(Self.deep, nC: 24, nG: 8, attention: attention)
     point.batch = 2
@@ -71,9 +70,9 @@ import Transformer
     #expect(result.peakBackwardBytes < result.retained.total + 4 * point.batch * transient)
   }
 
-  @Test(arguments: [AttentionKind.materialized, .fused])
+  @Test(arguments: [AttentionMemory.materialized, .fused])
   func `a layer's backward starts when all later layers' activations are freed`(
-    attention: AttentionKind
+    attention: AttentionMemory
   ) throws {
     let point = Self.point(Self.deep, nC: 24, nG: 8, attention: attention)
     let ran = try Self.step(point)
@@ -146,7 +145,7 @@ import Transformer
 
   @Test func `a prefix in chunks makes the keys and values of a layer once`() throws {
     var point = Self.point(Self.grouped, nC: 600, nG: 8)
-    point.mode = .detachedPrefix
+    point.mode = .detachedPrefix()
     point.chunk = 64
     let ran = try Self.step(point)
     let layers = (0..<3).flatMap { layer in
@@ -166,7 +165,7 @@ import Transformer
       layers: 2, dModel: 32, heads: 4, kvHeads: 2, dFF: 64, vocab: 11)
     func beyondKeyValues(nC: Int, chunk: Int) throws -> Int {
       var point = Self.point(model, nC: nC, nG: 2)
-      point.mode = .detachedPrefix
+      point.mode = .detachedPrefix()
       point.chunk = chunk
       let keyValues = 4 * model.layers * 2 * point.n * model.keyWidth
       return try Self.step(point).result.peakForwardBytes - keyValues
@@ -185,7 +184,7 @@ import Transformer
   func `a prefix runs in chunks of the size that is asked for`(chunk: Int, count: Int) throws {
     let model = DecoderConfiguration(dModel: 16, heads: 2, dFF: 8, vocab: 5)
     var point = Self.point(model, nC: 1000, nG: 3)
-    point.mode = .detachedPrefix
+    point.mode = .detachedPrefix()
     point.chunk = chunk
     let rows = Self.made(try Self.step(point).journal).filter { $0.scope.op == "embedding" }
       .map { $0.storage.shape[1] }

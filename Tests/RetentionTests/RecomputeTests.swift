@@ -32,7 +32,7 @@ import Transformer
     layers: 6, dModel: 32, heads: 4, kvHeads: 2, dFF: 96, vocab: 11)
 
   private func result(
-    _ mode: Mode, _ recompute: Recompute, layers: Int = 6, attention: AttentionKind = .fused
+    _ mode: Mode, _ recompute: Recompute, layers: Int = 6, attention: AttentionMemory = .fused
   ) throws -> StepResult {
     var point = Point(modelName: "m", model: Self.deep, nC: 201, nG: 8)
     point.model.layers = layers
@@ -67,10 +67,10 @@ import Transformer
       counted[.layer] == counted[.none].map { $0 + Int128(6 * (projections + 2 * scores)) })
   }
 
-  @Test(arguments: AttentionKind.allCases)
-  func `a replayed chunk checkpoints its own layers`(attention: AttentionKind) throws {
-    let whole = try result(.replayedPrefix, .none, attention: attention)
-    let checkpointed = try result(.replayedPrefix, .layer, attention: attention)
+  @Test(arguments: AttentionMemory.allCases)
+  func `a replayed chunk checkpoints its own layers`(attention: AttentionMemory) throws {
+    let whole = try result(.replayedPrefix(), .none, attention: attention)
+    let checkpointed = try result(.replayedPrefix(), .layer, attention: attention)
     #expect(checkpointed.peakBytes < whole.peakBytes * 2 / 3)
     #expect(checkpointed.matmulFlops > whole.matmulFlops)
   }

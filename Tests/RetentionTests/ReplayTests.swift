@@ -13,7 +13,7 @@ import Transformer
       model: DecoderConfiguration(
         layers: 4, dModel: 512, heads: 8, kvHeads: 2, dFF: 1408, vocab: 8192),
       nC: nC, nG: 128)
-    point.mode = .replayedPrefix
+    point.mode = .replayedPrefix()
     point.chunk = chunk
     return point
   }
@@ -32,7 +32,7 @@ import Transformer
     let peaks = try lengths.map { length in
       var point = point(nC: length + 1, chunk: chunk)
       point.dtype = axes.dtype
-      point.kvGradients = axes.gradients
+      point.mode.kvGradients = axes.gradients
       return try runOnShapes(point).peakBytes
     }
     let perToken = 4 * 2 * (2 * 64) * axes.bytes
@@ -46,18 +46,18 @@ import Transformer
       layers: 2, dModel: 32, heads: 4, kvHeads: 2, dFF: 48, vocab: 50)
     func errors(_ dtype: DType) throws -> [Double] {
       point.dtype = dtype
-      func gradient(_ mode: Mode, _ kind: KeyValueGradientKind) throws -> [Double] {
+      func gradient(_ mode: Mode) throws -> [Double] {
         var point = point
-        (point.mode, point.kvGradients) = (mode, kind)
+        point.mode = mode
         let backend = try CPUBackend(threads: 1)
         let step = try TrainingStep(point, on: backend.backend)
         drawParameters(of: step, backend, seed: 3)
         _ = try step.run()
         return step.gradients().sorted { $0.key < $1.key }.flatMap { $0.value.map(Double.init) }
       }
-      let full = try gradient(.fullGraph, .float32)
+      let full = try gradient(.fullGraph)
       return try KeyValueGradientKind.allCases.map {
-        relativeL2(try gradient(.replayedPrefix, $0), full)
+        relativeL2(try gradient(.replayedPrefix(gradients: $0)), full)
       }
     }
     let exact = try errors(.float32)
@@ -78,7 +78,7 @@ import Transformer
   {
     var other = point(nC: 2049)
     let replayed = try runOnShapes(other).matmulFlops
-    other.mode = .detachedPrefix
+    other.mode = .detachedPrefix()
     let detached = try runOnShapes(other).matmulFlops
     other.mode = .prunedGraph
     let pruned = try runOnShapes(other).matmulFlops
@@ -99,7 +99,7 @@ import Transformer
     var other = point(nC: 513)
     other.trainable = trainable
     let replayed = try runOnShapes(other)
-    other.mode = .detachedPrefix
+    other.mode = .detachedPrefix()
     let detached = try runOnShapes(other)
     #expect((replayed.matmulFlops > detached.matmulFlops) == isReplayed)
     if !isReplayed {

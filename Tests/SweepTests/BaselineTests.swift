@@ -93,6 +93,24 @@ private func check(_ path: String) throws -> BudgetCheck {
     }
   }
 
+  @Test func `a file without an axis that came later has its default`() throws {
+    try inFolder {
+      let baseline = Baseline(of: try check(profile).measure())
+      let lines = try CSVDocument.records(of: baseline.text)
+      let column = try #require(lines[0].firstIndex(of: PointColumns.axes.last?.name ?? ""))
+      let older = lines.map { line in
+        CSV.line(line.enumerated().filter { $0.offset != column }.map { .text($0.element) })
+      }
+      try baseline.write(to: place)
+      try older.joined().write(toFile: place, atomically: false, encoding: .utf8)
+      #expect(try Baseline.read(place)?.entries == baseline.entries)
+      // Of an axis between others it is not known that it came later.
+      let odd = lines.map { CSV.line($0.dropFirst(2).map { .text($0) }) }
+      try odd.joined().write(toFile: place, atomically: false, encoding: .utf8)
+      #expect(throws: FileError.self) { try Baseline.read(place) }
+    }
+  }
+
   @Test func `a changed file is read or is one sentence with a line`() throws {
     try inFolder {
       let check = try check(profile)

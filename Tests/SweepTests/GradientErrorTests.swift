@@ -32,7 +32,7 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     let keep_prefix: Int
   }
 
-  private func gradients(_ name: String, _ mode: Mode) throws -> [String: [Double]] {
+  private func gradients(_ name: String, _ mode: ModeName) throws -> [String: [Double]] {
     let file = try SafetensorsFile("\(fixtures)/\(name)/\(mode.rawValue).safetensors")
     return try Dictionary(
       uniqueKeysWithValues: file.names.map { ($0, try file.floats($0).map(Double.init)) })

@@ -1,3 +1,4 @@
+import Tensors
 import Measurement
 import Budgets
 import Ledger
@@ -113,7 +114,7 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
       let judgements = judge(
         profile, zip(points, now).map { $1.measured($0) },
         zip(points, before).map { $1.measured($0) })
-      let wanted = points.indices.filter { !isOneMode || points[$0].mode == .detachedPrefix }
+      let wanted = points.indices.filter { !isOneMode || points[$0].mode.name == .detachedPrefix }
       #expect(judgements.count == wanted.count)
       for (index, judgement) in zip(wanted, judgements) {
         let value = try #require(now[index].bytes(figure))
@@ -135,7 +136,7 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
     let profile = try profile(
       "- {figure: retained, relative_to: full-graph, at_most: 0.15, at_least: 0.1}")
     let retained = [4: 1000, 8: 2000]
-    let parts: [Int: [AttentionKind: Int]] = [
+    let parts: [Int: [AttentionMemory: Int]] = [
       4: [.fused: 150, .materialized: 151], 8: [.fused: 200, .materialized: 199],
     ]
     let points = profile.points.map(\.point).map { point in
@@ -157,7 +158,7 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
     func points(_ detached: [(peak: Int, error: Double)]) -> [MeasuredPoint] {
       var next = detached[...]
       return profile.points.map(\.point).map { point in
-        guard point.mode == .detachedPrefix, let (peak, error) = next.popFirst() else {
+        guard point.mode.name == .detachedPrefix, let (peak, error) = next.popFirst() else {
           return Figures(peak: 1000, error: 0).measured(point)
         }
         return Figures(peak: peak, error: error).measured(point)
@@ -193,7 +194,7 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
       "- {figure: gradient_error, at_most: 1, mode: detached-prefix}\n"
         + "- {figure: gradient_error, at_least: 0, mode: detached-prefix}")
     let errors: [Double?] = [.nan, .infinity, nil, 1]
-    let detached = profile.points.map(\.point).filter { $0.mode == .detachedPrefix }
+    let detached = profile.points.map(\.point).filter { $0.mode.name == .detachedPrefix }
     let judgements = judge(
       profile, zip(detached, errors).map { Figures(error: $1).measured($0) }, nil)
     #expect(
@@ -205,7 +206,7 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
   @Test func `why a figure could not be had is said as it is`() throws {
     let profile = try budgeted(
       "- {figure: gradient_error, at_most: 1, mode: detached-prefix}")
-    let point = try #require(profile.points.map(\.point).first { $0.mode == .detachedPrefix })
+    let point = try #require(profile.points.map(\.point).first { $0.mode == .detachedPrefix(keep: 0) })
     func reason(_ change: (inout PointRecord) -> Void) throws -> String? {
       var record = Figures(error: nil).measured(point).record
       change(&record)
@@ -269,6 +270,6 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
   }
 
   private func absolute(at point: Point) throws -> Profile {
-    try profile("- {figure: retained, at_most: 1}", modes: point.mode.rawValue)
+    try profile("- {figure: retained, at_most: 1}", modes: point.mode.name.rawValue)
   }
 }

@@ -30,14 +30,16 @@ private final class Folder {
 }
 
 private func makeRequest(_ model: String) throws -> PointRequest {
-  PointRequest(model: try ModelSource.resolve(model), nC: 4, nG: 4)
+  var request = PointRequest(model: try ModelSource.resolve(model))
+  (request.settings["n_c"], request.settings["n_g"]) = (.integer(4), .integer(4))
+  return request
 }
 
 @Suite struct ModelTests {
   @Test(arguments: ModelSource.names)
   func `every built-in name is a model that a point can have`(name: String) throws {
     var request = try makeRequest(name)
-    request.point.backend = .shape
+    request.settings["backend"] = .word("shape")
     let planned = try request.planned()
     #expect(planned.point.modelName == name && planned.weights == nil)
     #expect(planned.point.dtype == planned.point.model.dtype ?? .float32)
@@ -49,7 +51,7 @@ private func makeRequest(_ model: String) throws -> PointRequest {
     #expect(directory.point.model.kvHeads == 2 && directory.point.model.vocab == 67)
     #expect(try makeRequest("\(fixtures)/llama-gqa/config.json").planned().weights == nil)
     var onShapes = try makeRequest("\(fixtures)/llama-gqa")
-    onShapes.point.backend = .shape
+    onShapes.settings["backend"] = .word("shape")
     #expect(try onShapes.planned().weights == nil)
     onShapes.weights = "w"
     #expect(try onShapes.planned().weights?.path == "w")
@@ -68,7 +70,7 @@ private func makeRequest(_ model: String) throws -> PointRequest {
 
   @Test func `the first layers are taken, and no more than there are`() throws {
     var request = try makeRequest("\(fixtures)/qwen2-window-mix")
-    request.sizes.layers = 2
+    request.settings["layers"] = .integer(2)
     let planned = try request.planned()
     #expect(planned.point.model.layers == 2 && planned.weights?.layers == 3)
     for layer in 0..<2 {
@@ -77,27 +79,27 @@ private func makeRequest(_ model: String) throws -> PointRequest {
           == request.model.configuration.slidingWindow(ofLayer: layer))
     }
     try Checkpoints().check(planned)
-    request.sizes.layers = 4
+    request.settings["layers"] = .integer(4)
     let error = #expect(throws: ValueError.self) { try request.planned() }
     #expect(error?.description.hasPrefix("layers 4 is more than the model") == true)
     // The models for trying things out have as many as one likes.
     var own = try makeRequest("seed")
-    own.sizes.layers = 7
+    own.settings["layers"] = .integer(7)
     #expect(try own.planned().point.model.layers == 7)
   }
 
   @Test func `new sizes change nothing else of a model`() throws {
     for name in BuiltInModels.names {
       let base = try ModelSource.resolve(name).configuration
-      #expect(ModelSizes().applied(to: base) == base)
-      var sizes = ModelSizes()
-      sizes.layers = base.layers
-      sizes.vocab = base.vocab
-      sizes.dFF = base.dFF
-      sizes.dHead = base.dHead
-      sizes.kvHeads = base.kvHeads
+      #expect(AxisSettings().applied(to: base) == base)
+      var sizes = AxisSettings()
+      sizes["layers"] = .integer(base.layers)
+      sizes["vocab"] = .integer(base.vocab)
+      sizes["d_ff"] = .integer(base.dFF)
+      sizes["d_head"] = .integer(base.dHead)
+      sizes["kv_heads"] = .integer(base.kvHeads)
       #expect(sizes.applied(to: base) == base)
-      sizes.dFF = 8
+      sizes["d_ff"] = .integer(8)
       var expected = base
       expected.dFF = 8
       #expect(sizes.applied(to: base) == expected)
@@ -106,7 +108,7 @@ private func makeRequest(_ model: String) throws -> PointRequest {
 
   @Test func `weights that no longer fit the sizes are refused`() throws {
     var request = try makeRequest("\(fixtures)/llama-gqa")
-    request.sizes.dFF = 40
+    request.settings["d_ff"] = .integer(40)
     let planned = try request.planned()
     let error = #expect(throws: WeightsError.self) { try Checkpoints().check(planned) }
     #expect(error?.description.contains("the configuration makes it [40, 24]") == true)
@@ -127,7 +129,7 @@ private func makeRequest(_ model: String) throws -> PointRequest {
   @Test func `the dtype is the configuration's own unless one is given`() throws {
     var request = try makeRequest("llama-3.1-8b")
     #expect(try request.planned().point.dtype == .bfloat16)
-    request.dtype = .float32
+    request.settings["dtype"] = .word("float32")
     #expect(try request.planned().point.dtype == .float32)
   }
 

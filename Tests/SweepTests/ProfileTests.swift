@@ -1,3 +1,4 @@
+import Tensors
 import Files
 import Measurement
 import Profiles
@@ -25,7 +26,7 @@ private let start = "model: seed\nn_g: 4\n"
       file: "p.yaml")
     #expect(profile.points.map(\.point.nC) == [1, 1, 1, 1, 2, 2, 2, 2])
     #expect(profile.points.map(\.point.seed) == [1, 1, 2, 2, 1, 1, 2, 2])
-    #expect(profile.points.map(\.point.mode).prefix(2) == [.fullGraph, .detachedPrefix])
+    #expect(profile.points.map(\.point.mode).prefix(2) == [.fullGraph, .detachedPrefix()])
   }
 
   @Test func `keep_prefix multiplies detached-prefix points alone`() throws {
@@ -35,7 +36,7 @@ private let start = "model: seed\nn_g: 4\n"
       file: "p.yaml")
     let full = profile.points.filter { $0.point.mode == .fullGraph }
     #expect(full.count == 1 && profile.points.count == 7)
-    #expect(full.allSatisfy { $0.point.keepPrefix == 0 && $0.point.chunk == 4 })
+    #expect(full.allSatisfy { $0.point.mode.keepPrefix == 0 && $0.point.chunk == 4 })
   }
 
   @Test func `kv_gradients multiplies replayed-prefix points alone`() throws {
@@ -44,8 +45,10 @@ private let start = "model: seed\nn_g: 4\n"
         + "kv_gradients: [float32, activations]",
       file: "p.yaml")
     #expect(profile.points.count == 4)
-    let kinds = profile.points.filter { $0.point.mode == .replayedPrefix }.map(\.point.kvGradients)
-    #expect(kinds == [.float32, .activations])
+    #expect(
+      profile.points.suffix(2).map(\.point.mode) == [
+        .replayedPrefix(), .replayedPrefix(gradients: .activations),
+      ])
   }
 
   @Test func `with head chunked, chunk multiplies every mode's points`() throws {
@@ -212,7 +215,7 @@ private let start = "model: seed\nn_g: 4\n"
       ("replayd-prefix", "replayed-prefix"), ("zzzz", nil), ("", nil),
     ] as [(String, String?)])
   func `the nearest word is found`(word: String, meant: String?) {
-    #expect(Words.nearest(to: word, among: Mode.words) == meant)
+    #expect(Words.nearest(to: word, among: ModeName.words) == meant)
   }
 
   @Test(arguments: [

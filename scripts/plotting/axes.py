@@ -3,10 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from .data import SERIES, Point, Series, label, representative
+from .data import SERIES, SIZES, Point, Series, label, representative
 
 MANY = 8  # lines or bars, each with a label
-SIZES = ["layers", "d_model", "heads", "kv_heads", "d_head", "d_ff", "vocab", "batch", "n_g"]
 
 
 @dataclass

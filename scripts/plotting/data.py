@@ -1,28 +1,34 @@
 """What points.csv and laws.csv say: series of points, their laws, and their gradients."""
 
 import csv
+import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+# The program's registry of axes; a test of it writes this file.
+AXES = json.loads((Path(__file__).parent / "registry.json").read_text(encoding="utf-8"))
+STANDARD = {axis["name"]: axis["default"] for axis in AXES}
 # What makes a series, in the order in which labels name it.
 SERIES = [
-    "mode", "keep_prefix", "recompute", "attention", "head", "loss_rows", "dtype", "trainable",
-    "dropout", "recipe", "chunk", "model", "layers", "d_model", "heads", "kv_heads", "d_head",
-    "d_ff", "vocab", "batch", "n_g", "kv_gradients",
+    axis["name"] for section in ("prefix", "step", "model", "tokens")
+    for axis in sorted(AXES, key=lambda axis: axis["name"] != "mode")
+    if axis["section"] == section and axis["of_series"]
 ]
-# Added to the schema after the others.
-LATER_COLUMNS = {"trainable", "dropout", "recipe", "kv_gradients"}
-NEEDED = [c for c in SERIES if c not in LATER_COLUMNS] + [
-    "status", "backend", "n_c", "retained_bytes", "retained_prefix_bytes",
-    "retained_crossing_bytes", "retained_generated_bytes", "retained_shared_bytes",
-    "gradient_relative_error",
-]
-REGIONS = ["prefix", "crossing", "generated", "shared"]
-MODES = ["full-graph", "pruned-graph", "replayed-prefix", "detached-prefix"]
+SIZES = [axis["name"] for axis in AXES
+         if axis["section"] in ("model", "tokens") and axis["is_integer"] and axis["of_series"]]
+# Of some points only: compared among those.
+OPTIONS = {axis["name"] for axis in AXES if axis["is_conditional"]}
+# What the full graph that others are held against may have otherwise.
+FREE = OPTIONS | {axis["name"] for axis in AXES if axis["of_reference"]}
 BIASED = {"detached-prefix"}
-OPTIONS = {"keep_prefix", "chunk", "kv_gradients"}  # of some modes only: compared within a mode
+# The exact ones first.
+MODES = sorted(next(axis["words"] for axis in AXES if axis["name"] == "mode"),
+               key=lambda mode: mode in BIASED)
+REGIONS = ["prefix", "crossing", "generated", "shared"]
+NEEDED = ["mode", "status", "backend", "n_c", "retained_bytes", "gradient_relative_error",
+          *(f"retained_{region}_bytes" for region in REGIONS)]
 
 
 class Unplottable(Exception):
@@ -180,7 +186,7 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
 
     found: dict[tuple, Series] = {}
     for row in rows:
-        key = {c: row.get(c) or "" for c in SERIES}
+        key = {c: STANDARD[c] if row.get(c) is None else row[c] for c in SERIES}
         series = found.setdefault(tuple(key.values()), Series(key))
         try:
             error = row["gradient_relative_error"]
@@ -264,9 +270,8 @@ def baseline(series: Series, everything: list[Series]) -> Series | None:
 
     Where no series recomputes nothing, the full graph of the same policy.
     """
-    free = {"mode", "recompute", *OPTIONS}
     wholes = [s for s in everything if s.mode == "full-graph"
-              and all(s.key[c] == series.key[c] for c in SERIES if c not in free)]
+              and all(s.key[c] == series.key[c] for c in SERIES if c not in FREE)]
     for policy in ("none", series.key["recompute"]):
         for whole in wholes:
             if whole.key["recompute"] == policy:

@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from .data import Series
+from .data import AXES, STANDARD, Series
 
 GREY, INK = "#5A5A5A", "#222222"
 FONTS = {
@@ -34,12 +34,10 @@ def title(shared: dict[str, str]) -> tuple[str, str]:
     second += have("batch", "batch {}") + have("loss_rows", "loss rows: {}")
     second += have("attention", "attention {}") + have("head", "head {}")
     second += have("recompute", "recompute {}")
-    if shared.get("dropout", "0") not in ("", "0", "0.0"):
-        second += have("dropout", "dropout {}")
-    if shared.get("trainable", "") not in ("", ".*"):
-        second += have("trainable", "trainable {}")
-    if shared.get("recipe", "") not in ("", "ballast"):
-        second += have("recipe", "recipe {}")
+    told = {"dtype", "loss_rows", "attention", "head", "recompute"}
+    for name in (axis["name"] for axis in AXES if axis["section"] == "step"):
+        if name not in told and shared.get(name, "") not in ("", "0", ".*", STANDARD[name]):
+            second += have(name, f"{name} {{}}")
     model = Path(shared.get("model", "")).name
     return (f"What a prefix without loss makes the backward pass keep{': ' + model if model else ''}",
             " · ".join(first) + "\n" + " · ".join(second))

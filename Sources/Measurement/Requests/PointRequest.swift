@@ -1,26 +1,21 @@
 import Files
 package import Retention
 package import Safetensors
-package import Tensors
+import Tensors
 import Transformer
 
-/// A point as it is asked for: the axes, a model and what changes it.
+/// A point as it is asked for: a model, values on the axes, and a checkpoint.
 ///
-/// Command line and profiles both end here, so that they mean the same.
+/// Command line, profiles and tests all end here, so that they mean the same.
 package struct PointRequest: Sendable {
-  /// The axes; `planned` enters the model and the dtype.
-  package var point: Point
   package var model: NamedModel
-  package var sizes = ModelSizes()
-  /// nil: the configuration's own, or else float32.
-  package var dtype: DType?
+  package var settings = AxisSettings()
+  /// Threads where the settings give none.
+  package var threads = 1
   /// A checkpoint in place of the model's own: a file, an index or a directory.
   package var weights: String?
 
-  package init(model: NamedModel, nC: Int, nG: Int) {
-    self.model = model
-    point = Point(modelName: model.name, model: model.configuration, nC: nC, nG: nG)
-  }
+  package init(model: NamedModel) { self.model = model }
 
   /// Sentences for standard error about what the model's files ask for and is measured otherwise.
   package var notes: [String] {
@@ -33,18 +28,29 @@ package struct PointRequest: Sendable {
     ]
   }
 
+  /// The point with all of its values, not yet checked.
+  package var point: Point {
+    var point = Point(modelName: model.name, model: model.configuration, nC: 0, nG: 0)
+    point.dtype = model.configuration.dtype ?? .float32
+    point.threads = threads
+    return settings.applied(to: point)
+  }
+
   /// The checked point, and where its weights are.
   ///
+  /// - Parameters:
+  ///   - repetition: Which one of the point it is, from 1.
+  ///   - standsAlone: Whether values that only other points heed are refused.
+  /// - Returns: The point, and its checkpoint unless its weights are drawn.
   /// - Throws: `ValueError` for more layers than the model has, `PointError` for what cannot be.
-  package func planned(repetition: Int = 1) throws -> PlannedPoint {
-    if let layers = sizes.layers, let most = model.mostLayers, layers > most {
-      throw ValueError("layers \(layers) is more than the model \(quoted(model.name)) has, \(most)")
+  package func planned(repetition: Int = 1, standsAlone: Bool = false) throws -> PlannedPoint {
+    let point = point
+    if let most = model.mostLayers, point.model.layers > most {
+      throw ValueError(
+        "layers \(point.model.layers) is more than the model \(quoted(model.name)) has, \(most)")
     }
-    var point = point
-    point.modelName = model.name
-    point.model = sizes.applied(to: model.configuration)
-    point.dtype = dtype ?? model.configuration.dtype ?? .float32
     try point.validate()
+    if standsAlone { try settings.requireEffect(on: point) }
     // Shapes need no values; a file that was named is looked at all the same.
     let path = weights ?? (point.backend == .shape ? nil : model.weights)
     return PlannedPoint(

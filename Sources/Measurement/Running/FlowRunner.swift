@@ -27,7 +27,7 @@ package struct FlowRunner: Sendable {
     let counted = try Predictor(engine: engine).step(of: planned.point)
     try counted.requireTrained()
     let predicted = try counted.run(inParts: planned.point.flowRows)
-    try MemoryNeed(predicted).requireFit(limit)
+    try MemoryNeed(predicted).requireFit(limit, axis: planned.point.largestAxis)
     let models = ModelStore(engine: engine)
     let machine = try models.machine(threads: planned.point.threads)
     let step = try TrainingStep(

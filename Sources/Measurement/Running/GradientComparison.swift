@@ -53,7 +53,7 @@ struct GradientComparison {
   ///
   /// - Throws: `MeasurementError` if a parameter has two sizes.
   init(
-    of gradients: StepGradients, from exact: [String: [Float]], of mode: Mode
+    of gradients: StepGradients, from exact: [String: [Float]], of mode: ModeName
   ) throws(MeasurementError) {
     var differences: [GradientDifference] = []
     var parameters: [ParameterGradient] = []
@@ -89,15 +89,10 @@ extension Point {
   ///
   /// The second needs less memory. A replayed prefix is not held against itself.
   package var gradientReferences: [Point] {
-    var full = self
-    full.mode = .fullGraph
-    full.keepPrefix = 0
-    full.recompute = .none
-    full.kvGradients = .float32
-    if head != .chunked { full.chunk = 256 }
-    guard mode != .replayedPrefix else { return [full] }
+    let full = exactReference
+    guard mode.name != .replayedPrefix else { return [full] }
     var replayed = full
-    replayed.mode = .replayedPrefix
+    replayed.mode = .replayedPrefix()
     return [full, replayed]
   }
 }

@@ -47,12 +47,15 @@ struct MemoryNeed {
   func fits(_ limit: Int?) -> Bool {
     guard let limit else { return true }
     let copies = Int128(predicted.gradientBytes) * Int128(gradientCopies)
-    return Int128(predicted.peakAllocatedBytes) + copies <= Int128(limit)
+    return Int128(predicted.peakAllocatedBytes) + Int128(predicted.optimizerBytes) + copies
+      <= Int128(limit)
   }
 
-  /// - Throws: `OverLimitError` unless it does.
-  func requireFit(_ limit: Int?) throws(OverLimitError) {
-    if let limit, !fits(limit) { throw OverLimitError(predicted: predicted, limit: limit) }
+  /// - Throws: `OverLimitError` unless it does; `axis` is what could be less.
+  func requireFit(_ limit: Int?, axis: String) throws(OverLimitError) {
+    if let limit, !fits(limit) {
+      throw OverLimitError(predicted: predicted, limit: limit, axis: axis)
+    }
   }
 }
 
@@ -60,13 +63,18 @@ struct MemoryNeed {
 struct OverLimitError: Error, CustomStringConvertible {
   let predicted: StepResult
   let limit: Int
+  /// The axis of which less would help most.
+  let axis: String
 
   var description: String {
-    "the step holds \(Units.exactBytes(predicted.peakAllocatedBytes)) at once, of "
+    "the step holds \(Units.exactBytes(predicted.peakAllocatedBytes + predicted.optimizerBytes)) "
+      + "at once, of "
       + "\(Units.bytes(predicted.parameterBytes)) of parameters, "
       + "\(Units.bytes(predicted.gradientBytes)) of gradients, "
+      + (predicted.optimizerBytes > 0
+        ? "\(Units.bytes(predicted.optimizerBytes)) of optimizer state, " : "")
       + "\(Units.bytes(predicted.peakBytes)) of activations and "
       + "\(Units.bytes(predicted.workspacePeakBytes)) of workspace; that is more than the limit of "
-      + "\(Units.exactBytes(limit)); raise --memory, shorten n_c or use a smaller model"
+      + "\(Units.exactBytes(limit)); raise --memory, lower \(axis) or use a smaller model"
   }
 }

@@ -120,7 +120,7 @@ package final class PointRunner {
     outcome.record.predictedAllocatedBytes = predicted.retainedAllocatedBytes
     outcome.record.predictedPeakBytes = predicted.peakBytes
     outcome.record.predictedWorkspaceBytes = predicted.workspacePeakBytes
-    try MemoryNeed(predicted).requireFit(limit)
+    try MemoryNeed(predicted).requireFit(limit, axis: point.largestAxis)
     if point.backend == .shape {
       outcome.take(predicted)
       // Of oneDNN's own scratch, shapes know nothing.
@@ -258,7 +258,7 @@ package final class PointRunner {
       outcome.gradients = try gradients.norms
       return
     }
-    let mode = exact.point.point.mode
+    let mode = exact.point.point.mode.name
     let comparison = try GradientComparison(of: gradients, from: exact.gradients, of: mode)
     outcome.gradients = comparison.parameters
     outcome.record.gradientRelativeError = comparison.whole.relativeError
@@ -314,6 +314,7 @@ extension PointOutcome {
     record.workspacePeakBytes = result.workspacePeakBytes
     record.parameterBytes = result.parameterBytes
     record.gradientBytes = result.gradientBytes
+    record.optimizerBytes = result.optimizerBytes
     record.matmulFlops = result.matmulFlops
     record.forwardSeconds = result.forwardSeconds
     record.backwardSeconds = result.backwardSeconds

@@ -20,7 +20,7 @@ package struct ProgressLine: Sendable {
   package func show(_ planned: PlannedPoint, done: Int) {
     guard isShown else { return }
     let elapsed = (ContinuousClock.now - start) / .seconds(1)
-    var text = "[\(done + 1)/\(total)] \(planned.point.mode.rawValue) n_c \(planned.point.nC)"
+    var text = "[\(done + 1)/\(total)] \(planned.point.mode.name.rawValue) n_c \(planned.point.nC)"
     if done > before, elapsed > 0 {
       let rate = Double(done - before) / elapsed
       text +=

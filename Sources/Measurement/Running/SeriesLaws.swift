@@ -1,6 +1,6 @@
 import Ledger
 package import Reporting
-package import Retention
+import Retention
 import Tensors
 import Transformer
 
@@ -27,7 +27,7 @@ package struct SeriesLaws: Sendable {
     let lowest = key.lowestOfRegime
     let measured = points.filter { $0.status == .ok && $0.point.nC >= lowest }
     let lengths = measured.map(\.point.nC)
-    let name = "the law of \(key.mode.rawValue)"
+    let name = "the law of \(key.mode.name.rawValue)"
     let law: ScalingLaw
     do {
       law = try ScalingLaw(from: lowest, checkedAt: lengths.max().map { [$0] } ?? []) { nC in
@@ -57,13 +57,6 @@ package struct SeriesLaws: Sendable {
 }
 
 extension Point {
-  /// The same for all points of a series: they differ in `n_c` alone.
-  package var seriesKey: Point {
-    var point = self
-    point.nC = 0
-    return point
-  }
-
   /// Exact retained bytes at another prefix length, from shapes alone.
   ///
   /// A table of learned positions that ends before the lengths which fix a law is thought longer:

@@ -91,7 +91,7 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
     let new = try fields.optionalString("dtype")
     let old = try fields.optionalString("torch_dtype")
     guard let name = new ?? old else { return nil }
-    if let dtype = DType.allCases.first(where: { $0.rawValue == name }) { return dtype }
+    if let dtype = DType.numeric.first(where: { $0.rawValue == name }) { return dtype }
     guard ["float16", "float64"].contains(name) else {
       let field = new == nil ? "torch_dtype" : "dtype"
       throw fields.error(

@@ -1,0 +1,55 @@
+package import Transformer
+
+/// The values that were given for a point's axes; what is not given has its default.
+package struct AxisSettings: Hashable, Sendable {
+  private var values: [String: AxisValue] = [:]
+
+  package init() {}
+
+  /// The value that was given for an axis; nil for none.
+  package subscript(name: String) -> AxisValue? {
+    get { values[name] }
+    set {
+      precondition(PointAxis.find(name) != nil, "\(name) is no axis")
+      values[name] = newValue
+    }
+  }
+
+  /// A point with these values.
+  ///
+  /// Axes that go with others come after those.
+  package func applied(to point: Point) -> Point {
+    var point = point
+    for isConditional in [false, true] {
+      for axis in PointAxis.all where axis.conditions.isEmpty != isConditional {
+        if let value = values[axis.name] { axis.write(&point, value) }
+      }
+    }
+    return point
+  }
+
+  /// A model with these sizes in place of its own; everything else stays.
+  package func applied(to model: DecoderConfiguration) -> DecoderConfiguration {
+    applied(to: Point(modelName: "", model: model, nC: 0, nG: 0)).model
+  }
+
+  /// Refuses values of a single point that would change nothing.
+  ///
+  /// Among the points of a profile they are legitimate: other points heed them.
+  ///
+  /// - Throws: `PointError` naming the axis and what it goes with.
+  package func requireEffect(on point: Point) throws(PointError) {
+    for axis in PointAxis.all {
+      guard let given = values[axis.name], axis.value(point) != given else { continue }
+      guard let condition = axis.conditions.first else { continue }
+      let wanted = condition.values.sorted().joined(separator: " or ")
+      throw PointError(
+        "\(axis.name) goes with \(condition.axis) \(wanted), not with "
+          + PointAxis.named(condition.axis).value(point).text)
+    }
+    let kept = point.mode.keepPrefix
+    if kept > point.nC {
+      throw PointError("keep_prefix \(kept) is more than the prefix has, n_c \(point.nC)")
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import Autograd
+package import Files
+package import Tensors
+
+/// The values of an axis, as words.
+package protocol AxisWord: RawRepresentable<String>, CaseIterable, Hashable, Sendable {
+  /// The values that a user may choose.
+  static var choices: [Self] { get }
+  /// Values that are named and refused, since this version does not have them.
+  static var unbuilt: [Self] { get }
+}
+
+extension AxisWord {
+  package static var choices: [Self] { allCases.filter { !unbuilt.contains($0) } }
+  package static var unbuilt: [Self] { [] }
+
+  /// Every word that a user may choose.
+  package static var words: [String] { choices.map(\.rawValue) }
+
+  /// Reads a word of the axis.
+  ///
+  /// - Throws: `ValueError` with the nearest valid word.
+  package init(word: String, axis: String) throws(ValueError) {
+    let text = try AxisKind.words(Self.words, unbuilt: Self.unbuilt.map(\.rawValue))
+      .word(word, of: axis)
+    guard let value = Self(rawValue: text) else { preconditionFailure("\(text) is a word") }
+    self = value
+  }
+}
+
+extension DType: AxisWord {
+  package static var choices: [DType] { numeric }
+}
+
+/// What backward computes again rather than keeps.
+package enum Recompute: String, AxisWord {
+  case none
+  /// Norms, activation functions and products of elements.
+  case elementwise
+  /// The attention core, from q, k and v.
+  case attention
+  /// Whole layers, from their inputs.
+  case layer
+
+  /// What the tape consults.
+  var policy: RecomputePolicy {
+    switch self {
+    case .none: []
+    case .elementwise: .elementwise
+    case .attention: .attention
+    case .layer: .layer
+    }
+  }
+}
+
+/// What the attention core saves.
+extension AttentionMemory: AxisWord {}
+
+/// For which rows logits are made.
+package enum HeadKind: String, AxisWord {
+  case allRows = "all-rows"
+  case lossRows = "loss-rows"
+  /// For loss rows, a few at a time: all logits never exist at once.
+  case chunked
+}
+
+/// The dtype in which `replayed-prefix` gathers dK and dV of the prefix.
+package enum KeyValueGradientKind: String, AxisWord {
+  case float32
+  /// That of the activations.
+  case activations
+}
+
+/// Which rows carry loss.
+package enum LossRows: String, AxisWord {
+  /// The logits of row t − 1 predict token t for every generated token t.
+  case nextToken = "next-token"
+  /// Every generated row predicts the token after it, which needs n + 1 tokens.
+  case generated
+}
+
+/// Which ops a layer is made of.
+package enum Recipe: String, AxisWord {
+  case ballast
+  case transformersEager = "transformers-eager"
+  case transformersSDPA = "transformers-sdpa"
+
+  package static let unbuilt: [Recipe] = [.transformersEager, .transformersSDPA]
+}
+
+/// Where the step runs.
+package enum BackendKind: String, AxisWord {
+  case cpu, shape
+}

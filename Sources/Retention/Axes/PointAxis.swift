@@ -1,0 +1,179 @@
+/// One axis of a measurement: everything that profiles, options, columns, series and budgets know of it.
+///
+/// ```
+///   words on a command line, in a profile, in a test ── kind ──▶ AxisValue ── write ──▶ Point
+///   cells of result files, labels, baselines, selections ◀─── text ─── value ◀────────── Point
+/// ```
+package struct PointAxis: Sendable {
+  /// Where help and tables show an axis, in the order of help.
+  package enum Section: String, CaseIterable, Sendable {
+    /// How many tokens there are.
+    case tokens
+    /// Sizes of the model; in a profile all but `layers` stand under `model`.
+    case model
+    /// How the prefix takes part.
+    case prefix
+    /// What the step does.
+    case step
+    /// Where and how it runs.
+    case run
+  }
+
+  /// Values of another axis of which the point must have one, or else this axis says nothing.
+  package struct Condition: Sendable {
+    package let axis: String
+    package let values: Set<String>
+  }
+
+  /// In snake_case, as profiles and result files write it.
+  package let name: String
+  package let kind: AxisKind
+  package let section: Section
+  /// What it is about, as the start of a sentence.
+  private let help: String
+  /// A point's value.
+  package let value: @Sendable (Point) -> AxisValue
+  /// Gives a point a value; nothing changes where the point's mode does not have the axis.
+  package let write: @Sendable (inout Point, AxisValue) -> Void
+
+  /// The values that are possible; nil for all of the kind.
+  package private(set) var range: ClosedRange<Int>?
+  /// Whether every point must say it; there is no default.
+  package private(set) var isRequired = false
+  /// What stands for a default that depends on something else.
+  private var unlessGiven: String?
+  /// The value that stands for all of a series, which does not distinguish points by this axis.
+  package private(set) var seriesValue: AxisValue?
+  /// What the point has whose gradient is the exact one; nil: the same.
+  package private(set) var referenceValue: AxisValue?
+  /// What the axis goes with, one of them being enough; empty: with everything.
+  package private(set) var conditions: [Condition] = []
+  /// Whether bytes depend on it; else baselines do without.
+  package private(set) var changesBytes = true
+
+  /// How the command line spells it.
+  package var option: String { name.replacing("_", with: "-") }
+
+  /// What a point has that says nothing else.
+  package var standard: AxisValue { value(.standard) }
+
+  /// Whether the axis means anything beside the point's other values.
+  package func speaks(in point: Point) -> Bool {
+    conditions.isEmpty
+      || conditions.contains { $0.values.contains(PointAxis.named($0.axis).value(point).text) }
+  }
+
+  /// The help of its option: what it is about, its words, its default.
+  package var sentence: String {
+    var text = help
+    if case .words(let words, _) = kind { text += ": " + words.joined(separator: ", ") }
+    text += "."
+    let standard = standard.text
+    if isRequired || section == .model || unlessGiven == nil && standard.isEmpty { return text }
+    return text + " (default: \(unlessGiven ?? standard))"
+  }
+}
+
+// MARK: Kinds
+
+extension PointAxis {
+  /// Where a point has an axis of some type.
+  typealias Path<Value> = any WritableKeyPath<Point, Value> & Sendable
+
+  /// An axis whose values are words.
+  static func words<Value: AxisWord>(
+    _ name: String, _ section: Section, _ path: Path<Value>, _ help: String
+  ) -> PointAxis {
+    let kind = AxisKind.words(Value.words, unbuilt: Value.unbuilt.map(\.rawValue))
+    return PointAxis(name, kind, section, path, help) {
+      .word($0.rawValue)
+    } unwrap: {
+      Value(rawValue: $0.text)
+    }
+  }
+
+  /// An axis of whole numbers.
+  static func integers(
+    _ name: String, _ section: Section, _ path: Path<Int>, _ range: ClosedRange<Int>,
+    _ help: String
+  ) -> PointAxis {
+    PointAxis(name, .integer, section, path, help, wrap: AxisValue.integer) { value in
+      if case .integer(let value) = value { value } else { nil }
+    }.with { $0.range = range }
+  }
+
+  /// An axis of whole numbers up to 2⁶⁴ − 1.
+  static func unsigned(
+    _ name: String, _ section: Section, _ path: Path<UInt64>, _ help: String
+  ) -> PointAxis {
+    PointAxis(name, .unsigned, section, path, help, wrap: AxisValue.unsigned) { value in
+      if case .unsigned(let value) = value { value } else { nil }
+    }
+  }
+
+  /// An axis of numbers.
+  static func numbers(
+    _ name: String, _ section: Section, _ path: Path<Double>, _ help: String
+  ) -> PointAxis {
+    PointAxis(name, .number, section, path, help, wrap: AxisValue.number) { value in
+      if case .number(let value) = value { value } else { nil }
+    }
+  }
+
+  /// An axis of texts.
+  static func texts(
+    _ name: String, _ section: Section, _ path: Path<String>, _ help: String
+  ) -> PointAxis {
+    PointAxis(name, .text, section, path, help, wrap: AxisValue.text) { $0.text }
+  }
+
+  private init<Value>(
+    _ name: String, _ kind: AxisKind, _ section: Section, _ path: Path<Value>, _ help: String,
+    wrap: @escaping @Sendable (Value) -> AxisValue,
+    unwrap: @escaping @Sendable (AxisValue) -> Value?
+  ) {
+    self.name = name
+    self.kind = kind
+    self.section = section
+    self.help = help
+    value = { wrap($0[keyPath: path]) }
+    write = { point, value in
+      guard let own = unwrap(value) else { preconditionFailure("\(value) is no value of \(name)") }
+      point[keyPath: path] = own
+    }
+  }
+}
+
+// MARK: Traits
+
+extension PointAxis {
+  /// Without a default.
+  func required() -> PointAxis { with { $0.isRequired = true } }
+
+  /// With a default that depends on something else, told in words.
+  func unlessGiven(_ words: String) -> PointAxis { with { $0.unlessGiven = words } }
+
+  /// Points of one series may differ in it; all of them count as having `value`.
+  func inSeries(_ value: AxisValue) -> PointAxis { with { $0.seriesValue = value } }
+
+  /// The point whose gradient is the exact one has this word.
+  func inReference<Value: AxisWord>(_ value: Value) -> PointAxis {
+    with { $0.referenceValue = .word(value.rawValue) }
+  }
+
+  /// It says something only beside these values of another axis, or beside those named before.
+  func goesWith<Value: AxisWord>(_ axis: String, _ values: Value...) -> PointAxis {
+    with {
+      $0.conditions.append(Condition(axis: axis, values: Set(values.map(\.rawValue))))
+    }
+  }
+
+  /// Bytes do not depend on it.
+  func withoutBytes() -> PointAxis { with { $0.changesBytes = false } }
+
+  private func with(_ change: (inout PointAxis) -> Void) -> PointAxis {
+    var axis = self
+    change(&axis)
+    return axis
+  }
+}
