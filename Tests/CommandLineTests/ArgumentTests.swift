@@ -81,9 +81,10 @@ import Testing
     ("--dtype fp32", "did you mean \"float32\""), ("--dtype float", "did you mean \"float32\""),
     ("--attention eager", "did you mean \"materialized\""),
     ("--recompute checkpointing", "did you mean \"layer\""),
-    ("--keep-prefix -1", "--keep-prefix must be 0 or more, not -1"),
+    ("--mode detached-prefix --keep-prefix -1", "--keep-prefix must be 0 to 268435456, not -1"),
     ("--d-model=0", "--d-model must be 1 to 1048576, not 0"),
-    ("--seed -1", "invalid for '--seed"), ("--dropout nan", "--dropout must be 0 or more"),
+    ("--seed -1", "--seed must be 0 or more, not -1"),
+    ("--dropout nan", "--dropout must be a number, not nan"),
     ("--memory 0", "memory must be more than 0 bytes"),
   ]
 

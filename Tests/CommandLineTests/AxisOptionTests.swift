@@ -9,8 +9,10 @@ import Testing
   /// The arguments that make a point in which an axis means something.
   private func arguments(_ axis: PointAxis) -> [String] {
     let condition = axis.conditions.first.map { ["--\($0.axis)", $0.values.min() ?? ""] } ?? []
-    let point = ["measure", "--model", "gpt2", "--n-c", "4", "--n-g", "4", "--backend", "shape"]
-    return point + ["--format", "json"] + condition
+    // An option may stand but once.
+    let others = [("--n-c", "4"), ("--n-g", "4"), ("--backend", "shape")]
+      .filter { $0.0 != "--\(axis.option)" }.flatMap { [$0.0, $0.1] }
+    return ["measure", "--model", "gpt2", "--format", "json"] + others + condition
   }
 
   @Test func `help lists every option, its words and its default`() throws {
