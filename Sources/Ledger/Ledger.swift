@@ -59,6 +59,9 @@ package final class Ledger {
     nextNumber = earlier?.nextNumber ?? 0
   }
 
+  /// How many storages were entered so far.
+  package var storageCount: Int { nextNumber }
+
   /// Whether somebody listens, who then must hear of every event.
   package var isObserved: Bool { !observers.isEmpty }
 

@@ -72,6 +72,15 @@ package struct PointRecord: Sendable {
     return max(peakForwardBytes, peakBackwardBytes)
   }
 
+  /// The most activation bytes, and the most workspace: what a step takes beside parameters and
+  /// gradients. Of shapes it is what is predicted, oneDNN's own scratch left out.
+  package var peakWithWorkspaceBytes: Int? {
+    guard let peakBytes, let workspace = workspacePeakBytes ?? predictedWorkspaceBytes else {
+      return nil
+    }
+    return peakBytes + workspace
+  }
+
   /// Forward and backward together; nil where they were not timed.
   package var stepSeconds: Double? {
     guard let forwardSeconds, let backwardSeconds else { return nil }
