@@ -16,9 +16,10 @@ public import Testing
 /// - Parameters:
 ///   - point: The step.
 ///   - atMost: The upper limit, itself allowed; nil for none.
-///   - atLeast: The lower limit, itself allowed; nil for none. It catches a step that forgot to save.
-///   - perPrefixToken: Whether the limits are on what the last prefix token added, by the exact law of
-///     the retained bytes over `n_c`.
+///   - atLeast: The lower limit, itself allowed; nil for none. It catches a step that forgot to
+///     save.
+///   - perPrefixToken: Whether the limits are on what the last prefix token added, by the exact law
+///     of the retained bytes over `n_c`.
 ///   - sourceLocation: Where the failure is shown.
 public func expectRetained(
   _ point: MemoryPoint, atMost: ByteCount? = nil, atLeast: ByteCount? = nil,

@@ -79,8 +79,8 @@ public struct MemoryPoint: Hashable, Sendable {
 
   /// The value of any axis, as `ballast measure` and profiles spell it: `point["n_c"] = "512"`.
   ///
-  /// An axis that does not exist, or a value that it does not have, is an issue of the expectation that
-  /// measures the point.
+  /// An axis that does not exist, or a value that it does not have, is an issue of the expectation
+  /// that measures the point.
   ///
   /// - Parameter axis: The axis's name.
   public subscript(axis: String) -> String {

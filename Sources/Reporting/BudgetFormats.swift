@@ -45,8 +45,8 @@ package enum BudgetFormats {
     return objects.isEmpty ? "[]\n" : "[\n" + objects.joined(separator: ",\n") + "\n]\n"
   }
 
-  /// GitHub's workflow commands, at the budgets' lines: an error for each budget that is exceeded, a
-  /// warning for each with points that were not judged.
+  /// GitHub's workflow commands, at the budgets' lines: an error for each budget that is exceeded,
+  /// a warning for each with points that were not judged.
   package static func github(_ judgements: [Judgement]) -> String {
     BudgetTable.groups(of: judgements).map { worst, all in
       let skipped = all.filter { $0.verdict == .notJudged }

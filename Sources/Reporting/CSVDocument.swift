@@ -13,7 +13,8 @@ package struct CSVError: Error, Equatable, CustomStringConvertible {
 
 /// A CSV text that was read: one header and rows of as many fields, as RFC 4180 has them.
 ///
-/// Lines may end in `\n` or `\r\n`. A header may name a column twice, as `ledger.csv` names `dtype`.
+/// Lines may end in `\n` or `\r\n`. A header may name a column twice, as `ledger.csv` names
+/// `dtype`.
 package struct CSVDocument: Sendable {
   /// A row, and the line on which it starts, from 1.
   package struct Row: Sendable {
@@ -32,8 +33,8 @@ package struct CSVDocument: Sendable {
   /// - Parameters:
   ///   - text: The file's.
   ///   - complaint: What is wrong with a header, before any row is read; nil if nothing is.
-  /// - Throws: `CSVError` for a text without header, a stray or open quote, an unfinished last line,
-  ///   or a row with more or fewer fields than the header.
+  /// - Throws: `CSVError` for a text without header, a stray or open quote, an unfinished last
+  ///   line, or a row with more or fewer fields than the header.
   package init(
     _ text: String, header complaint: ([String]) -> String? = { _ in nil }
   ) throws(CSVError) {

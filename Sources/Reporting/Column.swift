@@ -50,8 +50,8 @@ package protocol Record: Sendable {
 }
 
 extension Array {
-  /// Columns in the order of a file: those of the names, which spaces and line breaks separate, and then
-  /// what has come since.
+  /// Columns in the order of a file: those of the names, which spaces and line breaks separate, and
+  /// then what has come since.
   func arranged<Row>(_ names: String) -> [Column<Row>] where Element == Column<Row> {
     let order = names.split(whereSeparator: \.isWhitespace).map(String.init)
     let known = Set(order)

@@ -75,7 +75,8 @@ enum FlowSummary {
       + "\(list(stretch.some))."
   }
 
-  /// Whether the table of one layer holds: nothing for W_Q, W_O and the MLP, something for W_K, W_V.
+  /// Whether the table of one layer holds: nothing for W_Q, W_O and the MLP, something for W_K,
+  /// W_V.
   private static func tableSentence(_ stretches: [Stretch], of flow: Flow) -> [String] {
     let layers = flow.point.model.layers
     guard layers > 1, let last = stretches.last, last.layers == layers - 1...layers - 1,

@@ -39,7 +39,8 @@ package struct LedgerRecord: Sendable {
       .joined(separator: " ")
   }
 
-  /// The savers after the first, as `op:tensor`, with the layer where it differs from the op's name.
+  /// The savers after the first, as `op:tensor`, with the layer where it differs from the op's
+  /// name.
   private var alsoSavedBy: String {
     storage.savers.dropFirst().map { "\($0.scope.path):\($0.tensor)" }.joined(separator: " ")
   }

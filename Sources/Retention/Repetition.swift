@@ -47,7 +47,8 @@ struct Repetition {
 
   /// - Parameters:
   ///   - tape: What spans run on.
-  ///   - skips: Whether to skip where that is proven; never while kernels compute or somebody listens.
+  ///   - skips: Whether to skip where that is proven; never while kernels compute or somebody
+  ///     listens.
   init(on tape: Tape, skips: Bool) {
     self.tape = tape
     self.skips =

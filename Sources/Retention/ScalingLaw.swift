@@ -1,4 +1,5 @@
-/// Retained bytes as a polynomial in the prefix length: `constant + linear · n_c + quadratic · n_c²`.
+/// Retained bytes as a polynomial in the prefix length:
+/// `constant + linear · n_c + quadratic · n_c²`.
 package struct ScalingLaw: Equatable, Sendable {
   package let constant: Int
   package let linear: Int

@@ -1,5 +1,5 @@
-/// Who sees whom in every sequence of a batch: the one value that regions, positions, masks, labels,
-/// pruning and the cut all ask.
+/// Who sees whom in every sequence of a batch: the one value that regions, positions, masks,
+/// labels, pruning and the cut all ask.
 ///
 /// A tensor's token axis is rows of the layout, which segments follow on one another:
 ///

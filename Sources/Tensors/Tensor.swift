@@ -74,7 +74,8 @@ package struct Tensor {
     return sliced(axis, (rows.lowerBound - start)..<(rows.upperBound - start))
   }
 
-  /// A contiguous tensor in the same memory, from byte `offset` of it on: how kernels divide scratch.
+  /// A contiguous tensor in the same memory, from byte `offset` of it on: how kernels divide
+  /// scratch.
   package func carved(at offset: Int, _ shape: Shape, _ dtype: DType) -> Tensor {
     precondition(offset % dtype.size == 0, "a tensor begins at a whole element")
     precondition(offset + shape.count * dtype.size <= storage.requestedBytes, "scratch is too small")

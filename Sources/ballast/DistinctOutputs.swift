@@ -1,10 +1,11 @@
 import Files
 import Foundation
 
-/// What a command writes beside the row that it prints: each into a file, or one to standard output.
+/// What a command writes beside the row that it prints: each into a file, or one to standard
+/// output.
 ///
-/// The path `-` is standard output, which holds one thing alone: the row is then not printed. A file
-/// of that name is `./-`.
+/// The path `-` is standard output, which holds one thing alone: the row is then not printed. A
+/// file of that name is `./-`.
 struct Outputs {
   /// Whether the row is printed.
   let printsRow: Bool

@@ -2,8 +2,8 @@ import Foundation
 
 /// A file that is prepared beside its place and appears there whole, or not at all.
 ///
-/// Creating it finds out early whether the place can be written, and leaves nothing there. A place that
-/// is a device or a pipe is written directly.
+/// Creating it finds out early whether the place can be written, and leaves nothing there. A place
+/// that is a device or a pipe is written directly.
 package final class PendingFile {
   private let path: String
   /// Of a device or a pipe; -1 for a file.

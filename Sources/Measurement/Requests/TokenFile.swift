@@ -5,8 +5,8 @@ import Transformer
 
 /// The tokens of `--tokens`: `{"tokens": [...]}`, one list, or a list of lists with one a sequence.
 ///
-/// A point reads the first `batch` sequences, of each the first `n_c + n_g` tokens, and one more where
-/// `loss_rows` is `generated`; the rest is left, so that one file serves a whole sweep.
+/// A point reads the first `batch` sequences, of each the first `n_c + n_g` tokens, and one more
+/// where `loss_rows` is `generated`; the rest is left, so that one file serves a whole sweep.
 package struct TokenFile: Sendable {
   package let path: String
   /// One array a sequence.

@@ -1,4 +1,5 @@
-/// One axis of a measurement: everything that profiles, options, columns, series and budgets know of it.
+/// One axis of a measurement: everything that profiles, options, columns, series and budgets know
+/// of it.
 ///
 /// ```
 ///   words on a command line, in a profile, in a test ── kind ──▶ AxisValue ── write ──▶ Point
