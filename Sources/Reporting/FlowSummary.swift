@@ -103,8 +103,8 @@ enum FlowSummary {
     }
     guard alone else { return [] }
     return [
-      "Row \(row) belongs to the prefix and carries loss; where the rows before it give nothing, it "
-        + "alone makes the prefix's part."
+      "Row \(row) belongs to the prefix and carries loss; where the rows before it give nothing, "
+        + "it alone makes the prefix's part."
     ]
   }
 

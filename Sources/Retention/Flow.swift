@@ -120,7 +120,8 @@ extension TrainingStep {
     let moments = GradientMoments(
       silent: sum(from: 0, below: point.silentPrefix),
       boundary: sum(from: point.silentPrefix, below: point.nC),
-      generated: sum(from: point.nC, below: point.n), read: { [tensors] in tensors.kernels?.read($0) ?? [] })
+      generated: sum(from: point.nC, below: point.n),
+      read: { [tensors] in tensors.kernels?.read($0) ?? [] })
     return WeightFlow(
       layer: weight.parameter.layer, parameter: weight.parameter.name, weight: weight.symbol,
       prefixNorm: moments.prefix.squareRoot(), silentNorm: moments.silent.squareRoot(),

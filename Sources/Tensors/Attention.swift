@@ -96,7 +96,9 @@ package struct KeyBlock {
   package var rows: Range<Int> { k.shape[1].rows }
 
   /// The block's part at these rows.
-  package func at(rows: Range<Int>) -> KeyBlock { KeyBlock(k: k.at(rows: rows), v: v.at(rows: rows)) }
+  package func at(rows: Range<Int>) -> KeyBlock {
+    KeyBlock(k: k.at(rows: rows), v: v.at(rows: rows))
+  }
 }
 
 /// One pass forward, and where its results go; nil is what is not wanted.

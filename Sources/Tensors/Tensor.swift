@@ -78,7 +78,8 @@ package struct Tensor {
   /// scratch.
   package func carved(at offset: Int, _ shape: Shape, _ dtype: DType) -> Tensor {
     precondition(offset % dtype.size == 0, "a tensor begins at a whole element")
-    precondition(offset + shape.count * dtype.size <= storage.requestedBytes, "scratch is too small")
+    precondition(
+      offset + shape.count * dtype.size <= storage.requestedBytes, "scratch is too small")
     var view = Tensor(storage: storage, shape: shape, dtype: dtype)
     view.offset = offset / dtype.size
     return view

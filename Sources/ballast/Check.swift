@@ -25,8 +25,8 @@ struct Check: ParsableCommand {
             take the figures of now as the baseline, profiles/baselines/seed.csv
 
       Only the points that a budget is about are run. A budget that is exceeded is shown with the \
-      tensors that are responsible, and ends with status 2. A figure that could not be had, such as \
-      a gradient error on shapes, is not judged and said to be; with --strict that ends with \
+      tensors that are responsible, and ends with status 2. A figure that could not be had, such \
+      as a gradient error on shapes, is not judged and said to be; with --strict that ends with \
       status 1.
       """)
 

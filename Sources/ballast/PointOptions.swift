@@ -22,9 +22,9 @@ struct PointOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Tokens: an object {"tokens": [...]} with a list of numbers, or with one such list a sequence; \
-      the first n_c + n_g of each are read, and one more for loss rows generated (default: drawn \
-      from the seed).
+      Tokens: an object {"tokens": [...]} with a list of numbers, or with one such list a \
+      sequence; the first n_c + n_g of each are read, and one more for loss rows generated \
+      (default: drawn from the seed).
       """, valueName: "file.json"))
   var tokens: String?
   @OptionGroup var axes: AxisOptions

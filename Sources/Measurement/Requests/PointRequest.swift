@@ -23,8 +23,8 @@ package struct PointRequest: Sendable {
     let most = max(trained.embedding, trained.attention, trained.residual)
     guard most > 0, point.dropout == 0 else { return model.notes }
     return model.notes + [
-      "\(model.name): the configuration trains with dropout \(most); measured without, unless dropout "
-        + "is given"
+      "\(model.name): the configuration trains with dropout \(most); measured without, unless "
+        + "dropout is given"
     ]
   }
 

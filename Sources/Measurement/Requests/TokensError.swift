@@ -54,8 +54,8 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     case .outsideVocabulary(let place, let token, let vocab):
       "\(place) is \(token), but the model's tokens are 0 to \(vocab - 1)"
     case .tooFew(let sequence, let found, let needed, let isGenerated):
-      "tokens\(sequence.map { "[\($0)]" } ?? "") has \(found) tokens, but the step reads \(needed): "
-        + "n_c + n_g\(isGenerated ? ", and one more for loss rows generated" : "")"
+      "tokens\(sequence.map { "[\($0)]" } ?? "") has \(found) tokens, but the step reads "
+        + "\(needed): n_c + n_g\(isGenerated ? ", and one more for loss rows generated" : "")"
     case .sequences(let found, let isFlat, let batch):
       isFlat
         ? "holds one flat list, but batch is \(batch); write a list of \(batch) lists"

@@ -46,7 +46,8 @@ extension PointAxis {
     .unsigned("seed", .run, \.seed, "Seed of parameters and tokens"),
     .integers(
       "chunk", .prefix, \.chunk, 1...mostTokens,
-      "Rows at a time: of a prefix that runs without a graph, and of the loss rows with head chunked"
+      "Rows at a time: of a prefix that runs without a graph, and of the loss rows with head "
+        + "chunked"
     ).goesWith("mode", ModeName.detachedPrefix, .replayedPrefix)
       .goesWith("head", HeadKind.chunked),
     .words(

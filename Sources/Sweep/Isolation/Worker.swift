@@ -6,7 +6,7 @@ import Profiles
 /// The process in which points run: the same program, started by a sweep as `ballast worker`.
 ///
 /// ```
-///   sweep ──▶ standard input:  WorkerSetup, then a WorkerRequest a point      (a JSON value a line)
+///   sweep ──▶ standard input:  WorkerSetup, then a WorkerRequest a point     (a JSON value a line)
 ///   sweep ◀── standard output: WorkerGreeting, then a WorkerReply a point
 /// ```
 ///
