@@ -4,9 +4,9 @@
 /// A tensor's token axis is rows of the layout, which segments follow on one another:
 ///
 /// ```
-///   a prefix and what it generates   [ prefix 0 … n_c−1 ][ generated n_c … n−1 ]
-///   two completions of one prefix    [ prefix ][ generated, sees 0 ][ generated, sees 0 ]
-///   two sequences packed in one      [ prefix ][ generated, sees 0 ][ prefix ][ generated, sees 2 ]
+///   a prefix and what it generates  [ prefix 0 … n_c−1 ][ generated n_c … n−1 ]
+///   two completions of one prefix   [ prefix ][ generated, sees 0 ][ generated, sees 0 ]
+///   two sequences packed in one     [ prefix ][ generated, sees 0 ][ prefix ][ generated, sees 2 ]
 /// ```
 ///
 /// A row sees all rows of the segments that its own one sees, and its own segment's up to itself;

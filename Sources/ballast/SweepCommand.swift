@@ -21,8 +21,8 @@ struct SweepCommand: ParsableCommand {
             the second of three parts, to run on three machines; then see 'ballast merge --help'
 
       The folder gets points.csv, ledger.csv, gradients.csv and laws.csv. Each row is on disk \
-      before the next point starts. Points run in a process of their own: one that crashes, or runs \
-      out of memory, gets a row that says so, and the sweep goes on; its exit status is then 1.
+      before the next point starts. Points run in a process of their own: one that crashes, or \
+      runs out of memory, gets a row that says so, and the sweep goes on; its exit status is then 1.
       """)
 
   @Argument(help: ArgumentHelp("The sweep's YAML file.", valueName: "profile.yaml"))
