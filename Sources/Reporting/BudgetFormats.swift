@@ -1,3 +1,5 @@
+import Files
+
 /// Judgements as programs read them.
 package enum BudgetFormats {
   /// JUnit's XML: a test case for each budget and point.
@@ -39,8 +41,8 @@ package enum BudgetFormats {
         return nil
       }
       let value = Int(exactly: figure).map(String.init) ?? figure.description
-      return "  {\"name\": \(JSONObject.string(name)), "
-        + "\"unit\": \(JSONObject.string(judgement.unit)), \"value\": \(value)}"
+      return "  {\"name\": \(jsonString(name)), "
+        + "\"unit\": \(jsonString(judgement.unit)), \"value\": \(value)}"
     }
     return objects.isEmpty ? "[]\n" : "[\n" + objects.joined(separator: ",\n") + "\n]\n"
   }

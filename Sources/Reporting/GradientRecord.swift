@@ -34,10 +34,11 @@ package struct GradientRecord: Sendable {
 
   /// The rows of one point.
   package static func rows(
-    of gradients: [ParameterGradient], profile: String?, point: Point, repetition: Int
+    of gradients: [ParameterGradient], in record: PointRecord
   ) -> [GradientRecord] {
     gradients.map {
-      GradientRecord(profile: profile, point: point, repetition: repetition, gradient: $0)
+      GradientRecord(
+        profile: record.profile, point: record.point, repetition: record.repetition, gradient: $0)
     }
   }
 }

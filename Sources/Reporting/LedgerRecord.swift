@@ -10,23 +10,12 @@ package struct LedgerRecord: Sendable {
   package var order: Int
   package var storage: SavedStorage
 
-  package init(
-    profile: String?, point: Point, repetition: Int, order: Int, storage: SavedStorage
-  ) {
-    self.profile = profile
-    self.point = point
-    self.repetition = repetition
-    self.order = order
-    self.storage = storage
-  }
-
   /// The rows of one point.
-  package static func rows(
-    of saved: [SavedStorage], profile: String?, point: Point, repetition: Int
-  ) -> [LedgerRecord] {
+  package static func rows(of saved: [SavedStorage], in record: PointRecord) -> [LedgerRecord] {
     saved.enumerated().map { order, storage in
       LedgerRecord(
-        profile: profile, point: point, repetition: repetition, order: order, storage: storage)
+        profile: record.profile, point: record.point, repetition: record.repetition, order: order,
+        storage: storage)
     }
   }
 

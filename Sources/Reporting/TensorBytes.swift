@@ -76,7 +76,8 @@ package struct TensorChange: Equatable, Sendable {
   package var kind: Kind {
     if before == nil { return .appeared }
     if after == nil { return .vanished }
-    return difference > 0 ? .grew : difference < 0 ? .shrank : .same
+    if difference == 0 { return .same }
+    return difference > 0 ? .grew : .shrank
   }
 
   /// The change in words: `layers.0.swiglu:gate grew by 4096 B to 9600 B (1x8x172 float32)`.

@@ -15,10 +15,7 @@ package struct Flow: Sendable {
   package init(
     point: Point, loss: Double? = nil, weights: [WeightFlow], positions: [PositionFlow] = []
   ) {
-    self.point = point
-    self.loss = loss
-    self.weights = weights
-    self.positions = positions
+    (self.point, self.loss, self.weights, self.positions) = (point, loss, weights, positions)
   }
 }
 

@@ -8,7 +8,7 @@ import Glibc
 /// POSIX lacks (`\d`, `(?:…)`, lazy quantifiers) are put into its own; what it cannot do
 /// (lookaround, references to groups, possessive quantifiers) is refused. It copies what is
 /// repeated, so the size of a pattern with all copies made is bounded.
-package final class ParameterPattern: Sendable {
+@safe package final class ParameterPattern: Sendable {
   /// Most characters of a pattern, and most of them with every repetition written out.
   private static let most = 1_000
 
@@ -19,24 +19,24 @@ package final class ParameterPattern: Sendable {
   ///
   /// - Throws: `PointError` with a sentence that says what is wrong with it, or not known.
   package init(_ text: String) throws(PointError) {
-    func error(_ predicate: String) -> PointError {
-      PointError("trainable \(quoted(text)) \(predicate)")
-    }
-    guard text.unicodeScalars.count <= Self.most else {
-      throw error("is longer than \(Self.most) characters")
-    }
-    var translation = Translation(rest: text[...])
-    do throws(Fault) { try translation.run(mostCopies: Self.most) } catch {
+    do throws(Fault) { unsafe compiled = try Self.compiled(text) } catch {
       throw PointError("trainable \(quoted(text)) \(error.predicate)")
     }
-    unsafe compiled = .allocate(capacity: 1)
+  }
+
+  private static func compiled(_ text: String) throws(Fault) -> UnsafeMutablePointer<regex_t> {
+    guard text.unicodeScalars.count <= most else {
+      throw Fault(predicate: "is longer than \(most) characters")
+    }
+    var translation = Translation(rest: text[...])
+    try translation.run(most)
+    let compiled = UnsafeMutablePointer<regex_t>.allocate(capacity: 1)
     let status = unsafe regcomp(compiled, translation.posix, REG_EXTENDED | REG_NOSUB)
-    guard status != 0 else { return }
+    if status == 0 { return unsafe compiled }
     var reason = [CChar](repeating: 0, count: 128)
     _ = unsafe regerror(status, compiled, &reason, reason.count)
     unsafe compiled.deallocate()
-    let words = String(decoding: reason.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
-    throw error("is not a regular expression: \(words)")
+    throw .syntax(String(decoding: reason.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
   }
 
   deinit {
@@ -56,7 +56,7 @@ private struct Fault: Error {
     Fault(predicate: "is not a regular expression: \(reason)")
   }
 
-  static func unknown(_ what: some StringProtocol) -> Fault {
+  static func unknown(_ what: String) -> Fault {
     Fault(predicate: "has \(what), which patterns of parameter names do without")
   }
 }
@@ -73,7 +73,7 @@ private struct Translation {
 
   init(rest: Substring) { self.rest = rest }
 
-  mutating func run(mostCopies most: Int) throws(Fault) {
+  mutating func run(_ most: Int) throws(Fault) {
     while let character = rest.popFirst() {
       var size = 1
       switch character {
@@ -111,11 +111,10 @@ private struct Translation {
       ("?:", ""), ("?=", "lookaround"), ("?!", "lookaround"), ("?<=", "lookaround"),
       ("?<!", "lookaround"), ("?>", "an atomic group"), ("?", "a group with a name or an option"),
     ]
-    for (start, name) in kinds where rest.hasPrefix(start) {
-      guard name.isEmpty else { throw .unknown(name) }
-      rest.removeFirst(start.count)
-      return
+    if let (_, name) = kinds.first(where: { rest.hasPrefix($0.0) }), !name.isEmpty {
+      throw .unknown(name)
     }
+    rest.removeFirst(2)
   }
 
   /// Takes a quantifier, and its `?`: a name is found whichever way is tried first.
@@ -143,9 +142,7 @@ private struct Translation {
     if rest.first == "]" { throw .syntax("a class is empty; write \\] for the bracket itself") }
     while let character = rest.popFirst() {
       switch character {
-      case "]":
-        posix += "]"
-        return
+      case "]": return posix += "]"
       case "[": throw .syntax("a [ stands in a class; write \\[ for the bracket itself")
       case "\\": posix += try escape(inClass: true)
       default: posix.append(character)

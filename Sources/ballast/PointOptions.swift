@@ -91,6 +91,14 @@ struct PointOptions: ParsableArguments {
   }
 }
 
+extension AxisWord {
+  /// The word that an option was given; nil for none.
+  static func given(_ word: String?, for option: String) throws(UsageError) -> Self? {
+    guard let word else { return nil }
+    do { return try Self(word: word, axis: option) } catch { throw UsageError(error.description) }
+  }
+}
+
 /// The memory that a step may use.
 struct MemoryOption: ParsableArguments {
   @Option(

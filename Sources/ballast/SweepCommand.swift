@@ -65,11 +65,12 @@ struct SweepCommand: ParsableCommand {
     let profile = try Profile(path: profile)
     try requireNoTimes(of: profile)
     let limit = given ?? profile.memory
+    let fresh = overwrite ? ResultsStore.Opening.replace : .refuse
     let plan = shard.map { ShardPlan(of: profile.points, shards: $0.count) }
     let store = try ResultsStore(
       directory: output, of: profile, memory: limit,
       shard: shard.flatMap { shard in plan.map { (shard, $0.parts[shard.index - 1]) } },
-      opening: resume ? .resume : overwrite ? .replace : .refuse)
+      opening: resume ? .resume : fresh)
     for note in profile.notes { Output.note(note) }
     if let shard, let plan { Output.note(plan.summary(of: shard)) }
     if store.isComplete {

@@ -24,18 +24,10 @@ package enum ResultFile: String, CaseIterable, Codable, CodingKeyRepresentable, 
   fileprivate func rows(of outcome: PointOutcome) -> String {
     let record = outcome.record
     switch self {
-    case .ledger:
-      return LedgerRecord.rows(
-        of: outcome.saved, profile: record.profile, point: record.point,
-        repetition: record.repetition
-      ).map { CSV.line(of: $0) }.joined()
+    case .ledger: return CSV.lines(of: LedgerRecord.rows(of: outcome.saved, in: record))
     case .gradients:
-      return GradientRecord.rows(
-        of: outcome.gradients, profile: record.profile, point: record.point,
-        repetition: record.repetition
-      ).map { CSV.line(of: $0) }.joined()
-    case .points:
-      return CSV.line(of: record)
+      return CSV.lines(of: GradientRecord.rows(of: outcome.gradients, in: record))
+    case .points: return CSV.line(of: record)
     }
   }
 }

@@ -91,9 +91,7 @@ package struct ShardPlan: Sendable {
         ? [batch] : batch.indices.map { piece([$0], batch.batch) }
     }
     // Sorting is stable: what comes first in the profile stays first among equals.
-    return pieces.enumerated().sorted {
-      (whole($0.element), $1.offset) > (whole($1.element), $0.offset)
-    }.map(\.element)
+    return pieces.sorted { whole($0) > whole($1) }
   }
 
   /// One line about a shard and how it compares with the others.
