@@ -138,10 +138,7 @@ private struct Limits {
   var upper: Double?
   var lower: Double?
 
-  init(upper: Double?, lower: Double?) {
-    self.upper = upper
-    self.lower = lower
-  }
+  init(upper: Double?, lower: Double?) { (self.upper, self.lower) = (upper, lower) }
 
   init(_ upper: ByteCount?, _ lower: ByteCount?) {
     self.init(upper: upper.map { Double($0.bytes) }, lower: lower.map { Double($0.bytes) })
@@ -153,9 +150,7 @@ private func expect(
   _ figure: BudgetFigure, of point: MemoryPoint, relativeTo whole: MemoryPoint? = nil,
   _ limits: Limits, _ sourceLocation: SourceLocation
 ) {
-  func fail(_ text: String) {
-    Issue.record("\(text)", sourceLocation: sourceLocation)
-  }
+  func fail(_ text: String) { Issue.record("\(text)", sourceLocation: sourceLocation) }
   guard limits.upper != nil || limits.lower != nil else {
     return fail("the assertion has neither atMost nor atLeast")
   }

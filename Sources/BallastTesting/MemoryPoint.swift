@@ -96,8 +96,7 @@ public struct MemoryPoint: Hashable, Sendable {
   ///   - generated: Generated tokens, `n_g`.
   public init(model: Model, prefix: Int, generated: Int) {
     self.model = model
-    self.prefix = prefix
-    self.generated = generated
+    (self.prefix, self.generated) = (prefix, generated)
   }
 
   /// A point with some axes set to other values.

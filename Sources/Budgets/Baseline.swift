@@ -47,9 +47,7 @@ package struct Baseline: Sendable {
   }
 
   /// The entry of a point; nil if the file has none.
-  package func entry(of point: Point) -> Entry? {
-    places[Self.key(of: point)].map { entries[$0] }
-  }
+  package func entry(of point: Point) -> Entry? { places[Self.key(of: point)].map { entries[$0] } }
 
   /// Where a profile's baseline stands: `baselines/NAME.csv` beside it.
   package static func path(forProfile path: String) -> String {

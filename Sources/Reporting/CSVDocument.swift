@@ -3,10 +3,7 @@ package struct CSVError: Error, Equatable, CustomStringConvertible {
   package let line: Int
   package let sentence: String
 
-  package init(line: Int, _ sentence: String) {
-    self.line = line
-    self.sentence = sentence
-  }
+  package init(line: Int, _ sentence: String) { (self.line, self.sentence) = (line, sentence) }
 
   package var description: String { "line \(line) \(sentence)" }
 }

@@ -33,8 +33,7 @@ package struct Column<Row>: Sendable {
   package let cell: @Sendable (Row) -> Cell
 
   package init(_ name: String, _ cell: @escaping @Sendable (Row) -> Cell) {
-    self.name = name
-    self.cell = cell
+    (self.name, self.cell) = (name, cell)
   }
 
   /// The same column of a larger row that holds this one's.

@@ -4,8 +4,7 @@ package struct FigurePair: Equatable, Sendable {
   package var after: Double?
 
   package init(before: Double? = nil, after: Double? = nil) {
-    self.before = before
-    self.after = after
+    (self.before, self.after) = (before, after)
   }
 
   /// What the second has more.

@@ -19,9 +19,7 @@ package struct ParameterGradient: Equatable, Sendable {
   package var reference: ModeName?
 
   package init(parameter: String, weight: String, layer: Int?) {
-    self.parameter = parameter
-    self.weight = weight
-    self.layer = layer
+    (self.parameter, self.weight, self.layer) = (parameter, weight, layer)
   }
 }
 

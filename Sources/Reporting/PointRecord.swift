@@ -59,11 +59,8 @@ package struct PointRecord: Sendable {
   package init(
     profile: String?, point: Point, repetition: Int, version: String, startedAt: String
   ) {
-    self.profile = profile
-    self.point = point
-    self.repetition = repetition
-    self.version = version
-    self.startedAt = startedAt
+    (self.profile, self.point, self.repetition) = (profile, point, repetition)
+    (self.version, self.startedAt) = (version, startedAt)
   }
 
   /// The most activation bytes alive at once in the step.

@@ -12,11 +12,7 @@ package struct TensorBytes: Equatable, Sendable {
   package var bytes: Int
 
   package init(layer: Int?, op: String, tensor: String, shape: String, dtype: String, bytes: Int) {
-    self.layer = layer
-    self.op = op
-    self.tensor = tensor
-    self.shape = shape
-    self.dtype = dtype
+    (self.layer, self.op, self.tensor, self.shape, self.dtype) = (layer, op, tensor, shape, dtype)
     self.bytes = bytes
   }
 
@@ -64,10 +60,7 @@ package struct TensorChange: Equatable, Sendable {
   package var form: String
 
   package init(name: String, before: Int?, after: Int?, form: String) {
-    self.name = name
-    self.before = before
-    self.after = after
-    self.form = form
+    (self.name, self.before, self.after, self.form) = (name, before, after, form)
   }
 
   /// What the second ledger has more.

@@ -44,15 +44,9 @@ package struct WeightFlow: Equatable, Sendable {
     layer: Int?, parameter: String, weight: String, prefixNorm: Double, silentNorm: Double,
     boundaryNorm: Double?, generatedNorm: Double, totalNorm: Double, cosine: Double?
   ) {
-    self.layer = layer
-    self.parameter = parameter
-    self.weight = weight
-    self.prefixNorm = prefixNorm
-    self.silentNorm = silentNorm
-    self.boundaryNorm = boundaryNorm
-    self.generatedNorm = generatedNorm
-    self.totalNorm = totalNorm
-    self.cosine = cosine
+    (self.layer, self.parameter, self.weight) = (layer, parameter, weight)
+    (self.prefixNorm, self.silentNorm, self.boundaryNorm) = (prefixNorm, silentNorm, boundaryNorm)
+    (self.generatedNorm, self.totalNorm, self.cosine) = (generatedNorm, totalNorm, cosine)
   }
 
   /// `‖prefix‖ / (‖prefix‖ + ‖generated‖)`: 0 if the prefix gives nothing, 1 if all comes from it;
@@ -71,9 +65,7 @@ package struct PositionFlow: Equatable, Sendable {
   package var norms: [Double]
 
   package init(layer: Int?, weight: String, norms: [Double]) {
-    self.layer = layer
-    self.weight = weight
-    self.norms = norms
+    (self.layer, self.weight, self.norms) = (layer, weight, norms)
   }
 }
 

@@ -8,9 +8,7 @@ package struct ScalingLaw: Equatable, Sendable {
   package let lowest: Int
 
   package init(constant: Int, linear: Int, quadratic: Int, lowest: Int = 0) {
-    self.constant = constant
-    self.linear = linear
-    self.quadratic = quadratic
+    (self.constant, self.linear, self.quadratic) = (constant, linear, quadratic)
     self.lowest = lowest
   }
 
@@ -90,8 +88,7 @@ package enum ScalingLawError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .halfInteger(let nC):
       "the retained bytes from n_c \(nC) on have no integer quadratic coefficient"
-    case .tooLarge(let nC):
-      "the terms of the series' law at n_c \(nC) do not fit 64 bits"
+    case .tooLarge(let nC): "the terms of the series' law at n_c \(nC) do not fit 64 bits"
     case .notQuadratic(let nC, let counted, let expected):
       "the retained bytes at n_c \(nC) are \(counted), not the "
         + "\(expected.map(String.init) ?? "unbounded number") of the series' law"

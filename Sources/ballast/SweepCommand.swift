@@ -91,9 +91,7 @@ struct SweepCommand: ParsableCommand {
     if resume && overwrite {
       throw UsageError("--resume keeps the rows that --overwrite replaces; give one of them")
     }
-    guard (1...64).contains(jobs) else {
-      throw UsageError("--jobs must be 1 to 64, not \(jobs)")
-    }
+    guard (1...64).contains(jobs) else { throw UsageError("--jobs must be 1 to 64, not \(jobs)") }
     if inProcess && jobs > 1 {
       throw UsageError("--jobs needs processes, which --in-process does without")
     }

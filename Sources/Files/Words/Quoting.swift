@@ -12,8 +12,7 @@ package func printable(_ scalars: some Sequence<Unicode.Scalar>) -> String {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
       result += "\\u{\(String(scalar.value, radix: 16))}"
-    default:
-      result.unicodeScalars.append(scalar)
+    default: result.unicodeScalars.append(scalar)
     }
   }
   return result

@@ -13,9 +13,7 @@ package final class AppendedFile: Sendable {
     self.path = path
     let access = isReadOnly ? O_RDONLY : O_RDWR | O_APPEND
     descriptor = unsafe open(path, access | O_CLOEXEC | (creates ? O_CREAT : 0), 0o644)
-    if descriptor < 0 {
-      throw FileError.system("cannot \(isReadOnly ? "read" : "write") \(path)")
-    }
+    if descriptor < 0 { throw FileError.system("cannot \(isReadOnly ? "read" : "write") \(path)") }
   }
 
   /// Bytes in the file.

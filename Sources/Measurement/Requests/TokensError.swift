@@ -6,19 +6,14 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
   package let file: String
   package let fault: Fault
 
-  init(_ file: String, _ fault: Fault) {
-    self.file = file
-    self.fault = fault
-  }
+  init(_ file: String, _ fault: Fault) { (self.file, self.fault) = (file, fault) }
 
   /// Where a token stands; no sequence in a flat list.
   package struct Position: Equatable, Sendable, CustomStringConvertible {
     package let sequence: Int?
     package let index: Int
 
-    package var description: String {
-      "tokens\(sequence.map { "[\($0)]" } ?? "")[\(index)]"
-    }
+    package var description: String { "tokens\(sequence.map { "[\($0)]" } ?? "")[\(index)]" }
   }
 
   /// What is wrong.
@@ -42,8 +37,7 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     switch fault {
     case .unreadable(let sentence), .notJSON(let sentence): sentence
     case .notObject(let found): "must hold an object {\"tokens\": [...]}, not \(found)"
-    case .otherKey(let key):
-      "has the key \(quoted(key)); a tokens file holds \"tokens\" alone"
+    case .otherKey(let key): "has the key \(quoted(key)); a tokens file holds \"tokens\" alone"
     case .noTokens: "has no \"tokens\"; write {\"tokens\": [...]}"
     case .notList(let found): "\"tokens\" must be a list of whole numbers, not \(found)"
     case .notSequence(let number, let found):

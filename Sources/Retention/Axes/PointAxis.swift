@@ -133,10 +133,7 @@ extension PointAxis {
     wrap: @escaping @Sendable (Value) -> AxisValue,
     unwrap: @escaping @Sendable (AxisValue) -> Value?
   ) {
-    self.name = name
-    self.kind = kind
-    self.section = section
-    self.help = help
+    (self.name, self.kind, self.section, self.help) = (name, kind, section, help)
     value = { wrap($0[keyPath: path]) }
     write = { point, value in
       guard let own = unwrap(value) else { preconditionFailure("\(value) is no value of \(name)") }

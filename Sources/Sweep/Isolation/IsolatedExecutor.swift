@@ -49,9 +49,7 @@ final class IsolatedExecutor: PointExecutor {
         stop()
         if !wasUsed { return point }
       case .lost(let fate):
-        if fate.isInterrupted || !wasUsed {
-          return try lost(index, fate, startedAt)
-        }
+        if fate.isInterrupted || !wasUsed { return try lost(index, fate, startedAt) }
       }
     }
   }

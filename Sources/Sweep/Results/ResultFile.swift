@@ -25,8 +25,7 @@ package enum ResultFile: String, CaseIterable, Codable, CodingKeyRepresentable, 
     let record = outcome.record
     switch self {
     case .ledger: return CSV.lines(of: LedgerRecord.rows(of: outcome.saved, in: record))
-    case .gradients:
-      return CSV.lines(of: GradientRecord.rows(of: outcome.gradients, in: record))
+    case .gradients: return CSV.lines(of: GradientRecord.rows(of: outcome.gradients, in: record))
     case .points: return CSV.line(of: record)
     }
   }
@@ -75,8 +74,7 @@ struct FinishedPoint: Sendable {
   ///
   /// - Throws: `RecordError` if the rows are not those of the point.
   init(index: Int, rows: PointRows, of planned: PlannedPoint) throws(RecordError) {
-    self.index = index
-    self.rows = rows
+    (self.index, self.rows) = (index, rows)
     record = try PointRecord(row: rows[.points], of: planned.point)
   }
 }

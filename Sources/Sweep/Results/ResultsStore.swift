@@ -75,8 +75,7 @@ package struct ResultsStore: Sendable {
     case (.refuse, _):
       try refuseResults("choose another folder, go on with --resume")
       try start()
-    default:
-      try start()
+    default: try start()
     }
   }
 

@@ -8,10 +8,7 @@ package struct ExpectedTensor: Hashable, Sendable {
   /// Extents as stored: `[out, in]`, but `[in, out]` for GPT-2's `Conv1D`.
   package let shape: [Int]
 
-  package init(name: String, shape: [Int]) {
-    self.name = name
-    self.shape = shape
-  }
+  package init(name: String, shape: [Int]) { (self.name, self.shape) = (name, shape) }
 
   /// Elements; a configuration within the limits of a point cannot overflow it.
   package var count: Int { shape.reduce(1, *) }
@@ -191,9 +188,7 @@ package struct WeightMap: Sendable {
     )
   }
 
-  private func others(_ count: Int) -> String {
-    count == 1 ? "is" : "and \(count - 1) more are"
-  }
+  private func others(_ count: Int) -> String { count == 1 ? "is" : "and \(count - 1) more are" }
 
   /// A tied head that is stored beside the embedding must hold the same bytes.
   private func checkTiedHead(
