@@ -10,8 +10,7 @@ package struct CSVError: Error, Equatable, CustomStringConvertible {
 
 /// A CSV text that was read: one header and rows of as many fields, as RFC 4180 has them.
 ///
-/// Lines may end in `\n` or `\r\n`. A header may name a column twice, as `ledger.csv` names
-/// `dtype`.
+/// Lines may end in `\n` or `\r\n`. A header may name a column twice: `dtype` of `ledger.csv`.
 package struct CSVDocument: Sendable {
   /// A row, and the line on which it starts, from 1.
   package struct Row: Sendable {

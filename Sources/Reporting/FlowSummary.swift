@@ -74,8 +74,7 @@ enum FlowSummary {
       + "\(list(run.some))."
   }
 
-  /// Whether the table of one layer holds: nothing for W_Q, W_O and the MLP, something for W_K,
-  /// W_V.
+  /// Whether the table of one layer holds: nothing for W_Q, W_O, MLP, something for W_K, W_V.
   private static func tableSentence(_ runs: [LayerRun], of flow: Flow) -> [String] {
     let layers = flow.point.model.layers
     guard layers > 1, let last = runs.last, last.layers == layers - 1...layers - 1,

@@ -28,8 +28,7 @@ package struct LedgerRecord: Sendable {
       .joined(separator: " ")
   }
 
-  /// The savers after the first, as `op:tensor`, with the layer where it differs from the op's
-  /// name.
+  /// The savers after the first, as `op:tensor`, with the layer unless the op's name has it.
   private var alsoSavedBy: String {
     storage.savers.dropFirst().map { "\($0.scope.path):\($0.tensor)" }.joined(separator: " ")
   }

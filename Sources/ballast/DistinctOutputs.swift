@@ -1,8 +1,7 @@
 import Files
 import Foundation
 
-/// What a command writes beside the row that it prints: each into a file, or one to standard
-/// output.
+/// What a command writes beside the row that it prints: each into a file, or one printed.
 ///
 /// The path `-` is standard output, which holds one thing alone: the row is then not printed. A
 /// file of that name is `./-`.

@@ -3,8 +3,7 @@ import Foundation
 
 /// What the process needs of the system before anything else happens.
 enum ProcessStart {
-  /// Threads take the stack's limit for their own size, and kernels of the libraries use some of
-  /// it.
+  /// Threads take the stack's limit for their own size, and the libraries' kernels use some.
   private static let leastStack: rlim_t = 256 << 10
 
   /// Settles the standard streams and signals.

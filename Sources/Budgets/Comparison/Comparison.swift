@@ -47,8 +47,7 @@ package struct Comparison: Sendable {
   /// The names that may be ignored.
   package static let columns = ResultColumns.point
 
-  /// What grew by more than so many percent, or was measured before and is not now; one sentence
-  /// each.
+  /// What grew by more than so many percent, or is measured no more; one sentence each.
   package func increases(beyond percent: Double) -> [String] {
     points.flatMap { point -> [String] in
       if let statuses = point.statuses, statuses.before == "ok" {

@@ -19,8 +19,7 @@ package final class AppendedFile: Sendable {
   /// Bytes in the file.
   package var size: Int { Int(lseek(descriptor, 0, SEEK_END)) }
 
-  /// Appends text, and waits until it is on disk if `syncs` says so; on an error the file is as
-  /// before.
+  /// Appends text, and waits for the disk if `syncs` says so; on an error the file is as before.
   package func append(_ text: String, syncs: Bool = false) throws(FileError) {
     let end = size
     do throws(FileError) {
@@ -64,8 +63,7 @@ func writeAll(_ text: String, to descriptor: Int32, path: String) throws(FileErr
   }
 }
 
-/// Waits until the names in a folder are on disk (`fsync`): files that were made, renamed or
-/// removed.
+/// Waits until the names in a folder are on disk (`fsync`): made, renamed or removed.
 package func syncFolder(_ path: String) throws(FileError) {
   let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else { throw FileError.system("cannot write into \(path)") }

@@ -93,8 +93,7 @@ extension Point {
     set { if newValue != mode.name { mode = Mode(newValue) } }
   }
 
-  /// The model's layers; of more than are wanted the first are kept, with what is said layer by
-  /// layer.
+  /// The model's layers; of more than are wanted the first are kept, each with its own.
   fileprivate var layers: Int {
     get { model.layers }
     set {

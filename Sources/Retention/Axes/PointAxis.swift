@@ -1,5 +1,4 @@
-/// One axis of a measurement: everything that profiles, options, columns, series and budgets know
-/// of it.
+/// One axis of a measurement: all that profiles, options, columns, series and budgets know.
 ///
 /// ```
 ///   words on a command line, in a profile, in a test ── kind ──▶ AxisValue ── write ──▶ Point

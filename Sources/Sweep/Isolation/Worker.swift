@@ -57,8 +57,7 @@ package enum Worker {
     }
   }
 
-  /// Ends this process when the sweep's end of standard input closes, also in the middle of a
-  /// point.
+  /// Ends this process when the sweep's end of standard input closes, even within a point.
   private static func exitWithParent() {
     let thread = Thread {
       var input = pollfd(fd: STDIN_FILENO, events: 0, revents: 0)

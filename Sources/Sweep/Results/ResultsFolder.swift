@@ -1,8 +1,7 @@
 import Files
 import Foundation
 
-/// The folder of a sweep's results, locked (`flock`) against every other sweep while this value
-/// lives.
+/// The folder of a sweep's results, locked (`flock`) against others while this value lives.
 ///
 /// The lock ends with the process, however that ends, so there are no stale ones.
 final class ResultsFolder: Sendable {

@@ -11,8 +11,7 @@ package import Reporting
 ///   end   ──▶ those and laws.csv fsynced, then sweep.json says "complete", then the journal goes
 /// ```
 ///
-/// A shard keeps its journal, of which `ballast merge` makes the files of the whole, as `--resume`
-/// does.
+/// A shard keeps its journal, of which `ballast merge` makes the whole, as `--resume` does.
 ///
 /// CSV files grow by whole lines in the profile's order; a point that ends before one in front of
 /// it waits in the journal. Small files are renamed into place.

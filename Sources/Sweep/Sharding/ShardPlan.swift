@@ -68,8 +68,7 @@ package struct ShardPlan: Sendable {
     for shard in parts.indices { parts[shard].sort() }
   }
 
-  /// Batches, longest first; one that is more than an even share falls into its points, or each
-  /// does.
+  /// Batches, longest first; one beyond an even share falls into its points, or each does.
   private static func pieces(
     of points: [PlannedPoint], shards: Int, keepsBatches: Bool, _ costs: inout PredictedCost
   ) -> [Piece] {
