@@ -28,6 +28,9 @@ import Glibc
     guard text.unicodeScalars.count <= most else {
       throw Fault(predicate: "is longer than \(most) characters")
     }
+    guard text.utf8.allSatisfy({ (1...127).contains($0) }) else {
+      throw .unknown("a character beyond ASCII")
+    }
     var translation = Translation(rest: text[...])
     try translation.run(most)
     let compiled = UnsafeMutablePointer<regex_t>.allocate(capacity: 1)
@@ -48,12 +51,16 @@ import Glibc
   package func isFound(in name: String) -> Bool { unsafe regexec(compiled, name, 0, nil, 0) == 0 }
 }
 
-/// What is wrong with a pattern, or not known; the end of a sentence about it.
+/// What is wrong with a pattern; the end of a sentence about it.
 private struct Fault: Error {
   let predicate: String
 
   static func syntax(_ reason: String) -> Fault {
     Fault(predicate: "is not a regular expression: \(reason)")
+  }
+
+  static func tooOften(_ most: Int) -> Fault {
+    Fault(predicate: "repeats more than \(most) times in all, which is too often")
   }
 
   static func unknown(_ what: String) -> Fault {
@@ -68,8 +75,6 @@ private struct Translation {
   var posix = ""
   /// The sizes of the groups that are open, the whole pattern first, with all copies made.
   private var sizes = [0]
-  /// The size of what a quantifier would repeat.
-  private var last = 0
 
   init(rest: Substring) { self.rest = rest }
 
@@ -86,18 +91,13 @@ private struct Translation {
         guard sizes.count > 1 else { throw .syntax("a ) closes no group") }
         posix += ")"
         size += sizes.removeLast()
-      case "\0": throw .unknown("a zero byte")
       default: posix.append(character)
       }
       size *= max(1, try quantifier(after: size, most))
       sizes[sizes.count - 1] += size
-      guard sizes[sizes.count - 1] <= most else { throw Self.tooOften(most) }
+      guard sizes[sizes.count - 1] <= most else { throw .tooOften(most) }
     }
     guard sizes.count == 1 else { throw .syntax("a group is not closed") }
-  }
-
-  private static func tooOften(_ most: Int) -> Fault {
-    Fault(predicate: "repeats more than \(most) times in all, which is too often")
   }
 
   private mutating func open() throws(Fault) {
@@ -132,7 +132,7 @@ private struct Translation {
       throw .syntax("one quantifier follows another")
     }
     let times = max(count.1.flatMap { Int($0) } ?? 1, count.3.flatMap { Int($0) } ?? 1)
-    guard times * size <= most else { throw Self.tooOften(most) }
+    guard times * size <= most else { throw .tooOften(most) }
     return times
   }
 
@@ -166,7 +166,6 @@ private struct Translation {
     case "r": return "\r"
     case "t": return "\t"
     case "1"..."9", "k": throw .unknown("a reference to a group")
-    case _ where !character.isASCII: return String(character)
     case _ where character.isLetter || character.isNumber:
       throw .unknown("the escape \\\(character)")
     case "^" where !inClass: return "\\^"
