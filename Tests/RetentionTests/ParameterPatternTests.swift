@@ -81,7 +81,8 @@ import Testing
     ("((((){1000}){1000}){1000}){1000}", "too often"), ("(?=a)", "lookaround"),
     ("(?<!a)b", "lookaround"), ("(a)\\1", "a reference to a group"), ("a++", "possessive"),
     ("(?>a)", "an atomic group"), ("(?i)a", "a name or an option"), ("\\q", "the escape \\q"),
-    ("(\u{301}a", "beyond ASCII"), (String(repeating: "(", count: 200), "more than 100 groups within groups"),
+    ("(\u{301}a", "beyond ASCII"),
+    (String(repeating: "(", count: 200), "more than 100 groups within groups"),
     (String(repeating: "a", count: 1_001), "is longer than 1000 characters"),
   ]
 
