@@ -46,7 +46,7 @@ package struct MeasuredPoint: Sendable {
       "the exact gradient is 0, and no error is a fraction of that"
     case .gradientError: "no exact gradient to compare with fits the memory"
     case .perPrefixToken:
-      "the law holds from n_c \(point.lowestOfRegime) on, and n_c is \(point.nC)"
+      "the law holds from n_c \(point.lawStart) on, and n_c is \(point.nC)"
     case .retained, .allocated, .peak: "it was not taken"
     }
   }

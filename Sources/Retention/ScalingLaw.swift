@@ -95,11 +95,3 @@ package enum ScalingLawError: Error, Equatable, CustomStringConvertible {
     }
   }
 }
-
-extension Point {
-  /// The smallest `n_c` from which this point's series follows one polynomial.
-  ///
-  /// With `next-token` rows, n_c = 0 has a loss row fewer; and no fewer rows than `keep_prefix` can
-  /// stay in the graph.
-  package var lowestOfRegime: Int { lawStart }
-}
