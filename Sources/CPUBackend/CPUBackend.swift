@@ -13,9 +13,10 @@ internal import Threading
 ///   workspace ─▶ Arena ┘
 /// ```
 ///
-/// An op looks at the dtypes of its tensors once and calls a kernel with concrete types (`Kernels/`).
-/// Tensors that an op names together have one dtype, except where its comment says otherwise.
-/// Statistics and sums are float32; a result has the same bits for every number of threads.
+/// An op looks at the dtypes of its tensors once and calls a kernel with concrete types
+/// (`Kernels/`). Tensors that an op names together have one dtype, except where its comment says
+/// otherwise. Statistics and sums are float32; a result has the same bits for every number of
+/// threads.
 package final class CPUBackend: Memory, Kernels {
   /// One arena a category, by `Category.rawValue`.
   private let arenas: [ArenaBox]
@@ -86,8 +87,8 @@ private final class ArenaBox {
   init(arena: consuming Arena) { self.arena = arena }
 }
 
-/// Stops at a mask where numbers are wanted: only `fill`, `write`, `read`, `copy` and the dropout ops
-/// know uint8.
+/// Stops at a mask where numbers are wanted: only `fill`, `write`, `read`, `copy` and the dropout
+/// ops know uint8.
 func refuseMask() -> Never { preconditionFailure("the op does not compute on uint8") }
 
 /// Checks that tensors have the extents of `first`.

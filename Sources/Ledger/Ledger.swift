@@ -49,8 +49,8 @@ package final class Ledger {
 
   /// A ledger, which tells `observers` of everything that happens.
   ///
-  /// Numbers of storages go on where those of `earlier` end, whose storages its ops may save too, as a
-  /// step's ops save the model's parameters.
+  /// Numbers of storages go on where those of `earlier` end, whose storages its ops may save too,
+  /// as a step's ops save the model's parameters.
   package init(
     isRecording: Bool = true, observers: [any LedgerObserver] = [], after earlier: Ledger? = nil
   ) {

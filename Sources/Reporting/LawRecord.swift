@@ -17,12 +17,8 @@ package struct LawRecord: Sendable {
     profile: String?, point: Point, law: ScalingLaw, checkedRange: ClosedRange<Int>?,
     pointsChecked: Int, pointsMatching: Int
   ) {
-    self.profile = profile
-    self.point = point
-    self.law = law
-    self.checkedRange = checkedRange
-    self.pointsChecked = pointsChecked
-    self.pointsMatching = pointsMatching
+    (self.profile, self.point, self.law, self.checkedRange) = (profile, point, law, checkedRange)
+    (self.pointsChecked, self.pointsMatching) = (pointsChecked, pointsMatching)
   }
 }
 

@@ -6,11 +6,11 @@ package enum SweepTable {
   /// A row a series, under the axes in which the series differ.
   ///
   /// "saved" and "products" compare with the `full-graph` series that recomputes nothing and is
-  /// otherwise the same, at the largest `n_c` that was measured; the gradient error that it costs stands
-  /// beside it. Where the error was not measured at that `n_c`, nothing is said to be saved. A token's
-  /// retained bytes are those of the law at that `n_c`, its peak bytes those between the two largest.
-  /// Where points are repeated, the median time of a step at that `n_c` is shown. What no series has, such
-  /// as a slope of peaks at one `n_c`, has no column.
+  /// otherwise the same, at the largest `n_c` that was measured; the gradient error that it costs
+  /// stands beside it. Where the error was not measured at that `n_c`, nothing is said to be saved.
+  /// A token's retained bytes are those of the law at that `n_c`, its peak bytes those between the
+  /// two largest. Where points are repeated, the median time of a step at that `n_c` is shown. What
+  /// no series has, such as a slope of peaks at one `n_c`, has no column.
   package static func text(laws: [LawRecord], points: [PointRecord]) -> String {
     let labels = varyingColumns(of: laws.map(\.point))
     let repetitions = points.map(\.repetition).max() ?? 1

@@ -30,9 +30,7 @@ package final class SafetensorsFile {
     let prefix = try read(0, SafetensorsHeader.prefixBytes)
     let length = try SafetensorsHeader.length(prefix: prefix, fileSize: file.size, file: path)
     let text = try read(SafetensorsHeader.prefixBytes, length)
-    if text.count != length {
-      throw WeightsError(file: path, "was cut short while it was read")
-    }
+    if text.count != length { throw WeightsError(file: path, "was cut short while it was read") }
     let header = try SafetensorsHeader(text, fileSize: file.size, file: path)
     self.file = file
     self.path = path
@@ -169,9 +167,7 @@ package func float32(float16 bits: UInt16) -> Float {
   switch exponent {
   case 0:  // zero, or subnormal: fraction · 2⁻²⁴
     return Float(bitPattern: sign | (Float(fraction) * 0x1p-24).bitPattern)
-  case 0x1f:
-    return Float(bitPattern: sign | 0x7f80_0000 | fraction << 13)
-  default:
-    return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
+  case 0x1f: return Float(bitPattern: sign | 0x7f80_0000 | fraction << 13)
+  default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
   }
 }

@@ -74,10 +74,12 @@ package struct Tensor {
     return sliced(axis, (rows.lowerBound - start)..<(rows.upperBound - start))
   }
 
-  /// A contiguous tensor in the same memory, from byte `offset` of it on: how kernels divide scratch.
+  /// A contiguous tensor in the same memory, from byte `offset` of it on: how kernels divide
+  /// scratch.
   package func carved(at offset: Int, _ shape: Shape, _ dtype: DType) -> Tensor {
     precondition(offset % dtype.size == 0, "a tensor begins at a whole element")
-    precondition(offset + shape.count * dtype.size <= storage.requestedBytes, "scratch is too small")
+    precondition(
+      offset + shape.count * dtype.size <= storage.requestedBytes, "scratch is too small")
     var view = Tensor(storage: storage, shape: shape, dtype: dtype)
     view.offset = offset / dtype.size
     return view

@@ -1,6 +1,7 @@
 import Tensors
 
-/// How attention is cut, so that what a product writes is still in cache when the next pass reads it.
+/// How attention is cut, so that what a product writes is still in cache when the next pass reads
+/// it.
 package struct AttentionTiling: Sendable {
   /// Query rows at a time.
   package var rows = 256
@@ -15,8 +16,8 @@ package struct AttentionTiling: Sendable {
 
 /// The tiles of one pass: their sizes, and where in the scratch each stands, in bytes.
 ///
-/// Where probabilities are materialized, a tile holds whole rows of them, fewer the longer they are;
-/// otherwise rows are gone through key block by key block, and the scratch is bounded.
+/// Where probabilities are materialized, a tile holds whole rows of them, fewer the longer they
+/// are; otherwise rows are gone through key block by key block, and the scratch is bounded.
 struct AttentionTiles {
   /// Sequences, KV heads, query heads, rows and keys of one tile.
   let sequences: Int

@@ -2,8 +2,8 @@ import Tensors
 
 /// GELU in its two forms, and their derivatives; all shapes `[rows…, width]`.
 ///
-/// Both forms are `x · s(x)` with an `s` between 0 and 1. Where `s` vanishes before float32 ends, `x`
-/// is held at a bound, so that no infinity meets a 0.
+/// Both forms are `x · s(x)` with an `s` between 0 and 1. Where `s` vanishes before float32 ends,
+/// `x` is held at a bound, so that no infinity meets a 0.
 enum GELUKernel {
   /// `y = x · Φ(x)`.
   static func exact<E: KernelElement>(_ x: Rows<E>, to y: Rows<E>) {

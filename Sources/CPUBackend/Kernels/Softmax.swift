@@ -78,9 +78,9 @@ struct CausalSoftmax: Sendable {
   /// One more block of keys of a softmax that goes through them block by block (Milakov and
   /// Gimelshein, arXiv 1805.02867): `factors = exp(scale · s − max)`, `sums = Σ factors`.
   ///
-  /// `scores`, `factors` are `[batch · heads · tokens, keys]`; `maxima`, `sums` `[…, 1]` and `output`
-  /// `[…, d_head]` hold what earlier blocks gave, which is scaled to the new maximum; with `isFirst`
-  /// they hold nothing.
+  /// `scores`, `factors` are `[batch · heads · tokens, keys]`; `maxima`, `sums` `[…, 1]` and
+  /// `output` `[…, d_head]` hold what earlier blocks gave, which is scaled to the new maximum; with
+  /// `isFirst` they hold nothing.
   func online<P: KernelElement>(
     _ scores: Rows<Float>, to factors: Rows<P>, scale: Float, maxima: Rows<Float>,
     sums: Rows<Float>, output: Rows<Float>?, isFirst: Bool
