@@ -32,6 +32,11 @@ package enum CSV {
   /// Quotes a field that holds a comma, a quote or a line break.
   private static func quoted(_ field: String) -> String {
     guard field.utf8.contains(where: { ",\"\n\r".utf8.contains($0) }) else { return field }
-    return "\"\(field.replacing("\"", with: "\"\""))\""
+    var result = "\""
+    for scalar in field.unicodeScalars {
+      if scalar == "\"" { result.unicodeScalars.append(scalar) }
+      result.unicodeScalars.append(scalar)
+    }
+    return result + "\""
   }
 }

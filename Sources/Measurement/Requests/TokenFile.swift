@@ -39,8 +39,8 @@ package struct TokenFile: Sendable {
     let list = try Self.list(bytes, file: file)
     func integer(_ value: JSON, _ sequence: Int?, _ position: Int) throws(TokensError) -> Int {
       if case .integer(let token) = value { return token }
-      let position = TokensError.Position(sequence: sequence, index: position)
-      throw TokensError(file, .notInteger(position, found: value.kind))
+      let place = TokensError.Position(sequence: sequence, index: position)
+      throw TokensError(file, .notInteger(place, found: value.kind))
     }
     func integers(_ values: [JSON], _ sequence: Int?) throws(TokensError) -> [Int] {
       var tokens: [Int] = []

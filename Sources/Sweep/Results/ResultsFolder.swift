@@ -20,7 +20,7 @@ final class ResultsFolder: Sendable {
     guard Paths.isDirectory(path) else {
       throw FileError("cannot write into \(path): it is a file, not a folder")
     }
-    descriptor = try Self.open(
+    descriptor = try Self.locked(
       path, LOCK_EX, to: "write into",
       busy: "another sweep is writing into \(path); wait, or choose another folder")
   }
@@ -31,15 +31,15 @@ final class ResultsFolder: Sendable {
   init(existing path: String) throws(FileError) {
     self.path = path
     // Shared, so that the same folder named twice is found out by what it holds.
-    descriptor = try Self.open(
+    descriptor = try Self.locked(
       path, LOCK_SH, to: "read the folder",
       busy: "a sweep is writing into \(path); wait until it ends")
   }
 
-  private static func open(
+  private static func locked(
     _ path: String, _ lock: Int32, to what: String, busy: String
   ) throws(FileError) -> Int32 {
-    let descriptor = unsafe Foundation.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileError.system("cannot \(what) \(path)") }
     guard flock(descriptor, lock | LOCK_NB) == 0 else {
       close(descriptor)

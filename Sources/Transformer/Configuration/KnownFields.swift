@@ -36,7 +36,7 @@ enum KnownFields {
 
   /// Fields that would change the model, with the values that do not.
   static let required = others.merging(
-    dropouts.map { ($0, .without("dropout", .integer(0), .number(0))) }
+    dropouts.map { ($0, Required.without("dropout", .integer(0), .number(0))) }
   ) { one, _ in one }
 
   private static let others: [String: Required] = [
