@@ -29,7 +29,7 @@ extension LawRecord: Record {
       profile model layers d_model heads kv_heads d_head d_ff vocab dtype attention head recompute
       loss_rows mode keep_prefix chunk backend threads batch n_g seed trainable dropout recipe
       constant_bytes linear_bytes quadratic_bytes n_c_min n_c_max points_checked points_matching
-      kv_gradients holds_from_n_c
+      kv_gradients holds_from_n_c optimizer
       """)
 
   private static let figures: [Column<LawRecord>] = [

@@ -97,7 +97,7 @@ extension PointRecord: Record {
       peak_backward_bytes predicted_peak_bytes workspace_peak_bytes parameter_bytes gradient_bytes
       process_peak_rss_bytes matmul_flops forward_seconds backward_seconds gradient_relative_error
       gradient_cosine version started_at trainable dropout recipe kv_gradients gradient_reference
-       predicted_workspace_bytes
+      predicted_workspace_bytes optimizer optimizer_bytes
       """)
 
   /// What is not an axis; a new figure comes last.
