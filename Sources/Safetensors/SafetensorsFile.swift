@@ -20,16 +20,18 @@ package final class SafetensorsFile {
   /// - Throws: `WeightsError` naming the file and, where one is at fault, the tensor.
   package init(_ path: String) throws(WeightsError) {
     let file = try naming(path) { () throws(OpenedFile.Failure) in try OpenedFile(path) }
-    func read(_ offset: Int, _ count: Int) throws(WeightsError) -> [UInt8] {
+    func read(
+      _ file: borrowing OpenedFile, at offset: Int, count: Int
+    ) throws(WeightsError) -> [UInt8] {
       do throws(OpenedFile.Failure) {
         return try file.read(at: offset, count: count)
       } catch {
         throw WeightsError(file: path, error.sentence)
       }
     }
-    let prefix = try read(0, SafetensorsHeader.prefixBytes)
+    let prefix = try read(file, at: 0, count: SafetensorsHeader.prefixBytes)
     let length = try SafetensorsHeader.length(prefix: prefix, fileSize: file.size, file: path)
-    let text = try read(SafetensorsHeader.prefixBytes, length)
+    let text = try read(file, at: SafetensorsHeader.prefixBytes, count: length)
     if text.count != length { throw WeightsError(file: path, "was cut short while it was read") }
     let header = try SafetensorsHeader(text, fileSize: file.size, file: path)
     self.file = file
