@@ -64,10 +64,10 @@ package final class Tape {
   package var layer: Int?
   /// Multiplications and additions of all products so far; beyond 64 bits for a long prefix.
   package var matmulFlops: Int128 { productFlops + attentionFlops }
-  private var productFlops: Int128 = 0
-  private var attentionFlops: Int128 = 0
+  var productFlops: Int128 = 0
+  var attentionFlops: Int128 = 0
   /// Attention in the span that is being watched.
-  private var attentionWork: [AttentionWork]?
+  var attentionWork: [AttentionWork]?
 
   /// Whether ops record themselves now.
   private(set) var isRecording = true
@@ -137,6 +137,12 @@ package final class Tape {
     steps.append(Step(scope: scope, run: run))
   }
 
+  /// Appends a step that is no op's.
+  func recordMark(_ run: @escaping () throws -> Void) {
+    guard isRecording else { return }
+    steps.append(Step(scope: tensors.ledger.scope, run: run))
+  }
+
   /// Runs all steps from last to first, and drops each with what it saved.
   package func backward() throws {
     while let step = steps.popLast() { try tensors.ledger.perform(step.scope, step.run) }
@@ -166,7 +172,8 @@ package final class Tape {
 
   /// Counts the work of attention over `rows` of `batch` sequences.
   func count(_ attention: Attention, rows: Range<Int>, batch: Int, products: Int) {
-    attentionWork?.append(AttentionWork(attention: attention, batch: batch, products: products))
+    attentionWork?.append(
+      AttentionWork(attention: attention, batch: batch, products: products, times: 1))
     attentionFlops += attention.flops(rows: rows, batch: batch, products: products)
   }
 
@@ -174,58 +181,6 @@ package final class Tape {
   func scratch(_ name: String, bytes: Int) throws -> Tensor? {
     bytes > 0
       ? try tensors.make(name, Shape(.plain((bytes + 3) / 4)), for: .workspace) : nil
-  }
-}
-
-/// Attention whose work depends on which rows it is over.
-private struct AttentionWork {
-  let attention: Attention
-  let batch: Int
-  let products: Int
-}
-
-/// A part of a step that was watched: what it did to the ledger, and its work.
-package struct Span {
-  private let effect: SpanEffect
-  fileprivate let productFlops: Int128
-  fileprivate let attention: [AttentionWork]
-
-  fileprivate init(effect: SpanEffect, productFlops: Int128, attention: [AttentionWork]) {
-    self.effect = effect
-    self.productFlops = productFlops
-    self.attention = attention
-  }
-
-  /// Whether all that it made is gone.
-  package var leavesNothing: Bool {
-    effect.change == CategoryBytes() && effect.allocatedChange == CategoryBytes()
-  }
-
-  /// Whether it is another span once more, but for the rows that it is over.
-  package func repeats(_ other: Span) -> Bool {
-    effect == other.effect && productFlops == other.productFlops
-      && attention.count == other.attention.count
-  }
-}
-
-extension Tape {
-  /// Runs a part of a step, and returns what it did.
-  package func watch(_ body: () throws -> Void) rethrows -> Span {
-    let flops = productFlops
-    attentionWork = []
-    defer { attentionWork = nil }
-    let effect = try tensors.ledger.watch(body)
-    return Span(
-      effect: effect, productFlops: productFlops - flops, attention: attentionWork ?? [])
-  }
-
-  /// Counts the work of spans that are not run: `times` times `span`, over `rows` together.
-  package func count(_ span: Span, over rows: Range<Int>, times: Int) {
-    productFlops += span.productFlops * Int128(times)
-    for work in span.attention {
-      attentionFlops += work.attention.flops(
-        rows: rows, batch: work.batch, products: work.products)
-    }
   }
 }
 

@@ -48,6 +48,13 @@ package struct RegionBytes: Equatable, Sendable {
     left.crossing += right.crossing
     left.shared += right.shared
   }
+
+  /// The same bytes so many times.
+  package static func * (left: Self, count: Int) -> Self {
+    RegionBytes(
+      prefix: left.prefix * count, generated: left.generated * count,
+      crossing: left.crossing * count, shared: left.shared * count)
+  }
 }
 
 /// A number for each `Category`.
@@ -73,6 +80,11 @@ package struct CategoryBytes: Equatable, Sendable {
 
   /// The larger number of each category.
   package func maximum(_ other: Self) -> Self { Self.combine(self, other, max) }
+
+  /// Whether no category has more than in `other`.
+  package func isAtMost(_ other: Self) -> Bool {
+    bytes.indices.allSatisfy { bytes[$0] <= other.bytes[$0] }
+  }
 
   private static func combine(_ left: Self, _ right: Self, _ body: (Int, Int) -> Int) -> Self {
     var result = Self()

@@ -32,6 +32,8 @@ package final class Ledger {
   private var peaks = Array(repeating: Peaks(), count: Phase.allCases.count)
   /// Of spans that are being watched, innermost last.
   private var spans: [Peaks] = []
+  /// Numbers of storages that stand for so many more each, ascending.
+  private var copies: [(numbers: Range<Int>, more: Int)] = []
 
   /// The most bytes alive at once, by category.
   private struct Peaks {
@@ -44,6 +46,12 @@ package final class Ledger {
       self.requested = self.requested.maximum(requested)
       self.allocated = self.allocated.maximum(allocated)
       total = max(total, allocated.total)
+    }
+
+    mutating func take(_ other: Peaks) {
+      requested = requested.maximum(other.requested)
+      allocated = allocated.maximum(other.allocated)
+      total = max(total, other.total)
     }
   }
 
@@ -171,7 +179,9 @@ package final class Ledger {
       guard (saveCounts[id] ?? 0) > 0, let entry = live[id],
         categories.contains(entry.description.category)
       else { return nil }
-      return SavedStorage(id: id, description: entry.description, savers: savers[id] ?? [])
+      return SavedStorage(
+        id: id, description: entry.description, savers: savers[id] ?? [],
+        copies: 1 + (copies.first { $0.numbers.contains(id.number) }?.more ?? 0))
     }
   }
 }
@@ -188,20 +198,75 @@ package struct SpanEffect: Equatable, Sendable {
   package let allocatedRise: CategoryBytes
   /// The same of all categories together.
   package let totalRise: Int
+  /// How many storages it made.
+  package let storages: Int
+
+  /// Whether it did the same in the same order, but for the sizes of what came and went.
+  package func hasOutline(of other: SpanEffect) -> Bool {
+    change == other.change && allocatedChange == other.allocatedChange
+      && storages == other.storages
+  }
+
+  /// Whether no total rose higher than in another.
+  package func risesAtMost(_ other: SpanEffect) -> Bool {
+    rise.isAtMost(other.rise) && allocatedRise.isAtMost(other.allocatedRise)
+      && totalRise <= other.totalRise
+  }
+}
+
+/// A span that has begun.
+package struct OpenSpan {
+  fileprivate let requested: CategoryBytes
+  fileprivate let allocated: CategoryBytes
+  fileprivate let firstNumber: Int
 }
 
 extension Ledger {
+  /// Begins a span, inside those that have begun and not ended.
+  package func open() -> OpenSpan {
+    let span = OpenSpan(
+      requested: liveBytes, allocated: liveAllocatedBytes, firstNumber: nextNumber + 1)
+    spans.append(
+      Peaks(requested: liveBytes, allocated: liveAllocatedBytes, total: liveAllocatedBytes.total))
+    return span
+  }
+
+  /// Ends the span that began last, and returns what it did to the totals.
+  package func close(_ span: OpenSpan) -> SpanEffect {
+    let highest = spans.removeLast()
+    return SpanEffect(
+      change: liveBytes - span.requested, allocatedChange: liveAllocatedBytes - span.allocated,
+      rise: highest.requested - span.requested, allocatedRise: highest.allocated - span.allocated,
+      totalRise: highest.total - span.allocated.total, storages: nextNumber + 1 - span.firstNumber)
+  }
+
   /// Runs `body` and returns what it did to the totals.
   package func watch(_ body: () throws -> Void) rethrows -> SpanEffect {
-    let (before, allocatedBefore) = (liveBytes, liveAllocatedBytes)
-    spans.append(
-      Peaks(requested: before, allocated: allocatedBefore, total: allocatedBefore.total))
-    defer { spans.removeLast() }
-    try body()
-    let highest = spans[spans.count - 1]
-    return SpanEffect(
-      change: liveBytes - before, allocatedChange: liveAllocatedBytes - allocatedBefore,
-      rise: highest.requested - before, allocatedRise: highest.allocated - allocatedBefore,
-      totalRise: highest.total - allocatedBefore.total)
+    let span = open()
+    do { try body() } catch {
+      _ = close(span)
+      throw error
+    }
+    return close(span)
+  }
+
+  /// Counts spans that are not run: what `effect` says, `times` more, one after the other.
+  ///
+  /// With `span`, the storages that it left stand for those of the others too, as their `copies`.
+  package func count(_ effect: SpanEffect, times: Int, leavingCopiesOf span: OpenSpan? = nil) {
+    guard times > 0 else { return }
+    if let span { copies.append((span.firstNumber..<nextNumber + 1, times)) }
+    // Totals move by the same amount each time: they stood highest in the first or in the last.
+    for place in [0, times - 1] {
+      let requested = liveBytes + effect.change * place
+      let allocated = liveAllocatedBytes + effect.allocatedChange * place
+      let highest = Peaks(
+        requested: requested + effect.rise, allocated: allocated + effect.allocatedRise,
+        total: allocated.total + effect.totalRise)
+      peaks[phase.rawValue].take(highest)
+      for index in spans.indices { spans[index].take(highest) }
+    }
+    liveBytes = liveBytes + effect.change * times
+    liveAllocatedBytes = liveAllocatedBytes + effect.allocatedChange * times
   }
 }

@@ -68,6 +68,15 @@ package struct SavedStorage: Equatable, Sendable {
   package var id: StorageID
   package var description: StorageDescription
   package var savers: [Saver]
+  /// How many equal ones it stands for, itself included: more than 1 where equal layers were
+  /// counted and not run.
+  package var copies = 1
+
+  package init(
+    id: StorageID, description: StorageDescription, savers: [Saver], copies: Int = 1
+  ) {
+    (self.id, self.description, self.savers, self.copies) = (id, description, savers, copies)
+  }
 }
 
 /// A storage that is alive at some moment.

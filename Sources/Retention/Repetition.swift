@@ -34,26 +34,27 @@ struct RowChunks {
 ///
 /// ```
 ///   0 │ 1 │ 2 │ 3  ……………………… n−4 │ n−3 │ n−2 │ n−1
-///   run until two neighbours from the left and two from the right did the same to the ledger;
-///   what lies between them is then counted and not run
+///   run until two neighbours from the left and two from the right did the same to the ledger, but
+///   for sizes that only rise or only fall; what lies between them is then counted and not run
 /// ```
 ///
-/// A span that is skipped must leave nothing behind (`SpanEffect.change` is 0) and rise as high as
-/// its neighbours on both sides; of what differs from span to span, the pairs that attention sees,
-/// the layout gives the exact number.
+/// A span that is skipped leaves nothing behind (`SpanEffect.change` is 0). Where attention is
+/// materialized, all spans do the same, in the same order, to tensors that grow with the keys that
+/// a span sees, or stay: what lies between two spans rises no higher than the higher one. Otherwise
+/// they rise alike. The pairs that attention sees in them the layout counts.
 struct Repetition {
   private let tape: Tape
   private let skips: Bool
 
+  private let growsWithKeys: Bool
+
+  /// Spans on a tape.
+  ///
   /// - Parameters:
-  ///   - tape: What spans run on.
-  ///   - skips: Whether to skip where that is proven; never while kernels compute or somebody
-  ///     listens.
-  init(on tape: Tape, skips: Bool) {
-    self.tape = tape
-    self.skips =
-      skips && tape.kernels == nil && tape.tensors.ledger.isRecording
-      && !tape.tensors.ledger.isObserved
+  ///   - skips: Whether to skip where that is proven.
+  ///   - growsWithKeys: Whether all that depends on how many keys a span sees grows with them.
+  init(on tape: Tape, skips: Bool, growsWithKeys: Bool) {
+    (self.tape, self.skips, self.growsWithKeys) = (tape, skips, growsWithKeys)
   }
 
   /// Calls `body` with the rows of each chunk, in order.
@@ -79,16 +80,23 @@ struct Repetition {
       guard left <= right else { return }
       let other = try run(right)
       right -= 1
-      if let last, let first, one.repeats(last), one.repeats(other), other.repeats(first) {
+      if let last, let first, areOfOneKind([last, one, other, first]) {
         if left <= right {
-          tape.count(one, over: chunks[left..<right + 1], times: right + 1 - left)
+          tape.countWork(of: one, over: chunks[left..<right + 1], times: right + 1 - left)
         }
         return
       }
       (last, first) = (one, other)
     }
   }
-}
 
-/// A span that leaves something behind: nothing of its kind can be skipped.
-struct RepetitionError: Error {}
+  /// Whether spans, in their order, do the same, but for sizes that only grow or only shrink.
+  private func areOfOneKind(_ spans: [Span]) -> Bool {
+    let pairs = zip(spans, spans.dropFirst())
+    guard pairs.allSatisfy({ $0.hasOutline(of: $1) }) else { return false }
+    let (rises, falls) = (
+      pairs.allSatisfy { $0.risesAtMost($1) }, pairs.allSatisfy { $1.risesAtMost($0) }
+    )
+    return growsWithKeys ? rises || falls : rises && falls
+  }
+}

@@ -4,7 +4,7 @@ package import Ledger
 package struct StepResult: Sendable {
   /// The mean cross-entropy over loss rows; nil where nothing is computed.
   package var loss: Double?
-  /// The retained storages, in the order of their first saving.
+  /// The retained storages, in the order of their first saving; some stand for several.
   package var saved: [SavedStorage]
   package var peakForwardBytes: Int
   package var peakBackwardBytes: Int
@@ -22,12 +22,16 @@ package struct StepResult: Sendable {
   package var forwardSeconds: Double?
   package var backwardSeconds: Double?
 
+  /// How many storages are retained.
+  package var savedTensors: Int { saved.reduce(0) { $0 + $1.copies } }
   /// Retained requested bytes by region.
   package var retained: RegionBytes {
-    saved.reduce(into: RegionBytes()) { $0 += $1.description.regions }
+    saved.reduce(into: RegionBytes()) { $0 += $1.description.regions * $1.copies }
   }
   /// Retained bytes as jemalloc's size classes give them.
-  package var retainedAllocatedBytes: Int { saved.reduce(0) { $0 + $1.description.allocatedBytes } }
+  package var retainedAllocatedBytes: Int {
+    saved.reduce(0) { $0 + $1.description.allocatedBytes * $1.copies }
+  }
   /// The most requested activation bytes alive at once in the step.
   package var peakBytes: Int { max(peakForwardBytes, peakBackwardBytes) }
 }

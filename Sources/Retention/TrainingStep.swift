@@ -17,12 +17,22 @@ package import Transformer
 package final class TrainingStep {
   package let point: Point
   package let model: Model
-  package let ledger: Ledger
+  package private(set) var ledger: Ledger
   /// The token numbers that the step reads: drawn from the point's seed until they are set.
   package var tokens: TokenIDs
-  /// Whether, on shapes, chunks that the ledger proves to be equal are counted and not run.
-  package var skipsRepetitions = true
-  let tensors: TensorFactory
+  /// What, on shapes, is counted and not run once the ledger has proven that it repeats another.
+  package var skips = Skips.chunks
+  private(set) var tensors: TensorFactory
+  private let limit: Int?
+
+  /// Parts of a step that need not run on shapes.
+  package enum Skips {
+    case nothing
+    /// Chunks of the prefix; every saved tensor is still listed.
+    case chunks
+    /// Those, and equal layers: a saved tensor of one stands for its copies in the others.
+    case chunksAndLayers
+  }
 
   package var decoder: Decoder { model.decoder }
 
@@ -43,10 +53,10 @@ package final class TrainingStep {
     precondition(point.model == model.decoder.configuration, "the point is of another model")
     self.point = point
     self.model = model
+    self.limit = limit.map { $0 - model.parameterAllocatedBytes }
     ledger = Ledger(isRecording: recordsLedger, observers: observers, after: model.ledger)
     tensors = TensorFactory(
-      model.backend, ledger: ledger, layout: point.layout,
-      limit: limit.map { $0 - model.parameterAllocatedBytes })
+      model.backend, ledger: ledger, layout: point.layout, limit: self.limit)
     tokens =
       model.backend.kernels == nil
       ? TokenIDs(batch: point.batch, stride: point.tokensPerSequence) : Self.drawTokens(for: point)
@@ -95,7 +105,9 @@ package final class TrainingStep {
     do {
       return try runOnce(atBoundary)
     } catch is RepetitionError {
-      skipsRepetitions = false
+      skips = .nothing
+      ledger = Ledger(after: model.ledger)
+      tensors = TensorFactory(model.backend, ledger: ledger, layout: tensors.layout, limit: limit)
       return try runOnce(atBoundary)
     }
   }
@@ -172,12 +184,33 @@ package final class TrainingStep {
       sequenceLength: point.n)
   }
 
+  /// Whether a part may be counted and not run: not while kernels compute or somebody listens.
+  private var canSkip: Bool {
+    tensors.kernels == nil && ledger.isRecording && !ledger.isObserved
+  }
+
+  /// The layers that run.
+  private var layerRuns: LayerRuns {
+    guard canSkip, skips == .chunksAndLayers else { return LayerRuns(all: point.model.layers) }
+    let rows = point.recordedRows
+    return LayerRuns(
+      kinds: (0..<point.model.layers).map { layer in
+        LayerPart(kind: decoder.kind(ofLayer: layer), rows: [rows[layer], rows[layer + 1]])
+      })
+  }
+
+  /// What a layer's part of the step depends on.
+  private struct LayerPart: Equatable {
+    let kind: LayerKind
+    let rows: [Range<Int>]
+  }
+
   /// Runs the model and returns the loss, `[1]`; leaves in `replay` what must run again.
   private func forward(on tape: Tape, replay: PrefixReplay) throws -> Tensor {
     var prefix = try prefill(on: tape, replay: replay)
     let rows = point.recordedRows
     var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
-    for layer in (0..<point.model.layers) {
+    try layerRuns.forEach(in: 0..<point.model.layers, on: tape) { layer in
       let kv = prefix[layer]
       prefix[layer] = nil
       x = try decoder.apply(
@@ -194,30 +227,33 @@ package final class TrainingStep {
 
   /// Runs rows before the cut without a graph, `chunk` at a time: only their K and V stay.
   private func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
-    let layers = 0..<point.model.layers
-    guard point.cut > 0 else { return layers.map { _ in nil } }
     let isReplayed = point.mode.name == .replayedPrefix && decoder.learnsFromKeysAndValues
-    let kv = try layers.map { layer in
-      var kv = try decoder.makeKeyValues(
-        batch: point.batch, rows: point.layout.rows, layer: layer, from: tensors)
-      if isReplayed {
-        kv.gradients = KeyValueGradients(
+    var kv: [KeyValues?] = Array(repeating: nil, count: point.model.layers)
+    guard point.cut > 0 else { return kv }
+    let runs = layerRuns
+    try tape.withoutRecording {
+      try runs.forEach(in: kv.indices, on: tape) { layer in
+        kv[layer] = try decoder.makeKeyValues(
+          batch: point.batch, rows: point.layout.rows, layer: layer, from: tensors)
+        guard isReplayed else { return }
+        kv[layer]?.gradients = KeyValueGradients(
           batch: point.batch, rows: 0..<point.cut, width: point.model.keyWidth,
           dtype: point.mode.kvGradients == .float32 ? .float32 : point.dtype)
       }
-      return kv
     }
     let chunks = RowChunks(rows: 0..<point.cut, atATime: point.chunk)
-    let repeats = Repetition(on: tape, skips: skipsRepetitions)
+    let repeats = Repetition(
+      on: tape, skips: canSkip && skips != .nothing,
+      growsWithKeys: point.attention == .materialized)
     try tape.withoutRecording {
       try repeats.forEach(of: chunks) { [self] chunk in
-        try decoder.prefill(tokens, at: chunk, kv: kv, pass: pass, on: tape)
+        try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
       }
     }
     if isReplayed {
-      replay.keep(kv, on: tape) { [decoder, tokens, pass] in
+      replay.keep(kv, on: tape) { [decoder, tokens, pass, kv] in
         try repeats.forEach(of: chunks.reversed) { chunk in
-          try decoder.prefill(tokens, at: chunk, kv: kv, pass: pass, on: tape)
+          try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
           try tape.backward()
         }
       }
@@ -232,8 +268,9 @@ private final class PrefixReplay {
   private var pass: (() throws -> Void)?
 
   /// Saves keys and values for the replay, which reads them in every layer.
-  func keep(_ kv: [KeyValues], on tape: Tape, _ pass: @escaping () throws -> Void) {
+  func keep(_ kv: [KeyValues?], on tape: Tape, _ pass: @escaping () throws -> Void) {
     for (layer, kv) in kv.enumerated() {
+      guard let kv else { continue }
       tape.layer = layer
       tape.op("replay") {
         for (name, tensor) in kv.tensors {

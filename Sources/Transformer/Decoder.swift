@@ -110,15 +110,19 @@ package final class Decoder {
   /// Writes the keys and values of the rows at `positions` into every layer, and nothing else.
   ///
   /// The last layer stops there: nobody reads its other results. Recorded, with gradients in `kv`,
-  /// it is the replay of these rows, whose backward starts from dK and dV.
+  /// it is the replay of these rows, whose backward starts from dK and dV. `kv` has the layers of
+  /// `runs`.
   package func prefill(
-    _ tokens: TokenIDs, at rows: Range<Int>, kv: [KeyValues], pass: PassOptions, on tape: Tape
+    _ tokens: TokenIDs, at rows: Range<Int>, kv: [KeyValues?], runs: LayerRuns,
+    pass: PassOptions, on tape: Tape
   ) throws {
     var x = try embed(tokens, at: rows, pass: pass, on: tape)
-    for layer in layers.dropLast() {
-      x = try layer(x, rows: rows, kv: kv[layer.index], pass: pass, on: tape)
+    let last = layers.count - 1
+    try runs.forEach(in: 0..<last, on: tape) { layer in
+      x = try layers[layer](x, rows: rows, kv: kv[layer], pass: pass, on: tape)
     }
-    try layers[layers.count - 1].writeKeysAndValues(x, into: kv[layers.count - 1], on: tape)
+    guard let kv = kv[last] else { preconditionFailure("the last layer has keys and values") }
+    try layers[last].writeKeysAndValues(x, into: kv, on: tape)
   }
 
   /// The loss of the loss rows `x` `[batch, rows, d_model]`, `[1]`, with logits for a few of them

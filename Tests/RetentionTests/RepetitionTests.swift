@@ -6,8 +6,8 @@ import TestSupport
 import Testing
 import Transformer
 
-/// Chunks that the ledger proves to be equal are counted and not run: the count must be that of
-/// running every one of them.
+/// Chunks and layers that the ledger proves to be equal are counted and not run: the count must be
+/// that of running every one of them.
 @Suite struct `Skipped repetitions` {
   /// A model of up to 12 layers and a prefix of many chunks.
   private static func point(_ index: Int) -> Point {
@@ -33,25 +33,76 @@ import Transformer
     return point
   }
 
-  private static func run(_ point: Point, skips: Bool) throws -> StepResult {
+  private static func run(
+    _ point: Point, skips: TrainingStep.Skips
+  ) throws -> StepResult {
     let step = try TrainingStep(point, on: shapes)
-    step.skipsRepetitions = skips
+    step.skips = skips
     return try step.run()
+  }
+
+  /// Whether all totals are the same.
+  private static func expectEqual(
+    _ skipped: StepResult, _ whole: StepResult, _ point: Point,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let label = Comment(rawValue: "\(point)")
+    #expect(skipped.retained == whole.retained, label, sourceLocation: sourceLocation)
+    for figure in [
+      \StepResult.retainedAllocatedBytes, \.peakForwardBytes, \.peakBackwardBytes,
+      \.workspacePeakBytes, \.peakAllocatedBytes, \.gradientBytes,
+    ] {
+      #expect(
+        skipped[keyPath: figure] == whole[keyPath: figure], "\(figure) of \(point)",
+        sourceLocation: sourceLocation)
+    }
+    #expect(skipped.matmulFlops == whole.matmulFlops, label, sourceLocation: sourceLocation)
   }
 
   @Test(arguments: 0..<80)
   func `count what running every chunk counts`(index: Int) throws {
     let point = Self.point(index)
-    let (skipped, whole) = try (Self.run(point, skips: true), Self.run(point, skips: false))
+    let (skipped, whole) = try (Self.run(point, skips: .chunks), Self.run(point, skips: .nothing))
     let label = Comment(rawValue: "\(point)")
     #expect(skipped.saved.map(\.description) == whole.saved.map(\.description), label)
     #expect(skipped.saved.map(\.savers) == whole.saved.map(\.savers), label)
-    #expect(skipped.peakForwardBytes == whole.peakForwardBytes, label)
-    #expect(skipped.peakBackwardBytes == whole.peakBackwardBytes, label)
-    #expect(skipped.workspacePeakBytes == whole.workspacePeakBytes, label)
-    #expect(skipped.peakAllocatedBytes == whole.peakAllocatedBytes, label)
-    #expect(skipped.gradientBytes == whole.gradientBytes, label)
-    #expect(skipped.matmulFlops == whole.matmulFlops, label)
+    Self.expectEqual(skipped, whole, point)
+  }
+
+  @Test(arguments: 0..<240)
+  func `of layers count what running every layer counts`(index: Int) throws {
+    var point = Self.point(index)
+    if index % 3 == 1 { point.mode = index % 2 == 0 ? .fullGraph : .prunedGraph }
+    let (skipped, whole) = try (
+      Self.run(point, skips: .chunksAndLayers), Self.run(point, skips: .nothing)
+    )
+    Self.expectEqual(skipped, whole, point)
+    /// How many tensors each op saves, whatever layer it stands in.
+    func counts(_ result: StepResult) -> [[String]: Int] {
+      result.saved.reduce(into: [:]) { counts, saved in
+        let shape = "\(saved.description.shape)"
+        counts[saved.savers.map(\.scope.op) + [saved.description.tensor, shape], default: 0] +=
+          saved.copies
+      }
+    }
+    #expect(counts(skipped) == counts(whole), "\(point)")
+  }
+
+  /// An adapter of the first layers, a window in some, one layer frozen: none of these repeats.
+  @Test(
+    arguments: [
+      "layers\\.[0-3]\\.", "layers\\.(0|5)\\.", "layers\\.11\\.", "layers\\.[4-9]\\..*v_proj",
+    ])
+  func `of layers that differ are told apart`(trainable: String) throws {
+    for index in 0..<12 {
+      var point = Self.point(index)
+      point.model.layers = 12
+      if index % 2 == 0 { point.model.slidingWindow = 7 }
+      if index % 4 == 0 { point.model.slidingLayers = .listed((0..<12).map { $0 % 5 == 0 }) }
+      (point.nC, point.trainable) = (333, trainable)
+      Self.expectEqual(
+        try Self.run(point, skips: .chunksAndLayers), try Self.run(point, skips: .nothing), point)
+    }
   }
 
   @Test func `are not run: a thousand chunks cost as much as a dozen`() throws {
@@ -74,8 +125,8 @@ import Transformer
     var point = Self.point(1)
     (point.nC, point.attention, point.recompute) = (4096, .fused, .none)
     point.chunk = 4096
-    let whole = try Self.run(point, skips: true).matmulFlops
+    let whole = try Self.run(point, skips: .chunks).matmulFlops
     point.chunk = chunk
-    #expect(try Self.run(point, skips: true).matmulFlops == whole)
+    #expect(try Self.run(point, skips: .chunks).matmulFlops == whole)
   }
 }

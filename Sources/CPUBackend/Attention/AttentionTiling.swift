@@ -38,6 +38,10 @@ struct AttentionTiles {
   private(set) var sums: Int?
   /// Bytes of all of them.
   private(set) var bytes = 0
+  private let rowCount: Int
+  /// Elements of a tile. Tiles of whole rows have room that never shrinks as keys are added, though
+  /// they themselves do where fewer rows fit.
+  private let tileCount: Int
 
   init(of pass: AttentionPass, _ tiling: AttentionTiling) {
     switch pass {
@@ -97,18 +101,21 @@ struct AttentionTiles {
     _ tiling: AttentionTiling
   ) {
     let most = max(tiling.bytes / 4, 1)
+    let fewest = 16
     self.keys = isWhole ? keys : min(keys, tiling.keys)
-    let fitting = max(most / max(geometry.groupSize * keys, 1), 16)
-    self.rows = min(rows, isWhole ? min(tiling.rows, fitting) : tiling.rows)
-    let perHead = max(geometry.groupSize * self.rows * self.keys, 1)
+    let width = max(geometry.groupSize * self.keys, 1)
+    self.rows = min(rows, tiling.rows, isWhole ? max(most / width, fewest) : tiling.rows)
+    let perHead = max(width * self.rows, 1)
     kvHeads = min(max(most / perHead, 1), geometry.kvHeads)
     heads = kvHeads * geometry.groupSize
     sequences =
       kvHeads == geometry.kvHeads ? min(max(most / (perHead * kvHeads), 1), max(batch, 1)) : 1
+    rowCount = sequences * heads * self.rows
+    tileCount =
+      isWhole
+      ? min(batch * geometry.heads * min(rows, tiling.rows) * keys, max(most, fewest * width))
+      : rowCount * self.keys
   }
-
-  private var rowCount: Int { sequences * heads * rows }
-  private var tileCount: Int { rowCount * keys }
 
   /// Room for so many elements, from a multiple of 64 bytes on.
   private mutating func take(_ count: Int, _ dtype: DType) -> Int {

@@ -285,7 +285,7 @@ package final class PointRunner {
   /// The gradients of a point beside a copy of another's; nil if there is no room for them.
   private func gradientsIfTheyFit(of planned: PlannedPoint) throws -> [String: [Float]]? {
     do {
-      let predicted = try predictor.predict(planned.point)
+      let predicted = try predictor.totals(of: planned.point)
       guard MemoryNeed(predicted, gradientCopies: 2).fits(limit) else { return nil }
       let step = try makeStep(planned, models.machine(threads: planned.point.threads))
       _ = try step.run()

@@ -29,12 +29,22 @@ package final class Predictor {
     return made
   }
 
-  /// What a step of a point keeps, at most holds and takes.
+  /// What a step of a point keeps, at most holds and takes, with every saved tensor.
   ///
   /// - Throws: `PointError` for an impossible point, or one that trains nothing.
   package func predict(_ point: Point) throws -> StepResult {
     let step = try step(of: point)
     try step.requireTrained()
+    return try step.run()
+  }
+
+  /// The same totals, whether or not anything is trained; of equal layers few are run, and what
+  /// those save stands for the others.
+  ///
+  /// - Throws: `PointError` for an impossible point.
+  package func totals(of point: Point) throws -> StepResult {
+    let step = try step(of: point)
+    step.skips = .chunksAndLayers
     return try step.run()
   }
 }

@@ -67,6 +67,6 @@ extension Point {
     if case .learned(let maximum) = point.model.positions {
       point.model.positions = .learned(maximum: max(maximum, point.n))
     }
-    return try predictor.step(of: point).run().retained.total
+    return try predictor.totals(of: point).retained.total
   }
 }

@@ -48,8 +48,8 @@ package struct PredictedCost {
 
   /// One run of the step, and everything else; a point that cannot run takes no more than its row.
   private func count(_ point: Point) -> (step: Double, rest: Double) {
-    guard let counted = try? predictor.predict(point) else { return (0, Self.perPoint) }
-    let rest = Self.perPoint + Double(counted.saved.count) * Self.perStorage
+    guard let counted = try? predictor.totals(of: point) else { return (0, Self.perPoint) }
+    let rest = Self.perPoint + Double(counted.savedTensors) * Self.perStorage
     guard point.backend == .cpu else { return (0, rest) }
     return (
       Double(counted.matmulFlops) / Double(point.threads) * Self.perFlop
