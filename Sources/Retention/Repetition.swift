@@ -51,6 +51,7 @@ struct Repetition {
   /// Spans on a tape.
   ///
   /// - Parameters:
+  ///   - tape: What spans run on.
   ///   - skips: Whether to skip where that is proven.
   ///   - growsWithKeys: Whether all that depends on how many keys a span sees grows with them.
   init(on tape: Tape, skips: Bool, growsWithKeys: Bool) {
