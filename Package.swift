@@ -65,6 +65,9 @@ let package = Package(
         "Ledger", "Safetensors", "Files",
       ]),
     module(
+      "Planning",
+      uses: ["Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files"]),
+    module(
       "Budgets",
       uses: ["Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files"]),
     module(
@@ -88,8 +91,8 @@ let package = Package(
     .executableTarget(
       name: "ballast",
       dependencies: [
-        "Sweep", "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer",
-        "Tensors", "Safetensors", "Files", argumentParser,
+        "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "Reporting", "Retention",
+        "Transformer", "Tensors", "Safetensors", "Files", argumentParser,
       ],
       swiftSettings: strict),
 

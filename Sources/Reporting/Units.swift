@@ -13,6 +13,25 @@ package enum Units {
     return "\(count < 0 ? "-" : "")\(fixed(value, 2)) \(names[index])"
   }
 
+  /// A size as it is typed where a binary unit divides it, such as `80GiB`.
+  package static func short(_ count: Int) -> String {
+    let names = ["TiB", "GiB", "MiB", "KiB"]
+    for (index, name) in names.enumerated() where count > 0 {
+      let unit = 1 << (10 * (names.count - index))
+      if count % unit == 0 { return "\(count / unit)\(name)" }
+    }
+    return bytes(count)
+  }
+
+  /// A whole number with a comma before every three digits.
+  package static func grouped(_ count: Int) -> String {
+    var digits = String(count.magnitude)
+    for place in stride(from: digits.count - 3, to: 0, by: -3) {
+      digits.insert(",", at: digits.index(digits.startIndex, offsetBy: place))
+    }
+    return (count < 0 ? "-" : "") + digits
+  }
+
   /// Exact bytes, with the binary unit beside them where one helps.
   package static func exactBytes(_ count: Int) -> String {
     count.magnitude < 1024 ? "\(count) B" : "\(count) B (\(bytes(count)))"

@@ -13,6 +13,8 @@ package final class Model {
   package let backend: Backend
   /// What the parameters take.
   package let ledger: Ledger
+  /// The pattern of those that are trained now; nil: all are, as they were made.
+  private var trainable: String?
 
   /// Where the values of parameters come from.
   package enum Values {
@@ -57,6 +59,16 @@ package final class Model {
     try point.validate()
     try self.init(
       point.model, dtype: point.dtype, on: backend, values: .drawn(seed: point.seed), limit: limit)
+  }
+
+  /// Says which parameters are trained: those that a point trains.
+  ///
+  /// - Throws: `PointError` if its `trainable` is not a regular expression.
+  func train(_ point: Point) throws(PointError) {
+    guard trainable != point.trainable else { return }
+    let pattern = try point.trainablePattern()
+    decoder.train { pattern?($0) ?? true }
+    trainable = point.trainable
   }
 
   /// Requested and allocated bytes of all parameters.

@@ -60,9 +60,8 @@ package final class TrainingStep {
     tokens =
       model.backend.kernels == nil
       ? TokenIDs(batch: point.batch, stride: point.tokensPerSequence) : Self.drawTokens(for: point)
-    let pattern = try point.trainablePattern()
     model.clearGradients()
-    model.decoder.train { pattern?($0) ?? true }
+    try model.train(point)
   }
 
   /// Refuses a step that trains nothing.
@@ -146,6 +145,7 @@ package final class TrainingStep {
       workspacePeakBytes: peak(.workspace),
       parameterBytes: model.parameterBytes,
       gradientBytes: ledger.liveBytes[.gradient],
+      trainedElements: decoder.parameters.reduce(0) { $0 + ($1.isTrained ? $1.value.count : 0) },
       peakAllocatedBytes: model.parameterAllocatedBytes
         + max(ledger.peakAllocatedBytes(in: .forward), ledger.peakAllocatedBytes(in: .backward)),
       optimizerBytes: point.optimizer.stateBytes(of: decoder.parameters),

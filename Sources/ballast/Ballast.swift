@@ -12,6 +12,8 @@ struct Ballast: ParsableCommand {
             run one training step and show what it keeps
         ballast flow --model seed --n-c 4 --n-g 4
             show which weight gets gradient from which rows
+        ballast plan --model llama-3.1-8b --memory 80GiB
+            how long a prompt fits, and in which way of running the step
         ballast sweep profiles/one-layer.yaml --output results/one-layer
             run all points of a profile into CSV files
         ballast check profiles/seed.yaml
@@ -23,8 +25,7 @@ struct Ballast: ParsableCommand {
       """,
     version: BallastVersion.current,
     subcommands: [
-      Measure.self, FlowCommand.self, SweepCommand.self, MergeCommand.self, Check.self,
-      Compare.self,
-      WorkerProgram.self,
+      Measure.self, FlowCommand.self, PlanCommand.self, SweepCommand.self, MergeCommand.self,
+      Check.self, Compare.self, WorkerProgram.self,
     ])
 }

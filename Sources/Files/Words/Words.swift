@@ -43,6 +43,12 @@ package enum Words {
     return "did you mean \"\(nearest)\", one of \(all)?"
   }
 
+  /// Things one after the other, such as `a, b and c`.
+  package static func list(_ things: [String]) -> String {
+    guard let last = things.last, things.count > 1 else { return things.first ?? "" }
+    return things.dropLast().joined(separator: ", ") + " and " + last
+  }
+
   private static func folded(_ word: String) -> [Character] {
     word.lowercased().filter { !"-_. ".contains($0) }.map(\.self)
   }

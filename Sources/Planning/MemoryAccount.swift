@@ -1,0 +1,110 @@
+import Ledger
+import Retention
+package import Tensors
+
+/// What is held against a memory: which parts of a step, and how large they are.
+///
+/// Parameters, gradients and optimizer state are thought to stand all through the step, beside the
+/// highest moment of the activations: so they do where gradients are accumulated, or lie in one
+/// buffer.
+package struct MemoryAccount: Hashable, Sendable {
+  /// A part that can be counted or left out.
+  package enum Part: String, AxisWord {
+    case parameters, gradients, optimizer, activations, workspace
+  }
+
+  /// Whose memory it is.
+  package enum Device: Hashable, Sendable {
+    /// Bytes that tensors ask for, summed part by part.
+    case any
+    /// What `measure` holds against its `--memory` on this machine: the allocator's blocks of all
+    /// parts, at the moment at which they are most together.
+    case thisMachine
+  }
+
+  package var device = Device.any
+  package var parts: Set<Part> = [.parameters, .gradients, .optimizer, .activations]
+  /// The type of the gradients of parameters; nil: that of the parameters.
+  package var gradientDType: DType?
+  package var sharding = ParameterSharding()
+
+  package init() {}
+
+  /// The bytes of a part, of one device.
+  package func bytes(of part: Part, in step: StepFigures) -> Int {
+    switch part {
+    case .parameters: sharding.share(of: step.parameterBytes, .parameters)
+    case .gradients:
+      sharding.share(
+        of: step.trainedElements * (gradientDType ?? step.dtype).size, .gradients)
+    case .optimizer: sharding.share(of: step.optimizerBytes, .optimizer)
+    case .activations: step.peakBytes
+    case .workspace: step.workspacePeakBytes
+    }
+  }
+
+  /// All that is counted, with the bytes of each part, in the order of the parts.
+  package func counted(in step: StepFigures) -> [(part: Part, bytes: Int)] {
+    Part.allCases.filter(parts.contains).map { ($0, bytes(of: $0, in: step)) }
+  }
+
+  /// The bytes that are held against a memory; beyond 64 bits for no step that is possible.
+  package func total(of step: StepFigures) -> Int128 {
+    switch device {
+    case .any: counted(in: step).reduce(0) { $0 + Int128($1.bytes) }
+    case .thisMachine: Int128(step.peakAllocatedBytes) + Int128(step.optimizerBytes)
+    }
+  }
+}
+
+/// Parameters, gradients and optimizer state divided over devices (ZeRO, arXiv 1910.02054; FSDP).
+package struct ParameterSharding: Hashable, Sendable {
+  /// What is divided at the least: 1 optimizer state, 2 gradients too, 3 parameters too.
+  package enum Part: Int, Sendable {
+    case optimizer = 1
+    case gradients, parameters
+  }
+
+  package var devices = 1
+  /// ZeRO's stage, 1 to 3.
+  package var stage = 3
+
+  package init() {}
+
+  /// One device's share of a part, rounded up.
+  func share(of bytes: Int, _ part: Part) -> Int {
+    stage >= part.rawValue ? bytes / devices + (bytes % devices == 0 ? 0 : 1) : bytes
+  }
+}
+
+/// The totals of one step, counted on shapes.
+package struct StepFigures: Sendable {
+  package var dtype: DType
+  package var retainedBytes: Int
+  package var retainedPrefixBytes: Int
+  package var peakForwardBytes: Int
+  package var peakBackwardBytes: Int
+  package var workspacePeakBytes: Int
+  package var parameterBytes: Int
+  package var trainedElements: Int
+  package var optimizerBytes: Int
+  package var peakAllocatedBytes: Int
+  package var matmulFlops: Int128
+
+  init(_ step: StepResult, dtype: DType) {
+    self.dtype = dtype
+    retainedBytes = step.retained.total
+    retainedPrefixBytes = step.retained.prefix + step.retained.crossing
+    peakForwardBytes = step.peakForwardBytes
+    peakBackwardBytes = step.peakBackwardBytes
+    workspacePeakBytes = step.workspacePeakBytes
+    parameterBytes = step.parameterBytes
+    trainedElements = step.trainedElements
+    optimizerBytes = step.optimizerBytes
+    peakAllocatedBytes = step.peakAllocatedBytes
+    matmulFlops = step.matmulFlops
+  }
+
+  /// The most requested activation bytes alive at once.
+  package var peakBytes: Int { max(peakForwardBytes, peakBackwardBytes) }
+}

@@ -1,0 +1,68 @@
+import Files
+package import Reporting
+import Retention
+import Tensors
+
+/// A row of `ballast plan --format csv`: one combination, what it takes, and how it stands.
+package struct PlanRecord: Sendable {
+  let row: PlanRow
+  let account: MemoryAccount
+}
+
+extension PlanRecord: Record {
+  package static let columns: [Column<PlanRecord>] =
+    PointColumns.axes.filter { $0.name != "threads" && $0.name != "seed" }.map { column in
+      column.of { $0.row.combination.point(nC: $0.row.nC ?? 0) }
+    } + figures
+
+  private static let figures: [Column<PlanRecord>] = [
+    Column("memory_bytes") { .integer(orEmpty: $0.row.memory) },
+    Column("fits") { .text($0.row.memory == nil ? "" : $0.row.fits ? "yes" : "no") },
+    Column("counted") { record in
+      .text(record.account.device == .thisMachine ? "this machine" : record.partNames)
+    },
+    Column("counted_bytes") { .wide($0.row.total) },
+    Column("retained_bytes") { .integer($0.row.figures.retainedBytes) },
+    Column("peak_bytes") { .integer($0.row.figures.peakBytes) },
+    Column("peak_forward_bytes") { .integer($0.row.figures.peakForwardBytes) },
+    Column("peak_backward_bytes") { .integer($0.row.figures.peakBackwardBytes) },
+    Column("parameter_bytes") { $0.cell(.parameters) },
+    Column("gradient_bytes") { $0.cell(.gradients) },
+    Column("optimizer_bytes") { $0.cell(.optimizer) },
+    Column("workspace_bytes") { $0.cell(.workspace) },
+    Column("gradient_dtype") {
+      .text(($0.account.gradientDType ?? $0.row.figures.dtype).rawValue)
+    },
+    Column("matmul_flops") { .wide($0.row.figures.matmulFlops) },
+    Column("relative_work") { .real($0.row.relativeWork) },
+    Column("gradient") { .text($0.row.combination.isExact ? "exact" : "biased") },
+    Column("best") { .text($0.row.isBest ? "yes" : "no") },
+    Column("recommended") { .text($0.row.isRecommended ? "yes" : "no") },
+    Column("shard_parameters") { .integer($0.account.sharding.devices) },
+    Column("shard_stage") { .integer($0.account.sharding.stage) },
+    Column("source") { .text($0.account.isRun ? "counted on shapes" : "computed, not run") },
+  ]
+
+  private var partNames: String {
+    account.counted(in: row.figures).map(\.part.rawValue).joined(separator: "+")
+  }
+
+  private func cell(_ part: MemoryAccount.Part) -> Cell {
+    .integer(account.bytes(of: part, in: row.figures))
+  }
+}
+
+extension Plan {
+  /// Every row, for files.
+  package var records: [PlanRecord] {
+    rows.map { PlanRecord(row: $0, account: request.account) }
+  }
+
+  /// The plan as one JSON object: what it says, and its rows.
+  package var json: String {
+    let sentences = [recommendation] + notes
+    let texts = sentences.map { "    " + jsonString($0) }.joined(separator: ",\n")
+    let rows = JSONObject.array(of: records).dropLast()
+    return "{\n  \"sentences\": [\n\(texts)\n  ],\n  \"rows\": \(rows)\n}\n"
+  }
+}

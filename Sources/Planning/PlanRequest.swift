@@ -1,0 +1,90 @@
+package import Measurement
+import Retention
+
+/// What a plan is asked: of which model and step, and either how much a prefix takes or how long
+/// one may be.
+package struct PlanRequest: Sendable {
+  /// The model, and the axes that are given; `mode`, `recompute`, `attention` and `head` are gone
+  /// through where they are not.
+  package var point: PointRequest
+  package var question: Question
+  package var account = MemoryAccount()
+
+  package enum Question: Sendable {
+    /// What each combination takes with a prefix of so many tokens, and whether that fits.
+    case cost(nC: Int, memory: Int?)
+    /// The longest prefix of each combination within each of some memories.
+    case longestPrefix(memories: [Int])
+  }
+
+  package init(_ point: PointRequest, _ question: Question) {
+    (self.point, self.question) = (point, question)
+  }
+}
+
+/// One combination with one prefix: what it takes, and how it stands among the others.
+package struct PlanRow: Sendable {
+  package let combination: Combination
+  /// What it is held against; nil for nothing.
+  package let memory: Int?
+  /// The prefix: as it was given, or the longest that fits; nil where not even none does.
+  package let nC: Int?
+  /// Of a step with that prefix, or without one where none fits.
+  package let figures: StepFigures
+  /// What is counted of it.
+  package let total: Int128
+  /// Matrix work over that of `full-graph` with the same prefix, where nothing is computed twice.
+  package let relativeWork: Double
+  /// Whether nothing else is as exact, and takes less or reaches further, for no more work.
+  package fileprivate(set) var isBest = false
+  /// Whether it is the one to take.
+  package fileprivate(set) var isRecommended = false
+
+  init(
+    _ combination: Combination, memory: Int?, nC: Int?, _ figures: StepFigures, total: Int128,
+    relativeWork: Double
+  ) {
+    (self.combination, self.memory, self.nC) = (combination, memory, nC)
+    (self.figures, self.total, self.relativeWork) = (figures, total, relativeWork)
+  }
+
+  /// Whether it stays within the memory.
+  package var fits: Bool { nC != nil && memory.map { total <= Int128($0) } ?? true }
+}
+
+extension PlanRow {
+  /// Marks the rows of one question that nothing beats, and the one to take.
+  static func mark(_ rows: inout [PlanRow], isSearch: Bool) {
+    func beats(_ one: PlanRow, _ other: PlanRow) -> Bool {
+      let isNoWorse =
+        (one.combination.isExact || !other.combination.isExact)
+        && one.relativeWork <= other.relativeWork
+        && (isSearch ? (one.nC ?? -1) >= (other.nC ?? -1) : one.total <= other.total)
+      let isBetter =
+        (one.combination.isExact && !other.combination.isExact)
+        || one.relativeWork < other.relativeWork
+        || (isSearch ? (one.nC ?? -1) > (other.nC ?? -1) : one.total < other.total)
+      return isNoWorse && isBetter
+    }
+    var kept: [PlanRow] = []
+    for index in rows.indices where rows[index].fits {
+      let row = rows[index]
+      // Of equals the first.
+      let hasEqual = kept.contains { isEqual(row, $0, isSearch) }
+      rows[index].isBest = !hasEqual && !rows.contains { $0.fits && beats($0, row) }
+      if rows[index].isBest { kept.append(rows[index]) }
+    }
+    let candidates = rows.indices.filter { rows[$0].isBest && rows[$0].combination.isExact }
+    let first = candidates.min { left, right in
+      let (one, other) = (rows[left], rows[right])
+      return isSearch ? (one.nC ?? 0) > (other.nC ?? 0) : one.total < other.total
+    }
+    if let first { rows[first].isRecommended = true }
+  }
+
+  private static func isEqual(_ one: PlanRow, _ other: PlanRow, _ isSearch: Bool) -> Bool {
+    one.combination.isExact == other.combination.isExact
+      && one.relativeWork == other.relativeWork
+      && (isSearch ? one.nC == other.nC : one.total == other.total)
+  }
+}

@@ -1,0 +1,171 @@
+import Files
+import Measurement
+import Reporting
+import Retention
+import Tensors
+
+extension Plan {
+  /// What to take, and why, in a sentence or two.
+  package var recommendation: String {
+    switch request.question {
+    case .cost(let nC, let memory): costRecommendation(nC, memory)
+    case .longestPrefix(let memories):
+      lengthRecommendation(memories.last ?? 0, rows.suffix(rows.count / max(memories.count, 1)))
+    }
+  }
+
+  private func costRecommendation(_ nC: Int, _ memory: Int?) -> String {
+    guard let best = rows.first(where: \.isRecommended) else {
+      guard let memory else { return "No combination with exact gradients is among these." }
+      let least = rows.min { $0.total < $1.total }
+      return "Nothing fits \(Units.bytes(memory)): the least that any of these takes is "
+        + "\(Units.bytes(Int(clamping: least?.total ?? 0)))."
+    }
+    let total = Int(clamping: best.total)
+    var text =
+      "Least memory with exact gradients: \(name(best)), \(Units.bytes(total)) of all that is "
+      + "counted\(memory.map { ", within \(Units.bytes($0))" } ?? ""), for \(work(best))."
+    if let cheap = withoutExtraWork(rows), cheap.total > best.total {
+      text += " Without extra work: \(name(cheap)), \(Units.bytes(Int(clamping: cheap.total)))."
+    }
+    if let usual = standard(rows), usual.total > best.total {
+      text += " \(name(usual)) takes \(Units.bytes(Int(clamping: usual.total)))."
+    }
+    return text
+      + biased(rows) { row in
+        row.total < best.total ? "takes \(Units.bytes(Int(clamping: row.total)))" : nil
+      }
+  }
+
+  private func lengthRecommendation(_ memory: Int, _ rows: ArraySlice<PlanRow>) -> String {
+    guard let best = rows.first(where: \.isRecommended), let nC = best.nC else {
+      return nothingFits(memory, rows)
+    }
+    var text =
+      "Longest with exact gradients: \(Units.grouped(nC)) prefix tokens by \(name(best)), for "
+      + "\(work(best))."
+    if let cheap = withoutExtraWork(rows), let length = cheap.nC, length < nC {
+      text += " Without extra work: \(Units.grouped(length)) by \(name(cheap))."
+    }
+    if let usual = standard(rows), let length = usual.nC, length < nC {
+      text += " As full-graph runs by default: \(Units.grouped(length))."
+    }
+    return text
+      + biased(rows) { row in
+        row.nC.flatMap { $0 > nC ? "reaches \(Units.grouped($0))" : nil }
+      }
+  }
+
+  private func nothingFits(_ memory: Int, _ rows: ArraySlice<PlanRow>) -> String {
+    if let biased = rows.filter(\.fits).max(by: { ($0.nC ?? 0) < ($1.nC ?? 0) }) {
+      return "Only biased gradients are among these: \(name(biased)) reaches "
+        + "\(Units.grouped(biased.nC ?? 0)) prefix tokens."
+    }
+    guard let least = rows.min(by: { $0.total < $1.total }) else { return "" }
+    var text =
+      "Not even a step without a prefix fits \(Units.bytes(memory)): the least takes "
+      + "\(Units.bytes(Int(clamping: least.total)))"
+    if request.account.device == .any {
+      let parts = request.account.counted(in: least.figures).filter { $0.bytes > 0 }
+        .map { "\(Units.bytes($0.bytes)) of \($0.part.noun)" }
+      text += ", " + Words.list(parts)
+    }
+    return text + "."
+  }
+
+  /// The best of the rows with exact gradients that do no more work than `full-graph`.
+  private func withoutExtraWork(_ rows: some Sequence<PlanRow>) -> PlanRow? {
+    rows.filter { $0.isBest && $0.combination.isExact && $0.relativeWork <= 1 }
+      .max { ($0.nC ?? 0, $1.total) < ($1.nC ?? 0, $0.total) }
+  }
+
+  /// What runs if no option is given.
+  private func standard(_ rows: some Sequence<PlanRow>) -> PlanRow? {
+    rows.first { row in
+      Combination.axes.allSatisfy { $0.value(row.combination.point) == $0.standard }
+    }
+  }
+
+  /// What the best biased combination would do beyond the recommended one.
+  private func biased(
+    _ rows: some Sequence<PlanRow>, _ gain: (PlanRow) -> String?
+  ) -> String {
+    let rows = rows.filter { $0.isBest && !$0.combination.isExact }
+    guard let row = rows.max(by: { ($0.nC ?? 0, $1.total) < ($1.nC ?? 0, $0.total) }),
+      let gain = gain(row)
+    else { return "" }
+    return " \(name(row)) \(gain), but its gradients are biased: `ballast measure` on a "
+      + "few layers says how much."
+  }
+
+  /// What else the reader must know.
+  package var notes: [String] {
+    var notes: [String] = []
+    if !further.isEmpty {
+      let ways = further.prefix(3).map { "\(Units.grouped($0.nC)) tokens with \($0.options)" }
+      let what = rows.contains { $0.isRecommended } ? "Further in the same way" : "What would fit"
+      notes.append("\(what): \(Words.list(ways)).")
+    }
+    if let mostTokens, rows.contains(where: { $0.nC == mostTokens }) {
+      notes.append("The model has learned positions for no more.")
+    }
+    if !request.account.isRun {
+      notes.append(
+        "Shares of several devices are computed, not run; what they gather for a layer is not "
+          + "counted.")
+    }
+    return notes
+  }
+
+  /// A combination as its words, without those of axes that were given.
+  private func name(_ row: PlanRow) -> String {
+    let axes = Combination.axes.filter {
+      request.point.settings[$0.name] == nil || $0.name == "mode"
+    }
+    return axes.map { axis in
+      let text = axis.value(row.combination.point).text
+      return axis.name == "recompute"
+        ? (text == "none" ? "no recomputation" : "recompute \(text)")
+        : axis.name == "head" ? "head \(text)" : text
+    }.joined(separator: ", ")
+  }
+
+  private func work(_ row: PlanRow) -> String {
+    "\(Units.fixed(row.relativeWork, 2)) times the matrix work of full-graph"
+  }
+}
+
+extension MemoryAccount.Part {
+  /// What it is, in a sentence.
+  var noun: String { self == .optimizer ? "optimizer state" : rawValue }
+}
+
+extension MemoryAccount {
+  /// Whether a step as it is counted can run on one device.
+  package var isRun: Bool { sharding.devices == 1 }
+
+  /// How a part is divided, as the end of a line.
+  func share(of part: Part) -> String {
+    let least: ParameterSharding.Part? =
+      switch part {
+      case .parameters: .parameters
+      case .gradients: .gradients
+      case .optimizer: .optimizer
+      case .activations, .workspace: nil
+      }
+    guard sharding.devices > 1, let least, sharding.stage >= least.rawValue else { return "" }
+    return ", a share of \(sharding.devices)"
+  }
+}
+
+extension Optimizer {
+  /// What the state is made of.
+  func composition(dtype: DType) -> String {
+    switch self {
+    case .none: "none"
+    case .sgd: "sgd: without momentum, so nothing"
+    case .adamw:
+      "adamw: two float32 moments" + (dtype == .float32 ? "" : " and a float32 copy")
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import Files
+import Foundation
+import Measurement
+import Reporting
+import Retention
+import Tensors
+import Transformer
+
+extension Plan {
+  /// The plan as a person reads it: what is planned, what is counted, the combinations, an answer.
+  ///
+  /// Combinations that others beat are listed only if `listsAll`.
+  package func text(listsAll: Bool) -> String {
+    guard let first = rows.first else { return "" }
+    var head = TextTable([("", .left), ("", .left)])
+    for (name, value) in heading(first) { head.add([name, value]) }
+    let listed = table(listsAll: listsAll)
+    let body = listed.isEmpty ? "" : "\n" + listed
+    return head.text + body + "\n"
+      + ([recommendation] + notes).map { Self.wrapped($0) + "\n" }.joined()
+  }
+
+  // MARK: What is planned and counted
+
+  private func heading(_ first: PlanRow) -> [(String, String)] {
+    let point = first.combination.point
+    let model = point.model
+    var lines = [
+      (
+        "model",
+        "\(printable(point.modelName.unicodeScalars)), \(model.layers) layers, "
+          + "\(point.dtype.rawValue)"
+          + (point.trainable.isEmpty
+            ? "" : ", trained: \(printable(point.trainable.unicodeScalars))")
+      ),
+      ("tokens", tokens(point)),
+    ]
+    let account = request.account
+    if account.device == .thisMachine {
+      lines.append(
+        ("counted", "all parts, in the allocator's blocks, as measure holds them against --memory")
+      )
+      return lines
+    }
+    for (index, (part, bytes)) in account.counted(in: first.figures).enumerated() {
+      lines.append((index == 0 ? "counted" : "", words(for: part, bytes, first)))
+    }
+    let others = MemoryAccount.Part.allCases.filter { !account.parts.contains($0) }
+    if !others.isEmpty {
+      lines.append(
+        ("not counted", others.map(\.rawValue).joined(separator: ", ") + "; see --count"))
+    }
+    return lines
+  }
+
+  private func tokens(_ point: Point) -> String {
+    var text = ""
+    if case .cost(let nC, _) = request.question { text = "n_c \(Units.grouped(nC)), " }
+    text += "n_g \(Units.grouped(point.nG)), batch \(point.batch)"
+    if let context = point.model.contextLength {
+      text += "; the model's own context is \(Units.grouped(context))"
+    }
+    return text
+  }
+
+  private func words(for part: MemoryAccount.Part, _ bytes: Int, _ row: PlanRow) -> String {
+    let size = Units.bytes(bytes)
+    let share = request.account.share(of: part)
+    switch part {
+    case .parameters: return "\(size) of parameters, \(row.figures.dtype.rawValue)\(share)"
+    case .gradients:
+      let dtype = request.account.gradientDType ?? row.figures.dtype
+      return "\(size) of gradients, \(dtype.rawValue)\(share)"
+    case .optimizer:
+      let point = row.combination.point
+      let composition = point.optimizer.composition(dtype: point.dtype)
+      return "\(size) of optimizer state, \(composition)\(share)"
+    case .activations: return "the highest moment of activations, below"
+    case .workspace: return "scratch of this program's kernels"
+    }
+  }
+
+  // MARK: The combinations
+
+  private func table(listsAll: Bool) -> String {
+    switch request.question {
+    case .cost(_, let memory): costs(memory, listsAll)
+    case .longestPrefix(let memories): lengths(memories, listsAll)
+    }
+  }
+
+  private static let axes = Combination.axes.map { ($0.name, TextTable.Alignment.left) }
+
+  private func costs(_ memory: Int?, _ listsAll: Bool) -> String {
+    var table = TextTable(
+      [("", .left)] + Self.axes + [
+        ("retained", .right), ("peak", .right), ("work", .right), ("gradient", .left),
+        ("", .left),
+      ])
+    let shown = rows.filter { listsAll || $0.isBest || isDefault($0) }
+    for row in shown.sorted(by: { $0.total < $1.total }) {
+      table.add(
+        [mark(row)] + row.combination.words + [
+          Units.bytes(row.figures.retainedBytes), Units.bytes(row.figures.peakBytes),
+          Units.fixed(row.relativeWork, 2), row.combination.isExact ? "exact" : "biased",
+          row.fits ? "" : "too large",
+        ])
+    }
+    return table.text
+  }
+
+  private func lengths(_ memories: [Int], _ listsAll: Bool) -> String {
+    let isOne = memories.count == 1
+    var table = TextTable(
+      [("", .left)] + Self.axes
+        + memories.map { (isOne ? "longest n_c" : Units.short($0), .right) }
+        + (isOne ? [("peak", .right), ("work", .right)] : []) + [("gradient", .left)])
+    let count = rows.count / max(memories.count, 1)
+    let lines = (0..<count).map { index in memories.indices.map { rows[$0 * count + index] } }
+    let shown = lines.filter { line in
+      listsAll || line.contains(where: \.isBest) || line.contains(where: isDefault)
+    }
+    guard listsAll || rows.contains(where: \.fits) else { return "" }
+    let ordered = shown.sorted { ($0.last?.nC ?? -1) > ($1.last?.nC ?? -1) }
+    for line in ordered {
+      guard let last = line.last else { continue }
+      table.add(
+        [mark(last)] + last.combination.words
+          + line.map { $0.nC.map(Units.grouped) ?? "none" }
+          + (isOne
+            ? [Units.bytes(last.figures.peakBytes), Units.fixed(last.relativeWork, 2)] : [])
+          + [last.combination.isExact ? "exact" : "biased"])
+    }
+    return table.text
+  }
+
+  private func mark(_ row: PlanRow) -> String {
+    row.isRecommended ? "▶" : row.isBest ? "•" : ""
+  }
+
+  /// Whether it is what runs if no option is given.
+  private func isDefault(_ row: PlanRow) -> Bool {
+    Combination.axes.allSatisfy { $0.value(row.combination.point) == $0.standard }
+  }
+
+  // MARK: Sentences
+
+  /// A sentence in lines of a hundred columns.
+  private static func wrapped(_ sentence: String) -> String {
+    var lines = [""]
+    for word in sentence.split(separator: " ") {
+      let line = lines[lines.count - 1]
+      if line.count + word.count + 1 > 100 {
+        lines.append("  " + word)
+      } else {
+        lines[lines.count - 1] += (line.isEmpty ? "" : " ") + word
+      }
+    }
+    return lines.joined(separator: "\n")
+  }
+}

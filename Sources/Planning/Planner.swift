@@ -1,0 +1,216 @@
+import Dispatch
+package import Measurement
+import Reporting
+import Retention
+import Synchronization
+import Tensors
+import Transformer
+
+/// The rows of a plan, and what its question was about.
+package struct Plan: Sendable {
+  package let request: PlanRequest
+  /// Every combination, memory by memory.
+  package let rows: [PlanRow]
+  /// What would let the prefix of the recommended combination be longer, or any exact one fit if
+  /// none does, each with the longest it then is; best first.
+  package let further: [Further]
+  /// The model's tokens at most; nil where nothing bounds them.
+  package let mostTokens: Int?
+
+  /// A change of the request, as it is typed, and the longest exact prefix with it.
+  package struct Further: Sendable {
+    package let options: String
+    package let nC: Int
+  }
+}
+
+/// Why there is no plan, as one sentence that says what to change.
+package struct PlanError: Error, CustomStringConvertible {
+  package let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+/// Answers what combinations of a step take, and how long a prefix they let one have, from shapes
+/// alone.
+package struct Planner: Sendable {
+  private let engine: Engine
+  private let threads: Int
+
+  package init(engine: Engine, threads: Int) {
+    (self.engine, self.threads) = (engine, threads)
+  }
+
+  /// The plan of a request.
+  ///
+  /// - Throws: `PointError` or `ValueError` for a request that no combination can answer.
+  package func plan(_ request: PlanRequest) throws -> Plan {
+    let combinations = try Combination.all(of: request.point)
+    guard let first = combinations.first else {
+      throw PointError("there is nothing to combine")
+    }
+    try requireRoom(request, first)
+    let mostTokens = Self.mostPrefixTokens(of: first.point)
+    var rows: [PlanRow]
+    var further: [Plan.Further] = []
+    switch request.question {
+    case .cost(let nC, let memory):
+      rows = try each(of: combinations) { combination, predictor in
+        try row(combination, nC: nC, memory: memory, request.account, predictor)
+      }
+      PlanRow.mark(&rows, isSearch: false)
+    case .longestPrefix(let memories):
+      rows = []
+      for memory in memories {
+        var found = try each(of: combinations) { combination, predictor in
+          try longest(of: combination, within: memory, request.account, predictor)
+        }
+        PlanRow.mark(&found, isSearch: true)
+        rows += found
+      }
+      if let memory = memories.last {
+        let recommended = rows.last { $0.isRecommended && $0.memory == memory }
+        further = try self.further(request, recommended?.combination, within: memory)
+          .filter { $0.nC > recommended?.nC ?? -1 }
+      }
+    }
+    return Plan(request: request, rows: rows, further: further, mostTokens: mostTokens)
+  }
+
+  /// Refuses a step that trains nothing, and memories that do not even hold the parameters.
+  private func requireRoom(_ request: PlanRequest, _ combination: Combination) throws {
+    let step = try Predictor(engine: engine).step(of: combination.point(nC: combination.point.nC))
+    try step.requireTrained()
+    guard case .longestPrefix(let memories) = request.question, let least = memories.min(),
+      request.account.device == .any, request.account.parts.contains(.parameters)
+    else { return }
+    let parameters = request.account.sharding.share(of: step.model.parameterBytes, .parameters)
+    guard least < parameters else { return }
+    throw PlanError(
+      "memory \(Units.short(least)) is less than the parameters take, \(Units.bytes(parameters)); "
+        + "give more, share them with --shard-parameters, or plan for fewer --layers")
+  }
+
+  /// The longest prefix of which a model has positions, or that a point may have.
+  private static func mostPrefixTokens(of point: Point) -> Int? {
+    guard case .learned(let positions) = point.model.positions else { return nil }
+    return positions - point.nG
+  }
+
+  // MARK: Rows
+
+  private func row(
+    _ combination: Combination, nC: Int, memory: Int?, _ account: MemoryAccount,
+    _ predictor: Predictor
+  ) throws -> PlanRow {
+    let point = combination.point(nC: nC)
+    let figures = try self.figures(of: point, predictor)
+    return PlanRow(
+      combination, memory: memory, nC: nC, figures, total: account.total(of: figures),
+      relativeWork: try relativeWork(of: figures, point, predictor))
+  }
+
+  private func longest(
+    of combination: Combination, within memory: Int, _ account: MemoryAccount,
+    _ predictor: Predictor
+  ) throws -> PlanRow {
+    let nC = try search(combination, account, predictor).find(within: memory)
+    let point = combination.point(nC: nC ?? 0)
+    let figures = try self.figures(of: point, predictor)
+    return PlanRow(
+      combination, memory: memory, nC: nC, figures, total: account.total(of: figures),
+      relativeWork: try relativeWork(of: figures, point, predictor))
+  }
+
+  private func search(
+    _ combination: Combination, _ account: MemoryAccount, _ predictor: Predictor
+  ) -> LongestPrefix {
+    let most = PointAxis.named("n_c").range?.upperBound ?? Int.max
+    return LongestPrefix(
+      longest: min(most, Self.mostPrefixTokens(of: combination.point) ?? most)
+    ) { nC in
+      let point = combination.point(nC: nC)
+      // What is too large to be counted does not fit; what cannot be at all was refused before.
+      if nC > 0 {
+        do { try point.validate() } catch { return nil }
+      }
+      return account.total(of: try figures(of: point, predictor))
+    }
+  }
+
+  private func figures(of point: Point, _ predictor: Predictor) throws -> StepFigures {
+    StepFigures(try predictor.totals(of: point), dtype: point.dtype)
+  }
+
+  private func relativeWork(
+    of figures: StepFigures, _ point: Point, _ predictor: Predictor
+  ) throws -> Double {
+    let reference = try predictor.totals(of: Combination.reference(of: point))
+    return Double(figures.matmulFlops) / Double(reference.matmulFlops)
+  }
+
+  // MARK: What would let it be longer
+
+  /// The longest prefix under each change of the request that has more room for it: of one
+  /// combination, or else of all exact ones.
+  private func further(
+    _ request: PlanRequest, _ combination: Combination?, within memory: Int
+  ) throws -> [Plan.Further] {
+    var request = request
+    if let combination {
+      for axis in Combination.axes {
+        request.point.settings[axis.name] = axis.value(combination.point)
+      }
+    }
+    var changes: [(String, PlanRequest)] = []
+    func consider(_ options: String, _ change: (inout PlanRequest) -> Void) {
+      var changed = request
+      change(&changed)
+      changes.append((options, changed))
+    }
+    let point = request.point.point
+    guard request.account.device == .any else { return [] }
+    if point.optimizer == .adamw {
+      consider("--optimizer sgd") { $0.point.settings["optimizer"] = .word("sgd") }
+    }
+    let devices = request.account.sharding.devices
+    for factor in [2, 8] {
+      consider("--shard-parameters \(devices * factor)") {
+        $0.account.sharding.devices = devices * factor
+      }
+    }
+    if point.dtype == .float32 {
+      consider("--dtype bfloat16") { $0.point.settings["dtype"] = .word("bfloat16") }
+    }
+    return try each(of: changes) { change, predictor in
+      let (options, request) = change
+      let combinations = try Combination.all(of: request.point)
+        .filter { $0.isExact && (combination != nil || $0.point.attention == .fused) }
+      let longest = try combinations.compactMap {
+        try search($0, request.account, predictor).find(within: memory)
+      }.max()
+      return longest.map { Plan.Further(options: options, nC: $0) }
+    }.compactMap(\.self).sorted { $0.nC > $1.nC }
+  }
+
+  // MARK: Threads
+
+  /// `body` of every item, in their order, on all threads; a thread has one predictor.
+  private func each<Item: Sendable, Result: Sendable>(
+    of items: [Item], _ body: @Sendable (Item, Predictor) throws -> Result
+  ) throws -> [Result] {
+    let next = Atomic(0)
+    let results = Mutex<[Swift.Result<Result, any Error>?]>(
+      Array(repeating: nil, count: items.count))
+    DispatchQueue.concurrentPerform(iterations: min(threads, items.count)) { _ in
+      let predictor = Predictor(engine: engine)
+      while true {
+        let index = next.add(1, ordering: .relaxed).oldValue
+        guard index < items.count else { return }
+        let result = Swift.Result { try body(items[index], predictor) }
+        results.withLock { $0[index] = result }
+      }
+    }
+    return try results.withLock { $0 }.compactMap { try $0?.get() }
+  }
+}

@@ -1,0 +1,182 @@
+import ArgumentParser
+import Files
+import Foundation
+import Measurement
+import Planning
+import Reporting
+import Retention
+import Tensors
+
+/// `ballast plan`: what every way of running a step takes, from shapes alone.
+struct PlanCommand: ParsableCommand {
+  /// How the plan is printed.
+  enum Format: String, AxisWord {
+    case table, json, csv
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Say what each way of running a step takes, or how long a prefix each lets fit.",
+    discussion: """
+      Nothing is computed: a step runs on shapes alone, of any model, in milliseconds. Every \
+      combination of mode, recompute, attention and head is gone through, but for those that are \
+      given. The table shows what nothing else beats in bytes, work and exactness (•), and what to \
+      take (▶).
+
+      EXAMPLES
+        ballast plan --model llama-3.1-8b --memory 80GiB
+            how long a prompt fits, in which mode
+        ballast plan --model llama-3.1-405b --n-c 1048576 --all
+            what a million tokens take in every combination
+        ballast plan --model llama-3.1-8b --memory 80GiB --trainable q_proj --optimizer adamw
+            what freezing the rest saves
+        ballast plan --model llama-3.1-70b --memory 80GiB --shard-parameters 64
+            the share of one of 64 devices
+        ballast plan --model qwen2.5-7b --memory 24GiB,48GiB,80GiB --format csv > plan.csv
+            and scripts/plot plan.csv draws the longest prefix over memory
+        ballast plan --model one-layer --memory 2GiB --backend cpu --optimizer none
+            what ballast measure --memory 2GiB lets through on this machine
+      """)
+
+  @Option(
+    help: """
+      A built-in model (\(ModelSource.names.joined(separator: ", "))), a Hugging Face config.json, \
+      or a directory holding one.
+      """)
+  var model: String?
+  @OptionGroup(title: "Step") var axes: AxisOptions
+  @Option(
+    parsing: .unconditional,
+    help: """
+      What a step may take, such as 80GiB; several, separated by commas, are answered side by side.
+      """)
+  var memory: String?
+  @Option(
+    help: """
+      What is held against the memory, separated by commas: \
+      \(MemoryAccount.Part.words.joined(separator: ", ")) (default: \
+      parameters,gradients,optimizer,activations; with --backend cpu all, as measure counts them).
+      """)
+  var count: String?
+  @Option(
+    help: "Type of the gradients of parameters: float32, bfloat16 (default: the parameters' own).")
+  var gradientDtype: String?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Devices that share parameters, gradients and optimizer state, as FSDP and ZeRO do; computed, \
+      not run.
+      """)
+  var shardParameters: Int?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      ZeRO's stage: 1 shares the optimizer state, 2 the gradients too, 3 the parameters too \
+      (default: 3).
+      """)
+  var shardStage: Int?
+  @Option(
+    help: "How the plan is printed: \(Format.words.joined(separator: ", ")) (default: table).")
+  var format: String?
+  @Flag(help: "List every combination, also those that others beat.")
+  var all = false
+
+  func run() throws {
+    let request: PlanRequest
+    let format: Format
+    do {
+      format = try Format.given(self.format, for: "format") ?? .table
+      request = try self.request()
+      let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount)
+      let plan = try planner.plan(request)
+      try Output.write(
+        format == .table
+          ? plan.text(listsAll: all)
+          : format == .json ? plan.json : CSV.document(plan.records))
+    } catch let error as PlanError {
+      throw Failure(error.description)
+    } catch let error as ValueError {
+      throw UsageError(error.description)
+    } catch let error as PointError {
+      throw UsageError(error.description)
+    }
+    for note in request.point.notes { Output.note(note) }
+  }
+
+  private func request() throws -> PlanRequest {
+    guard let model else { throw UsageError("--model must be given") }
+    var point = PointRequest(model: try ModelSource.resolve(model))
+    point.threads = ProcessInfo.processInfo.activeProcessorCount
+    point.settings["n_g"] = .integer(512)
+    point.settings["backend"] = .word(BackendKind.shape.rawValue)
+    point.settings["optimizer"] = .word(Optimizer.adamw.rawValue)
+    for (axis, text) in axes.texts {
+      point.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
+    }
+    var request = PlanRequest(point, try question(point))
+    request.account = try account(of: point.point)
+    return request
+  }
+
+  /// What is asked: of a length what it takes, of memories how long a prefix fits.
+  private func question(_ point: PointRequest) throws -> PlanRequest.Question {
+    let memories = try self.memories()
+    guard case .integer(let nC) = point.settings["n_c"] else {
+      guard !memories.isEmpty else {
+        throw UsageError(
+          "give --n-c to see what a prefix takes, or --memory to see how long a prefix fits")
+      }
+      return .longestPrefix(memories: memories)
+    }
+    guard memories.count <= 1 else {
+      throw UsageError("with --n-c there is one --memory at the most")
+    }
+    return .cost(nC: nC, memory: memories.first)
+  }
+
+  private func memories() throws -> [Int] {
+    guard let memory else { return [] }
+    return try memory.split(separator: ",", omittingEmptySubsequences: false).map {
+      try ByteSize.parse(String($0))
+    }
+  }
+
+  private func account(of point: Point) throws -> MemoryAccount {
+    var account = MemoryAccount()
+    if point.backend == .cpu {
+      account.device = .thisMachine
+      let others = [
+        ("--count", count != nil), ("--gradient-dtype", gradientDtype != nil),
+        ("--shard-parameters", shardParameters != nil), ("--shard-stage", shardStage != nil),
+      ]
+      if let other = others.first(where: { $0.1 }) {
+        throw UsageError(
+          "\(other.0) goes with --backend shape; with cpu a plan counts what measure does")
+      }
+      return account
+    }
+    if let count {
+      account.parts = try Set(
+        count.split(separator: ",", omittingEmptySubsequences: false).map {
+          try MemoryAccount.Part(word: String($0), axis: "count")
+        })
+    }
+    account.gradientDType = try DType.given(gradientDtype, for: "gradient-dtype")
+    if let shardParameters {
+      guard (1...1 << 20).contains(shardParameters) else {
+        throw UsageError("--shard-parameters must be 1 to \(1 << 20), not \(shardParameters)")
+      }
+      account.sharding.devices = shardParameters
+    }
+    if let shardStage {
+      guard (1...3).contains(shardStage) else {
+        throw UsageError("--shard-stage must be 1, 2 or 3, not \(shardStage)")
+      }
+      guard shardParameters != nil else {
+        throw UsageError("--shard-stage goes with --shard-parameters")
+      }
+      account.sharding.stage = shardStage
+    }
+    return account
+  }
+}
