@@ -58,11 +58,14 @@ extension Plan {
     rows.map { PlanRecord(row: $0, account: request.account) }
   }
 
-  /// The plan as one JSON object: what it says, and its rows.
-  package var json: String {
-    let sentences = [recommendation] + notes
-    let texts = sentences.map { "    " + jsonString($0) }.joined(separator: ",\n")
-    let rows = JSONObject.array(of: records).dropLast()
-    return "{\n  \"sentences\": [\n\(texts)\n  ],\n  \"rows\": \(rows)\n}\n"
+  /// The plan as one JSON object: what it says, its rows, and laws if there are any.
+  package func json(with laws: [CombinationLaws]) -> String {
+    let texts = ([recommendation] + notes).map { "    " + jsonString($0) }
+    var text = "{\n  \"sentences\": [\n" + texts.joined(separator: ",\n") + "\n  ],\n"
+    text += "  \"rows\": " + JSONObject.array(of: records).dropLast()
+    if !laws.isEmpty {
+      text += ",\n  \"laws\": " + JSONObject.array(of: laws.flatMap(\.records)).dropLast()
+    }
+    return text + "\n}\n"
   }
 }

@@ -82,6 +82,15 @@ extension Plan {
 
   // MARK: The combinations
 
+  /// The rows of the last question that a table shows: all, or the best, and what runs by default.
+  func shown(listsAll: Bool) -> [PlanRow] {
+    var rows = rows
+    if case .longestPrefix(let memories) = request.question {
+      rows = Array(rows.suffix(rows.count / max(memories.count, 1)))
+    }
+    return rows.filter { listsAll || $0.isBest || isDefault($0) }
+  }
+
   private func table(listsAll: Bool) -> String {
     switch request.question {
     case .cost(_, let memory): costs(memory, listsAll)
@@ -97,8 +106,7 @@ extension Plan {
         ("retained", .right), ("peak", .right), ("work", .right), ("gradient", .left),
         ("", .left),
       ])
-    let shown = rows.filter { listsAll || $0.isBest || isDefault($0) }
-    for row in shown.sorted(by: { $0.total < $1.total }) {
+    for row in shown(listsAll: listsAll).sorted(by: { $0.total < $1.total }) {
       table.add(
         [mark(row)] + row.combination.words + [
           Units.bytes(row.figures.retainedBytes), Units.bytes(row.figures.peakBytes),

@@ -179,6 +179,13 @@ package struct Planner: Sendable {
         $0.account.sharding.devices = devices * factor
       }
     }
+    if let combination, case .replayedPrefix(.float32) = combination.point.mode,
+      point.dtype != .float32
+    {
+      consider("--kv-gradients activations") {
+        $0.point.settings["kv_gradients"] = .word(KeyValueGradientKind.activations.rawValue)
+      }
+    }
     if point.dtype == .float32 {
       consider("--dtype bfloat16") { $0.point.settings["dtype"] = .word("bfloat16") }
     }
@@ -196,7 +203,7 @@ package struct Planner: Sendable {
   // MARK: Threads
 
   /// `body` of every item, in their order, on all threads; a thread has one predictor.
-  private func each<Item: Sendable, Result: Sendable>(
+  func each<Item: Sendable, Result: Sendable>(
     of items: [Item], _ body: @Sendable (Item, Predictor) throws -> Result
   ) throws -> [Result] {
     let next = Atomic(0)

@@ -1,6 +1,6 @@
 package import Retention
 
-/// A row of `laws.csv`: how the retained bytes of one series grow with the prefix.
+/// A row of `laws.csv`: how bytes of one series grow with the prefix.
 ///
 /// A series is all points that differ in `n_c` and `repeat` alone.
 package struct LawRecord: Sendable {
@@ -12,13 +12,34 @@ package struct LawRecord: Sendable {
   package var checkedRange: ClosedRange<Int>?
   package var pointsChecked: Int
   package var pointsMatching: Int
+  package var figure: Figure
+  /// The part of the model that keeps the bytes, or `total`.
+  package var part: String
+  /// The largest `n_c` of the regime; nil where none was found.
+  package var highest: Int?
+  /// The law is that of multiples of so many tokens.
+  package var step: Int
+
+  /// Whose law it is.
+  package enum Figure: String, Sendable {
+    case retained, peak
+  }
 
   package init(
     profile: String?, point: Point, law: ScalingLaw, checkedRange: ClosedRange<Int>?,
-    pointsChecked: Int, pointsMatching: Int
+    pointsChecked: Int, pointsMatching: Int, figure: Figure = .retained, part: String = "total",
+    highest: Int? = nil, step: Int = 1
   ) {
     (self.profile, self.point, self.law, self.checkedRange) = (profile, point, law, checkedRange)
     (self.pointsChecked, self.pointsMatching) = (pointsChecked, pointsMatching)
+    (self.figure, self.part, self.highest, self.step) = (figure, part, highest, step)
+  }
+
+  /// Which prefix lengths it is about, such as `n_c 1 to 4,096, in steps of 256`.
+  package var rangeText: String {
+    "n_c \(Units.grouped(law.lowest)) "
+      + (highest.map { "to \(Units.grouped($0))" } ?? "and more")
+      + (step == 1 ? "" : ", multiples of \(step)")
   }
 }
 
@@ -42,5 +63,9 @@ extension LawRecord: Record {
     Column("points_checked") { .integer($0.pointsChecked) },
     Column("points_matching") { .integer($0.pointsMatching) },
     Column("holds_from_n_c") { .integer($0.law.lowest) },
+    Column("figure") { .text($0.figure.rawValue) },
+    Column("part") { .text($0.part) },
+    Column("holds_to_n_c") { .integer(orEmpty: $0.highest) },
+    Column("n_c_step") { .integer($0.step) },
   ]
 }

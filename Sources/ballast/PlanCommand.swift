@@ -75,6 +75,12 @@ struct PlanCommand: ParsableCommand {
       (default: 3).
       """)
   var shardStage: Int?
+  @Flag(help: "Print retained and peak bytes as formulas in n_c too, part by part of the model.")
+  var laws = false
+  @Option(
+    help: ArgumentHelp(
+      "Write these formulas to a CSV file, or to standard output with -.", valueName: "file.csv"))
+  var lawsCsv: String?
   @Option(
     help: "How the plan is printed: \(Format.words.joined(separator: ", ")) (default: table).")
   var format: String?
@@ -88,11 +94,12 @@ struct PlanCommand: ParsableCommand {
       format = try Format.given(self.format, for: "format") ?? .table
       request = try self.request()
       let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount)
+      let outputs = try Outputs(
+        [("--laws-csv", lawsCsv)], format: self.format, from: [("--model", model)])
       let plan = try planner.plan(request)
-      try Output.write(
-        format == .table
-          ? plan.text(listsAll: all)
-          : format == .json ? plan.json : CSV.document(plan.records))
+      let found = laws || lawsCsv != nil ? try planner.laws(of: plan, listsAll: all) : []
+      try outputs.write("--laws-csv", CSV.document(found.flatMap(\.records)))
+      if outputs.printsRow { try Output.write(text(of: plan, laws ? found : [], as: format)) }
     } catch let error as PlanError {
       throw Failure(error.description)
     } catch let error as ValueError {
@@ -101,6 +108,23 @@ struct PlanCommand: ParsableCommand {
       throw UsageError(error.description)
     }
     for note in request.point.notes { Output.note(note) }
+  }
+
+  private func text(
+    of plan: Plan, _ laws: [CombinationLaws], as format: Format
+  ) throws -> String {
+    switch format {
+    case .table:
+      let formulas = laws.map { "\n" + $0.text }.joined()
+      return plan.text(listsAll: all)
+        + (laws.isEmpty ? "" : "\nIn bytes, of activations:\n" + formulas)
+    case .json: return plan.json(with: laws)
+    case .csv:
+      guard laws.isEmpty else {
+        throw UsageError("--laws goes with --format table or json; for CSV there is --laws-csv")
+      }
+      return CSV.document(plan.records)
+    }
   }
 
   private func request() throws -> PlanRequest {
