@@ -1,78 +1,80 @@
 import Tensors
 
-/// GELU in its two forms, and their derivatives; all shapes `[rows…, width]`.
+/// One form of GELU and its derivative; all shapes `[rows…, width]`.
 ///
 /// Both forms are `x · s(x)` with an `s` between 0 and 1. Where `s` vanishes before float32 ends, `x`
 /// is held at a bound, so that no infinity meets a 0.
-enum GELUKernel {
-  /// `y = x · Φ(x)`.
-  static func exact<E: KernelElement>(_ x: Rows<E>, to y: Rows<E>) {
+protocol GELUForm: SendableMetatype {
+  static func value(_ x: Lanes) -> Lanes
+  static func slope(_ x: Lanes) -> Lanes
+}
+
+extension GELUForm {
+  /// `y = gelu(x)`.
+  static func forward<E: KernelElement>(_ x: Rows<E>, to y: Rows<E>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
       let (x, y) = unsafe (x[row], y[row])
       @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let value = unsafe E.load(x + index, lanes)
-        let lowest = Lanes(repeating: -Lanes.lastDeviation)
-        let held = value.replacing(with: lowest, where: value .< lowest)
-        let cumulative = value.clamped(to: Lanes.lastDeviation).gaussian.cumulative
-        unsafe E.store(held * cumulative, to: y + index, lanes)
+        unsafe E.store(value(E.load(x + index, lanes)), to: y + index, lanes)
       }
       forEachStep(columns, step)
     }
   }
 
-  /// `dx = dy · (Φ(x) + x · φ(x))`.
-  static func exactBackward<E: KernelElement>(_ dy: Rows<E>, x: Rows<E>, to dx: Rows<E>) {
+  /// `dx = dy · gelu′(x)`.
+  static func backward<E: KernelElement>(_ dy: Rows<E>, x: Rows<E>, to dx: Rows<E>) {
     forEachBlock(rows: dx.count, width: dx.width) { row, columns in
       let (dy, x, dx) = unsafe (dy[row], x[row], dx[row])
       @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let value = unsafe E.load(x + index, lanes).clamped(to: Lanes.lastDeviation)
-        let (cumulative, exponential) = value.gaussian
-        let density = exponential * Lanes(repeating: 0.398_942_28)  // 1 / √(2π)
-        let slope = cumulative + value * density
+        let slope = unsafe slope(E.load(x + index, lanes))
         unsafe E.store(E.load(dy + index, lanes) * slope, to: dx + index, lanes)
       }
       forEachStep(columns, step)
     }
   }
+}
 
-  /// `y = x · σ(2u)`, which is `x / 2 · (1 + tanh u)`, with `u = √(2/π) · (x + 0.044715 x³)`.
-  static func tanh<E: KernelElement>(_ x: Rows<E>, to y: Rows<E>) {
-    forEachBlock(rows: y.count, width: y.width) { row, columns in
-      let (x, y) = unsafe (x[row], y[row])
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let value = unsafe Lanes(repeating: -bound).maximum(E.load(x + index, lanes))
-        let u = value * (Lanes(repeating: a) + Lanes(repeating: b) * (value * value))
-        unsafe E.store(value * u.sigmoid, to: y + index, lanes)
-      }
-      forEachStep(columns, step)
-    }
+/// `x · Φ(x)`.
+enum ExactGELU: GELUForm {
+  @inline(__always) static func value(_ x: Lanes) -> Lanes {
+    let lowest = Lanes(repeating: -Lanes.lastDeviation)
+    let held = x.replacing(with: lowest, where: x .< lowest)
+    return held * x.clamped(to: Lanes.lastDeviation).gaussian.cumulative
   }
 
-  /// `dx = dy · (σ + x · σ · (1 − σ) · 2u′)` with `σ = σ(2u)`.
-  static func tanhBackward<E: KernelElement>(_ dy: Rows<E>, x: Rows<E>, to dx: Rows<E>) {
-    forEachBlock(rows: dx.count, width: dx.width) { row, columns in
-      let (dy, x, dx) = unsafe (dy[row], x[row], dx[row])
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let value = unsafe E.load(x + index, lanes).clamped(to: bound)
-        let cubic = Lanes(repeating: b) * (value * value)
-        let exponential = (-(value * (Lanes(repeating: a) + cubic))).exponentialOfSmall
-        let inner = Lanes(repeating: a) + Lanes(repeating: 3) * cubic  // 2u′
-        let one = Lanes(repeating: 1)
-        let sigma = one / (one + exponential)
-        // 1 − σ as a product: the difference would lose what `x · 2u′` then magnifies.
-        let slope = sigma * (one + value * (exponential * sigma) * inner)
-        unsafe E.store(E.load(dy + index, lanes) * slope, to: dx + index, lanes)
-      }
-      forEachStep(columns, step)
-    }
+  /// `Φ(x) + x · φ(x)`.
+  @inline(__always) static func slope(_ x: Lanes) -> Lanes {
+    let held = x.clamped(to: Lanes.lastDeviation)
+    let (cumulative, exponential) = held.gaussian
+    return cumulative + held * (exponential * Lanes(repeating: 0.398_942_28))  // 1 / √(2π)
+  }
+}
+
+/// `x · σ(2u)`, which is `x / 2 · (1 + tanh u)`, with `u = √(2/π) · (x + 0.044715 x³)`.
+enum TanhGELU: GELUForm {
+  @inline(__always) static func value(_ x: Lanes) -> Lanes {
+    let held = Lanes(repeating: -bound).maximum(x)
+    return held * (held * (a + b * (held * held))).sigmoid
+  }
+
+  /// `σ + x · σ · (1 − σ) · 2u′` with `σ = σ(2u)`.
+  @inline(__always) static func slope(_ x: Lanes) -> Lanes {
+    let held = x.clamped(to: bound)
+    let cubic = b * (held * held)
+    let exponential = (-(held * (a + cubic))).exponentialOfSmall
+    let inner = a + Lanes(repeating: 3) * cubic  // 2u′
+    let one = Lanes(repeating: 1)
+    let sigma = one / (one + exponential)
+    // 1 − σ as a product: the difference would lose what `x · 2u′` then magnifies.
+    return sigma * (one + held * (exponential * sigma) * inner)
   }
 
   /// Where σ(2u) is 0 or 1 to float32's last place: `2u` is 87.3 here, and exp(−2u) still normal.
   @inline(__always) private static var bound: Float { 10 }
   /// `2 √(2/π)`.
-  @inline(__always) private static var a: Float { 1.595_769_1 }
+  @inline(__always) private static var a: Lanes { Lanes(repeating: 1.595_769_1) }
   /// `0.044715 · 2 √(2/π)`.
-  @inline(__always) private static var b: Float { 0.071_354_814 }
+  @inline(__always) private static var b: Lanes { Lanes(repeating: 0.071_354_814) }
 }
 
 extension Lanes {
