@@ -53,8 +53,8 @@ package final class GradientSlot {
     try body(sink.sum, sink.accumulates)
   }
 
-  /// Where the next contribution goes, for a kernel that makes several gradients at once; it must be
-  /// written before anybody else looks into the slot.
+  /// Where the next contribution goes, for a kernel that makes several gradients at once; it must
+  /// be written before anybody else looks into the slot.
   func sink(from tensors: TensorFactory) throws -> GradientSink {
     try ensureUnique(from: tensors)
     if let value { return GradientSink(value, accumulates: true) }

@@ -108,8 +108,9 @@ package final class Tape {
 
   /// Keeps a tensor for backward: the one place where tensors are saved.
   ///
-  /// A saved view keeps its whole storage. `name` is the op's own name for it, `gradients` are those
-  /// whose formulas read it. What can be `recomputed` is not kept, but all that it comes from is.
+  /// A saved view keeps its whole storage. `name` is the op's own name for it, `gradients` are
+  /// those whose formulas read it. What can be `recomputed` is not kept, but all that it comes from
+  /// is.
   package func save(
     _ tensor: Tensor, as name: String, neededFor gradients: [String],
     recomputed: Recomputed? = nil

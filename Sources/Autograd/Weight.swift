@@ -2,8 +2,8 @@ package import Tensors
 
 /// A weight as an op sees it: all of a parameter, or a part of it.
 ///
-/// GPT-2 keeps W_Q, W_K and W_V in one `Conv1D` matrix `[in, 3 · out]`; each op takes its columns and
-/// adds its gradient to the same columns of the parameter's.
+/// GPT-2 keeps W_Q, W_K and W_V in one `Conv1D` matrix `[in, 3 · out]`; each op takes its columns
+/// and adds its gradient to the same columns of the parameter's.
 package struct Weight {
   package let parameter: Parameter
   /// The formula's name: `W_Q`, `b_Q`, `norm` …
@@ -20,8 +20,8 @@ package struct Weight {
 
   /// All of a parameter: a vector, or a matrix `[out, in]`.
   ///
-  /// `symbol` is what the formula calls this use of it, if not the parameter's own: `U` for the head
-  /// of a tied embedding.
+  /// `symbol` is what the formula calls this use of it, if not the parameter's own: `U` for the
+  /// head of a tied embedding.
   package init(_ parameter: Parameter, symbol: String? = nil) {
     self.parameter = parameter
     self.symbol = symbol ?? parameter.symbol

@@ -16,9 +16,10 @@ public import Testing
 /// - Parameters:
 ///   - point: The step.
 ///   - atMost: The upper limit, itself allowed; nil for none.
-///   - atLeast: The lower limit, itself allowed; nil for none. It catches a step that forgot to save.
-///   - perPrefixToken: Whether the limits are on what the last prefix token added, by the exact law of
-///     the retained bytes over `n_c`.
+///   - atLeast: The lower limit, itself allowed; nil for none. It catches a step that forgot to
+///     save.
+///   - perPrefixToken: Whether the limits are on what the last prefix token added, by the exact law
+///     of the retained bytes over `n_c`.
 ///   - sourceLocation: Where the failure is shown.
 public func expectRetained(
   _ point: MemoryPoint, atMost: ByteCount? = nil, atLeast: ByteCount? = nil,
@@ -137,10 +138,7 @@ private struct Limits {
   var upper: Double?
   var lower: Double?
 
-  init(upper: Double?, lower: Double?) {
-    self.upper = upper
-    self.lower = lower
-  }
+  init(upper: Double?, lower: Double?) { (self.upper, self.lower) = (upper, lower) }
 
   init(_ upper: ByteCount?, _ lower: ByteCount?) {
     self.init(upper: upper.map { Double($0.bytes) }, lower: lower.map { Double($0.bytes) })
@@ -152,9 +150,7 @@ private func expect(
   _ figure: BudgetFigure, of point: MemoryPoint, relativeTo whole: MemoryPoint? = nil,
   _ limits: Limits, _ sourceLocation: SourceLocation
 ) {
-  func fail(_ text: String) {
-    Issue.record("\(text)", sourceLocation: sourceLocation)
-  }
+  func fail(_ text: String) { Issue.record("\(text)", sourceLocation: sourceLocation) }
   guard limits.upper != nil || limits.lower != nil else {
     return fail("the assertion has neither atMost nor atLeast")
   }

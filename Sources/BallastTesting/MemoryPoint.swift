@@ -79,8 +79,8 @@ public struct MemoryPoint: Hashable, Sendable {
 
   /// The value of any axis, as `ballast measure` and profiles spell it: `point["n_c"] = "512"`.
   ///
-  /// An axis that does not exist, or a value that it does not have, is an issue of the expectation that
-  /// measures the point.
+  /// An axis that does not exist, or a value that it does not have, is an issue of the expectation
+  /// that measures the point.
   ///
   /// - Parameter axis: The axis's name.
   public subscript(axis: String) -> String {
@@ -96,8 +96,7 @@ public struct MemoryPoint: Hashable, Sendable {
   ///   - generated: Generated tokens, `n_g`.
   public init(model: Model, prefix: Int, generated: Int) {
     self.model = model
-    self.prefix = prefix
-    self.generated = generated
+    (self.prefix, self.generated) = (prefix, generated)
   }
 
   /// A point with some axes set to other values.

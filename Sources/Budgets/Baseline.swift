@@ -3,12 +3,12 @@ import Foundation
 package import Reporting
 package import Retention
 
-/// The committed figures of a profile: exact bytes of every point that a budget is about, and its gradient
-/// error to three digits, since further ones differ between machines.
+/// The committed figures of a profile: exact bytes of every point that a budget is about, and its
+/// gradient error to three digits, since further ones differ between machines.
 ///
 /// A CSV file with two kinds of rows. A point's own has the point's axes and its figures; the rows
-/// under it, of the same number in `point`, have the tensors of which these are the sums. Threads and
-/// backend are no part of it, since bytes do not depend on them.
+/// under it, of the same number in `point`, have the tensors of which these are the sums. Threads
+/// and backend are no part of it, since bytes do not depend on them.
 package struct Baseline: Sendable {
   /// One point's figures and ledgers.
   package struct Entry: Equatable, Sendable {
@@ -47,9 +47,7 @@ package struct Baseline: Sendable {
   }
 
   /// The entry of a point; nil if the file has none.
-  package func entry(of point: Point) -> Entry? {
-    places[Self.key(of: point)].map { entries[$0] }
-  }
+  package func entry(of point: Point) -> Entry? { places[Self.key(of: point)].map { entries[$0] } }
 
   /// Where a profile's baseline stands: `baselines/NAME.csv` beside it.
   package static func path(forProfile path: String) -> String {

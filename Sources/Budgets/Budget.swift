@@ -55,23 +55,16 @@ package struct Budget: Sendable {
   /// The line of the profile on which it starts.
   package var line: Int
 
-  package init(figure: BudgetFigure, line: Int) {
-    self.figure = figure
-    self.line = line
-  }
+  package init(figure: BudgetFigure, line: Int) { (self.figure, self.line) = (figure, line) }
 
   /// Whether a point is meant.
   package func applies(to point: Point) -> Bool { selection.allSatisfy { $0.contains(point) } }
 
   /// Whether judging it takes a baseline.
-  package var needsBaseline: Bool {
-    [upper, lower].contains { $0?.needsBaseline ?? false }
-  }
+  package var needsBaseline: Bool { [upper, lower].contains { $0?.needsBaseline ?? false } }
 
   /// The figure in words, such as `retained / full-graph`.
-  package var title: String {
-    figure.rawValue + (relativeTo.map { " / \($0.rawValue)" } ?? "")
-  }
+  package var title: String { figure.rawValue + (relativeTo.map { " / \($0.rawValue)" } ?? "") }
 }
 
 /// The values of one axis that a budget is about.
@@ -81,14 +74,9 @@ package struct AxisChoice: Equatable, Sendable {
   /// The values as that column writes them.
   package let values: Set<String>
 
-  package init(axis: String, values: Set<String>) {
-    self.axis = axis
-    self.values = values
-  }
+  package init(axis: String, values: Set<String>) { (self.axis, self.values) = (axis, values) }
 
-  func contains(_ point: Point) -> Bool {
-    values.contains(PointAxis.named(axis).value(point).text)
-  }
+  func contains(_ point: Point) -> Bool { values.contains(PointAxis.named(axis).value(point).text) }
 }
 
 /// Finds a point's counterparts in other modes among the points of a profile.

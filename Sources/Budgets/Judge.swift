@@ -17,10 +17,7 @@ package struct Judge {
     _ budgets: [Budget], ofProfile profile: String, file: String, points: [MeasuredPoint],
     baseline: Baseline?
   ) {
-    self.budgets = budgets
-    self.profile = profile
-    self.file = file
-    self.baseline = baseline
+    (self.budgets, self.profile, self.file, self.baseline) = (budgets, profile, file, baseline)
     measured = Dictionary(points.map { ($0.point, $0) }) { first, _ in first }
     counterparts = Counterparts(points.map(\.point))
   }

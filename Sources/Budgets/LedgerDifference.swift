@@ -27,10 +27,7 @@ package struct LedgerDifference: Sendable {
   /// The tensors that differ, those with the most bytes first.
   package var changes: [TensorChange] {
     all.filter { $0.kind != .same }
-      .enumerated().sorted { left, right in
-        let (one, other) = (left.element.difference.magnitude, right.element.difference.magnitude)
-        return one != other ? one > other : left.offset < right.offset
-      }.map(\.element)
+      .sorted { $0.difference.magnitude > $1.difference.magnitude }
   }
 
   /// The tensors most responsible for more bytes, or for fewer; at most `count`.
@@ -40,15 +37,9 @@ package struct LedgerDifference: Sendable {
 
   /// The largest tensors of one ledger, as changes that say nothing of another.
   package static func largest(of ledger: [TensorBytes], count: Int = 5) -> [TensorChange] {
-    grouped(ledger).enumerated()
-      .sorted {
-        $0.element.bytes != $1.element.bytes
-          ? $0.element.bytes > $1.element.bytes : $0.offset < $1.offset
-      }
-      .prefix(count).map { _, group in
-        TensorChange(
-          name: group.name, before: group.bytes, after: group.bytes, form: group.form)
-      }
+    grouped(ledger).sorted { $0.bytes > $1.bytes }.prefix(count).map { group in
+      TensorChange(name: group.name, before: group.bytes, after: group.bytes, form: group.form)
+    }
   }
 
   private struct Group {

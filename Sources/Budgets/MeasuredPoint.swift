@@ -21,11 +21,8 @@ package struct MeasuredPoint: Sendable {
     record: PointRecord, saved: [TensorBytes] = [], atPeak: [TensorBytes] = [],
     bytesPerToken: Int? = nil, disagreement: String? = nil
   ) {
-    self.record = record
-    self.saved = saved
-    self.atPeak = atPeak
-    self.bytesPerToken = bytesPerToken
-    self.disagreement = disagreement
+    (self.record, self.saved, self.atPeak) = (record, saved, atPeak)
+    (self.bytesPerToken, self.disagreement) = (bytesPerToken, disagreement)
   }
 
   package var point: Point { record.point }
@@ -49,15 +46,13 @@ package struct MeasuredPoint: Sendable {
       "the exact gradient is 0, and no error is a fraction of that"
     case .gradientError: "no exact gradient to compare with fits the memory"
     case .perPrefixToken:
-      "the law holds from n_c \(point.lowestOfRegime) on, and n_c is \(point.nC)"
+      "the law holds from n_c \(point.lawStart) on, and n_c is \(point.nC)"
     case .retained, .allocated, .peak: "it was not taken"
     }
   }
 
   /// The tensors of which a figure is the sum.
-  package func ledger(of figure: BudgetFigure) -> [TensorBytes] {
-    figure == .peak ? atPeak : saved
-  }
+  package func ledger(of figure: BudgetFigure) -> [TensorBytes] { figure == .peak ? atPeak : saved }
 }
 
 /// Measures points one after the other, for budgets.
@@ -67,9 +62,7 @@ package struct BudgetMeasurement {
   private let tokens: TokenFile?
 
   package init(engine: Engine, limit: MemoryLimit, tokens: TokenFile? = nil) {
-    self.engine = engine
-    self.limit = limit
-    self.tokens = tokens
+    (self.engine, self.limit, self.tokens) = (engine, limit, tokens)
   }
 
   /// Measures every point, in order; what goes wrong with one is in its record.

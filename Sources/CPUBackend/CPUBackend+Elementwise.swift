@@ -62,8 +62,8 @@ extension CPUBackend {
     let isFlat = requireEqualExtents(x, y)
     func run<E: KernelElement>(_ x: Rows<E>) {
       switch form {
-      case .exact: ExactGELU.forward(x, to: Rows(y, isFlat))
-      case .tanh: TanhGELU.forward(x, to: Rows(y, isFlat))
+      case .exact: GELUKernel.exact(x, to: Rows(y, isFlat))
+      case .tanh: GELUKernel.tanh(x, to: Rows(y, isFlat))
       }
     }
     dispatch(x, flat: isFlat, run, run)
@@ -73,8 +73,8 @@ extension CPUBackend {
     let isFlat = requireEqualExtents(x, dy, dx)
     func run<E: KernelElement>(_ x: Rows<E>) {
       switch form {
-      case .exact: ExactGELU.backward(Rows(dy, isFlat), x: x, to: Rows(dx, isFlat))
-      case .tanh: TanhGELU.backward(Rows(dy, isFlat), x: x, to: Rows(dx, isFlat))
+      case .exact: GELUKernel.exactBackward(Rows(dy, isFlat), x: x, to: Rows(dx, isFlat))
+      case .tanh: GELUKernel.tanhBackward(Rows(dy, isFlat), x: x, to: Rows(dx, isFlat))
       }
     }
     dispatch(x, flat: isFlat, run, run)

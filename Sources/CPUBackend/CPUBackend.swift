@@ -13,9 +13,10 @@ internal import Threading
 ///   workspace ─▶ Arena ┘
 /// ```
 ///
-/// An op looks at the dtypes of its tensors once and calls a kernel with concrete types (`Kernels/`).
-/// Tensors that an op names together have one dtype, except where its comment says otherwise.
-/// Statistics and sums are float32; a result has the same bits for every number of threads.
+/// An op looks at the dtypes of its tensors once and calls a kernel with concrete types
+/// (`Kernels/`). Tensors that an op names together have one dtype, except where its comment says
+/// otherwise. Statistics and sums are float32; a result has the same bits for every number of
+/// threads.
 package final class CPUBackend: Memory, Kernels {
   /// One arena a category, by `Category.rawValue`.
   private let arenas: [ArenaBox]

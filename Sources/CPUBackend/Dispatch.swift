@@ -34,8 +34,8 @@ func dispatch<Result>(
   }
 }
 
-/// Stops at a mask where numbers are wanted: only `fill`, `write`, `read`, `copy` and the dropout ops
-/// know uint8.
+/// Stops at a mask where numbers are wanted: only `fill`, `write`, `read`, `copy` and the dropout
+/// ops know uint8.
 func refuseMask() -> Never { preconditionFailure("the op does not compute on uint8") }
 
 /// Checks that tensors have the extents of `first`; says whether all of them are contiguous.

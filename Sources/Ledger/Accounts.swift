@@ -67,7 +67,9 @@ package struct CategoryBytes: Equatable, Sendable {
   /// Category by category.
   package static func + (left: Self, right: Self) -> Self { combine(left, right, +) }
   package static func - (left: Self, right: Self) -> Self { combine(left, right, -) }
-  package static func * (left: Self, count: Int) -> Self { combine(left, left) { one, _ in one * count } }
+  package static func * (left: Self, count: Int) -> Self {
+    combine(left, left) { one, _ in one * count }
+  }
 
   /// The larger number of each category.
   package func maximum(_ other: Self) -> Self { Self.combine(self, other, max) }

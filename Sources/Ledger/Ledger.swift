@@ -49,8 +49,8 @@ package final class Ledger {
 
   /// A ledger, which tells `observers` of everything that happens.
   ///
-  /// Numbers of storages go on where those of `earlier` end, whose storages its ops may save too, as a
-  /// step's ops save the model's parameters.
+  /// Numbers of storages go on where those of `earlier` end, whose storages its ops may save too,
+  /// as a step's ops save the model's parameters.
   package init(
     isRecording: Bool = true, observers: [any LedgerObserver] = [], after earlier: Ledger? = nil
   ) {
@@ -58,6 +58,9 @@ package final class Ledger {
     self.observers = observers
     nextNumber = earlier?.nextNumber ?? 0
   }
+
+  /// How many storages were entered so far.
+  package var storageCount: Int { nextNumber }
 
   /// Whether somebody listens, who then must hear of every event.
   package var isObserved: Bool { !observers.isEmpty }

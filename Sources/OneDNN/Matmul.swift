@@ -22,15 +22,13 @@ extension ballast_operand {
   fileprivate init(_ operand: MatmulOperand) {
     self.init()
     type = operand.type.rawValue
-    unsafe withUnsafeMutableBytes(of: &extents) { target in
-      unsafe withUnsafeBytes(of: operand.extents) {
-        unsafe target.copyBytes(from: $0.prefix(target.count))
-      }
+    unsafe withUnsafeMutableBytes(of: &extents) { bytes in
+      let extents = unsafe bytes.bindMemory(to: Int64.self)
+      for axis in 0..<operand.rank { unsafe extents[axis] = Int64(operand.extents[axis]) }
     }
-    unsafe withUnsafeMutableBytes(of: &strides) { target in
-      unsafe withUnsafeBytes(of: operand.strides) {
-        unsafe target.copyBytes(from: $0.prefix(target.count))
-      }
+    unsafe withUnsafeMutableBytes(of: &strides) { bytes in
+      let strides = unsafe bytes.bindMemory(to: Int64.self)
+      for axis in 0..<operand.rank { unsafe strides[axis] = Int64(operand.strides[axis]) }
     }
   }
 }

@@ -8,9 +8,8 @@ package enum ElementType: Int32, Hashable, Sendable {
 package struct MatmulOperand: Hashable, Sendable {
   package let type: ElementType
   package let rank: Int
-  // Of the vectors only the first `rank` lanes are used; the others are 0.
-  package private(set) var extents = SIMD8<Int>()
-  package private(set) var strides = SIMD8<Int>()
+  package private(set) var extents: InlineArray<5, Int>
+  package private(set) var strides: InlineArray<5, Int>
 
   /// An operand whose axes come from a closure, so that no array is made.
   package init(
@@ -19,12 +18,31 @@ package struct MatmulOperand: Hashable, Sendable {
     precondition((2...5).contains(rank), "an operand has 2 to 5 axes")
     self.type = type
     self.rank = rank
+    extents = InlineArray(repeating: 0)
+    strides = InlineArray(repeating: 0)
     for index in 0..<rank { (extents[index], strides[index]) = axis(index) }
   }
 
   package init(_ type: ElementType = .float32, extents: [Int], strides: [Int]) {
     precondition(extents.count == strides.count, "an axis has an extent and a stride")
     self.init(type, rank: extents.count) { (extents[$0], strides[$0]) }
+  }
+
+  package static func == (left: Self, right: Self) -> Bool {
+    guard left.type == right.type, left.rank == right.rank else { return false }
+    for axis in 0..<left.rank
+    where left.extents[axis] != right.extents[axis] || left.strides[axis] != right.strides[axis] {
+      return false
+    }
+    return true
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(type)
+    for axis in 0..<rank {
+      hasher.combine(extents[axis])
+      hasher.combine(strides[axis])
+    }
   }
 }
 

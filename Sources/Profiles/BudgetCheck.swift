@@ -22,7 +22,8 @@ package struct BudgetCheck {
   ///   - backend: Where all points run, in place of the profile's own; nil to leave that.
   ///   - engine: What computes.
   ///   - limit: The most bytes of a step.
-  /// - Throws: `ProfileError` for a profile without budgets, or a ratio whose other mode is missing.
+  /// - Throws: `ProfileError` for a profile without budgets, or a ratio whose other mode is
+  ///   missing.
   package init(
     profile: Profile, file: String, backend: BackendKind?, engine: Engine, limit: MemoryLimit
   ) throws(ProfileError) {

@@ -48,9 +48,7 @@ package struct ProfileError: Error, Equatable, CustomStringConvertible {
   package let sentence: String
 
   package init(file: String, line: Int? = nil, _ sentence: String) {
-    self.file = file
-    self.line = line
-    self.sentence = sentence
+    (self.file, self.line, self.sentence) = (file, line, sentence)
   }
 
   package var description: String {

@@ -40,10 +40,7 @@ struct ProfileParser {
     var model: NamedModel?
     let line: Int
 
-    init(_ value: AxisValue, line: Int) {
-      self.value = value
-      self.line = line
-    }
+    init(_ value: AxisValue, line: Int) { (self.value, self.line) = (value, line) }
 
     init(_ model: NamedModel, line: Int) {
       self.init(.text(model.name), line: line)
@@ -243,8 +240,7 @@ extension ProfileNodes {
         context.mark.line, "key \(quoted(duplicates.first ?? "")) is given more than once")
     case .reader(let problem, _, _, _):
       return self.error(nil, "is not YAML text: \(oneLine(problem))")
-    default:
-      return self.error(nil, "is not valid YAML")
+    default: return self.error(nil, "is not valid YAML")
     }
   }
 

@@ -1,3 +1,5 @@
+import Files
+
 /// Judgements as programs read them.
 package enum BudgetFormats {
   /// JUnit's XML: a test case for each budget and point.
@@ -39,14 +41,14 @@ package enum BudgetFormats {
         return nil
       }
       let value = Int(exactly: figure).map(String.init) ?? figure.description
-      return "  {\"name\": \(JSONObject.string(name)), "
-        + "\"unit\": \(JSONObject.string(judgement.unit)), \"value\": \(value)}"
+      return "  {\"name\": \(jsonString(name)), "
+        + "\"unit\": \(jsonString(judgement.unit)), \"value\": \(value)}"
     }
     return objects.isEmpty ? "[]\n" : "[\n" + objects.joined(separator: ",\n") + "\n]\n"
   }
 
-  /// GitHub's workflow commands, at the budgets' lines: an error for each budget that is exceeded, a
-  /// warning for each with points that were not judged.
+  /// GitHub's workflow commands, at the budgets' lines: an error for each budget that is exceeded,
+  /// a warning for each with points that were not judged.
   package static func github(_ judgements: [Judgement]) -> String {
     BudgetTable.groups(of: judgements).map { worst, all in
       let skipped = all.filter { $0.verdict == .notJudged }

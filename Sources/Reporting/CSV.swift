@@ -16,7 +16,12 @@ package enum CSV {
 
   /// A whole file: the header and all records.
   package static func document<Row: Record>(_ records: [Row]) -> String {
-    header(of: Row.self) + records.map { line(of: $0) }.joined()
+    header(of: Row.self) + lines(of: records)
+  }
+
+  /// All records without the header.
+  package static func lines<Row: Record>(of records: [Row]) -> String {
+    records.map { line(of: $0) }.joined()
   }
 
   /// Cells as a line, its end included.
@@ -26,11 +31,7 @@ package enum CSV {
 
   /// Quotes a field that holds a comma, a quote or a line break.
   private static func quoted(_ field: String) -> String {
-    let needsQuotes = field.utf8.contains { byte in
-      byte == UInt8(ascii: ",") || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\n")
-        || byte == UInt8(ascii: "\r")
-    }
-    guard needsQuotes else { return field }
+    guard field.utf8.contains(where: { ",\"\n\r".utf8.contains($0) }) else { return field }
     var result = "\""
     for scalar in field.unicodeScalars {
       if scalar == "\"" { result.unicodeScalars.append(scalar) }

@@ -3,17 +3,14 @@ package struct CSVError: Error, Equatable, CustomStringConvertible {
   package let line: Int
   package let sentence: String
 
-  package init(line: Int, _ sentence: String) {
-    self.line = line
-    self.sentence = sentence
-  }
+  package init(line: Int, _ sentence: String) { (self.line, self.sentence) = (line, sentence) }
 
   package var description: String { "line \(line) \(sentence)" }
 }
 
 /// A CSV text that was read: one header and rows of as many fields, as RFC 4180 has them.
 ///
-/// Lines may end in `\n` or `\r\n`. A header may name a column twice, as `ledger.csv` names `dtype`.
+/// Lines may end in `\n` or `\r\n`. A header may name a column twice: `dtype` of `ledger.csv`.
 package struct CSVDocument: Sendable {
   /// A row, and the line on which it starts, from 1.
   package struct Row: Sendable {
@@ -32,8 +29,8 @@ package struct CSVDocument: Sendable {
   /// - Parameters:
   ///   - text: The file's.
   ///   - complaint: What is wrong with a header, before any row is read; nil if nothing is.
-  /// - Throws: `CSVError` for a text without header, a stray or open quote, an unfinished last line,
-  ///   or a row with more or fewer fields than the header.
+  /// - Throws: `CSVError` for a text without header, a stray or open quote, an unfinished last
+  ///   line, or a row with more or fewer fields than the header.
   package init(
     _ text: String, header complaint: ([String]) -> String? = { _ in nil }
   ) throws(CSVError) {

@@ -33,8 +33,7 @@ package struct Column<Row>: Sendable {
   package let cell: @Sendable (Row) -> Cell
 
   package init(_ name: String, _ cell: @escaping @Sendable (Row) -> Cell) {
-    self.name = name
-    self.cell = cell
+    (self.name, self.cell) = (name, cell)
   }
 
   /// The same column of a larger row that holds this one's.
@@ -50,8 +49,8 @@ package protocol Record: Sendable {
 }
 
 extension Array {
-  /// Columns in the order of a file: those of the names, which spaces and line breaks separate, and then
-  /// what has come since.
+  /// Columns in the order of a file: those of the names, which spaces and line breaks separate, and
+  /// then what has come since.
   func arranged<Row>(_ names: String) -> [Column<Row>] where Element == Column<Row> {
     let order = names.split(whereSeparator: \.isWhitespace).map(String.init)
     let known = Set(order)

@@ -3,9 +3,8 @@ package struct FigurePair: Equatable, Sendable {
   package var before: Double?
   package var after: Double?
 
-  package init(before: Double?, after: Double?) {
-    self.before = before
-    self.after = after
+  package init(before: Double? = nil, after: Double? = nil) {
+    (self.before, self.after) = (before, after)
   }
 
   /// What the second has more.
@@ -17,35 +16,25 @@ package struct FigurePair: Equatable, Sendable {
   /// By how many percent the second is more; nil where a side has no figure.
   package var increasePercent: Double? {
     guard let before, let after else { return nil }
-    return after == before ? 0 : before == 0 ? .infinity : 100 * (after - before) / before
+    if after == before { return 0 }
+    return before == 0 ? .infinity : 100 * (after - before) / before
   }
 }
 
 /// A point that two results have, side by side.
 package struct PointComparison: Sendable {
   package var label: String
-  package var retained: FigurePair
-  package var allocated: FigurePair
-  package var peak: FigurePair
+  package var retained = FigurePair()
+  package var allocated = FigurePair()
+  package var peak = FigurePair()
   /// Forward and backward together.
-  package var seconds: FigurePair
+  package var seconds = FigurePair()
   /// `status` of both sides, where it is not `ok` in both.
   package var statuses: (before: String, after: String)?
   /// The tensors that differ; nil where a side has no ledger.
   package var tensors: [TensorChange]?
 
-  package init(
-    label: String, retained: FigurePair, allocated: FigurePair, peak: FigurePair,
-    seconds: FigurePair, statuses: (before: String, after: String)?, tensors: [TensorChange]?
-  ) {
-    self.label = label
-    self.retained = retained
-    self.allocated = allocated
-    self.peak = peak
-    self.seconds = seconds
-    self.statuses = statuses
-    self.tensors = tensors
-  }
+  package init(label: String) { self.label = label }
 }
 
 /// Two results side by side, as a person reads them.
@@ -113,12 +102,8 @@ package enum ComparisonTable {
         )
       }
     }
-    let rows = names.compactMap { worst[$0] }.enumerated().sorted { left, right in
-      let (one, other) = (
-        left.element.change.difference.magnitude, right.element.change.difference.magnitude
-      )
-      return one != other ? one > other : left.offset < right.offset
-    }.map(\.element)
+    let rows = names.compactMap { worst[$0] }
+      .sorted { $0.change.difference.magnitude > $1.change.difference.magnitude }
     guard !rows.isEmpty else { return "The saved tensors are the same.\n" }
     var table = TextTable([
       ("tensor", .left), ("change", .left), ("bytes A", .right), ("B", .right),

@@ -19,9 +19,7 @@ package struct ParameterGradient: Equatable, Sendable {
   package var reference: ModeName?
 
   package init(parameter: String, weight: String, layer: Int?) {
-    self.parameter = parameter
-    self.weight = weight
-    self.layer = layer
+    (self.parameter, self.weight, self.layer) = (parameter, weight, layer)
   }
 }
 
@@ -34,10 +32,11 @@ package struct GradientRecord: Sendable {
 
   /// The rows of one point.
   package static func rows(
-    of gradients: [ParameterGradient], profile: String?, point: Point, repetition: Int
+    of gradients: [ParameterGradient], in record: PointRecord
   ) -> [GradientRecord] {
     gradients.map {
-      GradientRecord(profile: profile, point: point, repetition: repetition, gradient: $0)
+      GradientRecord(
+        profile: record.profile, point: record.point, repetition: record.repetition, gradient: $0)
     }
   }
 }

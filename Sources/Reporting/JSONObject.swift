@@ -1,8 +1,10 @@
+import Files
+
 /// Writes a record as one JSON object whose keys are the CSV's columns, in their order.
 package enum JSONObject {
   /// The object, with one key a line and a line break at its end.
   package static func text<Row: Record>(of record: Row) -> String {
-    let pairs = Row.columns.map { "  \(string($0.name)): \(value($0.cell(record)))" }
+    let pairs = Row.columns.map { "  \(jsonString($0.name)): \(value($0.cell(record)))" }
     return "{\n" + pairs.joined(separator: ",\n") + "\n}\n"
   }
 
@@ -18,27 +20,8 @@ package enum JSONObject {
     case .integer(let value): String(value)
     case .wide(let value): String(value)
     case .real(let value): value.isFinite ? value.description : "null"
-    case .text(let value): string(value)
+    case .text(let value): jsonString(value)
     case .empty: "null"
     }
-  }
-
-  /// A string with the escapes of RFC 8259, section 7.
-  static func string(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }

@@ -52,17 +52,9 @@ package struct Judgement: Sendable {
     file: String, line: Int, profile: String, title: String, point: String, unit: String,
     figure: Double?, upper: Double?, lower: Double?, verdict: Verdict, reason: String? = nil
   ) {
-    self.file = file
-    self.line = line
-    self.profile = profile
-    self.title = title
-    self.point = point
-    self.unit = unit
-    self.figure = figure
-    self.upper = upper
-    self.lower = lower
-    self.verdict = verdict
-    self.reason = reason
+    (self.file, self.line, self.profile, self.title) = (file, line, profile, title)
+    (self.point, self.unit, self.figure, self.upper) = (point, unit, figure, upper)
+    (self.lower, self.verdict, self.reason) = (lower, verdict, reason)
   }
 
   /// How far the figure may still go to the nearer limit; negative beyond it, nil without a figure.

@@ -17,12 +17,8 @@ package struct LawRecord: Sendable {
     profile: String?, point: Point, law: ScalingLaw, checkedRange: ClosedRange<Int>?,
     pointsChecked: Int, pointsMatching: Int
   ) {
-    self.profile = profile
-    self.point = point
-    self.law = law
-    self.checkedRange = checkedRange
-    self.pointsChecked = pointsChecked
-    self.pointsMatching = pointsMatching
+    (self.profile, self.point, self.law, self.checkedRange) = (profile, point, law, checkedRange)
+    (self.pointsChecked, self.pointsMatching) = (pointsChecked, pointsMatching)
   }
 }
 
@@ -33,7 +29,7 @@ extension LawRecord: Record {
       profile model layers d_model heads kv_heads d_head d_ff vocab dtype attention head recompute
       loss_rows mode keep_prefix chunk backend threads batch n_g seed trainable dropout recipe
       constant_bytes linear_bytes quadratic_bytes n_c_min n_c_max points_checked points_matching
-      kv_gradients holds_from_n_c
+      kv_gradients holds_from_n_c optimizer
       """)
 
   private static let figures: [Column<LawRecord>] = [

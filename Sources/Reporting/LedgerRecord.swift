@@ -10,23 +10,12 @@ package struct LedgerRecord: Sendable {
   package var order: Int
   package var storage: SavedStorage
 
-  package init(
-    profile: String?, point: Point, repetition: Int, order: Int, storage: SavedStorage
-  ) {
-    self.profile = profile
-    self.point = point
-    self.repetition = repetition
-    self.order = order
-    self.storage = storage
-  }
-
   /// The rows of one point.
-  package static func rows(
-    of saved: [SavedStorage], profile: String?, point: Point, repetition: Int
-  ) -> [LedgerRecord] {
+  package static func rows(of saved: [SavedStorage], in record: PointRecord) -> [LedgerRecord] {
     saved.enumerated().map { order, storage in
       LedgerRecord(
-        profile: profile, point: point, repetition: repetition, order: order, storage: storage)
+        profile: record.profile, point: record.point, repetition: record.repetition, order: order,
+        storage: storage)
     }
   }
 
@@ -39,7 +28,7 @@ package struct LedgerRecord: Sendable {
       .joined(separator: " ")
   }
 
-  /// The savers after the first, as `op:tensor`, with the layer where it differs from the op's name.
+  /// The savers after the first, as `op:tensor`, with the layer unless the op's name has it.
   private var alsoSavedBy: String {
     storage.savers.dropFirst().map { "\($0.scope.path):\($0.tensor)" }.joined(separator: " ")
   }

@@ -2,8 +2,8 @@ package import Retention
 
 /// The columns that say which point a row is about: every axis is one.
 package enum PointColumns {
-  /// Everything that says which point a row of `points.csv` is about, but for the repetition, in that
-  /// file's order.
+  /// Everything that says which point a row of `points.csv` is about, but for the repetition, in
+  /// that file's order.
   package static let axes: [Column<Point>] = PointRecord.columns.compactMap { column in
     PointAxis.find(column.name)?.column
   }

@@ -59,17 +59,23 @@ package struct PointRecord: Sendable {
   package init(
     profile: String?, point: Point, repetition: Int, version: String, startedAt: String
   ) {
-    self.profile = profile
-    self.point = point
-    self.repetition = repetition
-    self.version = version
-    self.startedAt = startedAt
+    (self.profile, self.point, self.repetition) = (profile, point, repetition)
+    (self.version, self.startedAt) = (version, startedAt)
   }
 
   /// The most activation bytes alive at once in the step.
   package var peakBytes: Int? {
     guard let peakForwardBytes, let peakBackwardBytes else { return nil }
     return max(peakForwardBytes, peakBackwardBytes)
+  }
+
+  /// The most activation bytes, and the most workspace: what a step takes beside parameters and
+  /// gradients. Of shapes it is what is predicted, oneDNN's own scratch left out.
+  package var peakWithWorkspaceBytes: Int? {
+    guard let peakBytes, let workspace = workspacePeakBytes ?? predictedWorkspaceBytes else {
+      return nil
+    }
+    return peakBytes + workspace
   }
 
   /// Forward and backward together; nil where they were not timed.
@@ -91,43 +97,25 @@ extension PointRecord: Record {
       peak_backward_bytes predicted_peak_bytes workspace_peak_bytes parameter_bytes gradient_bytes
       process_peak_rss_bytes matmul_flops forward_seconds backward_seconds gradient_relative_error
       gradient_cosine version started_at trainable dropout recipe kv_gradients gradient_reference
-       predicted_workspace_bytes
+      predicted_workspace_bytes optimizer optimizer_bytes
       """)
 
   /// What is not an axis; a new figure comes last.
-  private static let figures: [Column<PointRecord>] = [
-    Column("schema") { _ in .integer(schema) },
-    Column("profile") { .text(orEmpty: $0.profile) },
-    Column("repeat") { .integer($0.repetition) },
-    Column("status") { .text($0.status.rawValue) },
-    Column("error") { .text(orEmpty: $0.error) },
-    Column("loss") { .real(orEmpty: $0.loss) },
-    Column("saved_tensors") { .integer(orEmpty: $0.savedTensors) },
-    Column("retained_bytes") { .integer(orEmpty: $0.retained?.total) },
-    Column("retained_prefix_bytes") { .integer(orEmpty: $0.retained?.prefix) },
-    Column("retained_generated_bytes") { .integer(orEmpty: $0.retained?.generated) },
-    Column("retained_crossing_bytes") { .integer(orEmpty: $0.retained?.crossing) },
-    Column("retained_shared_bytes") { .integer(orEmpty: $0.retained?.shared) },
-    Column("retained_allocated_bytes") { .integer(orEmpty: $0.retainedAllocatedBytes) },
-    Column("predicted_retained_bytes") { .integer(orEmpty: $0.predictedRetainedBytes) },
-    Column("predicted_allocated_bytes") { .integer(orEmpty: $0.predictedAllocatedBytes) },
-    Column("peak_bytes") { .integer(orEmpty: $0.peakBytes) },
-    Column("peak_forward_bytes") { .integer(orEmpty: $0.peakForwardBytes) },
-    Column("peak_backward_bytes") { .integer(orEmpty: $0.peakBackwardBytes) },
-    Column("predicted_peak_bytes") { .integer(orEmpty: $0.predictedPeakBytes) },
-    Column("workspace_peak_bytes") { .integer(orEmpty: $0.workspacePeakBytes) },
-    Column("parameter_bytes") { .integer(orEmpty: $0.parameterBytes) },
-    Column("gradient_bytes") { .integer(orEmpty: $0.gradientBytes) },
-    Column("process_peak_rss_bytes") { .integer(orEmpty: $0.processPeakRSSBytes) },
-    Column("matmul_flops") { .wide(orEmpty: $0.matmulFlops) },
-    Column("forward_seconds") { .real(orEmpty: $0.forwardSeconds) },
-    Column("backward_seconds") { .real(orEmpty: $0.backwardSeconds) },
-    Column("gradient_relative_error") { .real(orEmpty: $0.gradientRelativeError) },
-    Column("gradient_cosine") { .real(orEmpty: $0.gradientCosine) },
-    Column("version") { .text($0.version) },
-    Column("started_at") { .text($0.startedAt) },
-    Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
-    Column("predicted_workspace_bytes") { .integer(orEmpty: $0.predictedWorkspaceBytes) },
-    Column("optimizer_bytes") { .integer(orEmpty: $0.optimizerBytes) },
-  ]
+  private static let figures: [Column<PointRecord>] =
+    [
+      Column("schema") { _ in .integer(schema) },
+      Column("profile") { .text(orEmpty: $0.profile) },
+      Column("repeat") { .integer($0.repetition) },
+      Column("status") { .text($0.status.rawValue) },
+      Column("error") { .text(orEmpty: $0.error) },
+      Column("retained_bytes") { .integer(orEmpty: $0.retained?.total) },
+      Column("retained_prefix_bytes") { .integer(orEmpty: $0.retained?.prefix) },
+      Column("retained_generated_bytes") { .integer(orEmpty: $0.retained?.generated) },
+      Column("retained_crossing_bytes") { .integer(orEmpty: $0.retained?.crossing) },
+      Column("retained_shared_bytes") { .integer(orEmpty: $0.retained?.shared) },
+      Column("peak_bytes") { .integer(orEmpty: $0.peakBytes) },
+      Column("version") { .text($0.version) },
+      Column("started_at") { .text($0.startedAt) },
+      Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
+    ] + PointFigure.all.map(\.column)
 }

@@ -42,7 +42,8 @@ package enum PointTable {
 
   /// The values of a section's axes, such as `dtype float32, attention fused`.
   ///
-  /// An axis that means nothing here is left out, and so is the default of one that has no choice of words.
+  /// An axis that means nothing here is left out, and so is the default of one that has no choice
+  /// of words.
   private static func values(of section: PointAxis.Section, in point: Point) -> String {
     let axes = PointAxis.all.filter { $0.section == section && $0.speaks(in: point) }
     let shown = axes.filter { axis in
@@ -66,7 +67,8 @@ package enum PointTable {
     return "\(Units.significant(error)) in \(printable(name.unicodeScalars))"
   }
 
-  /// What the mode costs the gradient; said even if it could not be had, since bytes stand above it.
+  /// What the mode costs the gradient; said even if it could not be had, since bytes stand above
+  /// it.
   private static func gradientError(of record: PointRecord) -> String? {
     if let error = record.gradientRelativeError { return Units.significant(error) }
     let point = record.point
@@ -94,7 +96,9 @@ package enum PointTable {
       ("  forward", bytes(record.peakForwardBytes)),
       ("  backward", bytes(record.peakBackwardBytes)),
       ("  predicted", bytes(record.predictedPeakBytes)),
-      ("workspace peak", bytes(record.workspacePeakBytes)),
+      ("peak + workspace", bytes(record.peakWithWorkspaceBytes)),
+      ("  workspace", bytes(record.workspacePeakBytes)),
+      ("  predicted", bytes(record.predictedWorkspaceBytes)),
       ("parameters", bytes(record.parameterBytes)),
       ("gradients", bytes(record.gradientBytes)),
       ("optimizer", record.point.optimizer == .none ? nil : bytes(record.optimizerBytes)),

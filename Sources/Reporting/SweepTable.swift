@@ -6,11 +6,11 @@ package enum SweepTable {
   /// A row a series, under the axes in which the series differ.
   ///
   /// "saved" and "products" compare with the `full-graph` series that recomputes nothing and is
-  /// otherwise the same, at the largest `n_c` that was measured; the gradient error that it costs stands
-  /// beside it. Where the error was not measured at that `n_c`, nothing is said to be saved. A token's
-  /// retained bytes are those of the law at that `n_c`, its peak bytes those between the two largest.
-  /// Where points are repeated, the median time of a step at that `n_c` is shown. What no series has, such
-  /// as a slope of peaks at one `n_c`, has no column.
+  /// otherwise the same, at the largest `n_c` that was measured; the gradient error that it costs
+  /// stands beside it. Where the error was not measured at that `n_c`, nothing is said to be saved.
+  /// A token's retained bytes are those of the law at that `n_c`, its peak bytes those between the
+  /// two largest. Where points are repeated, the median time of a step at that `n_c` is shown. What
+  /// no series has, such as a slope of peaks at one `n_c`, has no column.
   package static func text(laws: [LawRecord], points: [PointRecord]) -> String {
     let labels = varyingColumns(of: laws.map(\.point))
     let repetitions = points.map(\.repetition).max() ?? 1
@@ -19,7 +19,7 @@ package enum SweepTable {
       labels.map { ($0.name, .left) }
         + [
           ("retained bytes", .left), ("at n_c", .right), ("retained", .right),
-          ("B/token", .right), ("saved", .right), ("peak", .right), ("B/token", .right),
+          ("B/token", .right), ("saved", .right), ("peak + workspace", .right), ("B/token", .right),
           ("products", .right), ("gradient error", .right),
         ] + (isTimed ? [("median step of \(repetitions)", .right)] : []),
       hiding: "–")
@@ -44,7 +44,7 @@ package enum SweepTable {
         label + [
           record.law.description, String(nC), Units.bytes(bytes), slope,
           errors == nil ? "–" : saved(record, than: whole, at: nC),
-          longest?.peakBytes.map(Units.bytes) ?? "–", peakSlope(of: series),
+          longest?.peakWithWorkspaceBytes.map(Units.bytes) ?? "–", peakSlope(of: series),
           products(longest, than: whole, at: nC, among: points), errors ?? "not measured",
         ] + (isTimed ? [seconds.map { "\(Units.significant($0)) s" } ?? "–"] : []))
     }
@@ -98,9 +98,11 @@ package enum SweepTable {
     return "\(Units.fixed(Double(flops) / Double(all), 2)) ×"
   }
 
-  /// What a prefix token adds to the peak, between the two largest `n_c`.
+  /// What a prefix token adds to peak and workspace, between the two largest `n_c`.
   private static func peakSlope(of series: [PointRecord]) -> String {
-    let peaks = series.reduce(into: [Int: Int]()) { $0[$1.point.nC] = $1.peakBytes }
+    let peaks = series.reduce(into: [Int: Int]()) {
+      $0[$1.point.nC] = $1.peakWithWorkspaceBytes
+    }
     let lengths = peaks.keys.sorted().suffix(2)
     guard
       lengths.count == 2, let low = lengths.first.flatMap({ peaks[$0] }),

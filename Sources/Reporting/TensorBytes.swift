@@ -12,11 +12,7 @@ package struct TensorBytes: Equatable, Sendable {
   package var bytes: Int
 
   package init(layer: Int?, op: String, tensor: String, shape: String, dtype: String, bytes: Int) {
-    self.layer = layer
-    self.op = op
-    self.tensor = tensor
-    self.shape = shape
-    self.dtype = dtype
+    (self.layer, self.op, self.tensor, self.shape, self.dtype) = (layer, op, tensor, shape, dtype)
     self.bytes = bytes
   }
 
@@ -64,10 +60,7 @@ package struct TensorChange: Equatable, Sendable {
   package var form: String
 
   package init(name: String, before: Int?, after: Int?, form: String) {
-    self.name = name
-    self.before = before
-    self.after = after
-    self.form = form
+    (self.name, self.before, self.after, self.form) = (name, before, after, form)
   }
 
   /// What the second ledger has more.
@@ -76,7 +69,8 @@ package struct TensorChange: Equatable, Sendable {
   package var kind: Kind {
     if before == nil { return .appeared }
     if after == nil { return .vanished }
-    return difference > 0 ? .grew : difference < 0 ? .shrank : .same
+    if difference == 0 { return .same }
+    return difference > 0 ? .grew : .shrank
   }
 
   /// The change in words: `layers.0.swiglu:gate grew by 4096 B to 9600 B (1x8x172 float32)`.

@@ -18,7 +18,7 @@ package enum Units {
     count.magnitude < 1024 ? "\(count) B" : "\(count) B (\(bytes(count)))"
   }
 
-  /// Bytes as a count without a larger unit; beyond 64 bits, and between whole numbers, as they are.
+  /// Bytes as a count without a larger unit; what is none, or beyond 64 bits, as it is.
   package static func wholeBytes(_ count: Double) -> String {
     (Int(exactly: count).map(String.init) ?? fixed(count, 1)) + " B"
   }

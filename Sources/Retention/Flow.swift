@@ -15,10 +15,7 @@ package struct Flow: Sendable {
   package init(
     point: Point, loss: Double? = nil, weights: [WeightFlow], positions: [PositionFlow] = []
   ) {
-    self.point = point
-    self.loss = loss
-    self.weights = weights
-    self.positions = positions
+    (self.point, self.loss, self.weights, self.positions) = (point, loss, weights, positions)
   }
 }
 
@@ -47,15 +44,9 @@ package struct WeightFlow: Equatable, Sendable {
     layer: Int?, parameter: String, weight: String, prefixNorm: Double, silentNorm: Double,
     boundaryNorm: Double?, generatedNorm: Double, totalNorm: Double, cosine: Double?
   ) {
-    self.layer = layer
-    self.parameter = parameter
-    self.weight = weight
-    self.prefixNorm = prefixNorm
-    self.silentNorm = silentNorm
-    self.boundaryNorm = boundaryNorm
-    self.generatedNorm = generatedNorm
-    self.totalNorm = totalNorm
-    self.cosine = cosine
+    (self.layer, self.parameter, self.weight) = (layer, parameter, weight)
+    (self.prefixNorm, self.silentNorm, self.boundaryNorm) = (prefixNorm, silentNorm, boundaryNorm)
+    (self.generatedNorm, self.totalNorm, self.cosine) = (generatedNorm, totalNorm, cosine)
   }
 
   /// `‖prefix‖ / (‖prefix‖ + ‖generated‖)`: 0 if the prefix gives nothing, 1 if all comes from it;
@@ -74,9 +65,7 @@ package struct PositionFlow: Equatable, Sendable {
   package var norms: [Double]
 
   package init(layer: Int?, weight: String, norms: [Double]) {
-    self.layer = layer
-    self.weight = weight
-    self.norms = norms
+    (self.layer, self.weight, self.norms) = (layer, weight, norms)
   }
 }
 
@@ -120,7 +109,8 @@ extension TrainingStep {
     let moments = GradientMoments(
       silent: sum(from: 0, below: point.silentPrefix),
       boundary: sum(from: point.silentPrefix, below: point.nC),
-      generated: sum(from: point.nC, below: point.n), read: { [tensors] in tensors.kernels?.read($0) ?? [] })
+      generated: sum(from: point.nC, below: point.n),
+      read: { [tensors] in tensors.kernels?.read($0) ?? [] })
     return WeightFlow(
       layer: weight.parameter.layer, parameter: weight.parameter.name, weight: weight.symbol,
       prefixNorm: moments.prefix.squareRoot(), silentNorm: moments.silent.squareRoot(),

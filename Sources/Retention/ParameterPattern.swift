@@ -1,161 +1,175 @@
-/// A regular expression over parameter names, looked for in time linear in the name.
-///
-/// Thompson's automaton: all places in the pattern where the text so far can lead are followed at
-/// once, so no text is read twice, and a pattern such as `(.+)+Z` costs what `.+Z` does. Own code
-/// although there are libraries: Swift's `Regex` tries one way after the other and never ends on
-/// that pattern; glibc's `regexec` ends, but knows neither `(?:…)` nor `\d`, which it takes for a
-/// `d`, and takes half a second and much memory to compile `((a{1,100}){1,100}){1,20}`.
-///
-/// What it knows: literals, `.`, classes, `\d \w \s` and their opposites, escapes, `( )`, `(?: )`,
-/// `|`, `* + ? {m} {m,} {m,n}`, the lazy forms of these, `^ $ \A \z`, and `\b \B`. What cannot be
-/// matched so (lookaround, references to groups, possessive quantifiers) is refused.
-package struct ParameterPattern: Sendable {
-  /// Longer patterns are refused.
-  package static let mostScalars = 1_000
-  /// More places are refused, so that a name of 100 letters takes less than a millisecond.
-  static let mostSteps = 5_000
+import Files
+import Glibc
 
-  /// A place in the pattern; unless it says otherwise, the next one follows.
-  private enum Step {
-    /// Reads one scalar of a set.
-    case read(ScalarSet)
-    /// Goes on if the place in the name is right.
-    case check(PatternNode.Anchor)
-    /// Goes on at two places.
-    case fork(Int, Int)
-    case jump(Int)
-    case found
-  }
+/// A regular expression that is looked for in parameter names, which takes no name long.
+///
+/// glibc matches it (`regcomp`, `regexec`) without trying one way after the other, so that
+/// `(.+)+Z` costs what `.+Z` does; Swift's `Regex` never ends on that one. The usual spellings that
+/// POSIX lacks (`\d`, `(?:…)`, lazy quantifiers) are put into its own; what it cannot do
+/// (lookaround, references to groups, possessive quantifiers) is refused. It copies what is
+/// repeated, so the size of a pattern with all copies made is bounded.
+@safe package final class ParameterPattern: Sendable {
+  /// Most characters of a pattern, and most of them with every repetition written out.
+  private static let most = 1_000
 
-  private var steps: [Step] = []
-  /// Nodes that were compiled, which bounds repetitions of nothing too.
-  private var compiled = 0
+  /// Written by `regcomp` alone; `regexec` locks what it caches in it.
+  private nonisolated(unsafe) let compiled: UnsafeMutablePointer<regex_t>
 
   /// Reads a pattern.
   ///
   /// - Throws: `PointError` with a sentence that says what is wrong with it, or not known.
   package init(_ text: String) throws(PointError) {
-    let node = try PatternParser.parse(text)
-    guard compile(node) else {
-      throw PatternParser.error(
-        text, "repeats more than \(Self.mostSteps) times in all, which is too often")
+    do throws(Fault) { unsafe compiled = try Self.compiled(text) } catch {
+      throw PointError("trainable \(quoted(text)) \(error.predicate)")
     }
-    steps.append(.found)
+  }
+
+  private static func compiled(_ text: String) throws(Fault) -> UnsafeMutablePointer<regex_t> {
+    guard text.unicodeScalars.count <= most else {
+      throw Fault(predicate: "is longer than \(most) characters")
+    }
+    guard text.utf8.allSatisfy({ (1...127).contains($0) }) else {
+      throw .unknown("a character beyond ASCII")
+    }
+    var translation = Translation(rest: text[...])
+    try translation.run(most)
+    let compiled = UnsafeMutablePointer<regex_t>.allocate(capacity: 1)
+    let status = unsafe regcomp(compiled, translation.posix, REG_EXTENDED | REG_NOSUB)
+    if status == 0 { return unsafe compiled }
+    var reason = [CChar](repeating: 0, count: 128)
+    _ = unsafe regerror(status, compiled, &reason, reason.count)
+    unsafe compiled.deallocate()
+    throw .syntax(String(decoding: reason.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
+  }
+
+  deinit {
+    unsafe regfree(compiled)
+    unsafe compiled.deallocate()
   }
 
   /// Whether the pattern is found anywhere in a name.
-  ///
-  /// Complexity: O(*m* · *n*) for a pattern of *m* places and a name of *n* scalars.
-  package func isFound(in name: String) -> Bool {
-    let scalars = Array(name.unicodeScalars)
-    var run = Run(steps: steps, scalars: scalars)
-    for place in 0...scalars.count {
-      // The pattern may begin anywhere.
-      if run.follow(0, at: place) { return true }
-      guard place < scalars.count else { break }
-      let current = run.waiting
-      run.waiting.removeAll(keepingCapacity: true)
-      for step in current {
-        guard case .read(let set) = steps[step], set.contains(scalars[place]) else { continue }
-        if run.follow(step + 1, at: place + 1) { return true }
-      }
-    }
-    return false
+  package func isFound(in name: String) -> Bool { unsafe regexec(compiled, name, 0, nil, 0) == 0 }
+}
+
+/// What is wrong with a pattern; the end of a sentence about it.
+private struct Fault: Error {
+  let predicate: String
+
+  static func syntax(_ reason: String) -> Fault {
+    Fault(predicate: "is not a regular expression: \(reason)")
   }
 
-  // MARK: Matching
-
-  /// The places in the pattern that a text leads to.
-  private struct Run {
-    let steps: [Step]
-    let scalars: [Unicode.Scalar]
-    /// The steps that wait for the next scalar, each once.
-    var waiting: [Int] = []
-    /// The last place in the name at which each step was reached.
-    private var reached: [Int]
-    private var open: [Int] = []
-
-    init(steps: [Step], scalars: [Unicode.Scalar]) {
-      self.steps = steps
-      self.scalars = scalars
-      reached = Array(repeating: -1, count: steps.count)
-    }
-
-    /// Reaches a step at a place in the name, and all that need no scalar after it; true at the end.
-    mutating func follow(_ first: Int, at place: Int) -> Bool {
-      open.append(first)
-      while let step = open.popLast() {
-        guard reached[step] != place else { continue }
-        reached[step] = place
-        switch steps[step] {
-        case .read: waiting.append(step)
-        case .check(let anchor): if holds(anchor, at: place) { open.append(step + 1) }
-        case .fork(let one, let other): open += [one, other]
-        case .jump(let target): open.append(target)
-        case .found: return true
-        }
-      }
-      return false
-    }
-
-    private func holds(_ anchor: PatternNode.Anchor, at place: Int) -> Bool {
-      switch anchor {
-      case .start: place == 0
-      case .end: place == scalars.count
-      case .wordEdge(let isWanted): isEdge(place) == isWanted
-      }
-    }
-
-    private func isEdge(_ place: Int) -> Bool {
-      let before = place > 0 && ScalarSet.word.contains(scalars[place - 1])
-      let after = place < scalars.count && ScalarSet.word.contains(scalars[place])
-      return before != after
-    }
+  static func tooOften(_ most: Int) -> Fault {
+    Fault(predicate: "repeats more than \(most) times in all, which is too often")
   }
 
-  // MARK: Compiling
+  static func unknown(_ what: String) -> Fault {
+    Fault(predicate: "has \(what), which patterns of parameter names do without")
+  }
+}
 
-  /// Adds a node's steps; false if they are too many.
-  private mutating func compile(_ node: PatternNode) -> Bool {
-    compiled += 1
-    guard compiled <= Self.mostSteps, steps.count <= Self.mostSteps else { return false }
-    switch node {
-    case .set(let set): steps.append(.read(set))
-    case .anchor(let anchor): steps.append(.check(anchor))
-    case .sequence(let parts):
-      return parts.allSatisfy { compile($0) }
-    case .choice(let parts):
-      var ends: [Int] = []
-      for part in parts.dropLast() {
-        let fork = reserve()
-        guard compile(part) else { return false }
-        ends.append(reserve())
-        steps[fork] = .fork(fork + 1, steps.count)
+/// Puts a pattern into POSIX's extended syntax.
+private struct Translation {
+  /// What is still to be read.
+  var rest: Substring
+  var posix = ""
+  /// The sizes of the groups that are open, the whole pattern first, with all copies made.
+  private var sizes = [0]
+
+  init(rest: Substring) { self.rest = rest }
+
+  mutating func run(_ most: Int) throws(Fault) {
+    while let character = rest.popFirst() {
+      var size = 1
+      switch character {
+      case "\\": posix += try escape(inClass: false)
+      case "[": try bracket()
+      case "(":
+        try open()
+        continue
+      case ")":
+        guard sizes.count > 1 else { throw .syntax("a ) closes no group") }
+        posix += ")"
+        size += sizes.removeLast()
+      default: posix.append(character)
       }
-      guard let last = parts.last, compile(last) else { return false }
-      for end in ends { steps[end] = .jump(steps.count) }
-    case .repeated(let part, let least, let most):
-      for _ in 0..<least where !compile(part) { return false }
-      guard let most else {
-        let fork = reserve()
-        guard compile(part) else { return false }
-        steps.append(.jump(fork))
-        steps[fork] = .fork(fork + 1, steps.count)
-        return true
-      }
-      var forks: [Int] = []
-      for _ in least..<most {
-        forks.append(reserve())
-        guard compile(part) else { return false }
-      }
-      for fork in forks { steps[fork] = .fork(fork + 1, steps.count) }
+      size *= max(1, try quantifier(after: size, most))
+      sizes[sizes.count - 1] += size
+      guard sizes[sizes.count - 1] <= most else { throw .tooOften(most) }
     }
-    return true
+    guard sizes.count == 1 else { throw .syntax("a group is not closed") }
   }
 
-  /// A step whose target is not known yet.
-  private mutating func reserve() -> Int {
-    steps.append(.jump(0))
-    return steps.count - 1
+  private mutating func open() throws(Fault) {
+    posix += "("
+    sizes.append(0)
+    guard sizes.count <= 101 else {
+      throw Fault(predicate: "has more than 100 groups within groups")
+    }
+    guard rest.first == "?" else { return }
+    let kinds = [
+      ("?:", ""), ("?=", "lookaround"), ("?!", "lookaround"), ("?<=", "lookaround"),
+      ("?<!", "lookaround"), ("?>", "an atomic group"), ("?", "a group with a name or an option"),
+    ]
+    if let (_, name) = kinds.first(where: { rest.hasPrefix($0.0) }), !name.isEmpty {
+      throw .unknown(name)
+    }
+    rest.removeFirst(2)
+  }
+
+  /// Takes a quantifier, and its `?`: a name is found whichever way is tried first.
+  private mutating func quantifier(after size: Int, _ most: Int) throws(Fault) -> Int {
+    let count = try? /[*+?]|\{(\d{0,5})(?:(,)(\d{0,5}))?\}/.prefixMatch(in: rest)
+    guard let count else {
+      guard rest.first == "{" else { return 1 }
+      throw .syntax("a { opens no count; write \\{ for the brace itself")
+    }
+    posix += count.0
+    rest.removeFirst(count.0.count)
+    if rest.first == "?" { rest.removeFirst() }
+    if rest.first == "+" { throw .unknown("a possessive quantifier") }
+    if let next = rest.first, "*?{".contains(next) {
+      throw .syntax("one quantifier follows another")
+    }
+    let times = max(count.1.flatMap { Int($0) } ?? 1, count.3.flatMap { Int($0) } ?? 1)
+    guard times * size <= most else { throw .tooOften(most) }
+    return times
+  }
+
+  private mutating func bracket() throws(Fault) {
+    posix += "["
+    if rest.first == "^" { posix.append(rest.removeFirst()) }
+    if rest.first == "]" { throw .syntax("a class is empty; write \\] for the bracket itself") }
+    while let character = rest.popFirst() {
+      switch character {
+      case "]": return posix += "]"
+      case "[": throw .syntax("a [ stands in a class; write \\[ for the bracket itself")
+      case "\\": posix += try escape(inClass: true)
+      default: posix.append(character)
+      }
+    }
+    throw .syntax("a class is not closed")
+  }
+
+  /// What stands after a backslash; glibc itself knows `\b`, `\w`, `\s` and their opposites.
+  private mutating func escape(inClass: Bool) throws(Fault) -> String {
+    guard let character = rest.popFirst() else { throw .syntax("it ends with a backslash") }
+    switch character {
+    case "d": return inClass ? "0-9" : "[0-9]"
+    case "D" where !inClass: return "[^0-9]"
+    case "w" where inClass: return "_[:alnum:]"
+    case "s" where inClass: return "[:space:]"
+    case _ where !inClass && "wWsSbB".contains(character): return "\\\(character)"
+    case "A" where !inClass: return "^"
+    case _ where !inClass && "zZ".contains(character): return "$"
+    case "n": return "\n"
+    case "r": return "\r"
+    case "t": return "\t"
+    case "1"..."9", "k": throw .unknown("a reference to a group")
+    case _ where character.isLetter || character.isNumber:
+      throw .unknown("the escape \\\(character)")
+    case "^" where !inClass: return "\\^"
+    default: return inClass ? "[.\(character).]" : "[\(character)]"
+    }
   }
 }

@@ -19,7 +19,8 @@ extension Point {
   /// The rows that are recorded before layer 0, after layer 0, … after the last layer.
   ///
   /// In `pruned-graph` those that a loss row can reach: a layer's output is wanted at some rows, so
-  /// its queries are, and the keys that those see, up to a window back. Rows form a range throughout.
+  /// its queries are, and the keys that those see, up to a window back. Rows form a range
+  /// throughout.
   package var recordedRows: [Range<Int>] {
     let layout = layout
     guard mode == .prunedGraph else {
@@ -35,8 +36,8 @@ extension Point {
 
   /// The smallest n_c from which on retained bytes follow one polynomial.
   ///
-  /// With `next-token`, n_c = 0 has one loss row less; a kept prefix is kept whole below its length;
-  /// pruned windows reach the first token until the prefix is longer than all of them.
+  /// With `next-token`, n_c = 0 has one loss row less; a kept prefix is kept whole below its
+  /// length; pruned windows reach the first token until the prefix is longer than all of them.
   package var lawStart: Int {
     var start = max(lossRows == .nextToken ? 1 : 0, mode.keepPrefix)
     if mode == .prunedGraph, let window = model.slidingWindow {

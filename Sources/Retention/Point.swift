@@ -33,10 +33,7 @@ package struct Point: Hashable, Sendable {
   package var seed: UInt64 = 0
 
   package init(modelName: String, model: DecoderConfiguration, nC: Int, nG: Int) {
-    self.modelName = modelName
-    self.model = model
-    self.nC = nC
-    self.nG = nG
+    (self.modelName, self.model, self.nC, self.nG) = (modelName, model, nC, nG)
   }
 
   /// Tokens that the layers see, n = n_c + n_g.

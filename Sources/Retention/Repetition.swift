@@ -25,8 +25,8 @@ struct RowChunks {
   /// The rows of the chunks at these places, which are neighbours.
   subscript(places: Range<Int>) -> Range<Int> {
     let numbers = isReversed ? count - places.upperBound..<count - places.lowerBound : places
-    return rows.lowerBound + numbers.lowerBound * atATime
-      ..< min(rows.lowerBound + numbers.upperBound * atATime, rows.upperBound)
+    return rows.lowerBound + numbers.lowerBound
+      * atATime..<min(rows.lowerBound + numbers.upperBound * atATime, rows.upperBound)
   }
 }
 
@@ -47,7 +47,8 @@ struct Repetition {
 
   /// - Parameters:
   ///   - tape: What spans run on.
-  ///   - skips: Whether to skip where that is proven; never while kernels compute or somebody listens.
+  ///   - skips: Whether to skip where that is proven; never while kernels compute or somebody
+  ///     listens.
   init(on tape: Tape, skips: Bool) {
     self.tape = tape
     self.skips =
@@ -79,7 +80,9 @@ struct Repetition {
       let other = try run(right)
       right -= 1
       if let last, let first, one.repeats(last), one.repeats(other), other.repeats(first) {
-        if left <= right { tape.count(one, over: chunks[left..<right + 1], times: right + 1 - left) }
+        if left <= right {
+          tape.count(one, over: chunks[left..<right + 1], times: right + 1 - left)
+        }
         return
       }
       (last, first) = (one, other)

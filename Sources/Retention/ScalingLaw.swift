@@ -1,4 +1,5 @@
-/// Retained bytes as a polynomial in the prefix length: `constant + linear · n_c + quadratic · n_c²`.
+/// Retained bytes as a polynomial in the prefix length:
+/// `constant + linear · n_c + quadratic · n_c²`.
 package struct ScalingLaw: Equatable, Sendable {
   package let constant: Int
   package let linear: Int
@@ -7,9 +8,7 @@ package struct ScalingLaw: Equatable, Sendable {
   package let lowest: Int
 
   package init(constant: Int, linear: Int, quadratic: Int, lowest: Int = 0) {
-    self.constant = constant
-    self.linear = linear
-    self.quadratic = quadratic
+    (self.constant, self.linear, self.quadratic) = (constant, linear, quadratic)
     self.lowest = lowest
   }
 
@@ -89,19 +88,10 @@ package enum ScalingLawError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .halfInteger(let nC):
       "the retained bytes from n_c \(nC) on have no integer quadratic coefficient"
-    case .tooLarge(let nC):
-      "the terms of the series' law at n_c \(nC) do not fit 64 bits"
+    case .tooLarge(let nC): "the terms of the series' law at n_c \(nC) do not fit 64 bits"
     case .notQuadratic(let nC, let counted, let expected):
       "the retained bytes at n_c \(nC) are \(counted), not the "
         + "\(expected.map(String.init) ?? "unbounded number") of the series' law"
     }
   }
-}
-
-extension Point {
-  /// The smallest `n_c` from which this point's series follows one polynomial.
-  ///
-  /// With `next-token` rows, n_c = 0 has a loss row fewer; and no fewer rows than `keep_prefix` can
-  /// stay in the graph.
-  package var lowestOfRegime: Int { lawStart }
 }

@@ -27,9 +27,7 @@ package struct StepResult: Sendable {
     saved.reduce(into: RegionBytes()) { $0 += $1.description.regions }
   }
   /// Retained bytes as jemalloc's size classes give them.
-  package var retainedAllocatedBytes: Int {
-    saved.reduce(0) { $0 + $1.description.allocatedBytes }
-  }
+  package var retainedAllocatedBytes: Int { saved.reduce(0) { $0 + $1.description.allocatedBytes } }
   /// The most requested activation bytes alive at once in the step.
   package var peakBytes: Int { max(peakForwardBytes, peakBackwardBytes) }
 }

@@ -152,7 +152,8 @@ package final class TrainingStep {
     }?.name
   }
 
-  /// The gradients of the last run, by Hugging Face name, as float32; parameters without are absent.
+  /// The gradients of the last run, by Hugging Face name, as float32; parameters without are
+  /// absent.
   package func gradients() -> [String: [Float]] {
     var result: [String: [Float]] = [:]
     for parameter in decoder.parameters {

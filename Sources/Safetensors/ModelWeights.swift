@@ -22,43 +22,32 @@ package final class ModelWeights {
   ///
   /// - Throws: `WeightsError` naming the file and, where one is at fault, the tensor.
   package static func open(_ path: String) throws(WeightsError) -> ModelWeights {
-    guard let inside = try open(anything: path) else {
-      let folder = path.hasSuffix("/") ? path : "\(path)/"
-      for name in [singleName, indexName] {
-        if let weights = try open(file: "\(folder)\(name)") { return weights }
-      }
-      throw WeightsError(
-        file: path,
-        "holds neither \(singleName) nor \(indexName); save_pretrained with "
-          + "safe_serialization=True writes one")
+    if let weights = try open(path, or: \.isDirectory) { return weights }
+    for name in [singleName, indexName] {
+      if let weights = try open(Paths.join(path, name), or: \.isMissing) { return weights }
     }
-    return inside
+    throw WeightsError(
+      file: path,
+      "holds neither \(singleName) nor \(indexName); save_pretrained with "
+        + "safe_serialization=True writes one")
   }
 
   /// Whether a directory has an entry for weights, which `open` then reads or says why it cannot.
   package static func exist(in directory: String) -> Bool {
-    let folder = directory.hasSuffix("/") ? directory : "\(directory)/"
     var status = stat()
-    return [singleName, indexName].contains { unsafe lstat("\(folder)\($0)", &status) == 0 }
-  }
-
-  /// Opens a file; nil if it is a directory.
-  private static func open(anything path: String) throws(WeightsError) -> ModelWeights? {
-    do throws(OpenedFile.Failure) {
-      _ = try OpenedFile(path)
-    } catch {
-      if error.isDirectory { return nil }
-      throw WeightsError(file: path, error.sentence)
+    return [singleName, indexName].contains {
+      unsafe lstat(Paths.join(directory, $0), &status) == 0
     }
-    return try open(file: path)
   }
 
-  /// Opens a file; nil if there is none.
-  private static func open(file path: String) throws(WeightsError) -> ModelWeights? {
+  /// Opens a file; nil where that fails for the reason that is `expected`.
+  private static func open(
+    _ path: String, or expected: (OpenedFile.Failure) -> Bool
+  ) throws(WeightsError) -> ModelWeights? {
     do throws(OpenedFile.Failure) {
       _ = try OpenedFile(path)
     } catch {
-      if error.isMissing { return nil }
+      if expected(error) { return nil }
       throw WeightsError(file: path, error.sentence)
     }
     return path.hasSuffix(".json")
@@ -109,9 +98,7 @@ package final class ModelWeights {
     do throws(JSONError) {
       json = try JSONParser.parse(bytes, maximumDepth: 16)
     } catch {
-      throw WeightsError(
-        file: path, "is not a JSON file that can be read: it \(error.reason) (byte \(error.offset))"
-      )
+      throw WeightsError(file: path, error.sentence)
     }
     guard case .object(let members) = json, case .object(let entries)? = members["weight_map"]
     else { throw WeightsError(file: path, "has no object \"weight_map\"") }

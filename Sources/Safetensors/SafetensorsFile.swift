@@ -20,19 +20,19 @@ package final class SafetensorsFile {
   /// - Throws: `WeightsError` naming the file and, where one is at fault, the tensor.
   package init(_ path: String) throws(WeightsError) {
     let file = try naming(path) { () throws(OpenedFile.Failure) in try OpenedFile(path) }
-    func read(_ offset: Int, _ count: Int) throws(WeightsError) -> [UInt8] {
+    func read(
+      _ file: borrowing OpenedFile, at offset: Int, count: Int
+    ) throws(WeightsError) -> [UInt8] {
       do throws(OpenedFile.Failure) {
         return try file.read(at: offset, count: count)
       } catch {
         throw WeightsError(file: path, error.sentence)
       }
     }
-    let prefix = try read(0, SafetensorsHeader.prefixBytes)
+    let prefix = try read(file, at: 0, count: SafetensorsHeader.prefixBytes)
     let length = try SafetensorsHeader.length(prefix: prefix, fileSize: file.size, file: path)
-    let text = try read(SafetensorsHeader.prefixBytes, length)
-    if text.count != length {
-      throw WeightsError(file: path, "was cut short while it was read")
-    }
+    let text = try read(file, at: SafetensorsHeader.prefixBytes, count: length)
+    if text.count != length { throw WeightsError(file: path, "was cut short while it was read") }
     let header = try SafetensorsHeader(text, fileSize: file.size, file: path)
     self.file = file
     self.path = path
@@ -169,9 +169,7 @@ package func float32(float16 bits: UInt16) -> Float {
   switch exponent {
   case 0:  // zero, or subnormal: fraction · 2⁻²⁴
     return Float(bitPattern: sign | (Float(fraction) * 0x1p-24).bitPattern)
-  case 0x1f:
-    return Float(bitPattern: sign | 0x7f80_0000 | fraction << 13)
-  default:
-    return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
+  case 0x1f: return Float(bitPattern: sign | 0x7f80_0000 | fraction << 13)
+  default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
   }
 }

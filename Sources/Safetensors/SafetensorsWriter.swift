@@ -43,20 +43,6 @@ package enum SafetensorsWriter {
     try file.commit()
   }
 
-  /// Writes tensors that are in memory.
-  ///
-  /// - Throws: As above.
-  package static func write(
-    to path: String, _ tensors: [String: (shape: [Int], values: [Float])],
-    metadata: [String: String] = ["format": "pt"]
-  ) throws {
-    try write(
-      to: path, tensors: tensors.map { (name: $0.key, shape: $0.value.shape) }, metadata: metadata
-    ) { name, sink in
-      if let tensor = tensors[name] { try sink(tensor.values.span) }
-    }
-  }
-
   /// The length and the header of a file, and the elements of each tensor.
   private static func header(
     _ tensors: [(name: String, shape: [Int])], metadata: [String: String], path: String
@@ -64,7 +50,7 @@ package enum SafetensorsWriter {
     var members: [String] = []
     if !metadata.isEmpty {
       let pairs = metadata.sorted { $0.key < $1.key }.map {
-        "\(escaped($0.key)):\(escaped($0.value))"
+        "\(jsonString($0.key)):\(jsonString($0.value))"
       }
       members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }
@@ -89,7 +75,7 @@ package enum SafetensorsWriter {
       }
       let shape = tensor.shape.map(String.init).joined(separator: ",")
       members.append(
-        "\(escaped(tensor.name)):{\"dtype\":\"F32\",\"shape\":[\(shape)],"
+        "\(jsonString(tensor.name)):{\"dtype\":\"F32\",\"shape\":[\(shape)],"
           + "\"data_offsets\":[\(offset),\(end)]}")
       counts.append(bytes / 4)
       offset = end
@@ -98,19 +84,5 @@ package enum SafetensorsWriter {
     while text.count % 8 != 0 { text.append(UInt8(ascii: " ")) }
     let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
     return (length + text, counts)
-  }
-
-  /// A JSON string.
-  private static func escaped(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": result += "\\\(scalar)"
-      case "\0"..<" ":
-        result += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }

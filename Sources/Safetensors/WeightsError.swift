@@ -9,9 +9,7 @@ package struct WeightsError: Error, Equatable, CustomStringConvertible {
   package let sentence: String
 
   package init(file: String, tensor: String? = nil, _ sentence: String) {
-    self.file = file
-    self.tensor = tensor
-    self.sentence = sentence
+    (self.file, self.tensor, self.sentence) = (file, tensor, sentence)
   }
 
   package var description: String {

@@ -28,9 +28,7 @@ package struct SweepSummary: Sendable {
   }
 
   /// How many points ended so.
-  package func count(of status: PointStatus) -> Int {
-    records.count { $0.status == status }
-  }
+  package func count(of status: PointStatus) -> Int { records.count { $0.status == status } }
 }
 
 /// Where the points of a sweep run.
@@ -66,10 +64,7 @@ package final class SweepRun: Sendable {
     profile: Profile, store: ResultsStore, engine: Engine, limit: MemoryLimit,
     execution: Execution = .direct
   ) {
-    self.profile = profile
-    self.engine = engine
-    self.limit = limit
-    self.execution = execution
+    (self.profile, self.engine, self.limit, self.execution) = (profile, engine, limit, execution)
     directory = store.directory
     state = Mutex(
       State(
@@ -132,8 +127,7 @@ package final class SweepRun: Sendable {
 
   private func makeExecutor() -> any PointExecutor {
     switch execution {
-    case .direct:
-      DirectExecutor(profile: profile, engine: engine, limits: limit.limits(jobs: 1))
+    case .direct: DirectExecutor(profile: profile, engine: engine, limits: limit.limits(jobs: 1))
     case .workers(let command, let jobs):
       IsolatedExecutor(
         profile: profile, limits: limit.limits(jobs: jobs), given: limit.given, command: command)

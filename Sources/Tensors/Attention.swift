@@ -70,18 +70,19 @@ package struct Attention: Sendable {
     self.layout = layout
   }
 
-  /// Multiplications and additions of `products` products over what `rows` of `batch` sequences see.
+  /// Multiplications and additions of `products` products over what `rows` of `batch` sequences
+  /// see.
   ///
-  /// Each is `2 · d_head` a head and a pair of row and visible key; what a kernel computes and masks
-  /// away is not counted.
+  /// Each is `2 · d_head` a head and a pair of row and visible key; what a kernel computes and
+  /// masks away is not counted.
   package func flops(rows: Range<Int>, batch: Int, products: Int) -> Int128 {
     layout.visiblePairs(of: rows, window: window)
       * Int128(2 * products * geometry.heads * geometry.dHead) * Int128(batch)
   }
 }
 
-/// Keys and values of neighbouring rows, `[batch, rows, kvHeads · d_head]` each: an earlier block, or
-/// the rows' own. A prefix that many suffixes share is one block.
+/// Keys and values of neighbouring rows, `[batch, rows, kvHeads · d_head]` each: an earlier block,
+/// or the rows' own. A prefix that many suffixes share is one block.
 package struct KeyBlock {
   package let k: Tensor
   package let v: Tensor
@@ -95,7 +96,9 @@ package struct KeyBlock {
   package var rows: Range<Int> { k.shape[1].rows }
 
   /// The block's part at these rows.
-  package func at(rows: Range<Int>) -> KeyBlock { KeyBlock(k: k.at(rows: rows), v: v.at(rows: rows)) }
+  package func at(rows: Range<Int>) -> KeyBlock {
+    KeyBlock(k: k.at(rows: rows), v: v.at(rows: rows))
+  }
 }
 
 /// One pass forward, and where its results go; nil is what is not wanted.
@@ -171,7 +174,8 @@ package struct AttentionBackward {
   package var output: Tensor?
   package var kept = AttentionTensors()
   package var dq: GradientSink?
-  /// Of the keys and values that are no constants, range by range: the rows' own, and gathered ones.
+  /// Of the keys and values that are no constants, range by range: the rows' own, and gathered
+  /// ones.
   package var dk: [GradientSink] = []
   package var dv: [GradientSink] = []
 

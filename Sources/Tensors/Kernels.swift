@@ -74,23 +74,23 @@ package protocol Kernels: AnyObject {
 
   /// `y = x · scale` where `dropout` keeps an element, else 0; `y` may be `x`.
   ///
-  /// `x` is `[batch, tokens, width]` or `[batch, heads, tokens, keys]`; the axes' positions say which
-  /// element is which. `mask`, of the same shape and uint8, receives 1 and 0.
+  /// `x` is `[batch, tokens, width]` or `[batch, heads, tokens, keys]`; the axes' positions say
+  /// which element is which. `mask`, of the same shape and uint8, receives 1 and 0.
   func dropout(_ x: Tensor, _ dropout: Dropout, to y: Tensor, mask: Tensor?)
   /// `y = x · mask · scale`; equal shapes; `y` may be `x`. Forward and backward are the same.
   func applyMask(_ mask: Tensor, scale: Float, to x: Tensor, into y: Tensor)
 
   /// Rotates pairs `(i, i + d_head/2)` of every head by `position · frequencies[i]`, in place.
   ///
-  /// `x` is `[batch, tokens, heads, d_head]`; its first token stands at position `first`, the next one
-  /// at the next. The angle is the float32 product that Hugging Face's `LlamaRotaryEmbedding` takes.
-  /// `inverse` turns back, which is the gradient (Su et al., arXiv 2104.09864, eq. 34).
+  /// `x` is `[batch, tokens, heads, d_head]`; its first token stands at position `first`, the next
+  /// one at the next. The angle is the float32 product that Hugging Face's `LlamaRotaryEmbedding`
+  /// takes. `inverse` turns back, which is the gradient (Su et al., arXiv 2104.09864, eq. 34).
   func rotate(_ x: Tensor, first: Int, frequencies: [Float], inverse: Bool)
 
   /// Attention of some rows over the keys that they see.
   ///
-  /// `tiles` holds `Memory.tileBytes(for:)` bytes; `scratchpad` gives as many bytes as a product asks
-  /// for, again and again the same ones.
+  /// `tiles` holds `Memory.tileBytes(for:)` bytes; `scratchpad` gives as many bytes as a product
+  /// asks for, again and again the same ones.
   func attention(
     _ pass: AttentionForward, tiles: Tensor?, scratchpad: (Int) throws -> Tensor?) throws
   /// The gradients of `attention`, as far as they are wanted.

@@ -32,8 +32,8 @@ package final class CountedMemory: Memory {
   private let classes: (Int) -> Int
   private let tiles: (AttentionPass) -> Int
 
-  /// Memory whose blocks are as large as `sizeClass(requested)`, which is jemalloc's `nallocx` in the
-  /// program, and whose attention takes the `tiles` of the kernels that it stands for.
+  /// Memory whose blocks are as large as `sizeClass(requested)`, which is jemalloc's `nallocx` in
+  /// the program, and whose attention takes the `tiles` of the kernels that it stands for.
   package init(
     sizeClass: @escaping (Int) -> Int, tiles: @escaping (AttentionPass) -> Int = { _ in 0 }
   ) {
@@ -49,7 +49,8 @@ package final class CountedMemory: Memory {
   package func tileBytes(for pass: AttentionPass) -> Int { tiles(pass) }
 }
 
-/// Where a step runs: its memory, and what computes; with nothing that does, bytes are counted alone.
+/// Where a step runs: its memory, and what computes; with nothing that does, bytes are counted
+/// alone.
 package struct Backend {
   package let memory: any Memory
   package let kernels: (any Kernels)?

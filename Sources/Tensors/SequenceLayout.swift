@@ -1,12 +1,12 @@
-/// Who sees whom in every sequence of a batch: the one value that regions, positions, masks, labels,
-/// pruning and the cut all ask.
+/// Who sees whom in every sequence of a batch: the one value that regions, positions, masks,
+/// labels, pruning and the cut all ask.
 ///
 /// A tensor's token axis is rows of the layout, which segments follow on one another:
 ///
 /// ```
-///   a prefix and what it generates    [ prefix 0 … n_c−1 ][ generated n_c … n−1 ]
-///   two completions of one prefix     [ prefix ][ generated, sees 0 ][ generated, sees 0 ]
-///   two sequences packed in one       [ prefix ][ generated, sees 0 ][ prefix ][ generated, sees 2 ]
+///   a prefix and what it generates  [ prefix 0 … n_c−1 ][ generated n_c … n−1 ]
+///   two completions of one prefix   [ prefix ][ generated, sees 0 ][ generated, sees 0 ]
+///   two sequences packed in one     [ prefix ][ generated, sees 0 ][ prefix ][ generated, sees 2 ]
 /// ```
 ///
 /// A row sees all rows of the segments that its own one sees, and its own segment's up to itself;
@@ -118,7 +118,8 @@ package struct SequenceLayout: Hashable, Sendable {
       let lowest = window.map { max(position - $0 + 1, 0) } ?? 0
       let own = segment.rows.lowerBound..<part.upperBound
       for other in segment.sees.map({ segments[$0] }) + [segment] {
-        let visible = other.rows.clamped(to: other.rows.lowerBound == own.lowerBound ? own : other.rows)
+        let visible = other.rows.clamped(
+          to: other.rows.lowerBound == own.lowerBound ? own : other.rows)
         let hidden = max(lowest - other.firstPosition, 0)
         guard hidden < visible.count else { continue }
         seen.append(visible.lowerBound + hidden..<visible.upperBound)

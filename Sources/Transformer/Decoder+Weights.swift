@@ -3,7 +3,8 @@ package import Autograd
 extension Decoder {
   /// Every use of a parameter, in the order of the forward pass: weights, biases and norms.
   ///
-  /// GPT-2's joint matrix stands three times, as W_Q, W_K and W_V; a tied embedding twice, as E and U.
+  /// GPT-2's joint matrix stands three times, as W_Q, W_K and W_V; a tied embedding twice, as E and
+  /// U.
   package var weights: [Weight] {
     [Weight(embedding)] + (positions.map { [Weight($0)] } ?? []) + layers.flatMap(\.weights)
       + norm.weights + [Weight(head, symbol: "U")]

@@ -99,8 +99,8 @@ package final class Decoder {
     return try tape.dropout(x, pass.dropout("embedding"), op: "embedding_dropout")
   }
 
-  /// One layer over the rows of `x` at `rows`, with earlier rows' keys and values in `kv`; nil if all
-  /// rows that it sees are in `x`.
+  /// One layer over the rows of `x` at `rows`, with earlier rows' keys and values in `kv`; nil if
+  /// all rows that it sees are in `x`.
   package func apply(
     layer: Int, to x: Variable, rows: Range<Int>, kv: KeyValues?, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
@@ -109,8 +109,8 @@ package final class Decoder {
 
   /// Writes the keys and values of the rows at `positions` into every layer, and nothing else.
   ///
-  /// The last layer stops there: nobody reads its other results. Recorded, with gradients in `kv`, it
-  /// is the replay of these rows, whose backward starts from dK and dV.
+  /// The last layer stops there: nobody reads its other results. Recorded, with gradients in `kv`,
+  /// it is the replay of these rows, whose backward starts from dK and dV.
   package func prefill(
     _ tokens: TokenIDs, at rows: Range<Int>, kv: [KeyValues], pass: PassOptions, on tape: Tape
   ) throws {
@@ -121,8 +121,8 @@ package final class Decoder {
     try layers[layers.count - 1].writeKeysAndValues(x, into: kv[layers.count - 1], on: tape)
   }
 
-  /// The loss of the loss rows `x` `[batch, rows, d_model]`, `[1]`, with logits for a few of them at a
-  /// time.
+  /// The loss of the loss rows `x` `[batch, rows, d_model]`, `[1]`, with logits for a few of them
+  /// at a time.
   package func chunkedLoss(
     _ x: consuming Variable, labels: [Int32], rowsAtATime: Int, on tape: Tape
   ) throws -> Tensor {

@@ -54,10 +54,12 @@ struct DecoderLayer {
     attentionNorm.isTrained || k.isTrained || v.isTrained || kNorm?.gradient != nil
   }
 
-  /// The rows of `x` `[batch, tokens, d_model]` at `rows` through the layer; `kv` holds earlier rows
-  /// and receives those of `x`, all of them. Without it the layer's keys are those of `x` alone.
+  /// The rows of `x` `[batch, tokens, d_model]` at `rows` through the layer; `kv` holds earlier
+  /// rows and receives those of `x`, all of them. Without it the layer's keys are those of `x`
+  /// alone.
   ///
-  /// Where the tape recomputes layers, `x` is kept, and `kv` with the rows that nobody can make again.
+  /// Where the tape recomputes layers, `x` is kept, and `kv` with the rows that nobody can make
+  /// again.
   func callAsFunction(
     _ x: Variable, rows: Range<Int>, kv: KeyValues?, pass: PassOptions, on tape: Tape
   ) throws -> Variable {

@@ -2,7 +2,8 @@ import Autograd
 import Ledger
 package import Tensors
 
-/// The keys and values of one layer: blocks of earlier rows, and last the one that takes the rows' own.
+/// The keys and values of one layer: blocks of earlier rows, and last the one that takes the rows'
+/// own.
 ///
 /// Rows are written once, where they stay: nothing is concatenated. Today's batch has one block; a
 /// prefix that many suffixes share will be one that stands before theirs.

@@ -23,7 +23,8 @@ struct AxisOptions: ParsableArguments, CustomReflectable {
     Mirror(self, children: Self.axes.map { (label: "_\($0.name)", value: Self.option(of: $0)) })
   }
 
-  /// All but the model, which is a name or a path; of a section the axes first that go with nothing else.
+  /// All but the model, which is a name or a path; of a section the axes first that go with nothing
+  /// else.
   static let axes = PointAxis.Section.allCases.flatMap { section in
     let axes = PointAxis.all.filter { $0.section == section && $0.name != "model" }
     return axes.filter { $0.conditions.isEmpty } + axes.filter { !$0.conditions.isEmpty }

@@ -18,8 +18,8 @@ struct Ballast: ParsableCommand {
             hold a profile's budgets against what its points keep
 
       EXIT STATUS
-        0 done; 1 it failed, with one sentence on standard error; 2 a budget was exceeded; 64 wrong \
-        usage.
+        0 done; 1 it failed, with one sentence on standard error; 2 a budget was
+        exceeded; 64 wrong usage.
       """,
     version: BallastVersion.current,
     subcommands: [

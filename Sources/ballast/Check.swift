@@ -25,8 +25,8 @@ struct Check: ParsableCommand {
             take the figures of now as the baseline, profiles/baselines/seed.csv
 
       Only the points that a budget is about are run. A budget that is exceeded is shown with the \
-      tensors that are responsible, and ends with status 2. A figure that could not be had, such as \
-      a gradient error on shapes, is not judged and said to be; with --strict that ends with \
+      tensors that are responsible, and ends with status 2. A figure that could not be had, such \
+      as a gradient error on shapes, is not judged and said to be; with --strict that ends with \
       status 1.
       """)
 
@@ -48,7 +48,8 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let given = try memory.given()
-    let (format, backend) = try words()
+    let format = try Format.given(self.format, for: "format") ?? .table
+    let backend = try BackendKind.given(self.backend, for: "backend")
     let profile = try Profile(path: self.profile)
     let check = try BudgetCheck(
       profile: profile, file: self.profile, backend: backend, engine: .cpu,
@@ -64,19 +65,6 @@ struct Check: ParsableCommand {
     case .github: try Output.write(BudgetFormats.github(judgements))
     }
     try conclude(judgements, notes: profile.notes)
-  }
-
-  private func words() throws(UsageError) -> (Format, BackendKind?) {
-    do {
-      return (
-        try Format(word: format, axis: "format"),
-        try backend.map { (word) throws(ValueError) in
-          try BackendKind(word: word, axis: "backend")
-        }
-      )
-    } catch {
-      throw UsageError(error.description)
-    }
   }
 
   /// Writes the figures of now, unless some could not be had.

@@ -1,16 +1,16 @@
 import Files
 import Foundation
 
-/// What a command writes beside the row that it prints: each into a file, or one to standard output.
+/// What a command writes beside the row that it prints: each into a file, or one printed.
 ///
-/// The path `-` is standard output, which holds one thing alone: the row is then not printed. A file
-/// of that name is `./-`.
+/// The path `-` is standard output, which holds one thing alone: the row is then not printed. A
+/// file of that name is `./-`.
 struct Outputs {
   /// Whether the row is printed.
   let printsRow: Bool
-  private let places: [String: Place]
+  private let destinations: [String: Destination]
 
-  private enum Place {
+  private enum Destination {
     case file(PendingFile)
     case standardOutput
   }
@@ -37,17 +37,17 @@ struct Outputs {
     printsRow = toStandardOutput.isEmpty
     let files = outputs.filter { $0.path != "-" }
     try PendingFile.requireDistinct(files, from: inputs)
-    var places: [String: Place] = [:]
-    for option in toStandardOutput { places[option] = .standardOutput }
+    var destinations: [String: Destination] = [:]
+    for option in toStandardOutput { destinations[option] = .standardOutput }
     for (option, path) in files {
-      if let path { places[option] = .file(try PendingFile(path)) }
+      if let path { destinations[option] = .file(try PendingFile(path)) }
     }
-    self.places = places
+    self.destinations = destinations
   }
 
   /// Writes an option's text, if it was given.
   func write(_ option: String, _ text: @autoclosure () -> String) throws {
-    switch places[option] {
+    switch destinations[option] {
     case .file(let file): try file.commit(text())
     case .standardOutput: try Output.write(text())
     case nil: break

@@ -56,15 +56,7 @@ struct FlowCommand: ParsableCommand {
     let parsed = try options.parsed()
     let planned = parsed.planned
     let limit = MemoryLimit(given: try options.memory.given()).bytes(for: planned.point.backend)
-    let format: Format
-    do {
-      format =
-        try self.format.map { (word) throws(ValueError) in
-          try Format(word: word, axis: "format")
-        } ?? .table
-    } catch {
-      throw UsageError(error.description)
-    }
+    let format = try Format.given(self.format, for: "format") ?? .table
     if planned.point.backend == .shape {
       throw UsageError("flow needs --backend cpu; on shapes nothing is computed")
     }
@@ -73,9 +65,7 @@ struct FlowCommand: ParsableCommand {
 
     let runner = FlowRunner(engine: .cpu, limit: limit, tokens: parsed.tokens)
     let flow: Flow
-    do {
-      flow = try runner.run(planned, measuresPositions: positions != nil)
-    } catch {
+    do { flow = try runner.run(planned, measuresPositions: positions != nil) } catch {
       throw Failure("\(error)")
     }
     try outputs.write("--csv", CSV.document(flow.weights))

@@ -39,12 +39,9 @@ enum Main {
     case is ProfileError, is FileError, is ConfigurationError, is WeightsError, is TokensError,
       is SweepError, is Failure:
       return complain("\(error)", status: Status.failure)
-    case is BrokenPipe:
-      return Status.done
-    case let error as ExitCode:
-      return error.rawValue
-    default:
-      break
+    case is BrokenPipe: return Status.done
+    case let error as ExitCode: return error.rawValue
+    default: break
     }
     if Ballast.exitCode(for: error) == .success {
       // Help and version.

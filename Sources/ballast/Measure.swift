@@ -59,20 +59,10 @@ struct Measure: ParsableCommand {
     let parsed = try options.parsed()
     let planned = parsed.planned
     let limit = MemoryLimit(given: try options.memory.given()).bytes(for: planned.point.backend)
-    let format: Format
-    do {
-      format =
-        try self.format.map { (word) throws(ValueError) in
-          try Format(word: word, axis: "format")
-        } ?? .table
-    } catch {
-      throw UsageError(error.description)
-    }
-    if gradients != nil, planned.point.backend == .shape {
-      throw UsageError("--gradients needs --backend cpu; on shapes nothing is computed")
-    }
-    if gradientErrors != nil, planned.point.backend == .shape {
-      throw UsageError("--gradient-errors needs --backend cpu; on shapes nothing is computed")
+    let format = try Format.given(self.format, for: "format") ?? .table
+    for (option, path) in [("--gradients", gradients), ("--gradient-errors", gradientErrors)]
+    where path != nil && planned.point.backend == .shape {
+      throw UsageError("\(option) needs --backend cpu; on shapes nothing is computed")
     }
     if gradients == "-" {
       throw UsageError("--gradients needs a file, since safetensors are no text to print; not -")
@@ -89,13 +79,11 @@ struct Measure: ParsableCommand {
     let outcome = runner.run(planned, profile: nil, gradients: gradientFile)
     if let sentence = outcome.record.error { throw Failure(sentence) }
 
-    let rows = LedgerRecord.rows(
-      of: outcome.saved, profile: nil, point: planned.point, repetition: planned.repetition)
-    try outputs.write("--ledger", CSV.document(rows))
-    let errors = GradientRecord.rows(
-      of: outcome.gradients, profile: nil, point: planned.point, repetition: planned.repetition)
-    try outputs.write("--gradient-errors", CSV.document(errors))
-    try outputs.write("--json", JSONObject.text(of: outcome.record))
+    let record = outcome.record
+    try outputs.write("--ledger", CSV.document(LedgerRecord.rows(of: outcome.saved, in: record)))
+    try outputs.write(
+      "--gradient-errors", CSV.document(GradientRecord.rows(of: outcome.gradients, in: record)))
+    try outputs.write("--json", JSONObject.text(of: record))
     if outputs.printsRow { try Output.write(text(of: outcome, as: format)) }
     // After everything that can fail, so that a failure stays one sentence.
     for note in parsed.notes { Output.note(note) }

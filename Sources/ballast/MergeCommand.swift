@@ -17,9 +17,9 @@ struct MergeCommand: ParsableCommand {
         ballast sweep profiles/modes.yaml --output results/modes --resume
             measure what was left out
 
-      The shards are read and left as they are, and the files that the profile names are read again. \
-      Rows stand in the profile's order, laws are held against all points. Shards of different profiles, or of one that was changed meanwhile, are \
-      never merged.
+      The shards are read and left as they are, and the files that the profile names are read \
+      again. Rows stand in the profile's order, laws are held against all points. Shards of \
+      different profiles, or of one that was changed meanwhile, are never merged.
       """)
 
   @Argument(help: ArgumentHelp("The folders of the shards.", valueName: "dir"))

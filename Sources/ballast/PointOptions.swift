@@ -22,9 +22,9 @@ struct PointOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Tokens: an object {"tokens": [...]} with a list of numbers, or with one such list a sequence; \
-      the first n_c + n_g of each are read, and one more for loss rows generated (default: drawn \
-      from the seed).
+      Tokens: an object {"tokens": [...]} with a list of numbers, or with one such list a \
+      sequence; the first n_c + n_g of each are read, and one more for loss rows generated \
+      (default: drawn from the seed).
       """, valueName: "file.json"))
   var tokens: String?
   @OptionGroup var axes: AxisOptions
@@ -88,6 +88,14 @@ struct PointOptions: ParsableArguments {
     guard options.isEmpty else {
       throw UsageError("\(options.joined(separator: " and ")) must be given")
     }
+  }
+}
+
+extension AxisWord {
+  /// The word that an option was given; nil for none.
+  static func given(_ word: String?, for option: String) throws(UsageError) -> Self? {
+    guard let word else { return nil }
+    do { return try Self(word: word, axis: option) } catch { throw UsageError(error.description) }
   }
 }
 

@@ -3,7 +3,7 @@ import Foundation
 
 /// What the process needs of the system before anything else happens.
 enum ProcessStart {
-  /// Threads take the stack's limit for their own size, and kernels of the libraries use some of it.
+  /// Threads take the stack's limit for their own size, and the libraries' kernels use some.
   private static let leastStack: rlim_t = 256 << 10
 
   /// Settles the standard streams and signals.
@@ -15,7 +15,8 @@ enum ProcessStart {
     signal(SIGPIPE, SIG_IGN)
     // So is a file that grows beyond what `ulimit -f` allows.
     signal(SIGXFSZ, SIG_IGN)
-    // Swift's runtime would report a crash and go on; threads of Dispatch start programs without it.
+    // Swift's runtime would report a crash and go on; threads of Dispatch start programs without
+    // it.
     signal(SIGQUIT, SIG_DFL)
     var quit = sigset_t()
     unsafe sigemptyset(&quit)

@@ -20,9 +20,9 @@ struct SweepCommand: ParsableCommand {
         ballast sweep profiles/modes.yaml --output shards/2 --shard 2/3
             the second of three parts, to run on three machines; then see 'ballast merge --help'
 
-      The folder gets points.csv, ledger.csv, gradients.csv and laws.csv. Each row is on disk before \
-      the next point starts. Points run in a process of their own: one that crashes, or runs out of memory, \
-      gets a row that says so, and the sweep goes on; its exit status is then 1.
+      The folder gets points.csv, ledger.csv, gradients.csv and laws.csv. Each row is on disk \
+      before the next point starts. Points run in a process of their own: one that crashes, or \
+      runs out of memory, gets a row that says so, and the sweep goes on; its exit status is then 1.
       """)
 
   @Argument(help: ArgumentHelp("The sweep's YAML file.", valueName: "profile.yaml"))
@@ -65,11 +65,12 @@ struct SweepCommand: ParsableCommand {
     let profile = try Profile(path: profile)
     try requireNoTimes(of: profile)
     let limit = given ?? profile.memory
+    let fresh = overwrite ? ResultsStore.Opening.replace : .refuse
     let plan = shard.map { ShardPlan(of: profile.points, shards: $0.count) }
     let store = try ResultsStore(
       directory: output, of: profile, memory: limit,
       shard: shard.flatMap { shard in plan.map { (shard, $0.parts[shard.index - 1]) } },
-      opening: resume ? .resume : overwrite ? .replace : .refuse)
+      opening: resume ? .resume : fresh)
     for note in profile.notes { Output.note(note) }
     if let shard, let plan { Output.note(plan.summary(of: shard)) }
     if store.isComplete {
@@ -90,9 +91,7 @@ struct SweepCommand: ParsableCommand {
     if resume && overwrite {
       throw UsageError("--resume keeps the rows that --overwrite replaces; give one of them")
     }
-    guard (1...64).contains(jobs) else {
-      throw UsageError("--jobs must be 1 to 64, not \(jobs)")
-    }
+    guard (1...64).contains(jobs) else { throw UsageError("--jobs must be 1 to 64, not \(jobs)") }
     if inProcess && jobs > 1 {
       throw UsageError("--jobs needs processes, which --in-process does without")
     }

@@ -196,7 +196,9 @@ extension CPUBackendTests {
     backward.dv = parts.map { sink(dv.at(rows: $0)) }
     try bench.backend.attentionBackward(
       backward, tiles: bench.scratch(for: .backward(backward)), scratchpad: bench.scratch)
-    for (index, (tensor, expected)) in zip([dq, dk, dv], [naive.dq, naive.dk, naive.dv]).enumerated() {
+    for (index, (tensor, expected)) in zip([dq, dk, dv], [naive.dq, naive.dk, naive.dv])
+      .enumerated()
+    {
       let rows = index == 0 ? [c.rows] : parts
       for part in rows where !part.isEmpty {
         let view = tensor.at(rows: part)
@@ -232,7 +234,9 @@ extension CPUBackendTests {
     let bench = try Bench()
     let (rows, geometry) = (0..<40, HeadGeometry(heads: 1, kvHeads: 1, dHead: 4))
     let shape = Shape(.plain(1), .tokens(rows), .plain(4))
-    let (q, k) = try (bench.tensor(shape, range: -1e3...1e3), bench.tensor(shape, range: -1e3...1e3))
+    let (q, k) = try (
+      bench.tensor(shape, range: -1e3...1e3), bench.tensor(shape, range: -1e3...1e3)
+    )
     let ones = try bench.tensor(shape, values: Array(repeating: 1, count: 160))
     let o = try bench.tensor(shape)
     let attention = Attention(

@@ -95,7 +95,8 @@ import Testing
     let ledger = Ledger(observers: journals)
     let (outer, inner) = (Scope(op: "layer", layer: 3), Scope(op: "q_proj", layer: 3))
     ledger.perform(outer) { ledger.perform(inner) {} }
-    #expect(journals.allSatisfy { $0.events == [.begin(outer), .begin(inner), .end(inner), .end(outer)] })
+    #expect(
+      journals.allSatisfy { $0.events == [.begin(outer), .begin(inner), .end(inner), .end(outer)] })
     #expect(ledger.scope == Scope(op: "setup"))
   }
 

@@ -28,7 +28,9 @@ private func bareRecord() -> PointRecord {
     #expect(GradientRecord.columns.map(\.name) == ContractColumns.gradients)
     var gradient = ParameterGradient(parameter: "a,b", weight: "W_Q", layer: nil)
     gradient.norm = 0
-    let rows = GradientRecord.rows(of: [gradient], profile: "p", point: point, repetition: 2)
+    let record = PointRecord(
+      profile: "p", point: point, repetition: 2, version: "", startedAt: "")
+    let rows = GradientRecord.rows(of: [gradient], in: record)
     let cells = CSVReader.records(CSV.document(rows))[1]
     #expect(
       cells == [
@@ -146,8 +148,9 @@ private func bareRecord() -> PointRecord {
     ] {
       ledger.perform(scope) { ledger.save(id, view, as: "input", neededFor: gradients) }
     }
-    let rows = LedgerRecord.rows(
-      of: ledger.savedStorages(), profile: "p", point: point, repetition: 1)
+    let record = PointRecord(
+      profile: "p", point: point, repetition: 1, version: "", startedAt: "")
+    let rows = LedgerRecord.rows(of: ledger.savedStorages(), in: record)
     let document = CSVReader.records(CSV.document(rows))
     #expect(document.count == 2)
     #expect(

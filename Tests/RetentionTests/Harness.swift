@@ -153,3 +153,8 @@ extension Int {
     Swift.min(Swift.max(self, range.lowerBound), range.upperBound)
   }
 }
+
+extension Mode {
+  /// Every mode, with the default of its settings.
+  static var allCases: [Mode] { ModeName.allCases.map(Mode.init) }
+}

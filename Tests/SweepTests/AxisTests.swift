@@ -101,7 +101,7 @@ private func point(_ axis: PointAxis, _ text: String?) throws -> Point {
     point.mode = .detachedPrefix(keep: 3)
     point.mode.kvGradients = .activations
     #expect(point.mode == .detachedPrefix(keep: 3) && point.mode.kvGradients == .float32)
-    #expect(Mode.allCases.map(\.name) == ModeName.allCases)
+    #expect(ModeName.allCases.map { Mode($0).name } == ModeName.allCases)
   }
 
   @Test func `a prefix is kept whole where it is shorter, and a lone point says so`() throws {

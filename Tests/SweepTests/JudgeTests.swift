@@ -206,7 +206,8 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
   @Test func `why a figure could not be had is said as it is`() throws {
     let profile = try budgeted(
       "- {figure: gradient_error, at_most: 1, mode: detached-prefix}")
-    let point = try #require(profile.points.map(\.point).first { $0.mode == .detachedPrefix(keep: 0) })
+    let point = try #require(
+      profile.points.map(\.point).first { $0.mode == .detachedPrefix(keep: 0) })
     func reason(_ change: (inout PointRecord) -> Void) throws -> String? {
       var record = Figures(error: nil).measured(point).record
       change(&record)

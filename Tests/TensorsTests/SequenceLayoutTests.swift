@@ -42,7 +42,8 @@ import Testing
   }
 
   /// By the definition: own segment up to itself, seen segments in whole, within the window.
-  private static func sees(_ layout: SequenceLayout, _ row: Int, _ key: Int, _ window: Int?) -> Bool {
+  private static func sees(_ layout: SequenceLayout, _ row: Int, _ key: Int, _ window: Int?) -> Bool
+  {
     guard let own = segment(layout, row), let other = segment(layout, key) else { return false }
     let isSeen = other == own ? key <= row : own.sees.contains { layout.segments[$0] == other }
     let distance = position(layout, row) - position(layout, key)

@@ -2,13 +2,13 @@ import Ledger
 package import Tensors
 
 extension Tape {
-  /// The mean of `−log softmax(x · Wᵀ)[label]` over all rows, as `[1]` float32, with the logits of a
-  /// few rows of every sequence at a time: they are never whole.
+  /// The mean of `−log softmax(x · Wᵀ)[label]` over all rows, as `[1]` float32, with the logits of
+  /// a few rows of every sequence at a time: they are never whole.
   ///
-  /// `x` is `[batch, rows, d_model]`, the loss rows after the final norm, `weight` `[vocab, d_model]`,
-  /// `labels` has `batch · rows` entries. Logits `[batch, rowsAtATime, vocab]` are float32 whatever the
-  /// dtype of `x`; backward makes them again and turns them into their gradient in place. Saves `x`,
-  /// the weight and the float32 log-sum-exp `[batch, rows]`.
+  /// `x` is `[batch, rows, d_model]`, the loss rows after the final norm, `weight`
+  /// `[vocab, d_model]`, `labels` has `batch · rows` entries. Logits `[batch, rowsAtATime, vocab]`
+  /// are float32 whatever the dtype of `x`; backward makes them again and turns them into their
+  /// gradient in place. Saves `x`, the weight and the float32 log-sum-exp `[batch, rows]`.
   package func chunkedCrossEntropy(
     _ x: Variable, _ weight: Weight, labels: [Int32], rowsAtATime: Int, op name: String
   ) throws -> Tensor {

@@ -5,9 +5,9 @@ extension Tape {
   /// `y = x · Wᵀ + b`.
   ///
   /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; `y` `[batch, tokens, out]`
-  /// goes to `destination` or a new tensor, of `x`'s dtype unless another is given. Sums are float32
-  /// and rounded once. Saves `x` if the weight is trained, and the weight if `x` needs a gradient; a
-  /// bias never needs anything saved.
+  /// goes to `destination` or a new tensor, of `x`'s dtype unless another is given. Sums are
+  /// float32 and rounded once. Saves `x` if the weight is trained, and the weight if `x` needs a
+  /// gradient; a bias never needs anything saved.
   package func linear(
     _ x: Variable, _ weight: Weight, bias: Weight? = nil, op name: String, as output: String,
     into destination: Tensor? = nil, dtype: DType? = nil

@@ -4,10 +4,10 @@ package import Tensors
 extension Tape {
   /// `y = x / sqrt(mean(x²) + ε) · weight` over the last axis, or over each head of it.
   ///
-  /// `x` is `[batch, tokens, width]`, `weight` `[width]`, or `[d_head]` where heads are normed one by
-  /// one; `y` goes to `destination` or a new tensor. Saves `x` and the float32 `rstd` `[batch, tokens]`
-  /// (`[batch, tokens, heads]`); `rstd`, and `y` for its readers, may be computed again, unless heads are
-  /// normed.
+  /// `x` is `[batch, tokens, width]`, `weight` `[width]`, or `[d_head]` where heads are normed one
+  /// by one; `y` goes to `destination` or a new tensor. Saves `x` and the float32 `rstd`
+  /// `[batch, tokens]` (`[batch, tokens, heads]`); `rstd`, and `y` for its readers, may be computed
+  /// again, unless heads are normed.
   package func rmsNorm(
     _ x: Variable, _ weight: Parameter, epsilon: Float, op name: String,
     as output: String = "normalized", into destination: Tensor? = nil
@@ -54,8 +54,8 @@ extension Tape {
 
   /// `y = (x − mean) / sqrt(var + ε) · weight + bias` over the last axis.
   ///
-  /// `x` is `[batch, tokens, width]`. Saves `x` and the float32 `mean` and `rstd` `[batch, tokens]`;
-  /// these, and `y` for its readers, may be computed again.
+  /// `x` is `[batch, tokens, width]`. Saves `x` and the float32 `mean` and `rstd`
+  /// `[batch, tokens]`; these, and `y` for its readers, may be computed again.
   package func layerNorm(
     _ x: Variable, _ weight: Parameter, bias: Parameter, epsilon: Float, op name: String
   ) throws -> Variable {
@@ -107,8 +107,8 @@ extension Tape {
 
   // MARK: What both share
 
-  /// Runs a norm's backward kernel with a place for `dx` and for the weight's partial sums: once for
-  /// all rows, or once for the rows of each part of the weight's gradient.
+  /// Runs a norm's backward kernel with a place for `dx` and for the weight's partial sums: once
+  /// for all rows, or once for the rows of each part of the weight's gradient.
   private func normBackward(
     _ x: Tensor, weight: Weight, input: GradientSlot?,
     _ kernel: (_ rows: Range<Int>, _ dx: Tensor?, _ accumulates: Bool, _ partials: Tensor?) -> Void

@@ -2,7 +2,8 @@ import Ledger
 package import Tensors
 
 extension Tape {
-  /// Turns every head by its rows' positions, in place; saves nothing, for a rotation undoes itself.
+  /// Turns every head by its rows' positions, in place; saves nothing, for a rotation undoes
+  /// itself.
   ///
   /// `x` is `[batch, tokens, heads · d_head]` and must not be saved by anyone before.
   package func rotate(
@@ -41,7 +42,8 @@ extension Tape {
     }
   }
 
-  /// The result of an op that wrote over `x`; `backward` turns its gradient into that of `x`, in place.
+  /// The result of an op that wrote over `x`; `backward` turns its gradient into that of `x`, in
+  /// place.
   private func inPlace(
     _ x: Variable, _ backward: @escaping (_ dy: Tensor) throws -> Void
   ) -> Variable {

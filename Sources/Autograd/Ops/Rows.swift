@@ -39,7 +39,8 @@ package struct TokenIDs: Equatable, Sendable {
 extension Tape {
   /// The rows of the table for the tokens at `positions`: `[batch, tokens, d_model]`.
   ///
-  /// Saves nothing of its own: token numbers are the caller's. Rows of `paddingToken` get no gradient.
+  /// Saves nothing of its own: token numbers are the caller's. Rows of `paddingToken` get no
+  /// gradient.
   package func embedding(
     _ tokens: TokenIDs, at positions: Range<Int>, table: Parameter, dtype: DType,
     paddingToken: Int? = nil
@@ -162,8 +163,8 @@ extension Tape {
 
   /// The mean of `−log softmax(logits)[label]` over the rows at `positions`, as `[1]` float32.
   ///
-  /// Saves the logits `[batch, tokens, vocab]`, whose memory becomes their gradient, and the float32
-  /// log-sum-exp `[batch, loss rows]`.
+  /// Saves the logits `[batch, tokens, vocab]`, whose memory becomes their gradient, and the
+  /// float32 log-sum-exp `[batch, loss rows]`.
   package func crossEntropy(
     _ logits: Variable, at positions: Range<Int>, labels: [Int32]
   ) throws -> Tensor {

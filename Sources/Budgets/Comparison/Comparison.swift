@@ -47,7 +47,7 @@ package struct Comparison: Sendable {
   /// The names that may be ignored.
   package static let columns = ResultColumns.point
 
-  /// What grew by more than so many percent, or was measured before and is not now; one sentence each.
+  /// What grew by more than so many percent, or is measured no more; one sentence each.
   package func increases(beyond percent: Double) -> [String] {
     points.flatMap { point -> [String] in
       if let statuses = point.statuses, statuses.before == "ok" {
@@ -95,14 +95,16 @@ package struct Comparison: Sendable {
       FigurePair(before: before.figures[figure], after: after.figures[figure])
     }
     let isOK = before.status == "ok" && after.status == "ok"
-    return PointComparison(
-      label: label, retained: pair("retained_bytes"),
-      allocated: pair("retained_allocated_bytes"), peak: pair("peak_bytes"),
-      seconds: FigurePair(before: before.seconds, after: after.seconds),
-      statuses: isOK ? nil : (before.status, after.status),
-      tensors: before.tensors.flatMap { old in
-        after.tensors.map { LedgerDifference(from: old, to: $0).changes }
-      })
+    var point = PointComparison(label: label)
+    point.retained = pair("retained_bytes")
+    point.allocated = pair("retained_allocated_bytes")
+    point.peak = pair("peak_bytes")
+    point.seconds = FigurePair(before: before.seconds, after: after.seconds)
+    point.statuses = isOK ? nil : (before.status, after.status)
+    if let old = before.tensors, let new = after.tensors {
+      point.tensors = LedgerDifference(from: old, to: new).changes
+    }
+    return point
   }
 
   // MARK: Labels

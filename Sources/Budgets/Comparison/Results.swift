@@ -25,14 +25,14 @@ package struct Results {
       points = kind == .ledger ? try Self.ledger(table) : try Self.points(table)
       return
     }
-    let folder = path.hasSuffix("/") ? path : "\(path)/"
-    guard Paths.exists(folder + "points.csv") else {
+    let file = Paths.join(path, "points.csv")
+    guard Paths.exists(file) else {
       throw FileError("\(path): holds no points.csv; name a folder that 'ballast sweep' wrote")
     }
-    var points = try Self.points(ResultTable(folder + "points.csv", of: [.points]))
-    if Paths.exists(folder + "ledger.csv") {
-      let ledger = try ResultTable(folder + "ledger.csv", of: [.ledger])
-      Self.attach(try Self.blocks(ledger), to: &points)
+    var points = try Self.points(ResultTable(file, of: [.points]))
+    let ledger = Paths.join(path, "ledger.csv")
+    if Paths.exists(ledger) {
+      Self.attach(try Self.blocks(try ResultTable(ledger, of: [.ledger])), to: &points)
     }
     (kind, self.points) = (.points, points)
   }

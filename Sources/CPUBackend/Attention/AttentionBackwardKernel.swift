@@ -18,7 +18,8 @@ struct AttentionBackwardKernel {
   private var backend: CPUBackend { multiply.backend }
 
   func run() throws {
-    // The last rows see every key, and write where nothing stands yet; a window hides some from them.
+    // The last rows see every key, and write where nothing stands yet; a window hides some from
+    // them.
     let isWindowed = attention.window != nil
     for sink in pass.dk + pass.dv where !sink.accumulates && isWindowed {
       backend.fill(sink.sum, with: 0)

@@ -38,7 +38,8 @@ struct AttentionPart {
 
   // MARK: Views
 
-  /// `[batch, rows, heads · d_head]` → `[sequences, kvHeads, rows, d_head]`, member `j` of each group.
+  /// `[batch, rows, heads · d_head]` → `[sequences, kvHeads, rows, d_head]`, member `j` of each
+  /// group.
   func queries(_ x: Tensor, member j: Int) -> Tensor {
     geometry.queries(x.sliced(0, sequences).at(rows: rows), member: j).sliced(1, kvHeads)
   }

@@ -3,8 +3,8 @@ import Tensors
 /// Forward, tile by tile.
 ///
 /// ```
-///   online: for each block of keys      S = q kᵀ   P = exp(scale · S − max)   o = o · correction + P v
-///   whole:  for each block of rows      S = q kᵀ   P = softmax(S)             o = P v
+///   online: for each block of keys   S = q kᵀ  P = exp(scale · S − max)   o = o · correction + P v
+///   whole:  for each block of rows   S = q kᵀ  P = softmax(S)             o = P v
 /// ```
 struct AttentionForwardKernel {
   let pass: AttentionForward

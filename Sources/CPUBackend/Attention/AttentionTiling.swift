@@ -1,6 +1,7 @@
 import Tensors
 
-/// How attention is cut, so that what a product writes is still in cache when the next pass reads it.
+/// How attention is cut, so that what a product writes is still in cache when the next pass reads
+/// it.
 package struct AttentionTiling: Sendable {
   /// Query rows at a time.
   package var rows = 256
@@ -15,8 +16,8 @@ package struct AttentionTiling: Sendable {
 
 /// The tiles of one pass: their sizes, and where in the scratch each stands, in bytes.
 ///
-/// Where probabilities are materialized, a tile holds whole rows of them, fewer the longer they are;
-/// otherwise rows are gone through key block by key block, and the scratch is bounded.
+/// Where probabilities are materialized, a tile holds whole rows of them, fewer the longer they
+/// are; otherwise rows are gone through key block by key block, and the scratch is bounded.
 struct AttentionTiles {
   /// Sequences, KV heads, query heads, rows and keys of one tile.
   let sequences: Int
@@ -46,10 +47,8 @@ struct AttentionTiles {
   }
 
   init(of pass: AttentionForward, _ tiling: AttentionTiling) {
+    self.init(pass.attention, batch: pass.q.extent(0), rows: pass.rows, pass.blocks, tiling)
     let isWhole = pass.attention.memory == .materialized
-    self.init(
-      pass.attention.geometry, batch: pass.q.extent(0), rows: pass.rows.count,
-      keys: pass.blocks.reduce(0) { $0 + $1.count }, isWhole: isWhole, tiling)
     let isRounded = pass.q.dtype != .float32
     let width = pass.attention.geometry.dHead
     if isWhole {
@@ -71,10 +70,8 @@ struct AttentionTiles {
   }
 
   init(of pass: AttentionBackward, _ tiling: AttentionTiling) {
+    self.init(pass.attention, batch: pass.dO.extent(0), rows: pass.rows, pass.blocks, tiling)
     let isWhole = pass.attention.memory == .materialized
-    self.init(
-      pass.attention.geometry, batch: pass.dO.extent(0), rows: pass.rows.count,
-      keys: pass.blocks.reduce(0) { $0 + $1.count }, isWhole: isWhole, tiling)
     let isRounded = pass.dO.dtype != .float32
     let isDropped =
       pass.attention.dropout != nil && pass.kept.dropped == nil && !pass.dv.isEmpty
@@ -92,13 +89,15 @@ struct AttentionTiles {
 
   /// Divides work whose tiles hold whole rows, or parts of them.
   private init(
-    _ geometry: HeadGeometry, batch: Int, rows: Int, keys: Int, isWhole: Bool,
+    _ attention: Attention, batch: Int, rows: Range<Int>, _ blocks: [Range<Int>],
     _ tiling: AttentionTiling
   ) {
+    let (geometry, isWhole) = (attention.geometry, attention.memory == .materialized)
+    let (rows, keys) = (rows.count, blocks.reduce(0) { $0 + $1.count })
     let most = max(tiling.bytes / 4, 1)
     self.keys = isWhole ? keys : min(keys, tiling.keys)
-    let fitting = max(most / max(geometry.groupSize * keys, 1), 16)
-    self.rows = min(rows, isWhole ? min(tiling.rows, fitting) : tiling.rows)
+    let fitting = isWhole ? max(most / max(geometry.groupSize * keys, 1), 16) : rows
+    self.rows = min(rows, tiling.rows, fitting)
     let perHead = max(geometry.groupSize * self.rows * self.keys, 1)
     kvHeads = min(max(most / perHead, 1), geometry.kvHeads)
     heads = kvHeads * geometry.groupSize

@@ -46,7 +46,9 @@ extension Attention {
   /// The keys among `keys` that some of `rows` sees.
   func seen(_ keys: Range<Int>, by rows: Range<Int>) -> Range<Int> {
     let all = layout.keys(seenBy: rows, window: window)
-    guard let first = all.first, let last = all.last else { return keys.lowerBound..<keys.lowerBound }
+    guard let first = all.first, let last = all.last else {
+      return keys.lowerBound..<keys.lowerBound
+    }
     return keys.clamped(to: first.lowerBound..<last.upperBound)
   }
 

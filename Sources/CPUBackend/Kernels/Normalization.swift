@@ -59,9 +59,9 @@ enum Normalization {
 
   /// `dx = rstd · (g − mean(g) − x̂ · mean(g · x̂))` with `g = dy · weight`, and sums of `dy · x̂`.
   ///
-  /// Without means, `x̂ = x · rstd` and `mean(g)` goes. `dy`, `x`, `dx` `[rows, width]`, `mean`, `rstd`
-  /// `[rows, 1]`, `weight` `[1, width]`, `partials` `[⌈rows / RowBlock.size⌉, width]`. One task takes
-  /// whole row blocks, so the partial sums are the same for every number of threads.
+  /// Without means, `x̂ = x · rstd` and `mean(g)` goes. `dy`, `x`, `dx` `[rows, width]`, `mean`,
+  /// `rstd` `[rows, 1]`, `weight` `[1, width]`, `partials` `[⌈rows / RowBlock.size⌉, width]`. One
+  /// task takes whole row blocks, so the partial sums are the same for every number of threads.
   static func backward<E: KernelElement, W: KernelElement, M: Means>(
     _ dy: Rows<E>, x: Rows<E>, mean: M, rstd: Rows<Float>, weight: Rows<W>, to dx: Rows<E>?,
     accumulates: Bool, partials: Rows<Float>?
@@ -76,13 +76,13 @@ enum Normalization {
         if let partials { unsafe partials[block].update(repeating: 0, count: width) }
         for row in block * RowBlock.size..<min((block + 1) * RowBlock.size, rows) {
           let (dy, x) = unsafe (dy[row], x[row])
-          let (center, scale) = unsafe (mean.mean(ofRow: row), rstd[row].pointee)
-          let (centers, scales) = (Lanes(repeating: center ?? 0), Lanes(repeating: scale))
+          let (center, scale) = unsafe (mean[of: row], rstd[row].pointee)
+          let scales = Lanes(repeating: scale)
           // The weight's sums come first: `dx` may be the very tensor that `dy` is.
           if let partials {
             let sums = unsafe partials[block]
             @inline(__always) func step(_ index: Int, _ lanes: Int) {
-              let normal = unsafe (E.load(x + index, lanes) - centers) * scales
+              let normal = unsafe M.subtract(center, from: E.load(x + index, lanes)) * scales
               let term = unsafe E.load(dy + index, lanes) * normal
               unsafe Float.store(
                 Float.load(sums + index, lanes) + term, to: sums + index, lanes)
@@ -93,15 +93,15 @@ enum Normalization {
           let target = unsafe dx[row]
           @inline(__always) func terms(_ index: Int, _ lanes: Int) -> (Lanes, Lanes) {
             let g = unsafe E.load(dy + index, lanes) * W.load(w + index, lanes)
-            return unsafe (g, g * (E.load(x + index, lanes) - centers))
+            return unsafe (g, g * M.subtract(center, from: E.load(x + index, lanes)))
           }
           let (sum, weighted) = twoSums(0..<width, terms)
-          let means = center == nil ? Lanes.zero : Lanes(repeating: sum / Float(width))
+          let gradientMean = M.mean(sum / Float(width))
           let weightedMeans = Lanes(repeating: weighted * scale / Float(width))
           @inline(__always) func step(_ index: Int, _ lanes: Int) {
             let g = unsafe E.load(dy + index, lanes) * W.load(w + index, lanes)
-            let normal = unsafe (E.load(x + index, lanes) - centers) * scales
-            var value = scales * (g - means - normal * weightedMeans)
+            let normal = unsafe M.subtract(center, from: E.load(x + index, lanes)) * scales
+            var value = scales * (M.subtract(gradientMean, from: g) - normal * weightedMeans)
             if accumulates { value += unsafe E.load(target + index, lanes) }
             unsafe E.store(value, to: target + index, lanes)
           }
@@ -159,19 +159,25 @@ enum Normalization {
   }
 }
 
-/// The means that a normalisation takes out of rows, or none.
+/// The means that a normalisation takes out of rows; a mean of type `Void` costs kernels nothing.
 protocol Means: Sendable {
-  /// The mean of a row; nil where none is taken out.
-  func mean(ofRow row: Int) -> Float?
+  associatedtype Mean
+  static func mean(_ value: Float) -> Mean
+  static func subtract(_ mean: Mean, from x: Lanes) -> Lanes
+  subscript(of row: Int) -> Mean { get }
 }
 
 extension Rows<Float>: Means {
-  @inline(__always) func mean(ofRow row: Int) -> Float? { unsafe self[row].pointee }
+  @inline(__always) static func mean(_ value: Float) -> Lanes { Lanes(repeating: value) }
+  @inline(__always) static func subtract(_ mean: Lanes, from x: Lanes) -> Lanes { x - mean }
+  @inline(__always) subscript(of row: Int) -> Lanes { Lanes(repeating: unsafe self[row].pointee) }
 }
 
 /// What root-mean-square normalisation takes out.
 struct NoMeans: Means {
-  @inline(__always) func mean(ofRow row: Int) -> Float? { nil }
+  @inline(__always) static func mean(_ value: Float) {}
+  @inline(__always) static func subtract(_ mean: Void, from x: Lanes) -> Lanes { x }
+  @inline(__always) subscript(of row: Int) -> Void { () }
 }
 
 /// The mean and the biased variance of `count` elements, however far the mean is from 0.

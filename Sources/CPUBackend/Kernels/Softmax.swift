@@ -36,18 +36,20 @@ struct CausalSoftmax: Sendable {
     return min(max(first, 0), keys)..<min(max(end, 0), keys)
   }
 
-  /// Calls `body` for every row and the keys it sees, so dealt that any run of neighbours is equal
-  /// work.
+  /// Deals all rows, each with the keys it sees, to tasks: any run of neighbours is equal work.
   ///
   /// Within a head, first and last rows alternate: 0, n−1, 1, n−2, …
-  private func forEachRow(of count: Int, _ body: @Sendable (Int, Range<Int>) -> Void) {
+  private func deal(
+    _ count: Int, _ body: @Sendable (LazyMapSequence<Range<Int>, (Int, Range<Int>)>) -> Void
+  ) {
     guard count > 0, keys > 0 else { return }
     Threads.parallel(rows: count, grain: max(1, 8192 / keys)) { range in
-      for unit in range {
-        let (head, index) = unit.quotientAndRemainder(dividingBy: tokens)
-        let row = head * tokens + (index % 2 == 0 ? index / 2 : tokens - 1 - index / 2)
-        body(row, visibleKeys(row))
-      }
+      body(
+        range.lazy.map { unit in
+          let (head, index) = unit.quotientAndRemainder(dividingBy: tokens)
+          let row = head * tokens + (index % 2 == 0 ? index / 2 : tokens - 1 - index / 2)
+          return (row, visibleKeys(row))
+        })
     }
   }
 
@@ -55,60 +57,66 @@ struct CausalSoftmax: Sendable {
   ///
   /// `logSumExp` `[batch · heads · tokens, 1]` receives `log Σ exp(scale · s)`.
   func forward(_ scores: Rows<Float>, scale: Float, logSumExp: Rows<Float>?) {
-    forEachRow(of: scores.count) { row, visible in
-      let values = unsafe scores[row] + visible.lowerBound
-      let top = unsafe maximum(values, visible.count, scale: scale)
-      let sum = unsafe exponentiate(values, to: values, visible.count, scale: scale, less: top)
-      unsafe multiply(values, by: 1 / sum, to: values, visible.count)
-      if let logSumExp { unsafe logSumExp[row].pointee = top + logf(sum) }
-      unsafe clear(scores[row], but: visible, of: keys)
+    deal(scores.count) { rows in
+      for (row, visible) in rows {
+        let values = unsafe scores[row] + visible.lowerBound
+        let top = unsafe maximum(values, visible.count, scale: scale)
+        let sum = unsafe exponentiate(values, to: values, visible.count, scale: scale, less: top)
+        unsafe multiply(values, by: 1 / sum, to: values, visible.count)
+        if let logSumExp { unsafe logSumExp[row].pointee = top + logf(sum) }
+        unsafe clear(scores[row], but: visible, of: keys)
+      }
     }
   }
 
   /// One more block of keys of a softmax that goes through them block by block (Milakov and
   /// Gimelshein, arXiv 1805.02867): `factors = exp(scale · s − max)`, `sums = Σ factors`.
   ///
-  /// `scores`, `factors` are `[batch · heads · tokens, keys]`; `maxima`, `sums` `[…, 1]` and `output`
-  /// `[…, d_head]` hold what earlier blocks gave, which is scaled to the new maximum; with `isFirst`
-  /// they hold nothing.
+  /// `scores`, `factors` are `[batch · heads · tokens, keys]`; `maxima`, `sums` `[…, 1]` and
+  /// `output` `[…, d_head]` hold what earlier blocks gave, which is scaled to the new maximum; with
+  /// `isFirst` they hold nothing.
   func online<P: KernelElement>(
     _ scores: Rows<Float>, to factors: Rows<P>, scale: Float, maxima: Rows<Float>,
     sums: Rows<Float>, output: Rows<Float>?, isFirst: Bool
   ) {
-    forEachRow(of: scores.count) { row, visible in
-      let before = isFirst ? -Float.infinity : unsafe maxima[row].pointee
-      let sumBefore = isFirst ? 0 : unsafe sums[row].pointee
-      guard !visible.isEmpty else {
-        unsafe factors[row].update(repeating: P(rounding: 0), count: keys)
-        unsafe maxima[row].pointee = before
-        unsafe sums[row].pointee = sumBefore
-        return
+    deal(scores.count) { rows in
+      for (row, visible) in rows {
+        let before = isFirst ? -Float.infinity : unsafe maxima[row].pointee
+        let sumBefore = isFirst ? 0 : unsafe sums[row].pointee
+        guard !visible.isEmpty else {
+          unsafe factors[row].update(repeating: P(rounding: 0), count: keys)
+          unsafe maxima[row].pointee = before
+          unsafe sums[row].pointee = sumBefore
+          continue
+        }
+        let values = unsafe scores[row] + visible.lowerBound
+        let top = max(before, unsafe maximum(values, visible.count, scale: scale))
+        let sum = unsafe exponentiate(
+          values, to: factors[row] + visible.lowerBound, visible.count, scale: scale, less: top)
+        let correction = before == -.infinity ? 0 : expf(before - top)
+        unsafe maxima[row].pointee = top
+        unsafe sums[row].pointee = sumBefore * correction + sum
+        unsafe clear(factors[row], but: visible, of: keys)
+        guard let output, !isFirst, correction != 1 else { continue }
+        unsafe multiply(output[row], by: correction, to: output[row], output.width)
       }
-      let values = unsafe scores[row] + visible.lowerBound
-      let top = max(before, unsafe maximum(values, visible.count, scale: scale))
-      let sum = unsafe exponentiate(
-        values, to: factors[row] + visible.lowerBound, visible.count, scale: scale, less: top)
-      let correction = before == -.infinity ? 0 : expf(before - top)
-      unsafe maxima[row].pointee = top
-      unsafe sums[row].pointee = sumBefore * correction + sum
-      unsafe clear(factors[row], but: visible, of: keys)
-      guard let output, !isFirst, correction != 1 else { return }
-      unsafe multiply(output[row], by: correction, to: output[row], output.width)
     }
   }
 
   /// `p = exp(scale · s − logSumExp)` for each row.
   func again(_ scores: Rows<Float>, scale: Float, logSumExp: Rows<Float>) {
-    forEachRow(of: scores.count) { row, visible in
-      let values = unsafe scores[row]
-      let scales = Lanes(repeating: scale)
-      let sum = Lanes(repeating: unsafe logSumExp[row].pointee)
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let value = unsafe (Float.load(values + index, lanes) * scales - sum).exponentialOfSmall
-        unsafe Float.store(value, to: values + index, lanes)
+    deal(scores.count) { rows in
+      for (row, visible) in rows {
+        let values = unsafe scores[row]
+        let scales = Lanes(repeating: scale)
+        let sum = Lanes(repeating: unsafe logSumExp[row].pointee)
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
+          let value = unsafe (Float.load(values + index, lanes) * scales - sum).exponentialOfSmall
+          unsafe Float.store(value, to: values + index, lanes)
+        }
+        forEachStep(visible, step)
+        unsafe clear(values, but: visible, of: keys)
       }
-      forEachStep(visible, step)
-      unsafe clear(values, but: visible, of: keys)
     }
   }
 
@@ -118,19 +126,21 @@ struct CausalSoftmax: Sendable {
   func backward<P: KernelElement>(
     _ gradient: Rows<Float>, probabilities: Rows<P>, scale: Float, rowDots: Rows<Float>?
   ) {
-    forEachRow(of: gradient.count) { row, visible in
-      let (g, p) = unsafe (gradient[row], probabilities[row])
-      let count = visible.upperBound
-      let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? dot(g, p, count)
-      let sum = Lanes(repeating: rowDot)
-      let scales = Lanes(repeating: scale)
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let value =
-          unsafe scales * P.load(p + index, lanes) * (Float.load(g + index, lanes) - sum)
-        unsafe Float.store(value, to: g + index, lanes)
+    deal(gradient.count) { rows in
+      for (row, visible) in rows {
+        let (g, p) = unsafe (gradient[row], probabilities[row])
+        let count = visible.upperBound
+        let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? dot(g, p, count)
+        let sum = Lanes(repeating: rowDot)
+        let scales = Lanes(repeating: scale)
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
+          let value =
+            unsafe scales * P.load(p + index, lanes) * (Float.load(g + index, lanes) - sum)
+          unsafe Float.store(value, to: g + index, lanes)
+        }
+        forEachStep(visible, step)
+        unsafe clear(g, but: visible, of: keys)
       }
-      forEachStep(visible, step)
-      unsafe clear(g, but: visible, of: keys)
     }
   }
 }

@@ -29,4 +29,9 @@ package struct JSONError: Error, Equatable {
   package let reason: String
   /// Bytes before the fault.
   package let offset: Int
+
+  /// About the file, without its name.
+  package var sentence: String {
+    "is not a JSON file that can be read: it \(reason) (byte \(offset))"
+  }
 }

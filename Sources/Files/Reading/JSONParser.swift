@@ -29,9 +29,7 @@ package struct JSONParser {
   }
 
   private init(bytes: [UInt8], maximumDepth: Int, maximumValues: Int) {
-    self.bytes = bytes
-    self.maximumDepth = maximumDepth
-    self.maximumValues = maximumValues
+    (self.bytes, self.maximumDepth, self.maximumValues) = (bytes, maximumDepth, maximumValues)
   }
 
   private mutating func document() throws(JSONError) -> JSON {
@@ -187,8 +185,7 @@ package struct JSONParser {
         unescaped = nil  // so that the buffer is not copied
         buffer.append(contentsOf: try escape())
         unescaped = buffer
-      default:
-        unescaped?.append(byte)
+      default: unescaped?.append(byte)
       }
     }
   }

@@ -21,9 +21,7 @@ package struct OpenedFile: ~Copyable {
   ///
   /// - Throws: `Failure` if there is no such file, it may not be read, or it is not a regular one.
   package init(_ path: String) throws(Failure) {
-    if path.utf8.contains(0) {
-      throw Failure(sentence: "the name holds a null character")
-    }
+    if path.utf8.contains(0) { throw Failure(sentence: "the name holds a null character") }
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     if descriptor < 0 {
       let code = errno

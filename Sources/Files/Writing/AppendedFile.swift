@@ -2,8 +2,8 @@ import Foundation
 
 /// A file that grows by whole lines.
 ///
-/// Lines are appended in one `write`. Linux lets a reader see the pages of a write one after another, so
-/// for some microseconds the file may end within a line.
+/// Lines are appended in one `write`. Linux lets a reader see the pages of a write one after
+/// another, so for some microseconds the file may end within a line.
 package final class AppendedFile: Sendable {
   private let path: String
   private let descriptor: Int32
@@ -13,15 +13,13 @@ package final class AppendedFile: Sendable {
     self.path = path
     let access = isReadOnly ? O_RDONLY : O_RDWR | O_APPEND
     descriptor = unsafe open(path, access | O_CLOEXEC | (creates ? O_CREAT : 0), 0o644)
-    if descriptor < 0 {
-      throw FileError.system("cannot \(isReadOnly ? "read" : "write") \(path)")
-    }
+    if descriptor < 0 { throw FileError.system("cannot \(isReadOnly ? "read" : "write") \(path)") }
   }
 
   /// Bytes in the file.
   package var size: Int { Int(lseek(descriptor, 0, SEEK_END)) }
 
-  /// Appends text, and waits until it is on disk if `syncs` says so; on an error the file is as before.
+  /// Appends text, and waits for the disk if `syncs` says so; on an error the file is as before.
   package func append(_ text: String, syncs: Bool = false) throws(FileError) {
     let end = size
     do throws(FileError) {
@@ -65,7 +63,7 @@ func writeAll(_ text: String, to descriptor: Int32, path: String) throws(FileErr
   }
 }
 
-/// Waits until the names in a folder are on disk (`fsync`): files that were made, renamed or removed.
+/// Waits until the names in a folder are on disk (`fsync`): made, renamed or removed.
 package func syncFolder(_ path: String) throws(FileError) {
   let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else { throw FileError.system("cannot write into \(path)") }

@@ -7,9 +7,7 @@ package struct Digest {
   private mutating func add(byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
 
   /// Adds a text and a byte that no text holds, so that two texts are not their joint one.
-  package mutating func add(_ text: String) {
-    add(text.utf8)
-  }
+  package mutating func add(_ text: String) { add(text.utf8) }
 
   /// Adds bytes, and one that ends them.
   package mutating func add(_ bytes: some Sequence<UInt8>) {

@@ -1,9 +1,9 @@
 import Foundation
 
-/// What is written in place of a file: nameless until `commit`, so that a killed process leaves nothing.
+/// What is to be a file, nameless until `commit`: a process that is killed leaves nothing.
 ///
-/// Where the file system has no nameless files (`O_TMPFILE`), it stands beside the file under another
-/// name, which `deinit` removes if `commit` never comes.
+/// Where the file system has no nameless files (`O_TMPFILE`), it stands beside the file under
+/// another name, which `deinit` removes if `commit` never comes.
 package struct FileDraft: ~Copyable {
   private let path: String
   private let folder: String
@@ -60,7 +60,7 @@ package struct FileDraft: ~Copyable {
     try writeAll(text, to: descriptor, path: path)
   }
 
-  /// Puts the file in its place once it is on disk (`fsync`, `linkat`, `rename`), and its name after it.
+  /// Puts the file in its place once it is on disk (`fsync`, `linkat`, `rename`), then its name.
   package mutating func commit() throws(FileError) {
     guard !isDevice else { return }
     guard fsync(descriptor) == 0 else { throw FileError.system("cannot write \(path)") }

@@ -2,8 +2,8 @@ import Foundation
 
 /// A file that is prepared beside its place and appears there whole, or not at all.
 ///
-/// Creating it finds out early whether the place can be written, and leaves nothing there. A place that
-/// is a device or a pipe is written directly.
+/// Creating it finds out early whether the place can be written, and leaves nothing there. A place
+/// that is a device or a pipe is written directly.
 package final class PendingFile {
   private let path: String
   /// Of a device or a pipe; -1 for a file.
@@ -19,9 +19,7 @@ package final class PendingFile {
     var status = stat()
     let exists = unsafe stat(place, &status) == 0
     let kind = status.st_mode & S_IFMT
-    if exists, kind == S_IFDIR {
-      throw FileError("cannot write \(path): it is a directory")
-    }
+    if exists, kind == S_IFDIR { throw FileError("cannot write \(path): it is a directory") }
     let isFile = !exists || kind == S_IFREG
     device = isFile ? -1 : unsafe open(place, O_WRONLY | O_CLOEXEC)
     if !isFile && device < 0 { throw FileError.system("cannot write \(path)") }

@@ -3,9 +3,7 @@ import Foundation
 /// Standard error, which may be full, closed or a pipe that nobody reads.
 package enum StandardError {
   /// Writes what can be written of a text; what cannot is lost, since there is nowhere to say so.
-  package static func write(_ text: String) {
-    _ = writeWhole(text, to: STDERR_FILENO)
-  }
+  package static func write(_ text: String) { _ = writeWhole(text, to: STDERR_FILENO) }
 }
 
 /// The descriptors 0 to 2, which a caller may have closed.

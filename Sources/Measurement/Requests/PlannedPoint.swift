@@ -9,9 +9,7 @@ package struct PlannedPoint: Hashable, Sendable {
   package let weights: StoredWeights?
 
   package init(point: Point, repetition: Int = 1, weights: StoredWeights? = nil) {
-    self.point = point
-    self.repetition = repetition
-    self.weights = weights
+    (self.point, self.repetition, self.weights) = (point, repetition, weights)
   }
 
   /// The points whose gradients are exact and otherwise the same, weights included, best first.

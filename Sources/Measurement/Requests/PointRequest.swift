@@ -23,8 +23,8 @@ package struct PointRequest: Sendable {
     let most = max(trained.embedding, trained.attention, trained.residual)
     guard most > 0, point.dropout == 0 else { return model.notes }
     return model.notes + [
-      "\(model.name): the configuration trains with dropout \(most); measured without, unless dropout "
-        + "is given"
+      "\(model.name): the configuration trains with dropout \(most); measured without, unless "
+        + "dropout is given"
     ]
   }
 
@@ -66,10 +66,7 @@ package struct StoredWeights: Hashable, Sendable {
   /// The model's layers, of which a point may take the first few.
   package let layers: Int
 
-  package init(path: String, layers: Int) {
-    self.path = path
-    self.layers = layers
-  }
+  package init(path: String, layers: Int) { (self.path, self.layers) = (path, layers) }
 }
 
 /// Opens checkpoints, each once, and holds them against the models that want them.

@@ -5,8 +5,8 @@ import Transformer
 
 /// The tokens of `--tokens`: `{"tokens": [...]}`, one list, or a list of lists with one a sequence.
 ///
-/// A point reads the first `batch` sequences, of each the first `n_c + n_g` tokens, and one more where
-/// `loss_rows` is `generated`; the rest is left, so that one file serves a whole sweep.
+/// A point reads the first `batch` sequences, of each the first `n_c + n_g` tokens, and one more
+/// where `loss_rows` is `generated`; the rest is left, so that one file serves a whole sweep.
 package struct TokenFile: Sendable {
   package let path: String
   /// One array a sequence.
@@ -39,34 +39,24 @@ package struct TokenFile: Sendable {
     let list = try Self.list(bytes, file: file)
     func integer(_ value: JSON, _ sequence: Int?, _ position: Int) throws(TokensError) -> Int {
       if case .integer(let token) = value { return token }
-      let place = TokensError.Place(sequence: sequence, position: position)
+      let place = TokensError.Position(sequence: sequence, index: position)
       throw TokensError(file, .notInteger(place, found: value.kind))
     }
-    isFlat =
-      switch list.first {
-      case .array: false
-      default: true
-      }
-    var sequences: [[Int]] = []
-    if isFlat {
+    func integers(_ values: [JSON], _ sequence: Int?) throws(TokensError) -> [Int] {
       var tokens: [Int] = []
-      tokens.reserveCapacity(list.count)
-      for (position, value) in list.enumerated() {
-        tokens.append(try integer(value, nil, position))
+      tokens.reserveCapacity(values.count)
+      for (position, value) in values.enumerated() {
+        tokens.append(try integer(value, sequence, position))
       }
-      sequences = [tokens]
-    } else {
-      for (number, value) in list.enumerated() {
-        guard case .array(let values) = value else {
-          throw TokensError(file, .notSequence(number, found: value.kind))
-        }
-        var tokens: [Int] = []
-        tokens.reserveCapacity(values.count)
-        for (position, value) in values.enumerated() {
-          tokens.append(try integer(value, number, position))
-        }
-        sequences.append(tokens)
+      return tokens
+    }
+    if case .array = list.first { isFlat = false } else { isFlat = true }
+    var sequences = isFlat ? [try integers(list, nil)] : []
+    for (number, value) in list.enumerated() where !isFlat {
+      guard case .array(let values) = value else {
+        throw TokensError(file, .notSequence(number, found: value.kind))
       }
+      sequences.append(try integers(values, number))
     }
     self.sequences = sequences
     let least = sequences.lazy.compactMap { $0.min() }.min()
@@ -80,7 +70,7 @@ package struct TokenFile: Sendable {
     do throws(JSONError) {
       json = try JSONParser.parse(bytes, maximumDepth: 8, maximumValues: mostTokens)
     } catch {
-      throw TokensError(file, .notJSON(error.reason, byte: error.offset))
+      throw TokensError(file, .notJSON(error.sentence))
     }
     guard case .object(let members) = json else {
       throw TokensError(file, .notObject(found: json.kind))
@@ -116,9 +106,9 @@ package struct TokenFile: Sendable {
     if let range, valid.contains(range.lowerBound), valid.contains(range.upperBound) { return }
     for (number, tokens) in sequences.enumerated() {
       if let position = tokens.firstIndex(where: { !valid.contains($0) }) {
-        let place = TokensError.Place(sequence: isFlat ? nil : number, position: position)
+        let token = TokensError.Position(sequence: isFlat ? nil : number, index: position)
         throw TokensError(
-          path, .outsideVocabulary(place, token: tokens[position], vocab: point.model.vocab))
+          path, .outsideVocabulary(token, token: tokens[position], vocab: point.model.vocab))
       }
     }
   }

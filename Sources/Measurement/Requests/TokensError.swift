@@ -6,32 +6,27 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
   package let file: String
   package let fault: Fault
 
-  init(_ file: String, _ fault: Fault) {
-    self.file = file
-    self.fault = fault
-  }
+  init(_ file: String, _ fault: Fault) { (self.file, self.fault) = (file, fault) }
 
   /// Where a token stands; no sequence in a flat list.
-  package struct Place: Equatable, Sendable, CustomStringConvertible {
+  package struct Position: Equatable, Sendable, CustomStringConvertible {
     package let sequence: Int?
-    package let position: Int
+    package let index: Int
 
-    package var description: String {
-      "tokens\(sequence.map { "[\($0)]" } ?? "")[\(position)]"
-    }
+    package var description: String { "tokens\(sequence.map { "[\($0)]" } ?? "")[\(index)]" }
   }
 
   /// What is wrong.
   package enum Fault: Equatable, Sendable {
     case unreadable(String)
-    case notJSON(String, byte: Int)
+    case notJSON(String)
     case notObject(found: String)
     case otherKey(String)
     case noTokens
     case notList(found: String)
     case notSequence(Int, found: String)
-    case notInteger(Place, found: String)
-    case outsideVocabulary(Place, token: Int, vocab: Int)
+    case notInteger(Position, found: String)
+    case outsideVocabulary(Position, token: Int, vocab: Int)
     case tooFew(sequence: Int?, found: Int, needed: Int, isGenerated: Bool)
     case sequences(Int, isFlat: Bool, batch: Int)
   }
@@ -40,22 +35,19 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
 
   private var sentence: String {
     switch fault {
-    case .unreadable(let sentence): sentence
-    case .notJSON(let reason, let byte):
-      "is not a JSON file that can be read: it \(reason) (byte \(byte))"
+    case .unreadable(let sentence), .notJSON(let sentence): sentence
     case .notObject(let found): "must hold an object {\"tokens\": [...]}, not \(found)"
-    case .otherKey(let key):
-      "has the key \(quoted(key)); a tokens file holds \"tokens\" alone"
+    case .otherKey(let key): "has the key \(quoted(key)); a tokens file holds \"tokens\" alone"
     case .noTokens: "has no \"tokens\"; write {\"tokens\": [...]}"
     case .notList(let found): "\"tokens\" must be a list of whole numbers, not \(found)"
     case .notSequence(let number, let found):
       "tokens[\(number)] must be a list as the one before it is, not \(found)"
-    case .notInteger(let place, let found): "\(place) must be a whole number, not \(found)"
-    case .outsideVocabulary(let place, let token, let vocab):
-      "\(place) is \(token), but the model's tokens are 0 to \(vocab - 1)"
+    case .notInteger(let position, let found): "\(position) must be a whole number, not \(found)"
+    case .outsideVocabulary(let position, let token, let vocab):
+      "\(position) is \(token), but the model's tokens are 0 to \(vocab - 1)"
     case .tooFew(let sequence, let found, let needed, let isGenerated):
-      "tokens\(sequence.map { "[\($0)]" } ?? "") has \(found) tokens, but the step reads \(needed): "
-        + "n_c + n_g\(isGenerated ? ", and one more for loss rows generated" : "")"
+      "tokens\(sequence.map { "[\($0)]" } ?? "") has \(found) tokens, but the step reads "
+        + "\(needed): n_c + n_g\(isGenerated ? ", and one more for loss rows generated" : "")"
     case .sequences(let found, let isFlat, let batch):
       isFlat
         ? "holds one flat list, but batch is \(batch); write a list of \(batch) lists"

@@ -68,7 +68,7 @@ struct OverLimitError: Error, CustomStringConvertible {
 
   var description: String {
     "the step holds \(Units.exactBytes(predicted.peakAllocatedBytes + predicted.optimizerBytes)) "
-      + "at once, of "
+      + "at once; each at its highest, these are "
       + "\(Units.bytes(predicted.parameterBytes)) of parameters, "
       + "\(Units.bytes(predicted.gradientBytes)) of gradients, "
       + (predicted.optimizerBytes > 0

@@ -30,8 +30,8 @@ package struct MeasurementError: Error, Equatable, CustomStringConvertible {
   static func requireFinite(loss: Double?) throws(MeasurementError) {
     guard let loss, !loss.isFinite else { return }
     throw MeasurementError(
-      "the loss is \(loss), which is no number to differentiate; do the weights hold NaN or infinity?"
-    )
+      "the loss is \(loss), which is no number to differentiate; do the weights hold NaN or "
+        + "infinity?")
   }
 
   /// Refuses a gradient that is no number.

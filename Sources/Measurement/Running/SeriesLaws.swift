@@ -24,7 +24,7 @@ package struct SeriesLaws: Sendable {
   }
 
   private mutating func add(_ key: Point, _ points: [PointRecord], _ predictor: Predictor) {
-    let lowest = key.lowestOfRegime
+    let lowest = key.lawStart
     let measured = points.filter { $0.status == .ok && $0.point.nC >= lowest }
     let lengths = measured.map(\.point.nC)
     let name = "the law of \(key.mode.name.rawValue)"

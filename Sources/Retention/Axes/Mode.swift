@@ -59,8 +59,3 @@ package enum Mode: Hashable, Sendable {
     set { if case .replayedPrefix = self { self = .replayedPrefix(gradients: newValue) } }
   }
 }
-
-extension Mode: CaseIterable {
-  /// Every mode, with the default of its settings.
-  package static var allCases: [Mode] { ModeName.allCases.map(Mode.init) }
-}

@@ -3,9 +3,9 @@ import Transformer
 extension PointAxis {
   /// Every axis of a measurement; to add one, add its entry and its property of `Point`.
   ///
-  /// Profiles multiply axes in this order, the first outermost. `mode` is nearly innermost, so that the
-  /// exact gradient with which a biased mode is compared was computed just before. Result files have
-  /// orders of their own: what they do not name comes last in them.
+  /// Profiles multiply axes in this order, the first outermost. `mode` is nearly innermost, so that
+  /// the exact gradient with which a biased mode is compared was computed just before. Result files
+  /// have orders of their own: what they do not name comes last in them.
   package static let all: [PointAxis] = [
     .integers("n_c", .tokens, \.nC, 0...mostTokens, "Prefix tokens, which carry no loss")
       .required().inSeries(.integer(0)),
@@ -46,7 +46,8 @@ extension PointAxis {
     .unsigned("seed", .run, \.seed, "Seed of parameters and tokens"),
     .integers(
       "chunk", .prefix, \.chunk, 1...mostTokens,
-      "Rows at a time: of a prefix that runs without a graph, and of the loss rows with head chunked"
+      "Rows at a time: of a prefix that runs without a graph, and of the loss rows with head "
+        + "chunked"
     ).goesWith("mode", ModeName.detachedPrefix, .replayedPrefix)
       .goesWith("head", HeadKind.chunked),
     .words(
@@ -92,7 +93,7 @@ extension Point {
     set { if newValue != mode.name { mode = Mode(newValue) } }
   }
 
-  /// The model's layers; of more than are wanted the first are kept, with what is said layer by layer.
+  /// The model's layers; of more than are wanted the first are kept, each with its own.
   fileprivate var layers: Int {
     get { model.layers }
     set {

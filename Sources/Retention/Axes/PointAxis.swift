@@ -1,4 +1,4 @@
-/// One axis of a measurement: everything that profiles, options, columns, series and budgets know of it.
+/// One axis of a measurement: all that profiles, options, columns, series and budgets know.
 ///
 /// ```
 ///   words on a command line, in a profile, in a test ── kind ──▶ AxisValue ── write ──▶ Point
@@ -132,10 +132,7 @@ extension PointAxis {
     wrap: @escaping @Sendable (Value) -> AxisValue,
     unwrap: @escaping @Sendable (AxisValue) -> Value?
   ) {
-    self.name = name
-    self.kind = kind
-    self.section = section
-    self.help = help
+    (self.name, self.kind, self.section, self.help) = (name, kind, section, help)
     value = { wrap($0[keyPath: path]) }
     write = { point, value in
       guard let own = unwrap(value) else { preconditionFailure("\(value) is no value of \(name)") }

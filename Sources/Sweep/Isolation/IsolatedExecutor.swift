@@ -5,8 +5,8 @@ import Reporting
 
 /// Runs points in a worker process, which is kept for the next point as long as it is well.
 ///
-/// A point that ends its worker gets a row that says how. If the worker had run other points before,
-/// the point is first tried again in a fresh one, so that no point suffers for another.
+/// A point that ends its worker gets a row that says how. If the worker had run other points
+/// before, the point is first tried again in a fresh one, so that no point suffers for another.
 final class IsolatedExecutor: PointExecutor {
   private let profile: Profile
   private let digest: String
@@ -49,9 +49,7 @@ final class IsolatedExecutor: PointExecutor {
         stop()
         if !wasUsed { return point }
       case .lost(let fate):
-        if fate.isInterrupted || !wasUsed {
-          return try lost(index, fate, startedAt)
-        }
+        if fate.isInterrupted || !wasUsed { return try lost(index, fate, startedAt) }
       }
     }
   }

@@ -13,8 +13,8 @@ enum MemoryBreach: Equatable, Sendable {
 /// Watches how much memory a worker holds, from outside.
 ///
 /// Tensors are counted before they are made and refused by the limit itself; this is for everything
-/// that is not a tensor, and for a machine that other programs fill. A worker is also the first that
-/// the kernel ends when memory runs out, should it grow faster than it is looked at.
+/// that is not a tensor, and for a machine that other programs fill. A worker is also the first
+/// that the kernel ends when memory runs out, should it grow faster than it is looked at.
 struct MemoryGuard: Sendable {
   /// The limit of a point that was given; nil for none.
   let limit: Int?

@@ -42,7 +42,7 @@ final class DirectExecutor: PointExecutor {
     return FinishedPoint(index: index, outcome: runner.run(planned, profile: profile.name))
   }
 
-  /// What shapes alone say of a point, with the row of the point itself and no figure but predictions.
+  /// What shapes alone say of a point, with the point's own row and no figure but predictions.
   func predict(_ index: Int) -> FinishedPoint {
     let planned = profile.points[index]
     var point = planned.point

@@ -6,7 +6,7 @@ import Profiles
 /// The process in which points run: the same program, started by a sweep as `ballast worker`.
 ///
 /// ```
-///   sweep ──▶ standard input:  WorkerSetup, then a WorkerRequest a point      (a JSON value a line)
+///   sweep ──▶ standard input:  WorkerSetup, then a WorkerRequest a point     (a JSON value a line)
 ///   sweep ◀── standard output: WorkerGreeting, then a WorkerReply a point
 /// ```
 ///
@@ -57,7 +57,7 @@ package enum Worker {
     }
   }
 
-  /// Ends this process when the sweep's end of standard input closes, also in the middle of a point.
+  /// Ends this process when the sweep's end of standard input closes, even within a point.
   private static func exitWithParent() {
     let thread = Thread {
       var input = pollfd(fd: STDIN_FILENO, events: 0, revents: 0)

@@ -30,8 +30,8 @@ struct PointFate: Equatable, Sendable {
     case .overLimit(let held, let most, let limit):
       status = .overLimit
       sentence =
-        "the point's process held \(Units.bytes(held)), more than the \(Units.bytes(most)) that the "
-        + "limit of \(Units.exactBytes(limit)) allows for, and was stopped; "
+        "the point's process held \(Units.bytes(held)), more than the \(Units.bytes(most)) that "
+        + "the limit of \(Units.exactBytes(limit)) allows for, and was stopped; "
         + "raise --memory or shorten n_c"
     case .machineFull(let held, let left):
       status = .outOfMemory

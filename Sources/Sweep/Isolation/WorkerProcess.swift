@@ -8,8 +8,7 @@ package struct WorkerCommand: Sendable {
   package let arguments: [String]
 
   package init(executable: String, arguments: [String]) {
-    self.executable = executable
-    self.arguments = arguments
+    (self.executable, self.arguments) = (executable, arguments)
   }
 
   /// This very program, even if its file has been replaced meanwhile.

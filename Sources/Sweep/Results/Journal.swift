@@ -4,8 +4,8 @@ import Foundation
 /// `journal.jsonl`: a line a finished point with its rows, on disk before the next point starts.
 ///
 /// The CSV files are made of it, so that whatever ends the process they can be made again. A line
-/// that such an end has torn, or whose digest says that it has changed, is cut off with what follows,
-/// and those points are measured again. When the sweep is complete, the journal goes.
+/// that such an end has torn, or whose digest says that it has changed, is cut off with what
+/// follows, and those points are measured again. When the sweep is complete, the journal goes.
 struct Journal: Sendable {
   /// One line, a JSON object of which the first member is the digest of the rest.
   struct Entry: Codable {

@@ -24,18 +24,9 @@ package enum ResultFile: String, CaseIterable, Codable, CodingKeyRepresentable, 
   fileprivate func rows(of outcome: PointOutcome) -> String {
     let record = outcome.record
     switch self {
-    case .ledger:
-      return LedgerRecord.rows(
-        of: outcome.saved, profile: record.profile, point: record.point,
-        repetition: record.repetition
-      ).map { CSV.line(of: $0) }.joined()
-    case .gradients:
-      return GradientRecord.rows(
-        of: outcome.gradients, profile: record.profile, point: record.point,
-        repetition: record.repetition
-      ).map { CSV.line(of: $0) }.joined()
-    case .points:
-      return CSV.line(of: record)
+    case .ledger: return CSV.lines(of: LedgerRecord.rows(of: outcome.saved, in: record))
+    case .gradients: return CSV.lines(of: GradientRecord.rows(of: outcome.gradients, in: record))
+    case .points: return CSV.line(of: record)
     }
   }
 }
@@ -83,8 +74,7 @@ struct FinishedPoint: Sendable {
   ///
   /// - Throws: `RecordError` if the rows are not those of the point.
   init(index: Int, rows: PointRows, of planned: PlannedPoint) throws(RecordError) {
-    self.index = index
-    self.rows = rows
+    (self.index, self.rows) = (index, rows)
     record = try PointRecord(row: rows[.points], of: planned.point)
   }
 }

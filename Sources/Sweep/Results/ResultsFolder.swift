@@ -1,7 +1,7 @@
 import Files
 import Foundation
 
-/// The folder of a sweep's results, locked (`flock`) against every other sweep while this value lives.
+/// The folder of a sweep's results, locked (`flock`) against others while this value lives.
 ///
 /// The lock ends with the process, however that ends, so there are no stale ones.
 final class ResultsFolder: Sendable {
@@ -14,20 +14,15 @@ final class ResultsFolder: Sendable {
   /// - Throws: `FileError` if it cannot be made, or if another sweep has it.
   init(_ path: String) throws(FileError) {
     self.path = path
-    var isDirectory: ObjCBool = false
-    if unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
-      guard isDirectory.boolValue else {
-        throw FileError("cannot write into \(path): it is a file, not a folder")
-      }
-    } else if !Self.make(path) {
+    if !Paths.exists(path), !Self.make(path) {
       throw FileError.system("cannot make the folder \(path)")
     }
-    descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw FileError.system("cannot write into \(path)") }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
-      throw FileError("another sweep is writing into \(path); wait, or choose another folder")
+    guard Paths.isDirectory(path) else {
+      throw FileError("cannot write into \(path): it is a file, not a folder")
     }
+    descriptor = try Self.locked(
+      path, LOCK_EX, to: "write into",
+      busy: "another sweep is writing into \(path); wait, or choose another folder")
   }
 
   /// Opens and locks a folder that is there and stays as it is.
@@ -35,13 +30,22 @@ final class ResultsFolder: Sendable {
   /// - Throws: `FileError` if there is none, or if a sweep is writing there.
   init(existing path: String) throws(FileError) {
     self.path = path
-    descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw FileError.system("cannot read the folder \(path)") }
     // Shared, so that the same folder named twice is found out by what it holds.
-    guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else {
+    descriptor = try Self.locked(
+      path, LOCK_SH, to: "read the folder",
+      busy: "a sweep is writing into \(path); wait until it ends")
+  }
+
+  private static func locked(
+    _ path: String, _ lock: Int32, to what: String, busy: String
+  ) throws(FileError) -> Int32 {
+    let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError.system("cannot \(what) \(path)") }
+    guard flock(descriptor, lock | LOCK_NB) == 0 else {
       close(descriptor)
-      throw FileError("a sweep is writing into \(path); wait until it ends")
+      throw FileError(busy)
     }
+    return descriptor
   }
 
   deinit { close(descriptor) }
@@ -58,9 +62,7 @@ final class ResultsFolder: Sendable {
   }
 
   /// The path of a file in the folder.
-  func file(_ name: String) -> String {
-    path.hasSuffix("/") ? path + name : "\(path)/\(name)"
-  }
+  func file(_ name: String) -> String { Paths.join(path, name) }
 
   /// The bytes of a file; nil if there is none.
   func size(of name: String) -> Int? {

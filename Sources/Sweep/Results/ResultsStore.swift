@@ -11,10 +11,10 @@ package import Reporting
 ///   end   ──▶ those and laws.csv fsynced, then sweep.json says "complete", then the journal goes
 /// ```
 ///
-/// A shard keeps its journal, of which `ballast merge` makes the files of the whole, as `--resume` does.
+/// A shard keeps its journal, of which `ballast merge` makes the whole, as `--resume` does.
 ///
-/// CSV files grow by whole lines in the profile's order; a point that ends before one in front of it
-/// waits in the journal. Small files are renamed into place.
+/// CSV files grow by whole lines in the profile's order; a point that ends before one in front of
+/// it waits in the journal. Small files are renamed into place.
 package struct ResultsStore: Sendable {
   /// What to do with results that the folder holds.
   package enum Opening: Sendable {
@@ -43,8 +43,8 @@ package struct ResultsStore: Sendable {
 
   /// Makes the folder ready, before anything is measured.
   ///
-  /// `memory` is the limit that was given; `shard` the part that is measured, and its points, or nil for
-  /// all of them.
+  /// `memory` is the limit that was given; `shard` the part that is measured, and its points, or
+  /// nil for all of them.
   ///
   /// - Throws: `FileError` if the folder cannot be written, if another sweep is writing there, if
   ///   it holds results and they are not to be replaced, or if they are not this sweep's.
@@ -74,8 +74,7 @@ package struct ResultsStore: Sendable {
     case (.refuse, _):
       try refuseResults("choose another folder, go on with --resume")
       try start()
-    default:
-      try start()
+    default: try start()
     }
   }
 

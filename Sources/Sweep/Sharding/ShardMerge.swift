@@ -116,11 +116,11 @@ package struct ShardMerge {
 
   // MARK: Writing
 
-  /// Writes the merged folder: the shards' journals joined, and then all that `--resume` makes of one.
+  /// Writes the merged folder: the shards' journals joined, and what `--resume` makes of one.
   ///
   /// - Returns: A sentence about points without figures, and points off their law; nil for none.
-  /// - Throws: `FileError` if the profile cannot be resolved again, the folder cannot be written, or
-  ///   it holds results that are not to be replaced.
+  /// - Throws: `FileError` if the profile cannot be resolved again, the folder cannot be written,
+  ///   or it holds results that are not to be replaced.
   package func write(
     to directory: String, replacing: Bool, engine: Engine
   ) throws(FileError) -> String? {

@@ -68,7 +68,7 @@ package struct ShardPlan: Sendable {
     for shard in parts.indices { parts[shard].sort() }
   }
 
-  /// Batches, longest first; one that is more than an even share falls into its points, or each does.
+  /// Batches, longest first; one beyond an even share falls into its points, or each does.
   private static func pieces(
     of points: [PlannedPoint], shards: Int, keepsBatches: Bool, _ costs: inout PredictedCost
   ) -> [Piece] {
@@ -90,9 +90,7 @@ package struct ShardPlan: Sendable {
         ? [batch] : batch.indices.map { piece([$0], batch.batch) }
     }
     // Sorting is stable: what comes first in the profile stays first among equals.
-    return pieces.enumerated().sorted {
-      (whole($0.element), $1.offset) > (whole($1.element), $0.offset)
-    }.map(\.element)
+    return pieces.sorted { whole($0) > whole($1) }
   }
 
   /// One line about a shard and how it compares with the others.

@@ -1,328 +1,82 @@
 // Written by scripts/embed-models from profiles/models/*.json; change those instead.
 
 extension BuiltInModels {
-  /// The text of each `profiles/models/NAME.json`, by name.
+  /// What Ballast reads of each `profiles/models/NAME.json`, by name.
   static let files: [String: String] = [
     "gpt2": #"""
-    {
-      "activation_function": "gelu_new",
-      "architectures": [
-        "GPT2LMHeadModel"
-      ],
-      "attn_pdrop": 0.1,
-      "bos_token_id": 50256,
-      "embd_pdrop": 0.1,
-      "eos_token_id": 50256,
-      "initializer_range": 0.02,
-      "layer_norm_epsilon": 1e-05,
-      "model_type": "gpt2",
-      "n_ctx": 1024,
-      "n_embd": 768,
-      "n_head": 12,
-      "n_layer": 12,
-      "n_positions": 1024,
-      "resid_pdrop": 0.1,
-      "summary_activation": null,
-      "summary_first_dropout": 0.1,
-      "summary_proj_to_labels": true,
-      "summary_type": "cls_index",
-      "summary_use_proj": true,
-      "task_specific_params": {
-        "text-generation": {
-          "do_sample": true,
-          "max_length": 50
-        }
-      },
-      "vocab_size": 50257
-    }
-
+    {"activation_function": "gelu_new", "attn_pdrop": 0.1, "embd_pdrop": 0.1, "layer_norm_epsilon":
+    1e-05, "model_type": "gpt2", "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024,
+    "resid_pdrop": 0.1, "vocab_size": 50257}
     """#,
     "gpt3-175b": #"""
-    {
-      "activation_function": "gelu_new",
-      "architectures": [
-        "GPT2LMHeadModel"
-      ],
-      "attn_pdrop": 0.1,
-      "bos_token_id": 50256,
-      "embd_pdrop": 0.1,
-      "eos_token_id": 50256,
-      "initializer_range": 0.02,
-      "layer_norm_epsilon": 1e-05,
-      "model_type": "gpt2",
-      "n_embd": 12288,
-      "n_head": 96,
-      "n_inner": 49152,
-      "n_layer": 96,
-      "n_positions": 2048,
-      "resid_pdrop": 0.1,
-      "vocab_size": 50257
-    }
-
+    {"activation_function": "gelu_new", "attn_pdrop": 0.1, "embd_pdrop": 0.1, "layer_norm_epsilon":
+    1e-05, "model_type": "gpt2", "n_embd": 12288, "n_head": 96, "n_inner": 49152, "n_layer": 96,
+    "n_positions": 2048, "resid_pdrop": 0.1, "vocab_size": 50257}
     """#,
     "llama-3.1-405b": #"""
-    {
-      "architectures": [
-        "LlamaForCausalLM"
-      ],
-      "attention_bias": false,
-      "attention_dropout": 0.0,
-      "bos_token_id": 128000,
-      "eos_token_id": 128001,
-      "hidden_act": "silu",
-      "hidden_size": 16384,
-      "initializer_range": 0.02,
-      "intermediate_size": 53248,
-      "max_position_embeddings": 131072,
-      "mlp_bias": false,
-      "model_type": "llama",
-      "num_attention_heads": 128,
-      "num_hidden_layers": 126,
-      "num_key_value_heads": 8,
-      "pretraining_tp": 1,
-      "rms_norm_eps": 1e-05,
-      "rope_scaling": {
-        "factor": 8.0,
-        "high_freq_factor": 4.0,
-        "low_freq_factor": 1.0,
-        "original_max_position_embeddings": 8192,
-        "rope_type": "llama3"
-      },
-      "rope_theta": 500000.0,
-      "tie_word_embeddings": false,
-      "torch_dtype": "bfloat16",
-      "use_cache": true,
-      "vocab_size": 128256
-    }
-
+    {"attention_bias": false, "attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 16384,
+    "intermediate_size": 53248, "max_position_embeddings": 131072, "mlp_bias": false, "model_type":
+    "llama", "num_attention_heads": 128, "num_hidden_layers": 126, "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 8.0, "high_freq_factor": 4.0,
+    "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+    "rope_theta": 500000.0, "tie_word_embeddings": false, "torch_dtype": "bfloat16", "vocab_size":
+    128256}
     """#,
     "llama-3.1-70b": #"""
-    {
-      "architectures": [
-        "LlamaForCausalLM"
-      ],
-      "attention_bias": false,
-      "attention_dropout": 0.0,
-      "bos_token_id": 128000,
-      "eos_token_id": 128001,
-      "hidden_act": "silu",
-      "hidden_size": 8192,
-      "initializer_range": 0.02,
-      "intermediate_size": 28672,
-      "max_position_embeddings": 131072,
-      "mlp_bias": false,
-      "model_type": "llama",
-      "num_attention_heads": 64,
-      "num_hidden_layers": 80,
-      "num_key_value_heads": 8,
-      "pretraining_tp": 1,
-      "rms_norm_eps": 1e-05,
-      "rope_scaling": {
-        "factor": 8.0,
-        "high_freq_factor": 4.0,
-        "low_freq_factor": 1.0,
-        "original_max_position_embeddings": 8192,
-        "rope_type": "llama3"
-      },
-      "rope_theta": 500000.0,
-      "tie_word_embeddings": false,
-      "torch_dtype": "bfloat16",
-      "use_cache": true,
-      "vocab_size": 128256
-    }
-
+    {"attention_bias": false, "attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 8192,
+    "intermediate_size": 28672, "max_position_embeddings": 131072, "mlp_bias": false, "model_type":
+    "llama", "num_attention_heads": 64, "num_hidden_layers": 80, "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 8.0, "high_freq_factor": 4.0,
+    "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+    "rope_theta": 500000.0, "tie_word_embeddings": false, "torch_dtype": "bfloat16", "vocab_size":
+    128256}
     """#,
     "llama-3.1-8b": #"""
-    {
-      "architectures": [
-        "LlamaForCausalLM"
-      ],
-      "attention_bias": false,
-      "attention_dropout": 0.0,
-      "bos_token_id": 128000,
-      "eos_token_id": 128001,
-      "hidden_act": "silu",
-      "hidden_size": 4096,
-      "initializer_range": 0.02,
-      "intermediate_size": 14336,
-      "max_position_embeddings": 131072,
-      "mlp_bias": false,
-      "model_type": "llama",
-      "num_attention_heads": 32,
-      "num_hidden_layers": 32,
-      "num_key_value_heads": 8,
-      "pretraining_tp": 1,
-      "rms_norm_eps": 1e-05,
-      "rope_scaling": {
-        "factor": 8.0,
-        "high_freq_factor": 4.0,
-        "low_freq_factor": 1.0,
-        "original_max_position_embeddings": 8192,
-        "rope_type": "llama3"
-      },
-      "rope_theta": 500000.0,
-      "tie_word_embeddings": false,
-      "torch_dtype": "bfloat16",
-      "use_cache": true,
-      "vocab_size": 128256
-    }
-
+    {"attention_bias": false, "attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 4096,
+    "intermediate_size": 14336, "max_position_embeddings": 131072, "mlp_bias": false, "model_type":
+    "llama", "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 8.0, "high_freq_factor": 4.0,
+    "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+    "rope_theta": 500000.0, "tie_word_embeddings": false, "torch_dtype": "bfloat16", "vocab_size":
+    128256}
     """#,
     "llama-3.2-1b": #"""
-    {
-      "architectures": [
-        "LlamaForCausalLM"
-      ],
-      "attention_bias": false,
-      "attention_dropout": 0.0,
-      "bos_token_id": 128000,
-      "eos_token_id": 128001,
-      "head_dim": 64,
-      "hidden_act": "silu",
-      "hidden_size": 2048,
-      "initializer_range": 0.02,
-      "intermediate_size": 8192,
-      "max_position_embeddings": 131072,
-      "mlp_bias": false,
-      "model_type": "llama",
-      "num_attention_heads": 32,
-      "num_hidden_layers": 16,
-      "num_key_value_heads": 8,
-      "pretraining_tp": 1,
-      "rms_norm_eps": 1e-05,
-      "rope_scaling": {
-        "factor": 32.0,
-        "high_freq_factor": 4.0,
-        "low_freq_factor": 1.0,
-        "original_max_position_embeddings": 8192,
-        "rope_type": "llama3"
-      },
-      "rope_theta": 500000.0,
-      "tie_word_embeddings": true,
-      "torch_dtype": "bfloat16",
-      "use_cache": true,
-      "vocab_size": 128256
-    }
-
+    {"attention_bias": false, "attention_dropout": 0.0, "head_dim": 64, "hidden_act": "silu",
+    "hidden_size": 2048, "intermediate_size": 8192, "max_position_embeddings": 131072, "mlp_bias":
+    false, "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 16,
+    "num_key_value_heads": 8, "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 32.0,
+    "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192,
+    "rope_type": "llama3"}, "rope_theta": 500000.0, "tie_word_embeddings": true, "torch_dtype":
+    "bfloat16", "vocab_size": 128256}
     """#,
     "mistral-7b": #"""
-    {
-      "architectures": [
-        "MistralForCausalLM"
-      ],
-      "attention_dropout": 0.0,
-      "bos_token_id": 1,
-      "eos_token_id": 2,
-      "hidden_act": "silu",
-      "hidden_size": 4096,
-      "initializer_range": 0.02,
-      "intermediate_size": 14336,
-      "max_position_embeddings": 32768,
-      "model_type": "mistral",
-      "num_attention_heads": 32,
-      "num_hidden_layers": 32,
-      "num_key_value_heads": 8,
-      "rms_norm_eps": 1e-05,
-      "rope_theta": 1000000.0,
-      "sliding_window": null,
-      "tie_word_embeddings": false,
-      "torch_dtype": "bfloat16",
-      "use_cache": true,
-      "vocab_size": 32768
-    }
-
+    {"attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 4096, "intermediate_size":
+    14336, "max_position_embeddings": 32768, "model_type": "mistral", "num_attention_heads": 32,
+    "num_hidden_layers": 32, "num_key_value_heads": 8, "rms_norm_eps": 1e-05, "rope_theta":
+    1000000.0, "sliding_window": null, "tie_word_embeddings": false, "torch_dtype": "bfloat16",
+    "vocab_size": 32768}
     """#,
     "qwen2.5-0.5b": #"""
-    {
-      "architectures": [
-        "Qwen2ForCausalLM"
-      ],
-      "attention_dropout": 0.0,
-      "bos_token_id": 151643,
-      "eos_token_id": 151643,
-      "hidden_act": "silu",
-      "hidden_size": 896,
-      "initializer_range": 0.02,
-      "intermediate_size": 4864,
-      "max_position_embeddings": 32768,
-      "max_window_layers": 24,
-      "model_type": "qwen2",
-      "num_attention_heads": 14,
-      "num_hidden_layers": 24,
-      "num_key_value_heads": 2,
-      "rms_norm_eps": 1e-06,
-      "rope_theta": 1000000.0,
-      "sliding_window": 32768,
-      "tie_word_embeddings": true,
-      "torch_dtype": "bfloat16",
-      "use_cache": true,
-      "use_mrope": false,
-      "use_sliding_window": false,
-      "vocab_size": 151936
-    }
-
+    {"attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 896, "intermediate_size": 4864,
+    "max_position_embeddings": 32768, "max_window_layers": 24, "model_type": "qwen2",
+    "num_attention_heads": 14, "num_hidden_layers": 24, "num_key_value_heads": 2, "rms_norm_eps":
+    1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": true,
+    "torch_dtype": "bfloat16", "use_sliding_window": false, "vocab_size": 151936}
     """#,
     "qwen2.5-7b": #"""
-    {
-      "architectures": [
-        "Qwen2ForCausalLM"
-      ],
-      "attention_dropout": 0.0,
-      "bos_token_id": 151643,
-      "eos_token_id": 151643,
-      "hidden_act": "silu",
-      "hidden_size": 3584,
-      "initializer_range": 0.02,
-      "intermediate_size": 18944,
-      "max_position_embeddings": 131072,
-      "max_window_layers": 28,
-      "model_type": "qwen2",
-      "num_attention_heads": 28,
-      "num_hidden_layers": 28,
-      "num_key_value_heads": 4,
-      "rms_norm_eps": 1e-06,
-      "rope_theta": 1000000.0,
-      "sliding_window": 131072,
-      "tie_word_embeddings": false,
-      "torch_dtype": "bfloat16",
-      "use_cache": true,
-      "use_mrope": false,
-      "use_sliding_window": false,
-      "vocab_size": 152064
-    }
-
+    {"attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 3584, "intermediate_size":
+    18944, "max_position_embeddings": 131072, "max_window_layers": 28, "model_type": "qwen2",
+    "num_attention_heads": 28, "num_hidden_layers": 28, "num_key_value_heads": 4, "rms_norm_eps":
+    1e-06, "rope_theta": 1000000.0, "sliding_window": 131072, "tie_word_embeddings": false,
+    "torch_dtype": "bfloat16", "use_sliding_window": false, "vocab_size": 152064}
     """#,
     "qwen3-8b": #"""
-    {
-      "architectures": [
-        "Qwen3ForCausalLM"
-      ],
-      "attention_bias": false,
-      "attention_dropout": 0.0,
-      "bos_token_id": 151643,
-      "eos_token_id": 151645,
-      "head_dim": 128,
-      "hidden_act": "silu",
-      "hidden_size": 4096,
-      "initializer_range": 0.02,
-      "intermediate_size": 12288,
-      "max_position_embeddings": 40960,
-      "max_window_layers": 36,
-      "model_type": "qwen3",
-      "num_attention_heads": 32,
-      "num_hidden_layers": 36,
-      "num_key_value_heads": 8,
-      "rms_norm_eps": 1e-06,
-      "rope_scaling": null,
-      "rope_theta": 1000000,
-      "sliding_window": null,
-      "tie_word_embeddings": false,
-      "torch_dtype": "bfloat16",
-      "use_cache": true,
-      "use_sliding_window": false,
-      "vocab_size": 151936
-    }
-
+    {"attention_bias": false, "attention_dropout": 0.0, "head_dim": 128, "hidden_act": "silu",
+    "hidden_size": 4096, "intermediate_size": 12288, "max_position_embeddings": 40960,
+    "max_window_layers": 36, "model_type": "qwen3", "num_attention_heads": 32, "num_hidden_layers":
+    36, "num_key_value_heads": 8, "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta":
+    1000000, "sliding_window": null, "tie_word_embeddings": false, "torch_dtype": "bfloat16",
+    "use_sliding_window": false, "vocab_size": 151936}
     """#,
   ]
 }

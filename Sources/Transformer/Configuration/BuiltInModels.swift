@@ -1,6 +1,6 @@
 /// Public models that `--model` knows by name, wherever the binary is started.
 ///
-/// Their `config.json` files are in `profiles/models`, and their text in the binary.
+/// Their `config.json` files are in `profiles/models`, and what matters of them in the binary.
 package enum BuiltInModels {
   /// All names, in the order of the contract.
   package static let names = [
@@ -18,7 +18,7 @@ package enum BuiltInModels {
     return try HuggingFaceConfiguration(Array(text.utf8), file: name)
   }
 
-  /// The `config.json` of a built-in model, byte for byte.
+  /// What matters of a built-in model's `config.json`.
   package static func text(named name: String) -> String? { files[name] }
 }
 

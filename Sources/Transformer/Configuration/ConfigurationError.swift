@@ -7,12 +7,7 @@ package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
   /// What is wrong with it and what to do, without its subject.
   package let sentence: String
 
-  package init(file: String, _ sentence: String) {
-    self.file = file
-    self.sentence = sentence
-  }
+  package init(file: String, _ sentence: String) { (self.file, self.sentence) = (file, sentence) }
 
-  package var description: String {
-    "\(printable(file.unicodeScalars)): \(sentence)"
-  }
+  package var description: String { "\(printable(file.unicodeScalars)): \(sentence)" }
 }

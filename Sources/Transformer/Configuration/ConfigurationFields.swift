@@ -14,10 +14,7 @@ struct ConfigurationFields {
   private var asked: Set<String> = []
 
   init(_ members: [String: JSON], file: String, owner: String? = nil, modelType: String? = nil) {
-    self.members = members
-    self.file = file
-    self.owner = owner
-    self.modelType = modelType
+    (self.members, self.file, self.owner, self.modelType) = (members, file, owner, modelType)
   }
 
   func error(_ sentence: String) -> ConfigurationError { ConfigurationError(file: file, sentence) }
@@ -26,9 +23,7 @@ struct ConfigurationFields {
   func title(_ name: String) -> String { quoted(owner.map { "\($0).\(name)" } ?? name) }
 
   /// Whether the field is there and not null.
-  func has(_ name: String) -> Bool {
-    members[name].map { $0 != .null } ?? false
-  }
+  func has(_ name: String) -> Bool { members[name].map { $0 != .null } ?? false }
 
   /// Names of fields that nobody asked for and that are not null, sorted.
   var rest: [String] {

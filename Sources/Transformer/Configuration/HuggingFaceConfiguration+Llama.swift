@@ -14,8 +14,7 @@ extension HuggingFaceConfiguration {
     init(_ family: DecoderConfiguration.Family) {
       switch family {
       case .gpt2, .llama: break
-      case .mistral:
-        (dFF, kvHeads, contextLength) = (14336, 8, 4096 * 32)
+      case .mistral: (dFF, kvHeads, contextLength) = (14336, 8, 4096 * 32)
       case .qwen2, .qwen3:
         (vocab, dFF, kvHeads, contextLength) = (151_936, 22016, 32, 32768)
         dHead = family == .qwen3 ? 128 : nil

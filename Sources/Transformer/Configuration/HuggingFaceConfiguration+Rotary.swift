@@ -52,8 +52,7 @@ extension HuggingFaceConfiguration {
     let result: DecoderConfiguration.RotaryScaling
     switch type {
     case "default": result = .none
-    case "llama3":
-      result = try llama3(original: original, contextLength: contextLength, &rope)
+    case "llama3": result = try llama3(original: original, contextLength: contextLength, &rope)
     default:
       throw rope.error(
         "\(rope.title("rope_type")) \(quoted(type)) is not built; Ballast has default and llama3")

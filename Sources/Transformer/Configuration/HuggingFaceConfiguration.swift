@@ -28,8 +28,7 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
       bytes = try OpenedFile(path).contents(most: maximumBytes)
     } catch {
       if error.isDirectory && !isInside {
-        return try read(
-          path.hasSuffix("/") ? "\(path)config.json" : "\(path)/config.json", isInside: true)
+        return try read(Paths.join(path, "config.json"), isInside: true)
       }
       if error.isMissing && isInside {
         throw ConfigurationError(
@@ -52,9 +51,7 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
     do throws(JSONError) {
       json = try JSONParser.parse(bytes)
     } catch {
-      throw ConfigurationError(
-        file: file, "is not a JSON file that can be read: it \(error.reason) (byte \(error.offset))"
-      )
+      throw ConfigurationError(file: file, error.sentence)
     }
     guard case .object(let members) = json else {
       throw ConfigurationError(file: file, "must hold a JSON object, not \(json.kind)")

@@ -29,26 +29,26 @@ enum KnownFields {
     }
   }
 
-  private static let noDropout = Required.without("dropout", .integer(0), .number(0))
+  private static let dropouts = [
+    "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop", "embd_pdrop",
+    "hidden_dropout", "hidden_dropout_prob", "layerdrop", "resid_pdrop", "residual_dropout",
+  ]
 
   /// Fields that would change the model, with the values that do not.
-  static let required: [String: Required] = [
+  static let required = others.merging(
+    dropouts.map { ($0, Required.without("dropout", .integer(0), .number(0))) }
+  ) { one, _ in one }
+
+  private static let others: [String: Required] = [
     "add_cross_attention": .without("cross-attention", .bool(false)),
     "attention_bias": .without("this bias", .bool(false)),
-    "attention_dropout": noDropout,
-    "attention_probs_dropout_prob": noDropout,
     "auto_map": Required(
       allowed: [],
       description: "from its own code, not from the repository's; delete the field for that"),
     "compression_config": .without("quantization", .object([:])),
-    "embd_pdrop": noDropout,
-    "hidden_dropout": noDropout,
-    "hidden_dropout_prob": noDropout,
-    "attn_pdrop": noDropout,
     "is_causal": .with("causal attention", .bool(true)),
     "is_encoder_decoder": Required(allowed: [.bool(false)], description: "as a decoder"),
     "layer_types": .with("full attention", .array([.string("full_attention")])),
-    "layerdrop": noDropout,
     "loss_type": Required(
       allowed: [.string("ForCausalLM")], description: "with the loss of a causal language model"),
     "mlp_bias": .without("this bias", .bool(false)),
@@ -57,8 +57,6 @@ enum KnownFields {
     "pretraining_tp": .with("whole matrix products (1)", .integer(1)),
     "pruned_heads": .without("pruned heads", .object([:]), .array([])),
     "quantization_config": .without("quantization", .object([:])),
-    "resid_pdrop": noDropout,
-    "residual_dropout": noDropout,
     "sliding_window": Required(allowed: [], description: "without a sliding window"),
     "tie_encoder_decoder": Required(allowed: [.bool(false)], description: "as a decoder"),
     "torchscript": .without("TorchScript's copy of tied weights", .bool(false)),

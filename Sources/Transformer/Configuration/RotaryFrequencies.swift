@@ -1,8 +1,7 @@
 import Foundation
 
 extension DecoderConfiguration {
-  /// The angle a position of each pair `i < d_head / 2`, `[d_head / 2]`; empty if positions are
-  /// learned.
+  /// The angle a position of each pair `i < d_head / 2`, `[d_head / 2]`; empty if learned.
   ///
   /// `theta^(−2i / d_head)` (arXiv 2104.09864, eq. 15) with the scaling of `positions`, rounded to
   /// float32 after every operation, in the order of Hugging Face's `modeling_rope_utils`. A scalar
@@ -11,8 +10,7 @@ extension DecoderConfiguration {
     guard case .rotary(let theta, let scaling) = positions else { return [] }
     return (0..<dHead / 2).map { pair in
       let exponent = Float(2 * pair) / Float(dHead)
-      // The power in double, then rounded once: as good as any float32 `pow`, and the same
-      // everywhere.
+      // The power in double, then rounded once: as good as any `pow`, and the same everywhere.
       let frequency = 1 / Float(pow(Double(Float(theta)), Double(exponent)))
       return scaling.apply(to: frequency)
     }

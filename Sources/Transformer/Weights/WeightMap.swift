@@ -8,10 +8,7 @@ package struct ExpectedTensor: Hashable, Sendable {
   /// Extents as stored: `[out, in]`, but `[in, out]` for GPT-2's `Conv1D`.
   package let shape: [Int]
 
-  package init(name: String, shape: [Int]) {
-    self.name = name
-    self.shape = shape
-  }
+  package init(name: String, shape: [Int]) { (self.name, self.shape) = (name, shape) }
 
   /// Elements; a configuration within the limits of a point cannot overflow it.
   package var count: Int { shape.reduce(1, *) }
@@ -42,9 +39,7 @@ package struct WeightMap: Sendable {
   package init(_ configuration: DecoderConfiguration, storedLayers: Int? = nil) {
     self.configuration = configuration
     self.storedLayers = max(storedLayers ?? 0, configuration.layers)
-    tensors =
-      configuration.family == .gpt2
-      ? Self.gpt2(configuration) : Self.llamaType(configuration)
+    tensors = Self.tensors(of: configuration)
   }
 
   /// Elements of all parameters together.
@@ -60,52 +55,38 @@ package struct WeightMap: Sendable {
 
   // MARK: Names and shapes
 
-  private static func gpt2(_ c: DecoderConfiguration) -> [ExpectedTensor] {
+  private static func tensors(of c: DecoderConfiguration) -> [ExpectedTensor] {
+    let isGPT2 = c.family == .gpt2
     var tensors: [ExpectedTensor] = []
     func add(_ name: String, _ shape: Int...) {
       tensors.append(ExpectedTensor(name: name, shape: shape))
     }
     func addNorm(_ name: String) {
       add("\(name).weight", c.dModel)
-      add("\(name).bias", c.dModel)
+      if isGPT2 { add("\(name).bias", c.dModel) }
     }
-    func addLinear(_ name: String, from input: Int, to output: Int) {
-      add("\(name).weight", input, output)
-      add("\(name).bias", output)
-    }
-    add("transformer.wte.weight", c.vocab, c.dModel)
-    if case .learned(let maximum) = c.positions {
-      add("transformer.wpe.weight", maximum, c.dModel)
-    }
-    for layer in 0..<c.layers {
-      let base = "transformer.h.\(layer)"
-      addNorm("\(base).ln_1")
-      addLinear("\(base).attn.c_attn", from: c.dModel, to: c.queryWidth + 2 * c.keyWidth)
-      addLinear("\(base).attn.c_proj", from: c.queryWidth, to: c.dModel)
-      addNorm("\(base).ln_2")
-      addLinear("\(base).mlp.c_fc", from: c.dModel, to: c.dFF)
-      addLinear("\(base).mlp.c_proj", from: c.dFF, to: c.dModel)
-    }
-    addNorm("transformer.ln_f")
-    if !c.tiedEmbeddings { add(head, c.vocab, c.dModel) }
-    return tensors
-  }
-
-  private static func llamaType(_ c: DecoderConfiguration) -> [ExpectedTensor] {
-    var tensors: [ExpectedTensor] = []
-    func add(_ name: String, _ shape: Int...) {
-      tensors.append(ExpectedTensor(name: name, shape: shape))
-    }
-    func addLinear(_ name: String, from input: Int, to output: Int, bias: Bool) {
-      add("\(name).weight", output, input)
+    func addLinear(_ name: String, from input: Int, to output: Int, bias: Bool = true) {
+      let (rows, columns) = isGPT2 ? (input, output) : (output, input)
+      add("\(name).weight", rows, columns)
       if bias { add("\(name).bias", output) }
     }
-    add("model.embed_tokens.weight", c.vocab, c.dModel)
+    add(isGPT2 ? "transformer.wte.weight" : "model.embed_tokens.weight", c.vocab, c.dModel)
+    if case .learned(let most) = c.positions { add("transformer.wpe.weight", most, c.dModel) }
     for layer in 0..<c.layers {
+      guard !isGPT2 else {
+        let base = "transformer.h.\(layer)"
+        addNorm("\(base).ln_1")
+        addLinear("\(base).attn.c_attn", from: c.dModel, to: c.queryWidth + 2 * c.keyWidth)
+        addLinear("\(base).attn.c_proj", from: c.queryWidth, to: c.dModel)
+        addNorm("\(base).ln_2")
+        addLinear("\(base).mlp.c_fc", from: c.dModel, to: c.dFF)
+        addLinear("\(base).mlp.c_proj", from: c.dFF, to: c.dModel)
+        continue
+      }
       let base = "model.layers.\(layer)"
       let attention = "\(base).self_attn"
-      add("\(base).input_layernorm.weight", c.dModel)
       let bias = c.queryKeyValueBias
+      addNorm("\(base).input_layernorm")
       addLinear("\(attention).q_proj", from: c.dModel, to: c.queryWidth, bias: bias)
       addLinear("\(attention).k_proj", from: c.dModel, to: c.keyWidth, bias: bias)
       addLinear("\(attention).v_proj", from: c.dModel, to: c.keyWidth, bias: bias)
@@ -114,12 +95,12 @@ package struct WeightMap: Sendable {
         add("\(attention).k_norm.weight", c.dHead)
       }
       addLinear("\(attention).o_proj", from: c.queryWidth, to: c.dModel, bias: c.outputBias)
-      add("\(base).post_attention_layernorm.weight", c.dModel)
+      addNorm("\(base).post_attention_layernorm")
       addLinear("\(base).mlp.gate_proj", from: c.dModel, to: c.dFF, bias: c.mlpBias)
       addLinear("\(base).mlp.up_proj", from: c.dModel, to: c.dFF, bias: c.mlpBias)
       addLinear("\(base).mlp.down_proj", from: c.dFF, to: c.dModel, bias: c.mlpBias)
     }
-    add("model.norm.weight", c.dModel)
+    addNorm(isGPT2 ? "transformer.ln_f" : "model.norm")
     if !c.tiedEmbeddings { add(head, c.vocab, c.dModel) }
     return tensors
   }
@@ -191,9 +172,7 @@ package struct WeightMap: Sendable {
     )
   }
 
-  private func others(_ count: Int) -> String {
-    count == 1 ? "is" : "and \(count - 1) more are"
-  }
+  private func others(_ count: Int) -> String { count == 1 ? "is" : "and \(count - 1) more are" }
 
   /// A tied head that is stored beside the embedding must hold the same bytes.
   private func checkTiedHead(
