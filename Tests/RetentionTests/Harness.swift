@@ -91,7 +91,7 @@ func runOnShapes(_ point: Point) throws -> StepResult {
 ///
 /// What lies within eight of float32's roundings of the whole gradient, 2⁻²¹ of its norm, counts as
 /// 0: a gradient may be zero by the formulas, as W_Q's under a single key, or almost, where a row's
-/// `dP − Σ P · dP` cancels: P and dP have about `√width` roundings each, of widths up to 64.
+/// `dP − Σ P · dP` cancels: sums of up to 50 terms drift by about √50 roundings.
 func relativeErrors(
   _ gradients: [String: [Double]], against expected: [String: [Double]]
 ) -> [String: Double] {
