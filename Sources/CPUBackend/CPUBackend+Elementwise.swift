@@ -21,7 +21,8 @@ extension CPUBackend {
 
   /// `y = x`; any two dtypes of numbers, or two masks.
   package func copy(_ x: Tensor, to y: Tensor) {
-    let isFlat = requireEqualExtents(x, y)
+    requireEqualExtents(x, y)
+    let isFlat = areFlat(x, y)
     func run<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, _ y: Rows<Y>) {
       Elementwise.copy(x, to: y)
     }
@@ -31,7 +32,8 @@ extension CPUBackend {
 
   /// `y += x`; any two dtypes.
   package func add(_ x: Tensor, to y: Tensor) {
-    let isFlat = requireEqualExtents(x, y)
+    requireEqualExtents(x, y)
+    let isFlat = areFlat(x, y)
     func run<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, _ y: Rows<Y>) {
       Elementwise.add(x, to: y)
     }
@@ -39,7 +41,8 @@ extension CPUBackend {
   }
 
   package func swiGLU(gate: Tensor, up: Tensor, to y: Tensor) {
-    let isFlat = requireEqualExtents(y, gate, up)
+    requireEqualExtents(y, gate, up)
+    let isFlat = areFlat(y, gate, up)
     func run<E: KernelElement>(_ y: Rows<E>) {
       Elementwise.swiGLU(gate: Rows(gate, isFlat), up: Rows(up, isFlat), to: y)
     }
@@ -49,7 +52,8 @@ extension CPUBackend {
   package func swiGLUBackward(
     _ dy: Tensor, gate: Tensor, up: Tensor, dgate: Tensor, dup: Tensor
   ) {
-    let isFlat = requireEqualExtents(dy, gate, up, dgate, dup)
+    requireEqualExtents(dy, gate, up, dgate, dup)
+    let isFlat = areFlat(dy, gate, up, dgate, dup)
     func run<E: KernelElement>(_ dy: Rows<E>) {
       Elementwise.swiGLUBackward(
         dy, gate: Rows(gate, isFlat), up: Rows(up, isFlat), dgate: Rows(dgate, isFlat),
@@ -59,7 +63,8 @@ extension CPUBackend {
   }
 
   package func gelu(_ x: Tensor, form: GELU, to y: Tensor) {
-    let isFlat = requireEqualExtents(x, y)
+    requireEqualExtents(x, y)
+    let isFlat = areFlat(x, y)
     func run<E: KernelElement>(_ x: Rows<E>) {
       switch form {
       case .exact: GELUKernel.exact(x, to: Rows(y, isFlat))
@@ -70,7 +75,8 @@ extension CPUBackend {
   }
 
   package func geluBackward(_ dy: Tensor, x: Tensor, form: GELU, to dx: Tensor) {
-    let isFlat = requireEqualExtents(x, dy, dx)
+    requireEqualExtents(x, dy, dx)
+    let isFlat = areFlat(x, dy, dx)
     func run<E: KernelElement>(_ x: Rows<E>) {
       switch form {
       case .exact: GELUKernel.exactBackward(Rows(dy, isFlat), x: x, to: Rows(dx, isFlat))
@@ -92,7 +98,8 @@ extension CPUBackend {
 
   /// `y = x · scale` where `mask` is not 0, else 0, even where `x` is not finite.
   package func applyMask(_ mask: Tensor, scale: Float, to x: Tensor, into y: Tensor) {
-    let isFlat = requireEqualExtents(x, mask, y)
+    requireEqualExtents(x, mask, y)
+    let isFlat = areFlat(x, mask, y)
     func run<E: KernelElement>(_ x: Rows<E>) {
       Masking.apply(Rows(mask, isFlat), scale: scale, to: x, into: Rows(y, isFlat))
     }

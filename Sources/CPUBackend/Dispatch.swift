@@ -38,17 +38,16 @@ func dispatch<Result>(
 /// ops know uint8.
 func refuseMask() -> Never { preconditionFailure("the op does not compute on uint8") }
 
-/// Checks that tensors have the extents of `first`; says whether all of them are contiguous.
-@discardableResult
-func requireEqualExtents(_ first: borrowing Tensor, _ others: Tensor...) -> Bool {
-  var isFlat = first.isContiguous
+/// Checks that tensors have the extents of `first`.
+func requireEqualExtents(_ first: borrowing Tensor, _ others: Tensor...) {
   for other in others {
     precondition(other.shape.rank == first.shape.rank, "the tensors of an op differ in rank")
     for axis in 0..<first.shape.rank {
       precondition(
         other.extent(axis) == first.extent(axis), "the tensors of an op differ in extents")
     }
-    isFlat = isFlat && other.isContiguous
   }
-  return isFlat
 }
+
+/// Whether all tensors are contiguous, so that an op may take them as one row.
+func areFlat(_ tensors: Tensor...) -> Bool { tensors.allSatisfy(\.isContiguous) }
