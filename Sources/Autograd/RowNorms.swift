@@ -10,8 +10,7 @@ extension Tape {
   /// `dy` is `[batch, tokens, out]`, `x` `[batch, tokens, in]`.
   func measureRows(of weight: Weight, dy: Tensor, x: Tensor) {
     enterRows(of: weight, at: dy.shape[1].rows) { row in
-      let (dy, x) = (vectors(dy, at: row), vectors(x, at: row))
-      return outerNorm(dy, x)
+      outerNorm(vectors(dy, at: row), vectors(x, at: row))
     }
   }
 
@@ -86,9 +85,7 @@ package func outerNorm(_ y: [[Float]], _ x: [[Float]]) -> Double {
 
 private func dot(_ a: [Float], _ b: [Float]) -> Double {
   precondition(a.count == b.count)
-  var sum = 0.0
-  for index in a.indices { sum += Double(a[index]) * Double(b[index]) }
-  return sum
+  return zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
 }
 
 private func squares(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 } }

@@ -5,34 +5,20 @@ extension CPUBackend {
 
   /// `y[b, t, :] = table[ids[b · stride + t], :]`; any two dtypes.
   package func gatherRows(of table: Tensor, ids: [Int32], idStride: Int, to y: Tensor) {
-    let rows = tableRows(table, ids, idStride, y, skipsNegative: false)
-    switch (table.dtype, y.dtype) {
-    case (.float32, .float32):
-      Embedding.gather(Rows<Float>(table), rows, to: Rows<Float>(y))
-    case (.float32, .bfloat16):
-      Embedding.gather(Rows<Float>(table), rows, to: Rows<BFloat16>(y))
-    case (.bfloat16, .float32):
-      Embedding.gather(Rows<BFloat16>(table), rows, to: Rows<Float>(y))
-    case (.bfloat16, .bfloat16):
-      Embedding.gather(Rows<BFloat16>(table), rows, to: Rows<BFloat16>(y))
-    default: refuseMask()
+    let ids = tableRows(table, ids, idStride, y, skipsNegative: false)
+    func run<T: KernelElement, Y: KernelElement>(_ table: Rows<T>, _ y: Rows<Y>) {
+      Embedding.gather(table, ids, to: y)
     }
+    dispatch(table, y, run, run, run, run)
   }
 
   /// `table[ids[b · stride + t], :] += dy[b, t, :]`; any two dtypes.
   package func scatterAddRows(_ dy: Tensor, ids: [Int32], idStride: Int, to table: Tensor) {
-    let rows = tableRows(table, ids, idStride, dy, skipsNegative: true)
-    switch (dy.dtype, table.dtype) {
-    case (.float32, .float32):
-      Embedding.scatterAdd(Rows<Float>(dy), rows, to: Rows<Float>(table))
-    case (.float32, .bfloat16):
-      Embedding.scatterAdd(Rows<Float>(dy), rows, to: Rows<BFloat16>(table))
-    case (.bfloat16, .float32):
-      Embedding.scatterAdd(Rows<BFloat16>(dy), rows, to: Rows<Float>(table))
-    case (.bfloat16, .bfloat16):
-      Embedding.scatterAdd(Rows<BFloat16>(dy), rows, to: Rows<BFloat16>(table))
-    default: refuseMask()
+    let ids = tableRows(table, ids, idStride, dy, skipsNegative: true)
+    func run<D: KernelElement, T: KernelElement>(_ dy: Rows<D>, _ table: Rows<T>) {
+      Embedding.scatterAdd(dy, ids, to: table)
     }
+    dispatch(dy, table, run, run, run, run)
   }
 
   private func tableRows(
@@ -53,18 +39,11 @@ extension CPUBackend {
     requireEqualExtents(x, y)
     requireWidth(of: x, weight: weight)
     requireCells(of: x, rstd)
-    func run<E: KernelElement, W: KernelElement>(_: E.Type, _: W.Type) {
+    func run<E: KernelElement, W: KernelElement>(_ x: Rows<E>, _ weight: Rows<W>) {
       Normalization.rmsNorm(
-        Rows<E>(x), weight: Rows<W>(weight), epsilon: epsilon, to: Rows<E>(y),
-        rstd: Rows(cells: rstd))
+        x, weight: weight, epsilon: epsilon, to: Rows(y), rstd: Rows(cells: rstd))
     }
-    switch (x.dtype, weight.dtype) {
-    case (.float32, .float32): run(Float.self, Float.self)
-    case (.float32, .bfloat16): run(Float.self, BFloat16.self)
-    case (.bfloat16, .float32): run(BFloat16.self, Float.self)
-    case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
-    default: refuseMask()
-    }
+    dispatch(x, weight, run, run, run, run)
   }
 
   /// The gradients of `rmsNorm`; `weight` of any dtype. `dx` may be `dy` itself.
@@ -72,24 +51,24 @@ extension CPUBackend {
     _ dy: Tensor, x: Tensor, rstd: Tensor, weight: Tensor, to dx: Tensor?, accumulates: Bool,
     partials: Tensor?
   ) {
+    normBackward(dy, x, NoMeans(), rstd, weight, to: dx, accumulates, partials)
+  }
+
+  private func normBackward(
+    _ dy: Tensor, _ x: Tensor, _ mean: some Means, _ rstd: Tensor, _ weight: Tensor,
+    to dx: Tensor?, _ accumulates: Bool, _ partials: Tensor?
+  ) {
     requireEqualExtents(x, dy)
     if let dx { requireEqualExtents(x, dx) }
     requireWidth(of: x, weight: weight)
     requireCells(of: x, rstd)
-    func run<E: KernelElement, W: KernelElement>(_: E.Type, _: W.Type) {
-      let rows = Rows<E>(x)
-      let sums = partials.map { partialRows($0, of: rows) }
-      Normalization.rmsNormBackward(
-        Rows<E>(dy), x: rows, rstd: Rows(cells: rstd), weight: Rows<W>(weight),
-        to: dx.map { Rows<E>($0) }, accumulates: accumulates, partials: sums)
+    func run<E: KernelElement, W: KernelElement>(_ x: Rows<E>, _ weight: Rows<W>) {
+      Normalization.backward(
+        Rows(dy), x: x, mean: mean, rstd: Rows(cells: rstd), weight: weight,
+        to: dx.map { Rows($0) }, accumulates: accumulates,
+        partials: partials.map { partialRows($0, of: x) })
     }
-    switch (x.dtype, weight.dtype) {
-    case (.float32, .float32): run(Float.self, Float.self)
-    case (.float32, .bfloat16): run(Float.self, BFloat16.self)
-    case (.bfloat16, .float32): run(BFloat16.self, Float.self)
-    case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
-    default: refuseMask()
-    }
+    dispatch(x, weight, run, run, run, run)
   }
 
   /// `y = (x − mean) · rstd · weight + bias`; `weight` and `bias` of any dtype. `y` may be `x`.
@@ -102,18 +81,12 @@ extension CPUBackend {
     requireWidth(of: x, weight: bias)
     requireCells(of: x, mean)
     requireCells(of: x, rstd)
-    func run<E: KernelElement, W: KernelElement>(_: E.Type, _: W.Type) {
-      LayerNormalization.forward(
-        Rows<E>(x), weight: Rows<W>(weight), bias: Rows<W>(bias), epsilon: epsilon,
-        to: Rows<E>(y), mean: Rows(cells: mean), rstd: Rows(cells: rstd))
+    func run<E: KernelElement, W: KernelElement>(_ x: Rows<E>, _ weight: Rows<W>) {
+      Normalization.layerNorm(
+        x, weight: weight, bias: Rows(bias), epsilon: epsilon, to: Rows(y),
+        mean: Rows(cells: mean), rstd: Rows(cells: rstd))
     }
-    switch (x.dtype, weight.dtype) {
-    case (.float32, .float32): run(Float.self, Float.self)
-    case (.float32, .bfloat16): run(Float.self, BFloat16.self)
-    case (.bfloat16, .float32): run(BFloat16.self, Float.self)
-    case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
-    default: refuseMask()
-    }
+    dispatch(x, weight, run, run, run, run)
   }
 
   /// The gradients of `layerNorm`; `weight` of any dtype. `dx` may be `dy` itself.
@@ -121,50 +94,24 @@ extension CPUBackend {
     _ dy: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor, to dx: Tensor?,
     accumulates: Bool, partials: Tensor?
   ) {
-    requireEqualExtents(x, dy)
-    if let dx { requireEqualExtents(x, dx) }
-    requireWidth(of: x, weight: weight)
     requireCells(of: x, mean)
-    requireCells(of: x, rstd)
-    func run<E: KernelElement, W: KernelElement>(_: E.Type, _: W.Type) {
-      let rows = Rows<E>(x)
-      LayerNormalization.backward(
-        Rows<E>(dy), x: rows, mean: Rows(cells: mean), rstd: Rows(cells: rstd),
-        weight: Rows<W>(weight), to: dx.map { Rows<E>($0) }, accumulates: accumulates,
-        partials: partials.map { partialRows($0, of: rows) })
-    }
-    switch (x.dtype, weight.dtype) {
-    case (.float32, .float32): run(Float.self, Float.self)
-    case (.float32, .bfloat16): run(Float.self, BFloat16.self)
-    case (.bfloat16, .float32): run(BFloat16.self, Float.self)
-    case (.bfloat16, .bfloat16): run(BFloat16.self, BFloat16.self)
-    default: refuseMask()
-    }
+    normBackward(dy, x, Rows<Float>(cells: mean), rstd, weight, to: dx, accumulates, partials)
   }
 
   /// `y[…, j] += bias[j]`; any two dtypes.
   package func addBias(_ bias: Tensor, to y: Tensor) {
     requireWidth(of: y, weight: bias)
-    switch (bias.dtype, y.dtype) {
-    case (.float32, .float32): Elementwise.addBias(Rows<Float>(bias), to: Rows<Float>(y))
-    case (.float32, .bfloat16): Elementwise.addBias(Rows<Float>(bias), to: Rows<BFloat16>(y))
-    case (.bfloat16, .float32): Elementwise.addBias(Rows<BFloat16>(bias), to: Rows<Float>(y))
-    case (.bfloat16, .bfloat16):
-      Elementwise.addBias(Rows<BFloat16>(bias), to: Rows<BFloat16>(y))
-    default: refuseMask()
+    func run<B: KernelElement, Y: KernelElement>(_ bias: Rows<B>, _ y: Rows<Y>) {
+      Elementwise.add(bias, to: y)
     }
+    dispatch(bias, y, run, run, run, run)
   }
 
   package func partialSums(_ x: Tensor, to partials: Tensor) {
-    func run<E: KernelElement>(_: E.Type) {
-      let rows = Rows<E>(x)
-      Normalization.partialSums(rows, to: partialRows(partials, of: rows))
+    func run<E: KernelElement>(_ x: Rows<E>) {
+      Normalization.partialSums(x, to: partialRows(partials, of: x))
     }
-    switch x.dtype {
-    case .float32: run(Float.self)
-    case .bfloat16: run(BFloat16.self)
-    case .uint8: refuseMask()
-    }
+    dispatch(x, run, run)
   }
 
   /// Checks that `partials` has one row for each row block of `rows`.
@@ -193,17 +140,10 @@ extension CPUBackend {
   /// `y[j] = Σ_i x[i, j]`; any two dtypes, summed in float32.
   package func sumRows(_ x: Tensor, to y: Tensor, accumulates: Bool) {
     requireWidth(of: x, weight: y)
-    switch (x.dtype, y.dtype) {
-    case (.float32, .float32):
-      Normalization.sumRows(Rows<Float>(x), to: Rows<Float>(y), accumulates: accumulates)
-    case (.float32, .bfloat16):
-      Normalization.sumRows(Rows<Float>(x), to: Rows<BFloat16>(y), accumulates: accumulates)
-    case (.bfloat16, .float32):
-      Normalization.sumRows(Rows<BFloat16>(x), to: Rows<Float>(y), accumulates: accumulates)
-    case (.bfloat16, .bfloat16):
-      Normalization.sumRows(Rows<BFloat16>(x), to: Rows<BFloat16>(y), accumulates: accumulates)
-    default: refuseMask()
+    func run<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, _ y: Rows<Y>) {
+      Normalization.sumRows(x, to: y, accumulates: accumulates)
     }
+    dispatch(x, y, run, run, run, run)
   }
 
   // MARK: Loss
@@ -212,32 +152,23 @@ extension CPUBackend {
     _ logits: Tensor, labels: [Int32], logSumExp: Tensor
   ) -> Double {
     requireLabels(labels, logits, logSumExp)
-    func run<E: KernelElement>(_: E.Type) -> Double {
-      let (logits, statistics) = (Rows<E>(logits), Rows<Float>(cells: logSumExp))
+    let statistics = Rows<Float>(cells: logSumExp)
+    func run<E: KernelElement>(_ logits: Rows<E>) -> Double {
       CrossEntropy.logSumExp(logits, to: statistics)
       return CrossEntropy.totalLoss(logits, labels: labels, logSumExp: statistics)
     }
-    return switch logits.dtype {
-    case .float32: run(Float.self)
-    case .bfloat16: run(BFloat16.self)
-    case .uint8: refuseMask()
-    }
+    return dispatch(logits, run, run)
   }
 
   package func crossEntropyBackward(
     _ logits: Tensor, labels: [Int32], logSumExp: Tensor, rows: Int
   ) {
     requireLabels(labels, logits, logSumExp)
-    let statistics = Rows<Float>(cells: logSumExp)
-    switch logits.dtype {
-    case .float32:
+    func run<E: KernelElement>(_ logits: Rows<E>) {
       CrossEntropy.backward(
-        Rows<Float>(logits), labels: labels, logSumExp: statistics, rows: Float(rows))
-    case .bfloat16:
-      CrossEntropy.backward(
-        Rows<BFloat16>(logits), labels: labels, logSumExp: statistics, rows: Float(rows))
-    case .uint8: refuseMask()
+        logits, labels: labels, logSumExp: Rows(cells: logSumExp), rows: Float(rows))
     }
+    dispatch(logits, run, run)
   }
 
   private func requireLabels(_ labels: [Int32], _ logits: Tensor, _ logSumExp: Tensor) {

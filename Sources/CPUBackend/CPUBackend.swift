@@ -1,4 +1,4 @@
-package import Jemalloc
+internal import Jemalloc
 package import Ledger
 internal import OneDNN
 package import Tensors
@@ -67,17 +67,12 @@ package final class CPUBackend: Memory, Kernels {
 
   /// The bytes of live blocks in the arena of a category, exact.
   package func allocatedBytes(of category: Category) throws -> Int {
-    try statistics(of: category).allocated
+    try arenas[category.rawValue].arena.statistics().allocated
   }
 
   /// Gives the pages of freed blocks back to the system, so that the next step starts without them.
   package func releaseFreePages() throws {
     for box in arenas { try box.arena.purge() }
-  }
-
-  /// What the arena of a category holds now.
-  package func statistics(of category: Category) throws -> ArenaStatistics {
-    try arenas[category.rawValue].arena.statistics()
   }
 }
 
@@ -85,19 +80,4 @@ package final class CPUBackend: Memory, Kernels {
 private final class ArenaBox {
   let arena: Arena
   init(arena: consuming Arena) { self.arena = arena }
-}
-
-/// Stops at a mask where numbers are wanted: only `fill`, `write`, `read`, `copy` and the dropout
-/// ops know uint8.
-func refuseMask() -> Never { preconditionFailure("the op does not compute on uint8") }
-
-/// Checks that tensors have the extents of `first`.
-func requireEqualExtents(_ first: borrowing Tensor, _ others: Tensor...) {
-  for other in others {
-    precondition(other.shape.rank == first.shape.rank, "the tensors of an op differ in rank")
-    for axis in 0..<first.shape.rank {
-      precondition(
-        other.extent(axis) == first.extent(axis), "the tensors of an op differ in extents")
-    }
-  }
 }

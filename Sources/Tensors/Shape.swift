@@ -84,8 +84,7 @@ package struct Shape: Sendable {
 
   /// The first axis of a kind; nil if there is none.
   private func first(of kind: Axis.Kind) -> Axis? {
-    for index in 0..<rank where axes[index].kind == kind { return axes[index] }
-    return nil
+    (0..<rank).first { axes[$0].kind == kind }.map { axes[$0] }
   }
 
   /// The same axes, but for the last one.
@@ -96,11 +95,7 @@ package struct Shape: Sendable {
   }
 
   /// The number of elements.
-  package var count: Int {
-    var product = 1
-    for index in 0..<rank { product *= axes[index].extent }
-    return product
-  }
+  package var count: Int { (0..<rank).reduce(1) { $0 * axes[$1].extent } }
 
   /// How the elements divide over regions, by the rows that `layout` says are the prefix's.
   ///

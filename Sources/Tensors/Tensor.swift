@@ -40,10 +40,7 @@ package struct Tensor {
   /// Whether the elements lie one after the other.
   package var isContiguous: Bool {
     let packed = Tensor.rowMajor(shape)
-    for index in 0..<shape.rank where shape[index].extent != 1 {
-      if strides[index] != packed[index] { return false }
-    }
-    return true
+    return (0..<shape.rank).allSatisfy { extent($0) == 1 || strides[$0] == packed[$0] }
   }
 
   /// The address of the view's first element.
@@ -74,8 +71,7 @@ package struct Tensor {
     return sliced(axis, (rows.lowerBound - start)..<(rows.upperBound - start))
   }
 
-  /// A contiguous tensor in the same memory, from byte `offset` of it on: how kernels divide
-  /// scratch.
+  /// A contiguous tensor in the same memory, from byte `offset` on: how kernels divide scratch.
   package func carved(at offset: Int, _ shape: Shape, _ dtype: DType) -> Tensor {
     precondition(offset % dtype.size == 0, "a tensor begins at a whole element")
     precondition(
@@ -100,8 +96,7 @@ package struct Tensor {
     var view = self
     view.shape[first] = shape[second]
     view.shape[second] = shape[first]
-    view.strides[first] = strides[second]
-    view.strides[second] = strides[first]
+    view.strides.swapAt(first, second)
     return view
   }
 

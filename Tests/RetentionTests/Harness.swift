@@ -89,13 +89,13 @@ func runOnShapes(_ point: Point) throws -> StepResult {
 
 /// `‖gradient − expected‖ / ‖expected‖` of every parameter.
 ///
-/// What lies within eight of float32's units of the whole gradient, 2⁻²⁰ of its norm, counts as 0: a
-/// gradient may be zero by the formulas, as W_Q's under a single key, or almost, where a row's
-/// `dP − Σ P · dP` cancels.
+/// What lies within eight of float32's roundings of the whole gradient, 2⁻²¹ of its norm, counts as
+/// 0: a gradient may be zero by the formulas, as W_Q's under a single key, or almost, where a row's
+/// `dP − Σ P · dP` cancels: sums of up to 50 terms drift by about √50 roundings.
 func relativeErrors(
   _ gradients: [String: [Double]], against expected: [String: [Double]]
 ) -> [String: Double] {
-  let rounding = 0x1p-20 * norm(expected.values.flatMap(\.self))
+  let rounding = 0x1p-21 * norm(expected.values.flatMap(\.self))
   return expected.reduce(into: [:]) { errors, entry in
     let ours = gradients[entry.key] ?? []
     guard ours.count == entry.value.count else {

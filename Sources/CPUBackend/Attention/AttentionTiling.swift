@@ -51,10 +51,8 @@ struct AttentionTiles {
   }
 
   init(of pass: AttentionForward, _ tiling: AttentionTiling) {
+    self.init(pass.attention, batch: pass.q.extent(0), rows: pass.rows, pass.blocks, tiling)
     let isWhole = pass.attention.memory == .materialized
-    self.init(
-      pass.attention.geometry, batch: pass.q.extent(0), rows: pass.rows.count,
-      keys: pass.blocks.reduce(0) { $0 + $1.count }, isWhole: isWhole, tiling)
     let isRounded = pass.q.dtype != .float32
     let width = pass.attention.geometry.dHead
     if isWhole {
@@ -76,10 +74,8 @@ struct AttentionTiles {
   }
 
   init(of pass: AttentionBackward, _ tiling: AttentionTiling) {
+    self.init(pass.attention, batch: pass.dO.extent(0), rows: pass.rows, pass.blocks, tiling)
     let isWhole = pass.attention.memory == .materialized
-    self.init(
-      pass.attention.geometry, batch: pass.dO.extent(0), rows: pass.rows.count,
-      keys: pass.blocks.reduce(0) { $0 + $1.count }, isWhole: isWhole, tiling)
     let isRounded = pass.dO.dtype != .float32
     let isDropped =
       pass.attention.dropout != nil && pass.kept.dropped == nil && !pass.dv.isEmpty
@@ -97,9 +93,11 @@ struct AttentionTiles {
 
   /// Divides work whose tiles hold whole rows, or parts of them.
   private init(
-    _ geometry: HeadGeometry, batch: Int, rows: Int, keys: Int, isWhole: Bool,
+    _ attention: Attention, batch: Int, rows: Range<Int>, _ blocks: [Range<Int>],
     _ tiling: AttentionTiling
   ) {
+    let (geometry, isWhole) = (attention.geometry, attention.memory == .materialized)
+    let (rows, keys) = (rows.count, blocks.reduce(0) { $0 + $1.count })
     let most = max(tiling.bytes / 4, 1)
     let fewest = 16
     self.keys = isWhole ? keys : min(keys, tiling.keys)

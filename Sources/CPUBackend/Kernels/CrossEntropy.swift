@@ -66,19 +66,10 @@ enum CrossEntropy {
     _ values: UnsafePointer<E>, _ columns: Range<Int>, less top: Float
   ) -> Float {
     let tops = Lanes(repeating: top)
-    var sums = (Lanes.zero, Lanes.zero)
-    var index = columns.lowerBound
-    let w = Lanes.width
-    while index <= columns.upperBound &- 2 &* w {
-      sums.0 += unsafe (E.loadAll(values + index) - tops).exponentialOfSmall
-      sums.1 += unsafe (E.loadAll(values + index + w) - tops).exponentialOfSmall
-      index &+= 2 &* w
-    }
-    @inline(__always) func step(_ index: Int, _ lanes: Int) {
+    @inline(__always) func term(_ index: Int, _ lanes: Int) -> Lanes {
       let value = unsafe E.load(values + index, lanes, padding: -.infinity) - tops
-      sums.0 += value.exponentialOfSmall.masked(lanes)
+      return value.exponentialOfSmall.masked(lanes)
     }
-    forEachStep(index..<columns.upperBound, step)
-    return (sums.0 + sums.1).total
+    return sum(columns, term)
   }
 }

@@ -23,34 +23,14 @@ enum Elementwise {
           from: x + columns.lowerBound, byteCount: columns.count * MemoryLayout<X>.stride)
         return
       }
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        unsafe Y.store(X.load(x + index, lanes), to: y + index, lanes)
-      }
-      forEachStep(columns, step)
+      unsafe copyRow(x, to: y, columns)
     }
   }
 
-  /// `y += x`.
+  /// `y += x`; the row of an `x` `[width]` is added to every row.
   static func add<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, to y: Rows<Y>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
-      let (x, y) = unsafe (x[row], y[row])
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let sum = unsafe Y.load(y + index, lanes) + X.load(x + index, lanes)
-        unsafe Y.store(sum, to: y + index, lanes)
-      }
-      forEachStep(columns, step)
-    }
-  }
-
-  /// `y[row, j] += bias[j]`; `bias` `[1, width]`.
-  static func addBias<B: KernelElement, Y: KernelElement>(_ bias: Rows<B>, to y: Rows<Y>) {
-    forEachBlock(rows: y.count, width: y.width) { row, columns in
-      let (bias, y) = unsafe (bias[0], y[row])
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let sum = unsafe Y.load(y + index, lanes) + B.load(bias + index, lanes)
-        unsafe Y.store(sum, to: y + index, lanes)
-      }
-      forEachStep(columns, step)
+      unsafe addRow(x[row], to: y[row], columns)
     }
   }
 
@@ -86,4 +66,27 @@ enum Elementwise {
       forEachStep(columns, step)
     }
   }
+}
+
+/// `y = x` in some columns of a row.
+@unsafe @inline(__always)
+func copyRow<X: KernelElement, Y: KernelElement>(
+  _ x: UnsafePointer<X>, to y: UnsafeMutablePointer<Y>, _ columns: Range<Int>
+) {
+  @inline(__always) func step(_ index: Int, _ lanes: Int) {
+    unsafe Y.store(X.load(x + index, lanes), to: y + index, lanes)
+  }
+  forEachStep(columns, step)
+}
+
+/// `y += x` in some columns of a row.
+@unsafe @inline(__always)
+func addRow<X: KernelElement, Y: KernelElement>(
+  _ x: UnsafePointer<X>, to y: UnsafeMutablePointer<Y>, _ columns: Range<Int>
+) {
+  @inline(__always) func step(_ index: Int, _ lanes: Int) {
+    let sum = unsafe Y.load(y + index, lanes) + X.load(x + index, lanes)
+    unsafe Y.store(sum, to: y + index, lanes)
+  }
+  forEachStep(columns, step)
 }

@@ -42,11 +42,7 @@ enum Embedding {
     _ table: Rows<T>, _ rows: TableRows, to y: Rows<Y>
   ) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
-      let (source, y) = unsafe (table[rows[row]], y[row])
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        unsafe Y.store(T.load(source + index, lanes), to: y + index, lanes)
-      }
-      forEachStep(columns, step)
+      unsafe copyRow(table[rows[row]], to: y[row], columns)
     }
   }
 
@@ -63,12 +59,7 @@ enum Embedding {
     Threads.parallel(rows: panels, grain: grain) { range in
       let columns = range.lowerBound * panel..<min(range.upperBound * panel, dy.width)
       for row in 0..<dy.count where rows[row] >= 0 {
-        let (dy, target) = unsafe (dy[row], table[rows[row]])
-        @inline(__always) func step(_ index: Int, _ lanes: Int) {
-          let sum = unsafe T.load(target + index, lanes) + D.load(dy + index, lanes)
-          unsafe T.store(sum, to: target + index, lanes)
-        }
-        forEachStep(columns, step)
+        unsafe addRow(dy[row], to: table[rows[row]], columns)
       }
     }
   }

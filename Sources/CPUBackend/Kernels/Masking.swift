@@ -37,8 +37,8 @@ struct Masking: Sendable {
   /// The index of the first element of row `row` of all sequences' and heads' rows.
   private func firstIndex(_ row: Int) -> Int {
     let (outer, token) = row.quotientAndRemainder(dividingBy: tokens)
-    return ((firstOuter + outer) * dropout.sequenceLength + firstToken + token) * rowStride
-      + firstColumn
+    let row = (firstOuter + outer) * dropout.sequenceLength + firstToken + token
+    return row * rowStride + firstColumn
   }
 
   /// `y = x · scale` where the dropout keeps an element, else 0; `mask` receives 1 and 0.

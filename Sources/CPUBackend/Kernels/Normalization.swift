@@ -1,7 +1,8 @@
 import Tensors
 import Threading
 
-/// Root-mean-square normalisation and its gradients; statistics in float32.
+/// Root-mean-square and layer normalisation (Ba et al., arXiv 1607.06450), and their gradients;
+/// statistics in float32.
 enum Normalization {
   /// `y = x · rstd · weight`, `rstd = 1 / sqrt(mean(x²) + epsilon)`.
   ///
@@ -28,13 +29,41 @@ enum Normalization {
     }
   }
 
-  /// `dx = rstd · (g − x̂ · mean(g · x̂))` with `g = dy · weight`, and sums of `dy · x̂`.
+  /// `y = (x − mean) · rstd · weight + bias`, `rstd = 1 / sqrt(variance + epsilon)`.
   ///
-  /// `dy`, `x`, `dx` `[rows, width]`, `rstd` `[rows, 1]`, `weight` `[1, width]`, `partials`
-  /// `[⌈rows / RowBlock.size⌉, width]`. One task takes whole row blocks, so the partial sums are
-  /// the same for every number of threads.
-  static func rmsNormBackward<E: KernelElement, W: KernelElement>(
-    _ dy: Rows<E>, x: Rows<E>, rstd: Rows<Float>, weight: Rows<W>, to dx: Rows<E>?,
+  /// `x`, `y` `[rows, width]`, `weight`, `bias` `[1, width]`, `mean`, `rstd` `[rows, 1]`.
+  static func layerNorm<E: KernelElement, W: KernelElement>(
+    _ x: Rows<E>, weight: Rows<W>, bias: Rows<W>, epsilon: Float, to y: Rows<E>,
+    mean: Rows<Float>, rstd: Rows<Float>
+  ) {
+    let width = x.width
+    guard width > 0 else { return }
+    Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: width)) { range in
+      let (w, b) = unsafe (weight[0], bias[0])
+      for row in range {
+        let (x, y) = unsafe (x[row], y[row])
+        let (center, variance) = unsafe moments(x, width)
+        let scale = 1 / (variance + epsilon).squareRoot()
+        unsafe mean[row].pointee = center
+        unsafe rstd[row].pointee = scale
+        let (centers, scales) = (Lanes(repeating: center), Lanes(repeating: scale))
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
+          let normal = unsafe (E.load(x + index, lanes) - centers) * scales
+          let value = unsafe normal * W.load(w + index, lanes) + W.load(b + index, lanes)
+          unsafe E.store(value, to: y + index, lanes)
+        }
+        forEachStep(0..<width, step)
+      }
+    }
+  }
+
+  /// `dx = rstd · (g − mean(g) − x̂ · mean(g · x̂))` with `g = dy · weight`, and sums of `dy · x̂`.
+  ///
+  /// Without means, `x̂ = x · rstd` and `mean(g)` goes. `dy`, `x`, `dx` `[rows, width]`, `mean`,
+  /// `rstd` `[rows, 1]`, `weight` `[1, width]`, `partials` `[⌈rows / RowBlock.size⌉, width]`. One
+  /// task takes whole row blocks, so the partial sums are the same for every number of threads.
+  static func backward<E: KernelElement, W: KernelElement, M: Means>(
+    _ dy: Rows<E>, x: Rows<E>, mean: M, rstd: Rows<Float>, weight: Rows<W>, to dx: Rows<E>?,
     accumulates: Bool, partials: Rows<Float>?
   ) {
     let width = x.width
@@ -47,13 +76,14 @@ enum Normalization {
         if let partials { unsafe partials[block].update(repeating: 0, count: width) }
         for row in block * RowBlock.size..<min((block + 1) * RowBlock.size, rows) {
           let (dy, x) = unsafe (dy[row], x[row])
-          let scale = unsafe rstd[row].pointee
+          let (center, scale) = unsafe (mean[of: row], rstd[row].pointee)
           let scales = Lanes(repeating: scale)
           // The weight's sums come first: `dx` may be the very tensor that `dy` is.
           if let partials {
             let sums = unsafe partials[block]
             @inline(__always) func step(_ index: Int, _ lanes: Int) {
-              let term = unsafe E.load(dy + index, lanes) * (E.load(x + index, lanes) * scales)
+              let normal = unsafe M.subtract(center, from: E.load(x + index, lanes)) * scales
+              let term = unsafe E.load(dy + index, lanes) * normal
               unsafe Float.store(
                 Float.load(sums + index, lanes) + term, to: sums + index, lanes)
             }
@@ -61,12 +91,17 @@ enum Normalization {
           }
           guard let dx else { continue }
           let target = unsafe dx[row]
-          let mean = unsafe weightedDot(dy, w, x, width) * scale / Float(width)
-          let means = Lanes(repeating: mean)
+          @inline(__always) func terms(_ index: Int, _ lanes: Int) -> (Lanes, Lanes) {
+            let g = unsafe E.load(dy + index, lanes) * W.load(w + index, lanes)
+            return unsafe (g, g * M.subtract(center, from: E.load(x + index, lanes)))
+          }
+          let (sum, weighted) = twoSums(0..<width, terms)
+          let gradientMean = M.mean(sum / Float(width))
+          let weightedMeans = Lanes(repeating: weighted * scale / Float(width))
           @inline(__always) func step(_ index: Int, _ lanes: Int) {
             let g = unsafe E.load(dy + index, lanes) * W.load(w + index, lanes)
-            let normal = unsafe E.load(x + index, lanes) * scales
-            var value = scales * (g - normal * means)
+            let normal = unsafe M.subtract(center, from: E.load(x + index, lanes)) * scales
+            var value = scales * (M.subtract(gradientMean, from: g) - normal * weightedMeans)
             if accumulates { value += unsafe E.load(target + index, lanes) }
             unsafe E.store(value, to: target + index, lanes)
           }
@@ -92,12 +127,7 @@ enum Normalization {
         let sums = unsafe partials[block]
         unsafe (sums + first).update(repeating: 0, count: columns.count)
         for row in block * RowBlock.size..<min((block + 1) * RowBlock.size, x.count) {
-          let x = unsafe x[row]
-          @inline(__always) func step(_ index: Int, _ lanes: Int) {
-            let sum = unsafe Float.load(sums + index, lanes) + X.load(x + index, lanes)
-            unsafe Float.store(sum, to: sums + index, lanes)
-          }
-          forEachStep(columns, step)
+          unsafe addRow(x[row], to: sums, columns)
         }
       }
     }
@@ -116,68 +146,61 @@ enum Normalization {
         for first in range.lazy.map({ $0 * panel }) {
           let count = min(panel, y.width - first)
           unsafe sums.initialize(repeating: 0, count: panel)
-          for row in 0..<x.count {
-            let x = unsafe x[row] + first
-            @inline(__always) func step(_ index: Int, _ lanes: Int) {
-              let sum = unsafe Float.load(sums + index, lanes) + X.load(x + index, lanes)
-              unsafe Float.store(sum, to: sums + index, lanes)
-            }
-            forEachStep(0..<count, step)
-          }
+          for row in 0..<x.count { unsafe addRow(x[row] + first, to: sums, 0..<count) }
           let y = unsafe y[0] + first
-          @inline(__always) func step(_ index: Int, _ lanes: Int) {
-            var sum = unsafe Float.load(sums + index, lanes)
-            if accumulates { sum += unsafe Y.load(y + index, lanes) }
-            unsafe Y.store(sum, to: y + index, lanes)
+          if accumulates {
+            unsafe addRow(sums, to: y, 0..<count)
+          } else {
+            unsafe copyRow(sums, to: y, 0..<count)
           }
-          forEachStep(0..<count, step)
         }
       }
     }
   }
 }
 
-/// `Σ a · b` over `count` elements, in four float32 accumulators of `Lanes`.
-@unsafe @inline(__always)
-func dot<A: KernelElement, B: KernelElement>(
-  _ a: UnsafePointer<A>, _ b: UnsafePointer<B>, _ count: Int
-) -> Float {
-  var sums = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
-  let w = Lanes.width
-  var index = 0
-  while index <= count &- 4 &* w {
-    let (p, q) = unsafe (a + index, b + index)
-    unsafe sums.0 += A.loadAll(p) * B.loadAll(q)
-    unsafe sums.1 += A.loadAll(p + w) * B.loadAll(q + w)
-    unsafe sums.2 += A.loadAll(p + 2 &* w) * B.loadAll(q + 2 &* w)
-    unsafe sums.3 += A.loadAll(p + 3 &* w) * B.loadAll(q + 3 &* w)
-    index &+= 4 &* w
-  }
-  @inline(__always) func step(_ index: Int, _ lanes: Int) {
-    sums.0 += unsafe A.load(a + index, lanes) * B.load(b + index, lanes)
-  }
-  forEachStep(index..<count, step)
-  return ((sums.0 + sums.1) + (sums.2 + sums.3)).total
+/// The means that a normalisation takes out of rows; a mean of type `Void` costs kernels nothing.
+protocol Means: Sendable {
+  associatedtype Mean
+  static func mean(_ value: Float) -> Mean
+  static func subtract(_ mean: Mean, from x: Lanes) -> Lanes
+  subscript(of row: Int) -> Mean { get }
 }
 
-/// `Σ a · w · b` over `count` elements, in two float32 accumulators of `Lanes`.
+extension Rows<Float>: Means {
+  // Not inlined: where the optimiser sees equal lanes, it takes bfloat16's vectors apart (1.2 × the
+  // time).
+  @inline(never) static func mean(_ value: Float) -> Lanes { Lanes(repeating: value) }
+  @inline(__always) static func subtract(_ mean: Lanes, from x: Lanes) -> Lanes { x - mean }
+  @inline(__always) subscript(of row: Int) -> Lanes { Self.mean(unsafe self[row].pointee) }
+}
+
+/// What root-mean-square normalisation takes out.
+struct NoMeans: Means {
+  @inline(__always) static func mean(_ value: Float) {}
+  @inline(__always) static func subtract(_ mean: Void, from x: Lanes) -> Lanes { x }
+  @inline(__always) subscript(of row: Int) -> Void { () }
+}
+
+/// The mean and the biased variance of `count` elements, however far the mean is from 0.
+///
+/// Deviations are taken from the float32 mean `m`, whose own error `δ = mean(x − m)` then corrects
+/// both: `mean = m + δ`, `variance = mean((x − m)²) − δ²` (Chan et al., The American Statistician
+/// 37, 1983, eq. 1.7).
 @unsafe @inline(__always)
-func weightedDot<A: KernelElement, W: KernelElement>(
-  _ a: UnsafePointer<A>, _ weight: UnsafePointer<W>, _ b: UnsafePointer<A>, _ count: Int
-) -> Float {
-  var sums = (Lanes.zero, Lanes.zero)
-  let w = Lanes.width
-  var index = 0
-  while index <= count &- 2 &* w {
-    let (p, q, r) = unsafe (a + index, weight + index, b + index)
-    unsafe sums.0 += A.loadAll(p) * W.loadAll(q) * A.loadAll(r)
-    unsafe sums.1 += A.loadAll(p + w) * W.loadAll(q + w) * A.loadAll(r + w)
-    index &+= 2 &* w
+private func moments<E: KernelElement>(
+  _ x: UnsafePointer<E>, _ count: Int
+) -> (mean: Float, variance: Float) {
+  @inline(__always) func value(_ index: Int, _ lanes: Int) -> Lanes {
+    unsafe E.load(x + index, lanes)
   }
-  @inline(__always) func step(_ index: Int, _ lanes: Int) {
-    sums.0 +=
-      unsafe A.load(a + index, lanes) * W.load(weight + index, lanes) * A.load(b + index, lanes)
+  let first = longSum(count, value) / Float(count)
+  let centers = Lanes(repeating: first)
+  @inline(__always) func deviation(_ index: Int, _ lanes: Int) -> (Lanes, Lanes) {
+    let p = unsafe (E.load(x + index, lanes) - centers).masked(lanes)
+    return (p, p * p)
   }
-  forEachStep(index..<count, step)
-  return (sums.0 + sums.1).total
+  let (deviations, squares) = twoSums(0..<count, deviation)
+  let (error, square) = (deviations / Float(count), squares / Float(count))
+  return (first + error, max(square - error * error, 0))
 }

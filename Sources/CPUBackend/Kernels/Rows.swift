@@ -21,8 +21,12 @@ import Threading
   private var strides = InlineArray<5, Int>(repeating: 0)
   private var rank = 0
 
-  /// The rows of a tensor whose last axis is contiguous.
-  init(_ tensor: borrowing Tensor) {
+  /// The rows of a tensor whose last axis is contiguous, or all of a contiguous one as one row.
+  init(_ tensor: borrowing Tensor, _ isFlat: Bool = false) {
+    guard !isFlat else {
+      self.init(tensor, width: tensor.count, outerRank: 0)
+      return
+    }
     let last = tensor.shape.rank - 1
     precondition(last >= 0, "a tensor without axes has no rows")
     precondition(
@@ -33,12 +37,6 @@ import Threading
   /// Every element of a tensor as a row of one: the statistics of other rows.
   init(cells tensor: borrowing Tensor) {
     self.init(tensor, width: 1, outerRank: tensor.shape.rank)
-  }
-
-  /// All of a contiguous tensor as one row.
-  init(flat tensor: borrowing Tensor) {
-    precondition(tensor.isContiguous, "the tensor is not contiguous")
-    self.init(tensor, width: tensor.count, outerRank: 0)
   }
 
   private init(_ tensor: borrowing Tensor, width: Int, outerRank: Int) {

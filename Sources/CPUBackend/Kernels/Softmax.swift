@@ -36,41 +36,35 @@ struct CausalSoftmax: Sendable {
     return min(max(first, 0), keys)..<min(max(end, 0), keys)
   }
 
-  /// Calls `body` for every row, so dealt that any run of neighbours is equal work.
+  /// Deals all rows, each with the keys it sees, to tasks: any run of neighbours is equal work.
   ///
   /// Within a head, first and last rows alternate: 0, n−1, 1, n−2, …
-  private func forEachRow(
-    of count: Int, _ body: @Sendable (Range<Int>, (Int) -> Int) -> Void
+  private func deal(
+    _ count: Int, _ body: @Sendable (LazyMapSequence<Range<Int>, (Int, Range<Int>)>) -> Void
   ) {
     guard count > 0, keys > 0 else { return }
     Threads.parallel(rows: count, grain: max(1, 8192 / keys)) { range in
-      body(range) { unit in
-        let (head, index) = unit.quotientAndRemainder(dividingBy: tokens)
-        return head * tokens + (index % 2 == 0 ? index / 2 : tokens - 1 - index / 2)
-      }
+      body(
+        range.lazy.map { unit in
+          let (head, index) = unit.quotientAndRemainder(dividingBy: tokens)
+          let row = head * tokens + (index % 2 == 0 ? index / 2 : tokens - 1 - index / 2)
+          return (row, visibleKeys(row))
+        })
     }
   }
 
   /// `p = softmax(scale · s)` for each row of `scores` `[batch · heads · tokens, keys]`.
   ///
   /// `logSumExp` `[batch · heads · tokens, 1]` receives `log Σ exp(scale · s)`.
-  func forward<E: KernelElement>(_ scores: Rows<E>, scale: Float, logSumExp: Rows<Float>?) {
-    forEachRow(of: scores.count) { range, row in
-      // A 16-bit row keeps its exponentials in float32 until they are divided by their sum.
-      unsafe withUnsafeTemporaryAllocation(
-        of: Float.self, capacity: E.self == Float.self ? 1 : keys
-      ) { buffer in
-        guard let scratch = buffer.baseAddress else { return }
-        for row in range.lazy.map(row) {
-          let visible = visibleKeys(row)
-          let values = unsafe scores[row] + visible.lowerBound
-          let exponentials =
-            unsafe E.self == Float.self
-            ? UnsafeMutableRawPointer(values).assumingMemoryBound(to: Float.self) : scratch
-          let sum = unsafe softmax(values, exponentials, visible.count, scale: scale)
-          if let logSumExp { unsafe logSumExp[row].pointee = sum }
-          unsafe clear(scores[row], but: visible, of: keys)
-        }
+  func forward(_ scores: Rows<Float>, scale: Float, logSumExp: Rows<Float>?) {
+    deal(scores.count) { rows in
+      for (row, visible) in rows {
+        let values = unsafe scores[row] + visible.lowerBound
+        let top = unsafe maximum(values, visible.count, scale: scale)
+        let sum = unsafe exponentiate(values, to: values, visible.count, scale: scale, less: top)
+        unsafe multiply(values, by: 1 / sum, to: values, visible.count)
+        if let logSumExp { unsafe logSumExp[row].pointee = top + logf(sum) }
+        unsafe clear(scores[row], but: visible, of: keys)
       }
     }
   }
@@ -85,9 +79,8 @@ struct CausalSoftmax: Sendable {
     _ scores: Rows<Float>, to factors: Rows<P>, scale: Float, maxima: Rows<Float>,
     sums: Rows<Float>, output: Rows<Float>?, isFirst: Bool
   ) {
-    forEachRow(of: scores.count) { range, row in
-      for row in range.lazy.map(row) {
-        let visible = visibleKeys(row)
+    deal(scores.count) { rows in
+      for (row, visible) in rows {
         let before = isFirst ? -Float.infinity : unsafe maxima[row].pointee
         let sumBefore = isFirst ? 0 : unsafe sums[row].pointee
         guard !visible.isEmpty else {
@@ -105,28 +98,21 @@ struct CausalSoftmax: Sendable {
         unsafe sums[row].pointee = sumBefore * correction + sum
         unsafe clear(factors[row], but: visible, of: keys)
         guard let output, !isFirst, correction != 1 else { continue }
-        let target = unsafe output[row]
-        let corrections = Lanes(repeating: correction)
-        @inline(__always) func step(_ index: Int, _ lanes: Int) {
-          unsafe Float.store(
-            Float.load(target + index, lanes) * corrections, to: target + index, lanes)
-        }
-        forEachStep(0..<output.width, step)
+        unsafe multiply(output[row], by: correction, to: output[row], output.width)
       }
     }
   }
 
   /// `p = exp(scale · s − logSumExp)` for each row.
-  func again<E: KernelElement>(_ scores: Rows<E>, scale: Float, logSumExp: Rows<Float>) {
-    forEachRow(of: scores.count) { range, row in
-      for row in range.lazy.map(row) {
+  func again(_ scores: Rows<Float>, scale: Float, logSumExp: Rows<Float>) {
+    deal(scores.count) { rows in
+      for (row, visible) in rows {
         let values = unsafe scores[row]
-        let visible = visibleKeys(row)
         let scales = Lanes(repeating: scale)
         let sum = Lanes(repeating: unsafe logSumExp[row].pointee)
         @inline(__always) func step(_ index: Int, _ lanes: Int) {
-          let value = unsafe (E.load(values + index, lanes) * scales - sum).exponentialOfSmall
-          unsafe E.store(value, to: values + index, lanes)
+          let value = unsafe (Float.load(values + index, lanes) * scales - sum).exponentialOfSmall
+          unsafe Float.store(value, to: values + index, lanes)
         }
         forEachStep(visible, step)
         unsafe clear(values, but: visible, of: keys)
@@ -137,21 +123,20 @@ struct CausalSoftmax: Sendable {
   /// `dS = scale · P · (dP − D)` for each row; `gradient` holds `dP`, then `dS`.
   ///
   /// `D` is `Σ P · dP`, or comes from `rowDots` `[batch · heads · tokens, 1]`.
-  func backward<G: KernelElement, P: KernelElement>(
-    _ gradient: Rows<G>, probabilities: Rows<P>, scale: Float, rowDots: Rows<Float>?
+  func backward<P: KernelElement>(
+    _ gradient: Rows<Float>, probabilities: Rows<P>, scale: Float, rowDots: Rows<Float>?
   ) {
-    forEachRow(of: gradient.count) { range, row in
-      for row in range.lazy.map(row) {
+    deal(gradient.count) { rows in
+      for (row, visible) in rows {
         let (g, p) = unsafe (gradient[row], probabilities[row])
-        let visible = visibleKeys(row)
         let count = visible.upperBound
         let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? dot(g, p, count)
         let sum = Lanes(repeating: rowDot)
         let scales = Lanes(repeating: scale)
         @inline(__always) func step(_ index: Int, _ lanes: Int) {
           let value =
-            unsafe scales * P.load(p + index, lanes) * (G.load(g + index, lanes) - sum)
-          unsafe G.store(value, to: g + index, lanes)
+            unsafe scales * P.load(p + index, lanes) * (Float.load(g + index, lanes) - sum)
+          unsafe Float.store(value, to: g + index, lanes)
         }
         forEachStep(visible, step)
         unsafe clear(g, but: visible, of: keys)
@@ -170,44 +155,16 @@ private func clear<E: KernelElement>(
     .update(repeating: E(rounding: 0), count: count - kept.upperBound)
 }
 
-/// The softmax of one row: its maximum, its exponentials and their sum, their quotients.
-///
-/// `exponentials` holds `count` floats; it may be `values` itself. Returns the log-sum-exp.
+/// `y = x · factor` of one row.
 @unsafe @inline(__always)
-private func softmax<E: KernelElement>(
-  _ values: UnsafeMutablePointer<E>, _ exponentials: UnsafeMutablePointer<Float>, _ count: Int,
-  scale: Float
-) -> Float {
-  let scales = Lanes(repeating: scale)
-  let highest = unsafe maximum(values, count, scale: scale)
-  let top = Lanes(repeating: highest)
-  var sums = (Lanes.zero, Lanes.zero)
-  var index = 0
-  let w = Lanes.width
-  while index <= count &- 2 &* w {
-    let first = unsafe (E.loadAll(values + index) * scales - top).exponentialOfSmall
-    let second = unsafe (E.loadAll(values + index + w) * scales - top).exponentialOfSmall
-    unsafe Float.storeAll(first, to: exponentials + index)
-    unsafe Float.storeAll(second, to: exponentials + index + w)
-    sums.0 += first
-    sums.1 += second
-    index &+= 2 &* w
+private func multiply<Y: KernelElement>(
+  _ x: UnsafePointer<Float>, by factor: Float, to y: UnsafeMutablePointer<Y>, _ count: Int
+) {
+  let factors = Lanes(repeating: factor)
+  @inline(__always) func step(_ index: Int, _ lanes: Int) {
+    unsafe Y.store(Float.load(x + index, lanes) * factors, to: y + index, lanes)
   }
-  @inline(__always) func exponentiate(_ index: Int, _ lanes: Int) {
-    let value = unsafe E.load(values + index, lanes, padding: -.infinity) * scales - top
-    let exponential = value.exponentialOfSmall
-    unsafe Float.store(exponential, to: exponentials + index, lanes)
-    sums.0 += exponential.masked(lanes)
-  }
-  forEachStep(index..<count, exponentiate)
-  let sum = (sums.0 + sums.1).total
-  let inverse = Lanes(repeating: 1 / sum)
-  @inline(__always) func divide(_ index: Int, _ lanes: Int) {
-    let value = unsafe Float.load(exponentials + index, lanes) * inverse
-    unsafe E.store(value, to: values + index, lanes)
-  }
-  forEachStep(0..<count, divide)
-  return highest + logf(sum)
+  forEachStep(0..<count, step)
 }
 
 /// `factors = exp(scale · values − top)` of one row, and their float32 sum.
@@ -217,26 +174,13 @@ private func exponentiate<P: KernelElement>(
   less top: Float
 ) -> Float {
   let (scales, tops) = (Lanes(repeating: scale), Lanes(repeating: top))
-  var sums = (Lanes.zero, Lanes.zero)
-  var index = 0
-  let w = Lanes.width
-  while index <= count &- 2 &* w {
-    let first = unsafe (Float.loadAll(values + index) * scales - tops).exponentialOfSmall
-    let second = unsafe (Float.loadAll(values + index + w) * scales - tops).exponentialOfSmall
-    unsafe P.storeAll(first, to: factors + index)
-    unsafe P.storeAll(second, to: factors + index + w)
-    sums.0 += first
-    sums.1 += second
-    index &+= 2 &* w
-  }
-  @inline(__always) func step(_ index: Int, _ lanes: Int) {
+  @inline(__always) func term(_ index: Int, _ lanes: Int) -> Lanes {
     let value = unsafe Float.load(values + index, lanes, padding: -.infinity) * scales - tops
     let exponential = value.exponentialOfSmall
     unsafe P.store(exponential, to: factors + index, lanes)
-    sums.0 += exponential.masked(lanes)
+    return exponential.masked(lanes)
   }
-  forEachStep(index..<count, step)
-  return (sums.0 + sums.1).total
+  return sum(0..<count, term)
 }
 
 /// Ends a softmax that went through its keys block by block: `y = x / sums`, and the log-sum-exp.
@@ -245,17 +189,8 @@ private func exponentiate<P: KernelElement>(
 func finishSoftmax<Y: KernelElement>(
   _ x: Rows<Float>, to y: Rows<Y>, maxima: Rows<Float>, sums: Rows<Float>
 ) {
-  let columns = x.width
-  Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: columns)) { range in
-    for row in range {
-      let (x, y) = unsafe (x[row], y[row])
-      let sum = unsafe sums[row].pointee
-      let inverse = Lanes(repeating: 1 / sum)
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        unsafe Y.store(Float.load(x + index, lanes) * inverse, to: y + index, lanes)
-      }
-      forEachStep(0..<columns, step)
-    }
+  Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: x.width)) { range in
+    for row in range { unsafe multiply(x[row], by: 1 / sums[row].pointee, to: y[row], x.width) }
   }
 }
 
