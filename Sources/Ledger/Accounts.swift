@@ -49,6 +49,13 @@ package struct RegionBytes: Equatable, Sendable {
     left.shared += right.shared
   }
 
+  /// What `share` makes of each region's bytes.
+  package func mapped(_ share: (Int) -> Int) -> Self {
+    RegionBytes(
+      prefix: share(prefix), generated: share(generated), crossing: share(crossing),
+      shared: share(shared))
+  }
+
   /// The same bytes so many times.
   package static func * (left: Self, count: Int) -> Self {
     RegionBytes(

@@ -27,6 +27,7 @@ package struct MemoryAccount: Hashable, Sendable {
   /// The type of the gradients of parameters; nil: that of the parameters.
   package var gradientDType: DType?
   package var sharding = ParameterSharding()
+  package var tensorParallelism = TensorParallelism()
 
   package init() {}
 

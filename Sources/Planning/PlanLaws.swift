@@ -59,7 +59,9 @@ extension Planner {
     var most = 1 << 20
     if case .cost(let nC, _) = plan.request.question { most = max(most, nC) }
     do {
-      return try each(of: plan.shown(listsAll: listsAll)) { [most] row, predictor in
+      let request = plan.request
+      let share = request.account.tensorParallelism.share(of: request.point.point.model)
+      return try each(of: plan.shown(listsAll: listsAll), share: share) { [most] row, predictor in
         var most = most
         while most > 1 << 12, (try? row.combination.point(nC: most).validate()) == nil { most /= 2 }
         return try LawFinder(combination: row.combination, predictor: predictor)

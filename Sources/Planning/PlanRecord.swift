@@ -40,6 +40,10 @@ extension PlanRecord: Record {
     Column("recommended") { .text($0.row.isRecommended ? "yes" : "no") },
     Column("shard_parameters") { .integer($0.account.sharding.devices) },
     Column("shard_stage") { .integer($0.account.sharding.stage) },
+    Column("tensor_parallel") { .integer($0.account.tensorParallelism.devices) },
+    Column("sequence_parallel") {
+      .text($0.account.tensorParallelism.dividesSequence ? "yes" : "no")
+    },
     Column("source") { .text($0.account.isRun ? "counted on shapes" : "computed, not run") },
   ]
 

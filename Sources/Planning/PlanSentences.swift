@@ -106,13 +106,13 @@ extension Plan {
       let what = rows.contains { $0.isRecommended } ? "Further in the same way" : "What would fit"
       notes.append("\(what): \(Words.list(ways)).")
     }
-    if let mostTokens, rows.contains(where: { $0.nC == mostTokens }) {
+    if case .longestPrefix = request.question, let mostTokens, rows.contains(where: { $0.nC == mostTokens }) {
       notes.append("The model has learned positions for no more.")
     }
     if !request.account.isRun {
       notes.append(
-        "Shares of several devices are computed, not run; what they gather for a layer is not "
-          + "counted.")
+        "These are one device's shares, computed and not run; what devices gather for a moment, such "
+          + "as a layer's parameters, is not counted.")
     }
     return notes
   }
@@ -142,7 +142,20 @@ extension MemoryAccount.Part {
 
 extension MemoryAccount {
   /// Whether a step as it is counted can run on one device.
-  package var isRun: Bool { sharding.devices == 1 }
+  package var isRun: Bool { sharding.devices == 1 && tensorParallelism.devices == 1 }
+
+  /// Which devices share the step.
+  var devices: String {
+    let tensors = tensorParallelism
+    let layers =
+      tensors.devices == 1
+      ? nil
+      : "\(tensors.devices) in each layer" + (tensors.dividesSequence ? ", tokens divided too" : "")
+    let parameters =
+      sharding.devices == 1
+      ? nil : "\(sharding.devices) share parameters (stage \(sharding.stage))"
+    return [layers, parameters].compactMap(\.self).joined(separator: "; ") + "; one of them:"
+  }
 
   /// How a part is divided, as the end of a line.
   func share(of part: Part) -> String {

@@ -36,6 +36,7 @@ extension Plan {
       ("tokens", tokens(point)),
     ]
     let account = request.account
+    if !account.isRun { lines.append(("devices", account.devices)) }
     if account.device == .thisMachine {
       lines.append(
         ("counted", "all parts, in the allocator's blocks, as measure holds them against --memory")

@@ -49,20 +49,22 @@ package struct Planner: Sendable {
     guard let first = combinations.first else {
       throw PointError("there is nothing to combine")
     }
-    try requireRoom(request, first)
+    try request.account.tensorParallelism.requireFit(first.point.model)
+    let share = request.account.tensorParallelism.share(of: first.point.model)
+    try requireRoom(request, first, share)
     let mostTokens = Self.mostPrefixTokens(of: first.point)
     var rows: [PlanRow]
     var further: [Plan.Further] = []
     switch request.question {
     case .cost(let nC, let memory):
-      rows = try each(of: combinations) { combination, predictor in
+      rows = try each(of: combinations, share: share) { combination, predictor in
         try row(combination, nC: nC, memory: memory, request.account, predictor)
       }
       PlanRow.mark(&rows, isSearch: false)
     case .longestPrefix(let memories):
       rows = []
       for memory in memories {
-        var found = try each(of: combinations) { combination, predictor in
+        var found = try each(of: combinations, share: share) { combination, predictor in
           try longest(of: combination, within: memory, request.account, predictor)
         }
         PlanRow.mark(&found, isSearch: true)
@@ -78,8 +80,11 @@ package struct Planner: Sendable {
   }
 
   /// Refuses a step that trains nothing, and memories that do not even hold the parameters.
-  private func requireRoom(_ request: PlanRequest, _ combination: Combination) throws {
-    let step = try Predictor(engine: engine).step(of: combination.point(nC: combination.point.nC))
+  private func requireRoom(
+    _ request: PlanRequest, _ combination: Combination, _ share: CountedMemory.Share?
+  ) throws {
+    let step = try Predictor(engine: engine, share: share)
+      .step(of: combination.point(nC: combination.point.nC))
     try step.requireTrained()
     guard case .longestPrefix(let memories) = request.question, let least = memories.min(),
       request.account.device == .any, request.account.parts.contains(.parameters)
@@ -169,6 +174,7 @@ package struct Planner: Sendable {
       changes.append((options, changed))
     }
     let point = request.point.point
+    let share = request.account.tensorParallelism.share(of: point.model)
     guard request.account.device == .any else { return [] }
     if point.optimizer == .adamw {
       consider("--optimizer sgd") { $0.point.settings["optimizer"] = .word("sgd") }
@@ -189,7 +195,7 @@ package struct Planner: Sendable {
     if point.dtype == .float32 {
       consider("--dtype bfloat16") { $0.point.settings["dtype"] = .word("bfloat16") }
     }
-    return try each(of: changes) { change, predictor in
+    return try each(of: changes, share: share) { change, predictor in
       let (options, request) = change
       let combinations = try Combination.all(of: request.point)
         .filter { $0.isExact && (combination != nil || $0.point.attention == .fused) }
@@ -203,14 +209,16 @@ package struct Planner: Sendable {
   // MARK: Threads
 
   /// `body` of every item, in their order, on all threads; a thread has one predictor.
+  ///
+  /// `share` is what one of several devices holds of a tensor.
   func each<Item: Sendable, Result: Sendable>(
-    of items: [Item], _ body: @Sendable (Item, Predictor) throws -> Result
+    of items: [Item], share: CountedMemory.Share?, _ body: @Sendable (Item, Predictor) throws -> Result
   ) throws -> [Result] {
     let next = Atomic(0)
     let results = Mutex<[Swift.Result<Result, any Error>?]>(
       Array(repeating: nil, count: items.count))
     DispatchQueue.concurrentPerform(iterations: min(threads, items.count)) { _ in
-      let predictor = Predictor(engine: engine)
+      let predictor = Predictor(engine: engine, share: share)
       while true {
         let index = next.add(1, ordering: .relaxed).oldValue
         guard index < items.count else { return }

@@ -1,6 +1,6 @@
 import Retention
 import Tensors
-package import Transformer
+import Transformer
 
 /// One device's part of a model whose layers `devices` compute together (Megatron; Korthikanti et
 /// al., arXiv 2205.05198, section 4): computed, not run.

@@ -14,9 +14,14 @@ package enum Optimizer: String, AxisWord {
   /// Parameters of a narrower type have a copy in float32, to which the steps are added.
   func stateBytes(of parameters: [Parameter]) -> Int {
     guard self == .adamw else { return 0 }
-    let trained = parameters.filter { $0.gradient != nil }.map(\.value)
-    return trained.reduce(0) { bytes, value in
-      bytes + value.count * (value.dtype == .float32 ? 8 : 12)
+    return parameters.reduce(0) { bytes, parameter in
+      guard parameter.gradient != nil else { return bytes }
+      return bytes + parameter.heldElements * (parameter.value.dtype == .float32 ? 8 : 12)
     }
   }
+}
+
+extension Parameter {
+  /// The elements that this device holds: all, unless several share it.
+  var heldElements: Int { value.storage.requestedBytes / value.dtype.size }
 }

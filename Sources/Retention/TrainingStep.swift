@@ -145,7 +145,7 @@ package final class TrainingStep {
       workspacePeakBytes: peak(.workspace),
       parameterBytes: model.parameterBytes,
       gradientBytes: ledger.liveBytes[.gradient],
-      trainedElements: decoder.parameters.reduce(0) { $0 + ($1.isTrained ? $1.value.count : 0) },
+      trainedElements: decoder.parameters.reduce(0) { $0 + ($1.isTrained ? $1.heldElements : 0) },
       peakAllocatedBytes: model.parameterAllocatedBytes
         + max(ledger.peakAllocatedBytes(in: .forward), ledger.peakAllocatedBytes(in: .backward)),
       optimizerBytes: point.optimizer.stateBytes(of: decoder.parameters),

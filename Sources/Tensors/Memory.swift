@@ -10,6 +10,16 @@ package protocol Memory: AnyObject {
   func sizeClass(_ bytes: Int) -> Int
   /// The scratch bytes that attention's kernels want beside their operands, those of oneDNN aside.
   func tileBytes(for pass: AttentionPass) -> Int
+  /// Whether several devices share tensors, of which this is one's memory.
+  var isShared: Bool { get }
+  /// What is here of the `bytes` of a tensor that `op` makes; less than all where several devices
+  /// share it.
+  func share(of bytes: Int, tensor: String, op: String) -> Int
+}
+
+extension Memory {
+  package var isShared: Bool { false }
+  package func share(of bytes: Int, tensor: String, op: String) -> Int { bytes }
 }
 
 /// A block of memory: an address where there is memory, and the bytes behind it.
@@ -29,16 +39,23 @@ package protocol Memory: AnyObject {
 
 /// Memory that is counted and not there: the same model code, the same events, in microseconds.
 package final class CountedMemory: Memory {
+  /// What one of several devices holds of a tensor's bytes, by the tensor and the op that makes it.
+  package typealias Share = @Sendable (_ bytes: Int, _ tensor: String, _ op: String) -> Int
+
   private let classes: (Int) -> Int
   private let tiles: (AttentionPass) -> Int
+  private let share: Share?
 
   /// Memory whose blocks are as large as `sizeClass(requested)`, which is jemalloc's `nallocx` in
-  /// the program, and whose attention takes the `tiles` of the kernels that it stands for.
+  /// the program, and whose attention takes the `tiles` of the kernels that it stands for. Without
+  /// `share` it is that of the only device.
   package init(
-    sizeClass: @escaping (Int) -> Int, tiles: @escaping (AttentionPass) -> Int = { _ in 0 }
+    sizeClass: @escaping (Int) -> Int, tiles: @escaping (AttentionPass) -> Int = { _ in 0 },
+    share: Share? = nil
   ) {
     classes = sizeClass
     self.tiles = tiles
+    self.share = share
   }
 
   package func allocate(bytes: Int, for category: Category) -> Allocation? {
@@ -47,6 +64,10 @@ package final class CountedMemory: Memory {
   package func deallocate(_ allocation: Allocation) {}
   package func sizeClass(_ bytes: Int) -> Int { classes(bytes) }
   package func tileBytes(for pass: AttentionPass) -> Int { tiles(pass) }
+  package var isShared: Bool { share != nil }
+  package func share(of bytes: Int, tensor: String, op: String) -> Int {
+    share?(bytes, tensor, op) ?? bytes
+  }
 }
 
 /// Where a step runs: its memory, and what computes; with nothing that does, bytes are counted
@@ -62,8 +83,10 @@ package struct Backend {
 
   /// Shapes alone.
   package static func shapes(
-    sizeClass: @escaping (Int) -> Int, tiles: @escaping (AttentionPass) -> Int = { _ in 0 }
+    sizeClass: @escaping (Int) -> Int, tiles: @escaping (AttentionPass) -> Int = { _ in 0 },
+    share: CountedMemory.Share? = nil
   ) -> Backend {
-    Backend(memory: CountedMemory(sizeClass: sizeClass, tiles: tiles), kernels: nil)
+    Backend(
+      memory: CountedMemory(sizeClass: sizeClass, tiles: tiles, share: share), kernels: nil)
   }
 }

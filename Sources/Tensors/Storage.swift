@@ -44,7 +44,12 @@ package final class Storage {
     tensor: String, shape: Shape, dtype: DType, category: Category, layout: SequenceLayout,
     memory: any Memory, ledger: Ledger
   ) throws {
-    let bytes = shape.count * dtype.size
+    var regions = shape.regions(in: layout, elementSize: dtype.size)
+    let op = ledger.scope.op
+    if memory.isShared {
+      regions = regions.mapped { memory.share(of: $0, tensor: tensor, op: op) }
+    }
+    let bytes = regions.total
     guard let allocation = memory.allocate(bytes: bytes, for: category) else {
       throw AllocationError.refused(tensor: tensor, bytes: bytes)
     }
@@ -57,7 +62,7 @@ package final class Storage {
       StorageDescription(
         tensor: tensor, category: category, shape: shape.extents, dtype: dtype.rawValue,
         requestedBytes: bytes, allocatedBytes: allocation.bytes,
-        regions: shape.regions(in: layout, elementSize: dtype.size)))
+        regions: regions))
   }
 
   deinit {

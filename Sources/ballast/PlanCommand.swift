@@ -75,6 +75,15 @@ struct PlanCommand: ParsableCommand {
       (default: 3).
       """)
   var shardStage: Int?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Devices that compute each layer together, by heads, by the MLP's inner width and by the \
+      vocabulary, as Megatron does; computed, not run.
+      """)
+  var tensorParallel: Int?
+  @Flag(help: "With --tensor-parallel, divide the tokens of everything else too.")
+  var sequenceParallel = false
   @Flag(help: "Print retained and peak bytes as formulas in n_c too, part by part of the model.")
   var laws = false
   @Option(
@@ -172,6 +181,7 @@ struct PlanCommand: ParsableCommand {
       let others = [
         ("--count", count != nil), ("--gradient-dtype", gradientDtype != nil),
         ("--shard-parameters", shardParameters != nil), ("--shard-stage", shardStage != nil),
+        ("--tensor-parallel", tensorParallel != nil), ("--sequence-parallel", sequenceParallel),
       ]
       if let other = others.first(where: { $0.1 }) {
         throw UsageError(
@@ -186,11 +196,26 @@ struct PlanCommand: ParsableCommand {
         })
     }
     account.gradientDType = try DType.given(gradientDtype, for: "gradient-dtype")
+    account.sharding = try sharding()
+    if let tensorParallel {
+      guard (1...1 << 16).contains(tensorParallel) else {
+        throw UsageError("--tensor-parallel must be 1 to \(1 << 16), not \(tensorParallel)")
+      }
+      account.tensorParallelism.devices = tensorParallel
+    } else if sequenceParallel {
+      throw UsageError("--sequence-parallel goes with --tensor-parallel")
+    }
+    account.tensorParallelism.dividesSequence = sequenceParallel
+    return account
+  }
+
+  private func sharding() throws -> ParameterSharding {
+    var sharding = ParameterSharding()
     if let shardParameters {
       guard (1...1 << 20).contains(shardParameters) else {
         throw UsageError("--shard-parameters must be 1 to \(1 << 20), not \(shardParameters)")
       }
-      account.sharding.devices = shardParameters
+      sharding.devices = shardParameters
     }
     if let shardStage {
       guard (1...3).contains(shardStage) else {
@@ -199,8 +224,8 @@ struct PlanCommand: ParsableCommand {
       guard shardParameters != nil else {
         throw UsageError("--shard-stage goes with --shard-parameters")
       }
-      account.sharding.stage = shardStage
+      sharding.stage = shardStage
     }
-    return account
+    return sharding
   }
 }

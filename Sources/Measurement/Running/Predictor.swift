@@ -1,14 +1,19 @@
 package import Ledger
 package import Retention
-import Tensors
+package import Tensors
 import Transformer
 
 /// Runs points on shapes alone; the last model is kept for the next point that has it.
 package final class Predictor {
-  private let engine: Engine
+  private let backend: Backend
   private var model: Model?
 
-  package init(engine: Engine) { self.engine = engine }
+  /// - Parameters:
+  ///   - engine: What is counted for.
+  ///   - share: What one of several devices holds of a tensor; nil for the only one.
+  package init(engine: Engine, share: CountedMemory.Share? = nil) {
+    backend = engine.shapes(share)
+  }
 
   /// A step of a point on shapes, with no memory, no arithmetic and nothing drawn.
   ///
@@ -24,7 +29,7 @@ package final class Predictor {
     if let model, model.decoder.configuration == point.model, model.decoder.dtype == point.dtype {
       return model
     }
-    let made = try Model(of: point, on: engine.shapes)
+    let made = try Model(of: point, on: backend)
     model = made
     return made
   }
