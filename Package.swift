@@ -104,6 +104,12 @@ let package = Package(
         "Sweep", "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer",
         "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "TestSupport",
       ]),
+    tests(
+      "PlanningTests",
+      of: [
+        "Planning", "Profiles", "Measurement", "Reporting", "Retention", "CPUBackend", "Ledger",
+        "Transformer", "Tensors", "TestSupport",
+      ]),
     tests("MemoryBudgetTests", of: ["BallastTesting"]),
     tests(
       "CommandLineTests", of: ["ballast", "Retention", "Transformer", "Safetensors", "TestSupport"]),

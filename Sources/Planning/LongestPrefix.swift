@@ -19,6 +19,7 @@ struct LongestPrefix {
     var fits = (nC: 0, need: least)
     var exceeds: (nC: Int, need: Int128?)?
     var step = 4096
+    var leastStep = 2
     var round = 0
     while fits.nC < longest, exceeds.map({ $0.nC - fits.nC > 1 }) ?? true {
       let next: Int
@@ -34,9 +35,11 @@ struct LongestPrefix {
         continue
       }
       if exceeds == nil {
-        // As far as this slope reaches, and a little more.
-        let slope = max((need - fits.need) / Int128(next - fits.nC), 1)
-        step = Int(min((memory - need) / slope + 2, Int128(step) * 64))
+        // As far as this slope reaches and a little more, and ever further where it is none.
+        let rise = need - fits.need
+        let reach = rise == 0 ? Int128.max : (memory - need) * Int128(next - fits.nC) / rise + 2
+        leastStep *= 2
+        step = max(Int(min(reach, Int128(step) * 64)), leastStep)
       }
       fits = (next, need)
     }

@@ -128,8 +128,8 @@ private final class LawFinder {
 
   /// The laws of the highest moment, each as far as it holds.
   ///
-  /// A peak is the highest of several moments, of which each is a polynomial: another one takes over
-  /// where it rises above the last. Where the last chunk's length matters, the law is that of
+  /// A peak is the highest of several moments, of which each is a polynomial: another one takes
+  /// over where it rises above the last. Where the last chunk's length matters, the law is that of
   /// prefixes of whole chunks.
   private func peakLaws(from lowest: Int, upTo most: Int) throws -> [LawRecord] {
     var laws: [LawRecord] = []
@@ -159,7 +159,12 @@ private final class LawFinder {
       let isLong = range.count > 2 * chunk || range.upperBound == most
       if isLong || range.upperBound < chunk { return (law, range, 1) }
     }
-    return try law(from: whole, chunk, upTo: most).map { ($0, $1, chunk) }
+    var first = max(whole, chunk)
+    while first < most {
+      if let (law, range) = try law(from: first, chunk, upTo: most) { return (law, range, chunk) }
+      first *= 2
+    }
+    return nil
   }
 
   /// The law through three lengths, if the fourth is on it too, as far as it holds.

@@ -106,13 +106,15 @@ extension Plan {
       let what = rows.contains { $0.isRecommended } ? "Further in the same way" : "What would fit"
       notes.append("\(what): \(Words.list(ways)).")
     }
-    if case .longestPrefix = request.question, let mostTokens, rows.contains(where: { $0.nC == mostTokens }) {
+    if case .longestPrefix = request.question, let mostTokens,
+      rows.contains(where: { $0.nC == mostTokens })
+    {
       notes.append("The model has learned positions for no more.")
     }
     if !request.account.isRun {
       notes.append(
-        "These are one device's shares, computed and not run; what devices gather for a moment, such "
-          + "as a layer's parameters, is not counted.")
+        "These are one device's shares, computed and not run; what devices gather for a moment, "
+          + "such as a layer's parameters, is not counted.")
     }
     return notes
   }
@@ -150,7 +152,8 @@ extension MemoryAccount {
     let layers =
       tensors.devices == 1
       ? nil
-      : "\(tensors.devices) in each layer" + (tensors.dividesSequence ? ", tokens divided too" : "")
+      : "\(tensors.devices) in each layer"
+        + (tensors.dividesSequence ? ", tokens divided too" : "")
     let parameters =
       sharding.devices == 1
       ? nil : "\(sharding.devices) share parameters (stage \(sharding.stage))"

@@ -212,7 +212,8 @@ package struct Planner: Sendable {
   ///
   /// `share` is what one of several devices holds of a tensor.
   func each<Item: Sendable, Result: Sendable>(
-    of items: [Item], share: CountedMemory.Share?, _ body: @Sendable (Item, Predictor) throws -> Result
+    of items: [Item], share: CountedMemory.Share?,
+    _ body: @Sendable (Item, Predictor) throws -> Result
   ) throws -> [Result] {
     let next = Atomic(0)
     let results = Mutex<[Swift.Result<Result, any Error>?]>(

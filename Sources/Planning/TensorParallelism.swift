@@ -5,13 +5,13 @@ import Transformer
 /// One device's part of a model whose layers `devices` compute together (Megatron; Korthikanti et
 /// al., arXiv 2205.05198, section 4): computed, not run.
 ///
-/// | tensors                                                      | held of them                   |
-/// |--------------------------------------------------------------|--------------------------------|
-/// | q, scores, attention's output; the MLP's inner width; logits | 1 / t                          |
-/// | k, v                                                         | 1 / min(t, KV heads)           |
-/// | hidden states, what norms and the branches' dropout save     | 1 / t if sequence-parallel     |
-/// | matrices, embeddings; biases of what is divided              | 1 / t, as what they make       |
-/// | norms, biases of o_proj and down_proj                        | all                            |
+/// | tensors                                                      | held of them               |
+/// |--------------------------------------------------------------|----------------------------|
+/// | q, scores, attention's output; the MLP's inner width; logits | 1 / t                      |
+/// | k, v                                                         | 1 / min(t, KV heads)       |
+/// | hidden states, what norms and the branches' dropout save     | 1 / t if sequence-parallel |
+/// | matrices, embeddings; biases of what is divided              | as what they make          |
+/// | norms, biases of o_proj and down_proj                        | all                        |
 package struct TensorParallelism: Hashable, Sendable {
   /// Heads, the MLP's inner width and the vocabulary are divided by it.
   package var devices = 1
@@ -54,7 +54,7 @@ package struct TensorParallelism: Hashable, Sendable {
     "q", "dq", "attention_output", "dattention_output", "probabilities", "dropped_probabilities",
     "gate", "dgate", "up", "dup", "activation", "dactivation", "logits", "dlogits",
   ]
-  /// Of attention's rows or heads: not those of the same names that norms, dropout and the loss make.
+  /// Of attention's rows or heads; norms, dropout and the loss make others of the same names.
   private static let statistics: Set<String> = ["log_sum_exp", "mask", "rstd"]
   private static let opsOfHeads = ["attention.", "q_norm", "k_norm"]
 

@@ -40,8 +40,8 @@ package struct Engine: Sendable {
     self.tileBytes = tileBytes
   }
 
-  /// Shapes alone, counted as a machine of this engine would take them, or one of several that share
-  /// tensors.
+  /// Shapes alone, counted as a machine of this engine would take them, or one of several that
+  /// share tensors.
   package func shapes(_ share: CountedMemory.Share? = nil) -> Backend {
     .shapes(sizeClass: sizeClass, tiles: tileBytes, share: share)
   }

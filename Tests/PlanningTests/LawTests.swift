@@ -1,0 +1,62 @@
+import Ledger
+import Measurement
+import Planning
+import Reporting
+import Retention
+import Testing
+import TestSupport
+
+@Suite struct `Laws of a plan` {
+  /// Every law against a count that skips nothing, at lengths that were not used to find it.
+  @Test(arguments: 0..<60)
+  func `give the bytes of every length in their range`(index: Int) throws {
+    var step = RandomStep(index + 3000, mostLayers: 7)
+    let planner = Planner(engine: .cpu, threads: 1)
+    let plan = try planner.plan(PlanRequest(step.request, .cost(nC: 300, memory: nil)))
+    let laws = try #require(try planner.laws(of: plan, listsAll: true).first)
+    for _ in 0..<12 {
+      let nC = Int.random(in: 1...2500, using: &step.generator)
+      let point = step.point(nC: nC)
+      let run = try Predictor(engine: .cpu).step(of: point)
+      run.skips = .nothing
+      let counted = try run.run()
+      if nC >= laws.retained.law.lowest {
+        #expect(laws.retained.law.retainedBytes(at: nC) == counted.retained.total, "\(point)")
+        let parts = laws.parts.compactMap { $0.law.retainedBytes(at: nC) }
+        #expect(parts.reduce(0, +) == counted.retained.total, "\(point)")
+      }
+      let peaks = laws.peak.filter { law in
+        law.law.lowest <= nC && nC <= law.highest ?? Int.max
+          && (nC - law.law.lowest) % law.step == 0
+      }
+      for law in peaks {
+        #expect(law.law.retainedBytes(at: nC) == counted.peakBytes, "n_c \(nC) of \(point)")
+      }
+    }
+    #expect(!laws.peak.isEmpty, "\(step.point)")
+  }
+
+  /// What a Llama layer keeps, written down by hand.
+  @Test func `are the formulas of a layer`() throws {
+    var request = PointRequest(model: try ModelSource.resolve("llama-3.1-8b"))
+    for (axis, word) in [
+      ("mode", "full-graph"), ("recompute", "none"), ("attention", "fused"), ("head", "loss-rows"),
+      ("backend", "shape"),
+    ] { request.settings[axis] = .word(word) }
+    request.settings["n_g"] = .integer(512)
+    let planner = Planner(engine: .cpu, threads: 1)
+    let plan = try planner.plan(PlanRequest(request, .cost(nC: 300, memory: nil)))
+    let laws = try #require(try planner.laws(of: plan, listsAll: true).first)
+    let (layers, width, inner, kv, heads) = (32, 4096, 14336, 1024, 32)
+    let linear = Dictionary(uniqueKeysWithValues: laws.parts.map { ($0.part, $0.law.linear) })
+    // Both norms' inputs in bfloat16, and their float32 statistics.
+    #expect(linear["norms"] == layers * 2 * (2 * width + 4))
+    // Input of the projections, q, output; log-sum-exp in float32.
+    #expect(linear["attention"] == layers * (3 * 2 * width + 4 * heads))
+    #expect(linear["K/V"] == layers * 2 * 2 * kv)
+    // Input of gate and up, gate, up, their product.
+    #expect(linear["mlp"] == layers * 2 * (width + 3 * inner))
+    #expect(linear["head"] == 0)
+    #expect(laws.retained.law.quadratic == 0)
+  }
+}

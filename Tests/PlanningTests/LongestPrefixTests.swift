@@ -1,0 +1,99 @@
+import CPUBackend
+import Measurement
+import Planning
+import Reporting
+import Retention
+import Tensors
+import Testing
+import TestSupport
+
+@Suite struct `The longest prefix` {
+  /// One more token exceeds the memory, and this one does not, by a count that skips nothing.
+  @Test(arguments: 0..<200)
+  func `is exactly the longest`(index: Int) throws {
+    var step = RandomStep(index)
+    var account = MemoryAccount()
+    if index % 3 == 0 { account.parts.insert(.workspace) }
+    if index % 4 == 0 { account.gradientDType = .float32 }
+    if index % 5 == 0 { account.parts.remove(.optimizer) }
+    let goal = Int.random(in: 0...1500, using: &step.generator)
+    let (low, high) = try (step.need(nC: goal, account), step.need(nC: goal + 40, account))
+    let memory = Int.random(in: low...high, using: &step.generator)
+    var request = PlanRequest(step.request, .longestPrefix(memories: [memory]))
+    request.account = account
+    let row = try onlyRow(request)
+    let found = try #require(row.nC)
+    #expect(found >= goal && (found < goal + 41 || memory == high), "\(found), \(goal)")
+    #expect(try step.need(nC: found, account) <= memory, "\(step.point)")
+    // A window lets a prefix be pruned that is as long as can be counted.
+    if (try? step.point(nC: found + 1).validate()) != nil {
+      #expect(try step.need(nC: found + 1, account) > memory, "\(step.point)")
+    }
+    #expect(try Int(row.total) == step.need(nC: found, account))
+  }
+
+  /// What the search relies on.
+  @Test(arguments: 0..<40)
+  func `needs never fall as a prefix grows`(index: Int) throws {
+    let step = RandomStep(index + 1000, mostLayers: 3)
+    var account = MemoryAccount()
+    account.parts.insert(.workspace)
+    var last = 0
+    for nC in Array(0..<80) + Array(250..<263) + Array(505..<520) {
+      guard (try? step.point(nC: nC).validate()) != nil else { continue }
+      let need = try step.need(nC: nC, account)
+      #expect(need >= last, "n_c \(nC) of \(step.point)")
+      last = need
+    }
+  }
+
+  @Test func `is none where no step fits, and one byte more lets it`() throws {
+    for index in 0..<20 {
+      let step = RandomStep(index + 500)
+      let least = try step.need(nC: 0, MemoryAccount())
+      for (memory, expected) in [(least - 1, nil), (least, true)] as [(Int, Bool?)] {
+        let request = PlanRequest(step.request, .longestPrefix(memories: [memory]))
+        #expect(try (onlyRow(request).nC != nil ? true : nil) == expected, "\(step.point)")
+      }
+    }
+  }
+
+  /// With `backend: cpu` a plan counts what `measure` holds against its `--memory`.
+  @Test(arguments: 0..<20)
+  func `runs under a real limit, and one more token is refused`(index: Int) throws {
+    var step = RandomStep(index + 2000, mostLayers: 3)
+    var request = step.request
+    request.settings["backend"] = .word("cpu")
+    request.settings["optimizer"] = .word("none")
+    // Where oneDNN's scratchpads are no part of the step.
+    request.settings["dtype"] = .word("float32")
+    let goal = Int.random(in: 20...400, using: &step.generator)
+    var sized = request
+    sized.settings["n_c"] = .integer(goal)
+    let memory = try Predictor(engine: .cpu).predict(sized.point).peakAllocatedBytes + 4096
+    var plan = PlanRequest(request, .longestPrefix(memories: [memory]))
+    plan.account.device = .thisMachine
+    let found = try #require(try onlyRow(plan).nC)
+    #expect(found >= goal)
+    // Of a pruned window, more tokens take no more, and there is no end that could be run.
+    guard found < 10_000 else { return }
+    for (nC, status) in [(found, PointStatus.ok), (found + 1, .overLimit)] {
+      request.settings["n_c"] = .integer(nC)
+      let planned = try request.planned()
+      let runner = PointRunner(
+        engine: .cpu, limit: memory, points: [], listsGradients: false, takesTimes: false)
+      let record = runner.run(planned, profile: nil).record
+      #expect(record.status == status, "n_c \(nC), \(record.error ?? ""), \(planned.point)")
+    }
+  }
+
+  @Test func `ends where a model's learned positions do`() throws {
+    var request = PointRequest(model: try ModelSource.resolve("gpt2"))
+    request.settings["n_g"] = .integer(24)
+    request.settings["backend"] = .word("shape")
+    let plan = try Planner(engine: .cpu, threads: 2)
+      .plan(PlanRequest(request, .longestPrefix(memories: [1 << 40])))
+    #expect(plan.rows.allSatisfy { $0.nC == 1000 })
+    #expect(plan.notes.contains { $0.contains("learned positions") })
+  }
+}

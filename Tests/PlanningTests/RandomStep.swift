@@ -1,0 +1,77 @@
+import Measurement
+import Planning
+import Retention
+import Tensors
+import TestSupport
+import Transformer
+
+/// A step of a random small model, with a value on every axis.
+struct RandomStep {
+  var generator: SplitMix64
+  let request: PointRequest
+  /// The step without a prefix.
+  let point: Point
+
+  init(_ index: Int, mostLayers: Int = 12) {
+    var generator = SplitMix64(seed: UInt64(index) &* 7919 &+ 11)
+    func draw<T>(_ values: T...) -> T {
+      guard let value = values.randomElement(using: &generator) else { preconditionFailure() }
+      return value
+    }
+    let kvHeads = draw(1, 2, 4)
+    let isGPT2 = draw(false, false, true)
+    let model = DecoderConfiguration(
+      layers: Int.random(in: 1...mostLayers, using: &generator), dModel: draw(16, 24, 40),
+      heads: isGPT2 ? kvHeads : kvHeads * draw(1, 2), kvHeads: kvHeads, dHead: 8,
+      dFF: draw(24, 48), vocab: draw(11, 64), family: .llama,
+      slidingWindow: draw(nil, nil, nil, 9))
+    var request = PointRequest(model: NamedModel(custom: "random", configuration: model))
+    func set(_ axis: String, _ words: String...) {
+      request.settings[axis] = words.randomElement(using: &generator).map(AxisValue.word)
+    }
+    set("mode", "full-graph", "pruned-graph", "detached-prefix", "replayed-prefix")
+    set("recompute", "none", "elementwise", "attention", "layer")
+    set("attention", "materialized", "fused")
+    set("head", "loss-rows", "chunked")
+    set("dtype", "float32", "bfloat16")
+    set("loss_rows", "next-token", "generated")
+    set("optimizer", "none", "sgd", "adamw")
+    set("backend", "shape")
+    request.settings["n_g"] = .integer(draw(2, 5, 30))
+    request.settings["batch"] = .integer(draw(1, 1, 3))
+    request.settings["chunk"] = .integer(draw(7, 32, 256))
+    self.generator = generator
+    self.request = request
+    point = request.point
+  }
+
+  /// The point with a prefix of so many tokens.
+  func point(nC: Int) -> Point {
+    var point = point
+    point.nC = nC
+    return point
+  }
+
+  /// What a plan counts of a step of which every part is run: the sum of its parts.
+  func need(nC: Int, _ account: MemoryAccount) throws -> Int {
+    let point = point(nC: nC)
+    let step = try Predictor(engine: .cpu).step(of: point)
+    step.skips = .nothing
+    let result = try step.run()
+    let size = (account.gradientDType ?? point.dtype).size
+    var bytes: [MemoryAccount.Part: Int] = [
+      .parameters: result.parameterBytes, .gradients: result.trainedElements * size,
+      .optimizer: result.optimizerBytes, .activations: result.peakBytes,
+      .workspace: result.workspacePeakBytes,
+    ]
+    bytes = bytes.filter { account.parts.contains($0.key) }
+    return bytes.values.reduce(0, +)
+  }
+}
+
+/// The plan's only row.
+func onlyRow(_ request: PlanRequest) throws -> PlanRow {
+  let rows = try Planner(engine: .cpu, threads: 1).plan(request).rows
+  guard rows.count == 1, let row = rows.first else { throw PointError("\(rows.count) rows") }
+  return row
+}
