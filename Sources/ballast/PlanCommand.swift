@@ -101,6 +101,9 @@ struct PlanCommand: ParsableCommand {
     let format: Format
     do {
       format = try Format.given(self.format, for: "format") ?? .table
+      guard !laws || format != .csv else {
+        throw UsageError("--laws goes with --format table or json; for CSV there is --laws-csv")
+      }
       request = try self.request()
       let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount)
       let outputs = try Outputs(
@@ -121,18 +124,14 @@ struct PlanCommand: ParsableCommand {
 
   private func text(
     of plan: Plan, _ laws: [CombinationLaws], as format: Format
-  ) throws -> String {
+  ) -> String {
     switch format {
     case .table:
       let formulas = laws.map { "\n" + $0.text }.joined()
       return plan.text(listsAll: all)
         + (laws.isEmpty ? "" : "\nIn bytes, of activations:\n" + formulas)
     case .json: return plan.json(with: laws)
-    case .csv:
-      guard laws.isEmpty else {
-        throw UsageError("--laws goes with --format table or json; for CSV there is --laws-csv")
-      }
-      return CSV.document(plan.records)
+    case .csv: return CSV.document(plan.records)
     }
   }
 
