@@ -129,8 +129,8 @@ def pruning(model: Model, full: Laws, pruned: Laws, row) -> Row:
     cause = ("log-sum-exp and half of the statistics go too" if model.is_gpt
              else "K and V are narrower than h, and the MLP is more of a layer than in a GELU GPT")
     return row(
-        "pruned graph, spared", "at most 0.75/L", published, full.retained.slope - pruned.retained.slope,
-        full, pruned, exact=False, reasons=(
+        "pruned graph, spared", "at most 0.75/L", published,
+        full.retained.slope - pruned.retained.slope, full, pruned, exact=False, reasons=(
             (a_layer - published - sum(kept.values()),
              f"of {a_layer:,} the last layer keeps {sum(kept.values()):,} ({parts}), less than a "
              f"quarter: {cause}"),))
