@@ -39,11 +39,18 @@ enum ModelPart: String, CaseIterable {
 package struct CombinationLaws: Sendable {
   let row: PlanRow
   /// Of what is retained, in all.
-  package let retained: LawRecord
+  package private(set) var retained: LawRecord
   /// Of what is retained, part by part; what is always 0 is left out.
-  package let parts: [LawRecord]
+  package private(set) var parts: [LawRecord]
   /// Of the highest moment, stretch by stretch of prefix lengths.
-  package let peak: [LawRecord]
+  package private(set) var peak: [LawRecord]
+
+  /// Says of how many devices they are one's.
+  fileprivate mutating func mark(tensorParallel devices: Int) {
+    retained.tensorParallel = devices
+    for index in parts.indices { parts[index].tensorParallel = devices }
+    for index in peak.indices { peak[index].tensorParallel = devices }
+  }
 
   /// All of them, for `laws.csv`.
   package var records: [LawRecord] { [retained] + parts + peak }
@@ -61,11 +68,14 @@ extension Planner {
     do {
       let request = plan.request
       let share = request.account.tensorParallelism.share(of: request.point.point.model)
+      let devices = request.account.tensorParallelism.devices
       return try each(of: plan.shown(listsAll: listsAll), share: share) { [most] row, predictor in
         var most = most
         while most > 1 << 12, (try? row.combination.point(nC: most).validate()) == nil { most /= 2 }
-        return try LawFinder(combination: row.combination, predictor: predictor)
+        var laws = try LawFinder(combination: row.combination, predictor: predictor)
           .laws(of: row, upTo: most)
+        laws.mark(tensorParallel: devices)
+        return laws
       }
     } catch let error as ScalingLawError {
       throw PlanError("a law cannot be computed: \(error)")
@@ -238,6 +248,8 @@ extension CombinationLaws {
     for law in peak {
       table.add([law.law == peak.first?.law ? "  peak" : "", "\(law.law), \(law.rangeText)"])
     }
-    return row.combination.words.joined(separator: " ") + "\n" + table.text
+    let devices = retained.tensorParallel
+    return row.combination.words.joined(separator: " ")
+      + (devices == 1 ? "" : ", one of \(devices) devices, computed") + "\n" + table.text
   }
 }

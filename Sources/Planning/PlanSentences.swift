@@ -3,6 +3,7 @@ import Measurement
 import Reporting
 import Retention
 import Tensors
+import Transformer
 
 extension Plan {
   /// What to take, and why, in a sentence or two.
@@ -105,6 +106,13 @@ extension Plan {
       let ways = further.prefix(3).map { "\(Units.grouped($0.nC)) tokens with \($0.options)" }
       let what = rows.contains { $0.isRecommended } ? "Further in the same way" : "What would fit"
       notes.append("\(what): \(Words.list(ways)).")
+    }
+    let point = request.point.point
+    if let context = point.model.contextLength, mostTokens == nil,
+      let longest = rows.filter(\.isRecommended).compactMap(\.nC).max(),
+      longest + point.nG > context
+    {
+      notes.append("That is beyond the model's own context of \(Units.grouped(context)) tokens.")
     }
     if case .longestPrefix = request.question, let mostTokens,
       rows.contains(where: { $0.nC == mostTokens })

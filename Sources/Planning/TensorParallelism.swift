@@ -41,8 +41,10 @@ package struct TensorParallelism: Hashable, Sendable {
 
   private func divisor(of tensor: String, op: String, kvHeads: Int) -> Int {
     if tensor.contains(".") { return divisor(ofParameter: tensor, kvHeads: kvHeads) }
-    if Self.keys.contains(tensor) { return min(devices, kvHeads) }
-    let isOfHeads = Self.opsOfHeads.contains { op.hasPrefix($0) }
+    // Also in backward, and where backward makes it again: `attention.backward`.
+    let op = op.prefix { $0 != "." }
+    if Self.keys.contains(tensor) || op == "k_norm" { return min(devices, kvHeads) }
+    let isOfHeads = op == "attention" || op == "q_norm"
     if Self.inner.contains(tensor) || isOfHeads && Self.statistics.contains(tensor) {
       return devices
     }
@@ -56,7 +58,6 @@ package struct TensorParallelism: Hashable, Sendable {
   ]
   /// Of attention's rows or heads; norms, dropout and the loss make others of the same names.
   private static let statistics: Set<String> = ["log_sum_exp", "mask", "rstd"]
-  private static let opsOfHeads = ["attention.", "q_norm", "k_norm"]
 
   /// By Hugging Face names.
   private func divisor(ofParameter name: String, kvHeads: Int) -> Int {

@@ -19,6 +19,8 @@ package struct LawRecord: Sendable {
   package var highest: Int?
   /// The law is that of multiples of so many tokens.
   package var step: Int
+  /// Of how many devices that share a layer this is one's law, which is then computed and not run.
+  package var tensorParallel = 1
 
   /// Whose law it is.
   package enum Figure: String, Sendable {
@@ -67,5 +69,6 @@ extension LawRecord: Record {
     Column("part") { .text($0.part) },
     Column("holds_to_n_c") { .integer(orEmpty: $0.highest) },
     Column("n_c_step") { .integer($0.step) },
+    Column("tensor_parallel") { .integer($0.tensorParallel) },
   ]
 }

@@ -104,6 +104,10 @@ struct PlanCommand: ParsableCommand {
       guard !laws || format != .csv else {
         throw UsageError("--laws goes with --format table or json; for CSV there is --laws-csv")
       }
+      guard !sequenceParallel || !laws && lawsCsv == nil else {
+        throw UsageError(
+          "laws go without --sequence-parallel: shares of tokens are rounded up, no polynomial")
+      }
       request = try self.request()
       let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount)
       let outputs = try Outputs(

@@ -12,7 +12,10 @@ import Testing
   // MARK: Commands
 
   static let commands: [(String, String)] = [
-    ("plan --model seed", "there is no command 'plan'; the commands are measure, flow, sweep,"),
+    (
+      "frobnicate --model seed",
+      "there is no command 'frobnicate'; the commands are measure, flow, plan, sweep,"
+    ),
     (
       "measur --n-c 4", "there is no command 'measur'; did you mean measure? (see 'ballast --help')"
     ),

@@ -76,6 +76,7 @@ import Testing
     ("--memory 1GiB --shard-parameters 0", "--shard-parameters must be", 64),
     ("--memory 1GiB --shard-stage 2", "goes with --shard-parameters", 64),
     ("--memory 1GiB --sequence-parallel", "goes with --tensor-parallel", 64),
+    ("--n-c 9 --tensor-parallel 2 --sequence-parallel --laws", "no polynomial", 64),
     ("--memory 1GiB --tensor-parallel 3", "does not divide heads 8", 64),
     ("--memory 1GiB --count activation", "did you mean \"activations\"", 64),
     ("--memory 1GiB --gradient-dtype bf16", "did you mean \"bfloat16\"", 64),

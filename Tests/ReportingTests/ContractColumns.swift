@@ -23,7 +23,7 @@ enum ContractColumns {
     """
     constant_bytes, linear_bytes, quadratic_bytes, n_c_min, n_c_max, points_checked, points_matching,
     kv_gradients,
-    holds_from_n_c, optimizer
+    holds_from_n_c, optimizer, figure, part, holds_to_n_c, n_c_step, tensor_parallel
     """)
 
   /// The key of `ledger.csv`, then a parameter's figures.

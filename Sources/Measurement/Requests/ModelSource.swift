@@ -14,6 +14,8 @@ package struct NamedModel: Sendable {
   package var weights: String?
   /// Sentences for standard error about what the files ask for and a measurement decides otherwise.
   package var notes: [String] = []
+  /// The sentence for a directory without weights, where something is computed.
+  package var missingWeights: String?
 }
 
 extension NamedModel {
@@ -111,10 +113,10 @@ package enum ModelSource {
     if ModelWeights.exist(in: path) {
       model.weights = path
     } else {
-      model.notes.append(
+      model.missingWeights =
         "\(path): holds no model.safetensors"
-          + (Paths.exists("\(path)/pytorch_model.bin") ? " (pytorch_model.bin is not read)" : "")
-          + ", so weights are drawn from the seed")
+        + (Paths.exists("\(path)/pytorch_model.bin") ? " (pytorch_model.bin is not read)" : "")
+        + ", so weights are drawn from the seed"
     }
     return model
   }

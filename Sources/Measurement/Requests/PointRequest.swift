@@ -21,8 +21,10 @@ package struct PointRequest: Sendable {
   package var notes: [String] {
     let trained = model.configuration.dropout
     let most = max(trained.embedding, trained.attention, trained.residual)
-    guard most > 0, point.dropout == 0 else { return model.notes }
-    return model.notes + [
+    let missing = point.backend == .shape || weights != nil ? nil : model.missingWeights
+    let notes = model.notes + (missing.map { [$0] } ?? [])
+    guard most > 0, point.dropout == 0 else { return notes }
+    return notes + [
       "\(model.name): the configuration trains with dropout \(most); measured without, unless "
         + "dropout is given"
     ]
