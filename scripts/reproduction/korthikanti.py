@@ -157,13 +157,7 @@ def devices(program: Program, size: Size, whole: Ledger) -> Group:
         statistics = 0 if recompute == "layer" else whole.of(*STATISTICS)
         if "sequence_parallel" in flags:
             statistics //= T
-        reasons = ()
-        if recompute == "none" and flags == shared:
-            mask = whole.of("attention:mask")
-            reasons = ((mask - mask // T, (
-                "plan leaves attention's dropout mask whole on every device, as²b rather than "
-                "as²b/t, which is all of the difference")),)
         rows.append(Row(what, formula, size.terms(sbh, as2b),
                         two - one - statistics, "computed" if flags else "counted",
-                        (of_two, of_one), reasons))
+                        (of_two, of_one)))
     return Group(f"{size.name} on t = {T} devices, Korthikanti et al., table 2: a layer", "", rows)
