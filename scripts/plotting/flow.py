@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .data import Unplottable
-from .words import FONTS, GREY
+from .words import FONTS, GREY, save
 
 COLUMNS = ["layer", "weight", "position", "norm"]
 NOTHING = "#DCDCDC"  # exact zeros: grey, which the colours do not hold
@@ -140,9 +140,7 @@ def draw(path: Path, prefix: int | None) -> None:
     zero.text(1.35, 0.5, "none", transform=zero.transAxes, fontsize=9, va="center_baseline")
     for line, note in enumerate(reversed(notes)):
         figure.text(0.35 / width, (0.14 + 0.2 * line) / height, note, fontsize=9, color=GREY)
-    for suffix, options in ((".png", {"dpi": 144}), (".svg", {"metadata": {"Date": None}})):
-        figure.savefig(path.with_suffix(suffix), facecolor="white", **options)
-    plt.close(figure)
+    save(figure, path.parent, path.stem)
 
 
 def mark(figure, prefix: int, length: int, size: tuple[float, float], y: float) -> None:

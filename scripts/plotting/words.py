@@ -50,11 +50,12 @@ def unit(bytes_: float) -> tuple[str, int]:
     return ("MiB", 2**20) if bytes_ >= 2**20 else ("KiB", 2**10)
 
 
-def save(figure, path: Path) -> None:
+def save(figure, path: Path, name: str = "retained") -> None:
+    """Writes a picture into a folder, as PNG and SVG."""
     import matplotlib.pyplot as plt
 
-    figure.savefig(path / "retained.png", dpi=144, facecolor="white")
-    figure.savefig(path / "retained.svg", facecolor="white", metadata={"Date": None})
+    for suffix, options in ((".png", {"dpi": 144}), (".svg", {"metadata": {"Date": None}})):
+        figure.savefig(path / f"{name}{suffix}", facecolor="white", **options)
     plt.close(figure)
 
 

@@ -1,0 +1,166 @@
+"""How long a prefix fits: what `ballast plan --memory … --format csv` says, over memory or as bars."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from .data import BIASED, MODES, Unplottable
+from .looks import STYLES, direct
+from .words import FONTS, GREY, save
+
+COLUMNS = ["mode", "recompute", "attention", "head", "model", "dtype", "n_g", "n_c", "memory_bytes",
+           "fits", "counted", "optimizer", "gradient_dtype", "relative_work", "gradient", "source"]
+GIB = 2**30
+
+
+@dataclass
+class Best:
+    """The combination of a mode that lets the prefix be longest within a memory."""
+    memory: float
+    n_c: int
+    words: str
+    work: float
+
+
+def is_plan(path: Path) -> bool:
+    """Whether the header of a CSV file is a plan's."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return {"counted_bytes", "relative_work"} <= set(next(csv.reader(file), []))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+
+
+def read(path: Path) -> tuple[dict[str, list[Best]], dict[str, str], list[float]]:
+    """The best of each mode within each memory, a row's other values, and all memories in GiB."""
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if missing := [c for c in COLUMNS if c not in (reader.fieldnames or [])]:
+            raise Unplottable(f"{path} lacks the columns {', '.join(missing)}; "
+                              "ballast plan --format csv writes them")
+        rows = list(reader)
+    if not rows:
+        raise Unplottable(f"{path} holds no row")
+    if not all(row["memory_bytes"] for row in rows):
+        raise Unplottable(f"{path} says what a prefix takes, not how long one fits; make it with "
+                          "ballast plan --memory 24GiB,48GiB,80GiB --format csv")
+    found: dict[str, dict[float, Best]] = {}
+    for number, row in enumerate(rows, start=2):
+        try:
+            memory, n_c = int(row["memory_bytes"]) / GIB, int(row["n_c"])
+            work = float(row["relative_work"])
+        except (TypeError, ValueError):
+            raise Unplottable(f"{path}:{number} holds a figure that is none")
+        if row["fits"] != "yes":
+            continue
+        words = f"{row['recompute']}, {row['attention']}, {row['head']}"
+        best = found.setdefault(row["mode"], {})
+        other = best.get(memory)
+        if other is None or (n_c, -work) > (other.n_c, -other.work):
+            best[memory] = Best(memory, n_c, words, work)
+    memories = sorted({int(row["memory_bytes"]) / GIB for row in rows})
+    lines = {mode: [best[m] for m in memories if m in best] for mode, best in found.items()}
+    return {mode: lines[mode] for mode in MODES if mode in lines}, rows[0], memories
+
+
+def draw(path: Path) -> None:
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    lines, row, memories = read(path)
+    if not lines:
+        raise Unplottable(f"{path}: in none of its memories does a step fit")
+    plt.rcParams.update(FONTS)
+    width, height = 10.6, 5.9
+    figure = plt.figure(figsize=(width, height))
+    title = f"How long a prefix fits{' ' + gib(memories[0]) if len(memories) == 1 else ''}"
+    figure.text(0.35 / width, 1 - 0.22 / height, f"{title}: {Path(row['model']).name}",
+                fontsize=16, weight="bold", va="top")
+    figure.text(0.35 / width, 1 - 0.6 / height, subtitle(row), fontsize=10.5, color=GREY, va="top")
+    for line, note in enumerate(reversed(notes(row, lines, memories))):
+        figure.text(0.35 / width, (0.14 + 0.2 * line) / height, note, fontsize=9, color=GREY)
+    if len(memories) == 1:
+        bars(figure, lines, (width, height))
+    else:
+        over_memory(figure, lines, memories, (width, height))
+    save(figure, path.parent, path.stem)
+
+
+def subtitle(row: dict[str, str]) -> str:
+    more = {"optimizer": f"optimizer ({row['optimizer']})",
+            "gradients": f"gradients ({row['gradient_dtype']})"}
+    parts = ", ".join(more.get(part, part) for part in row["counted"].split("+"))
+    return f"{row['dtype']}, n_g {int(row['n_g']):,}, batch {row['batch']}; counted: {parts}"
+
+
+def notes(row: dict[str, str], lines: dict[str, list[Best]], memories: list[float]) -> list[str]:
+    found = ["Of each mode the best combination of recomputation, attention and head, and its matrix "
+             "work over that of full-graph.",
+             "Each length is exact: one more token exceeds the memory."]
+    first = min(b.memory for bests in lines.values() for b in bests)
+    if small := [m for m in memories if m < first]:
+        found.append(f"Not even a step without a prefix fits {', '.join(map(gib, small))}.")
+    if row["source"] != "counted on shapes":
+        found.append("One device's share, computed and not run.")
+    return found
+
+
+def gib(memory: float) -> str:
+    return f"{memory:g} GiB" if memory >= 1 else f"{memory * 1024:g} MiB"
+
+
+def label(mode: str, best: Best) -> tuple[str, str]:
+    kind = "biased" if mode in BIASED else "exact"
+    return f"{mode}, {kind}", f"{best.n_c:,} · {best.words} · {best.work:.2f} ×"
+
+
+def over_memory(figure, lines: dict[str, list[Best]], memories: list[float], size) -> None:
+    """A line a mode, with what its last point is beside it."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    width, height = size
+    axes = figure.add_axes((1.35 / width, 1.45 / height, 5.0 / width, (height - 2.6) / height))
+    chosen, ends = [], []
+    for mode, bests in lines.items():
+        color, marker = STYLES[mode]
+        style = (0, (6, 2)) if mode in BIASED else "-"
+        bests = [b for b in bests if b.n_c > 0] or bests
+        axes.plot([b.memory for b in bests], [max(b.n_c, 1) for b in bests], color=color,
+                  marker=marker, linestyle=style, linewidth=2, markersize=6)
+        chosen.append((color, marker, style))
+        ends.append((bests[-1].memory, max(bests[-1].n_c, 1)))
+    axes.set(xscale="log", yscale="log")
+    axes.xaxis.set_major_locator(FixedLocator(memories))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: gib(round(x, 6))))
+    if len(memories) > 6:
+        axes.tick_params(axis="x", rotation=40)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
+    axes.set_xlabel("memory", color=GREY)
+    axes.set_ylabel("longest prefix, tokens", color=GREY)
+    axes.grid(axis="y", color="#E5E5E5", linewidth=0.8)
+    axes.set_axisbelow(True)
+    figure.canvas.draw()
+    names = [label(mode, bests[-1]) for mode, bests in lines.items()]
+    direct(axes, ends, names, chosen, 0.155)
+
+
+def bars(figure, lines: dict[str, list[Best]], size) -> None:
+    """A bar a mode: one memory."""
+    width, height = size
+    axes = figure.add_axes((0.35 / width, 1.2 / height, (width - 0.7) / width,
+                            (height - 2.3) / height))
+    longest = max(b.n_c for bests in lines.values() for b in bests)
+    for place, (mode, bests) in enumerate(reversed(lines.items())):
+        color, _ = STYLES[mode]
+        axes.barh(place, bests[-1].n_c, height=0.34, color=color,
+                  alpha=0.55 if mode in BIASED else 1)
+        first, second = label(mode, bests[-1])
+        axes.text(0, place + 0.24, f"{first}:  {second}", color=color, fontsize=10.5,
+                  va="bottom", weight="bold")
+    axes.set_xlim(0, max(longest, 1))
+    axes.set_ylim(-0.4, len(lines) - 0.2)
+    axes.set(xticks=[], yticks=[])
+    for side in axes.spines.values():
+        side.set_visible(False)
