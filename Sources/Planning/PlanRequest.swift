@@ -48,6 +48,11 @@ package struct PlanRow: Sendable {
     (self.figures, self.total, self.relativeWork) = (figures, total, relativeWork)
   }
 
+  /// Whether no longer prefix can be counted.
+  var isAtEnd: Bool {
+    nC.map { (try? combination.point(nC: $0 + 1).validate()) == nil } ?? false
+  }
+
   /// Whether it stays within the memory.
   package var fits: Bool { nC != nil && memory.map { total <= Int128($0) } ?? true }
 }

@@ -119,6 +119,13 @@ extension Plan {
     {
       notes.append("The model has learned positions for no more.")
     }
+    if case .longestPrefix = request.question, mostTokens == nil,
+      rows.contains(where: { $0.isBest && $0.isAtEnd })
+    {
+      notes.append(
+        "Some lengths end before the memory does: no prefix here is longer than 268,435,456 "
+          + "tokens, and no step's bytes may pass 64 bits.")
+    }
     if !request.account.isRun {
       notes.append(
         "These are one device's shares, computed and not run; what devices gather for a moment, "

@@ -34,7 +34,7 @@ struct RowChunks {
 ///
 /// ```
 ///   0 │ 1 │ 2 │ 3  ……………………… n−4 │ n−3 │ n−2 │ n−1
-///   run until two neighbours from the left and two from the right did the same to the ledger, but
+///   run until two neighbours on the left and two on the right did the same to the ledger, but
 ///   for sizes that only rise or only fall; what lies between them is then counted and not run
 /// ```
 ///
@@ -72,22 +72,25 @@ struct Repetition {
     }
     _ = try run(0)
     _ = try run(count - 1)
-    // Spans before `left` and behind `right` have run.
+    // Spans before `left` and behind `right` have run; of each side the last two, outermost first.
     var (left, right) = (1, count - 2)
-    var (last, first): (Span?, Span?) = (nil, nil)
+    var (before, behind): ([Span], [Span]) = ([], [])
+    func isSteady(_ spans: [Span]) -> Bool { spans.count == 2 && areOfOneKind(spans) }
     while left <= right {
-      let one = try run(left)
-      left += 1
-      guard left <= right else { return }
-      let other = try run(right)
-      right -= 1
-      if let last, let first, areOfOneKind([last, one, other, first]) {
-        if left <= right {
-          tape.countWork(of: one, over: chunks[left..<right + 1], times: right + 1 - left)
-        }
+      let (stays, rests) = (isSteady(before), isSteady(behind))
+      if stays, rests, areOfOneKind(before + behind.reversed()) {
+        tape.countWork(of: before[1], over: chunks[left..<right + 1], times: right + 1 - left)
         return
       }
-      (last, first) = (one, other)
+      // A side that is steady waits for the other.
+      if !stays || rests {
+        before = before.suffix(1) + [try run(left)]
+        left += 1
+      }
+      if left <= right, !rests || stays {
+        behind = behind.suffix(1) + [try run(right)]
+        right -= 1
+      }
     }
   }
 

@@ -63,9 +63,12 @@ private func makeRequest(_ model: String) throws -> PointRequest {
       "config.json",
       #"{"model_type": "llama", "torch_dtype": "float16", "num_hidden_layers": 1}"#)
     let model = try ModelSource.resolve(folder.path)
-    #expect(model.weights == nil && model.notes.count == 2)
+    #expect(model.weights == nil && model.notes.count == 1)
     #expect(model.notes.first?.contains("float16 is not built") == true)
-    #expect(model.notes.last?.contains("drawn from the seed") == true)
+    var request = PointRequest(model: model)
+    #expect(request.notes.last?.contains("drawn from the seed") == true)
+    request.settings["backend"] = .word("shape")
+    #expect(request.notes == model.notes)
   }
 
   @Test func `the first layers are taken, and no more than there are`() throws {
