@@ -59,17 +59,20 @@ package struct PlanRow: Sendable {
 
 extension PlanRow {
   /// Marks the rows of one question that nothing beats, and the one to take.
+  ///
+  /// Work that differs by less than a twentieth is as good as equal where bytes or lengths differ.
   static func mark(_ rows: inout [PlanRow], isSearch: Bool) {
+    // Of lengths that are equal, as where a model's positions end, the one with fewer bytes.
+    func isLarger(_ one: PlanRow, _ other: PlanRow) -> Bool {
+      isSearch && one.nC != other.nC ? one.nC ?? -1 > other.nC ?? -1 : one.total < other.total
+    }
     func beats(_ one: PlanRow, _ other: PlanRow) -> Bool {
-      let isNoWorse =
-        (one.combination.isExact || !other.combination.isExact)
-        && one.relativeWork <= other.relativeWork
-        && (isSearch ? (one.nC ?? -1) >= (other.nC ?? -1) : one.total <= other.total)
-      let isBetter =
-        (one.combination.isExact && !other.combination.isExact)
-        || one.relativeWork < other.relativeWork
-        || (isSearch ? (one.nC ?? -1) > (other.nC ?? -1) : one.total < other.total)
-      return isNoWorse && isBetter
+      guard one.combination.isExact || !other.combination.isExact, !isLarger(other, one) else {
+        return false
+      }
+      let isMoreExact = one.combination.isExact && !other.combination.isExact
+      return isLarger(one, other) || isMoreExact
+        ? one.relativeWork <= 1.05 * other.relativeWork : one.relativeWork < other.relativeWork
     }
     var kept: [PlanRow] = []
     for index in rows.indices where rows[index].fits {
@@ -80,10 +83,12 @@ extension PlanRow {
       if rows[index].isBest { kept.append(rows[index]) }
     }
     let candidates = rows.indices.filter { rows[$0].isBest && rows[$0].combination.isExact }
-    let first = candidates.min { left, right in
-      let (one, other) = (rows[left], rows[right])
-      return isSearch ? (one.nC ?? 0) > (other.nC ?? 0) : one.total < other.total
-    }
+    // Where several reach as far, the smallest of those that do about the least work.
+    let longest = candidates.compactMap { rows[$0].nC }.max()
+    let reaching = isSearch ? candidates.filter { rows[$0].nC == longest } : candidates
+    let leastWork = isSearch ? reaching.map { rows[$0].relativeWork }.min() ?? 0 : .infinity
+    let first = reaching.filter { rows[$0].relativeWork <= 1.05 * leastWork }
+      .min { rows[$0].total < rows[$1].total }
     if let first { rows[first].isRecommended = true }
   }
 

@@ -102,9 +102,10 @@ extension Plan {
   /// What else the reader must know.
   package var notes: [String] {
     var notes: [String] = []
-    if !further.isEmpty {
+    if case .longestPrefix(let memories) = request.question, !further.isEmpty {
       let ways = further.prefix(3).map { "\(Units.grouped($0.nC)) tokens with \($0.options)" }
-      let what = rows.contains { $0.isRecommended } ? "Further in the same way" : "What would fit"
+      let last = rows.suffix(rows.count / max(memories.count, 1))
+      let what = last.contains { $0.isRecommended } ? "Further in the same way" : "What would fit"
       notes.append("\(what): \(Words.list(ways)).")
     }
     let point = request.point.point

@@ -39,7 +39,10 @@ extension Plan {
     if !account.isRun { lines.append(("devices", account.devices)) }
     if account.device == .thisMachine {
       lines.append(
-        ("counted", "all parts, in the allocator's blocks, as measure holds them against --memory")
+        (
+          "counted",
+          "all parts, in the allocator's blocks, as measure does; oneDNN's scratch comes on top"
+        )
       )
       return lines
     }

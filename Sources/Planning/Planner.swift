@@ -86,7 +86,7 @@ package struct Planner: Sendable {
     let step = try Predictor(engine: engine, share: share)
       .step(of: combination.point(nC: combination.point.nC))
     try step.requireTrained()
-    guard case .longestPrefix(let memories) = request.question, let least = memories.min(),
+    guard case .longestPrefix(let memories) = request.question, let least = memories.max(),
       request.account.device == .any, request.account.parts.contains(.parameters)
     else { return }
     let parameters = request.account.sharding.share(of: step.model.parameterBytes, .parameters)

@@ -40,6 +40,10 @@ extension Point {
   /// length; pruned windows reach the first token until the prefix is longer than all of them.
   package var lawStart: Int {
     var start = max(lossRows == .nextToken ? 1 : 0, mode.keepPrefix)
+    if recompute == .layer, [.detachedPrefix, .replayedPrefix].contains(mode.name) {
+      // Without a row before the cut no keys and values stay for the layers that are made again.
+      start += 1
+    }
     if mode == .prunedGraph, let window = model.slidingWindow {
       // A window beyond every sequence is as good as one of that length.
       start += model.layers * (min(window, 1 << 30) - 1) + 1

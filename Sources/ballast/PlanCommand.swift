@@ -18,10 +18,12 @@ struct PlanCommand: ParsableCommand {
     commandName: "plan",
     abstract: "Say what each way of running a step takes, or how long a prefix each lets fit.",
     discussion: """
-      Nothing is computed: a step runs on shapes alone, of any model, in milliseconds. Every \
-      combination of mode, recompute, attention and head is gone through, but for those that are \
-      given. The table shows what nothing else beats in bytes, work and exactness (•), and what to \
-      take (▶).
+      Unless they are given, n_g is 512, the optimizer adamw and the backend shape, and every \
+      value of mode, recompute, attention and head is gone through, whatever their defaults below.
+
+      Nothing is computed: a step runs on shapes alone, of any model, in milliseconds. The \
+      table shows what nothing else beats in bytes, work and exactness (•), and what to take (▶); \
+      work that differs by less than 5 % does not count.
 
       EXAMPLES
         ballast plan --model llama-3.1-8b --memory 80GiB
@@ -162,7 +164,7 @@ struct PlanCommand: ParsableCommand {
         throw UsageError(
           "give --n-c to see what a prefix takes, or --memory to see how long a prefix fits")
       }
-      return .longestPrefix(memories: memories)
+      return .longestPrefix(memories: Set(memories).sorted())
     }
     guard memories.count <= 1 else {
       throw UsageError("with --n-c there is one --memory at the most")

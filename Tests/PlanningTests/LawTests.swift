@@ -14,8 +14,8 @@ import TestSupport
     let planner = Planner(engine: .cpu, threads: 1)
     let plan = try planner.plan(PlanRequest(step.request, .cost(nC: 300, memory: nil)))
     let laws = try #require(try planner.laws(of: plan, listsAll: true).first)
-    for _ in 0..<12 {
-      let nC = Int.random(in: 1...2500, using: &step.generator)
+    let drawn = (0..<12).map { _ in Int.random(in: 1...2500, using: &step.generator) }
+    for nC in drawn + [laws.retained.law.lowest, laws.retained.law.lowest + 1] where nC > 0 {
       let point = step.point(nC: nC)
       let run = try Predictor(engine: .cpu).step(of: point)
       run.skips = .nothing

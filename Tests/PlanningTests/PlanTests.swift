@@ -91,14 +91,20 @@ import Transformer
       try memory.map { try Self.plan(request, .longestPrefix(memories: [$0])) }
       ?? Self.plan(request, .cost(nC: 4096, memory: nil))
     func goodness(_ row: PlanRow) -> [Double] {
-      let size = memory == nil ? -Double(row.total) : Double(row.nC ?? -1)
-      return [row.combination.isExact ? 1 : 0, size, -row.relativeWork]
+      let length = memory == nil ? 0 : Double(row.nC ?? -1)
+      return [row.combination.isExact ? 1 : 0, length, -Double(row.total), -row.relativeWork]
     }
     for row in plan.rows {
       let mine = goodness(row)
+      // As exact, longer or smaller, and no more work but for a twentieth; or less work alone.
       let isBeaten = plan.rows.contains { other in
         let its = goodness(other)
-        return its != mine && zip(its, mine).allSatisfy { $0 >= $1 }
+        let (larger, equal) = (
+          (its[1], its[2]) > (mine[1], mine[2]), (its[1], its[2]) == (mine[1], mine[2])
+        )
+        guard its[0] >= mine[0], larger || equal, other.fits else { return false }
+        return larger || its[0] > mine[0]
+          ? other.relativeWork <= 1.05 * row.relativeWork : other.relativeWork < row.relativeWork
       }
       let isFirst = plan.rows.first { goodness($0) == mine }?.combination.words
       #expect(row.isBest == (row.fits && !isBeaten && isFirst == row.combination.words))
@@ -164,8 +170,12 @@ import Transformer
   @Test func `refuses memories that do not hold the parameters`() throws {
     let request = try Self.request("llama-3.1-8b")
     #expect(throws: PlanError.self) {
-      try Self.plan(request, .longestPrefix(memories: [80 << 30, 8 << 30]))
+      try Self.plan(request, .longestPrefix(memories: [8 << 30]))
     }
+    // Beside a memory that does, it has no length.
+    let both = try Self.plan(request, .longestPrefix(memories: [8 << 30, 160 << 30]))
+    #expect(both.rows.prefix(both.rows.count / 2).allSatisfy { !$0.fits })
+    #expect(both.rows.suffix(both.rows.count / 2).contains { $0.fits })
     // Sixteen devices that share them do.
     let plan = try Self.plan(request, .longestPrefix(memories: [80 << 30, 9 << 30])) {
       $0.account.sharding.devices = 16
