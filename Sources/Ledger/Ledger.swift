@@ -240,16 +240,6 @@ extension Ledger {
       totalRise: highest.total - span.allocated.total, storages: nextNumber + 1 - span.firstNumber)
   }
 
-  /// Runs `body` and returns what it did to the totals.
-  package func watch(_ body: () throws -> Void) rethrows -> SpanEffect {
-    let span = open()
-    do { try body() } catch {
-      _ = close(span)
-      throw error
-    }
-    return close(span)
-  }
-
   /// Counts spans that are not run: what `effect` says, `times` more, one after the other.
   ///
   /// With `span`, the storages that it left stand for those of the others too, as their `copies`.

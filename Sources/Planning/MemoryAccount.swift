@@ -82,7 +82,6 @@ package struct ParameterSharding: Hashable, Sendable {
 package struct StepFigures: Sendable {
   package var dtype: DType
   package var retainedBytes: Int
-  package var retainedPrefixBytes: Int
   package var peakForwardBytes: Int
   package var peakBackwardBytes: Int
   package var workspacePeakBytes: Int
@@ -95,7 +94,6 @@ package struct StepFigures: Sendable {
   init(_ step: StepResult, dtype: DType) {
     self.dtype = dtype
     retainedBytes = step.retained.total
-    retainedPrefixBytes = step.retained.prefix + step.retained.crossing
     peakForwardBytes = step.peakForwardBytes
     peakBackwardBytes = step.peakBackwardBytes
     workspacePeakBytes = step.workspacePeakBytes

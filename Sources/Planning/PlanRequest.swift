@@ -48,6 +48,11 @@ package struct PlanRow: Sendable {
     (self.figures, self.total, self.relativeWork) = (figures, total, relativeWork)
   }
 
+  /// Whether it is what runs if no option is given.
+  var isDefault: Bool {
+    Combination.axes.allSatisfy { $0.value(combination.point) == $0.standard }
+  }
+
   /// Whether no longer prefix can be counted.
   var isAtEnd: Bool {
     nC.map { (try? combination.point(nC: $0 + 1).validate()) == nil } ?? false

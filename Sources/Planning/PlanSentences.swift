@@ -29,7 +29,7 @@ extension Plan {
     if let cheap = withoutExtraWork(rows), cheap.total > best.total {
       text += " Without extra work: \(name(cheap)), \(Units.bytes(Int(clamping: cheap.total)))."
     }
-    if let usual = standard(rows), usual.total > best.total {
+    if let usual = rows.first(where: \.isDefault), usual.total > best.total {
       text += " \(name(usual)) takes \(Units.bytes(Int(clamping: usual.total)))."
     }
     return text
@@ -48,7 +48,7 @@ extension Plan {
     if let cheap = withoutExtraWork(rows), let length = cheap.nC, length < nC {
       text += " Without extra work: \(Units.grouped(length)) by \(name(cheap))."
     }
-    if let usual = standard(rows), let length = usual.nC, length < nC {
+    if let usual = rows.first(where: \.isDefault), let length = usual.nC, length < nC {
       text += " As full-graph runs by default: \(Units.grouped(length))."
     }
     return text
@@ -78,13 +78,6 @@ extension Plan {
   private func withoutExtraWork(_ rows: some Sequence<PlanRow>) -> PlanRow? {
     rows.filter { $0.isBest && $0.combination.isExact && $0.relativeWork <= 1 }
       .max { ($0.nC ?? 0, $1.total) < ($1.nC ?? 0, $0.total) }
-  }
-
-  /// What runs if no option is given.
-  private func standard(_ rows: some Sequence<PlanRow>) -> PlanRow? {
-    rows.first { row in
-      Combination.axes.allSatisfy { $0.value(row.combination.point) == $0.standard }
-    }
   }
 
   /// What the best biased combination would do beyond the recommended one.

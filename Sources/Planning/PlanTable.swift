@@ -92,7 +92,7 @@ extension Plan {
     if case .longestPrefix(let memories) = request.question {
       rows = Array(rows.suffix(rows.count / max(memories.count, 1)))
     }
-    return rows.filter { listsAll || $0.isBest || isDefault($0) }
+    return rows.filter { listsAll || $0.isBest || $0.isDefault }
   }
 
   private func table(listsAll: Bool) -> String {
@@ -130,7 +130,7 @@ extension Plan {
     let count = rows.count / max(memories.count, 1)
     let lines = (0..<count).map { index in memories.indices.map { rows[$0 * count + index] } }
     let shown = lines.filter { line in
-      listsAll || line.contains(where: \.isBest) || line.contains(where: isDefault)
+      listsAll || line.contains(where: \.isBest) || line.contains(where: \.isDefault)
     }
     guard listsAll || rows.contains(where: \.fits) else { return "" }
     let ordered = shown.sorted { ($0.last?.nC ?? -1) > ($1.last?.nC ?? -1) }
@@ -148,11 +148,6 @@ extension Plan {
 
   private func mark(_ row: PlanRow) -> String {
     row.isRecommended ? "▶" : row.isBest ? "•" : ""
-  }
-
-  /// Whether it is what runs if no option is given.
-  private func isDefault(_ row: PlanRow) -> Bool {
-    Combination.axes.allSatisfy { $0.value(row.combination.point) == $0.standard }
   }
 
   // MARK: Sentences

@@ -28,7 +28,7 @@ package enum SweepTable {
         $0.status == .ok && $0.point.seriesKey == record.point.seriesKey
       }
       let label = labels.map { $0.cell(record.point).text }
-      guard let nC = series.map(\.point.nC).max(), let bytes = record.law.retainedBytes(at: nC)
+      guard let nC = series.map(\.point.nC).max(), let bytes = record.law.bytes(at: nC)
       else {
         table.add(
           label + [record.law.description] + Array(repeating: "–", count: isTimed ? 9 : 8))
@@ -80,8 +80,8 @@ package enum SweepTable {
   private static func saved(_ record: LawRecord, than whole: LawRecord?, at nC: Int) -> String {
     guard
       let whole, whole.point.seriesKey != record.point.seriesKey,
-      let all = whole.law.retainedBytes(at: nC), all > 0,
-      let kept = record.law.retainedBytes(at: nC)
+      let all = whole.law.bytes(at: nC), all > 0,
+      let kept = record.law.bytes(at: nC)
     else { return "–" }
     return "\(Units.fixed(100 * (1 - Double(kept) / Double(all)), 1)) %"
   }

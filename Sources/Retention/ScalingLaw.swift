@@ -1,4 +1,4 @@
-/// Retained bytes as a polynomial in the prefix length:
+/// Bytes, retained or at the peak, as a polynomial in the prefix length:
 /// `constant + linear · n_c + quadratic · n_c²`.
 package struct ScalingLaw: Equatable, Sendable {
   package let constant: Int
@@ -35,21 +35,21 @@ package struct ScalingLaw: Equatable, Sendable {
     let linear = y1 - y0 - growth
     // What the other terms leave of the first count.
     let others = ScalingLaw(constant: 0, linear: linear, quadratic: quadratic)
-    guard let part = others.retainedBytes(at: start) else {
+    guard let part = others.bytes(at: start) else {
       throw ScalingLawError.tooLarge(nC: start)
     }
     self.init(constant: y0 - part, linear: linear, quadratic: quadratic, lowest: lowest)
     for nC in [start + 3] + checks where nC >= lowest {
       let counted = try bytes(nC)
-      guard let expected = retainedBytes(at: nC), expected == counted else {
+      guard let expected = self.bytes(at: nC), expected == counted else {
         throw ScalingLawError.notQuadratic(
-          nC: nC, counted: counted, expected: retainedBytes(at: nC))
+          nC: nC, counted: counted, expected: self.bytes(at: nC))
       }
     }
   }
 
   /// The law's bytes at a prefix length; nil if they do not fit 64 bits.
-  package func retainedBytes(at nC: Int) -> Int? {
+  package func bytes(at nC: Int) -> Int? {
     let (square, overflow0) = nC.multipliedReportingOverflow(by: nC)
     let (second, overflow1) = quadratic.multipliedReportingOverflow(by: square)
     let (first, overflow2) = linear.multipliedReportingOverflow(by: nC)

@@ -104,12 +104,12 @@ import Testing
     let ledger = Ledger()
     let weight = ledger.charge(describe("w", 1000, .parameter))
     func span() -> SpanEffect {
-      ledger.watch {
-        let a = ledger.charge(describe("a", 100))
-        let b = ledger.charge(describe("b", 50, .workspace))
-        for id in [a, b] { ledger.credit(id) }
-        _ = ledger.charge(describe("c", 7))
-      }
+      let span = ledger.open()
+      let a = ledger.charge(describe("a", 100))
+      let b = ledger.charge(describe("b", 50, .workspace))
+      for id in [a, b] { ledger.credit(id) }
+      _ = ledger.charge(describe("c", 7))
+      return ledger.close(span)
     }
     let (first, second) = (span(), span())
     #expect(first == second, "though more is alive when the second begins")

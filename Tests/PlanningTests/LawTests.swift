@@ -21,8 +21,8 @@ import TestSupport
       run.skips = .nothing
       let counted = try run.run()
       if nC >= laws.retained.law.lowest {
-        #expect(laws.retained.law.retainedBytes(at: nC) == counted.retained.total, "\(point)")
-        let parts = laws.parts.compactMap { $0.law.retainedBytes(at: nC) }
+        #expect(laws.retained.law.bytes(at: nC) == counted.retained.total, "\(point)")
+        let parts = laws.parts.compactMap { $0.law.bytes(at: nC) }
         #expect(parts.reduce(0, +) == counted.retained.total, "\(point)")
       }
       let peaks = laws.peak.filter { law in
@@ -30,7 +30,7 @@ import TestSupport
           && (nC - law.law.lowest) % law.step == 0
       }
       for law in peaks {
-        #expect(law.law.retainedBytes(at: nC) == counted.peakBytes, "n_c \(nC) of \(point)")
+        #expect(law.law.bytes(at: nC) == counted.peakBytes, "n_c \(nC) of \(point)")
       }
     }
     #expect(!laws.peak.isEmpty, "\(step.point)")

@@ -6,6 +6,7 @@ import Retention
 import Tensors
 import Testing
 import TestSupport
+import Transformer
 
 @Suite struct `The longest prefix` {
   /// One more token exceeds the memory, and this one does not, by a count that skips nothing.
@@ -63,9 +64,11 @@ import TestSupport
   func `runs under a real limit, and one more token is refused`(index: Int) throws {
     var step = RandomStep(index + 2000, mostLayers: 3)
     var request = step.request
+    // Of a pruned window, more tokens take no more: there would be no end that could be run.
+    request.model.configuration.slidingWindow = nil
     request.settings["backend"] = .word("cpu")
     request.settings["optimizer"] = .word("none")
-    // Where oneDNN's scratchpads are no part of the step.
+    // In bfloat16 oneDNN's own scratch, which no plan knows, comes on top.
     request.settings["dtype"] = .word("float32")
     let goal = Int.random(in: 20...400, using: &step.generator)
     var sized = request
@@ -75,8 +78,6 @@ import TestSupport
     plan.account.device = .thisMachine
     let found = try #require(try onlyRow(plan).nC)
     #expect(found >= goal)
-    // Of a pruned window, more tokens take no more, and there is no end that could be run.
-    guard found < 10_000 else { return }
     for (nC, status) in [(found, PointStatus.ok), (found + 1, .overLimit)] {
       request.settings["n_c"] = .integer(nC)
       let planned = try request.planned()

@@ -35,6 +35,18 @@ class Unplottable(Exception):
     """Why there is no picture, as one sentence."""
 
 
+def table(path: Path, columns: list[str], writer: str) -> list[dict[str, str]]:
+    """The rows of a CSV file that must have these columns, as `writer` makes it."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if missing := [c for c in columns if c not in (reader.fieldnames or [])]:
+                raise Unplottable(f"{path} lacks the columns {', '.join(missing)}; {writer} writes them")
+            return list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Unplottable(f"{path} cannot be read: {getattr(error, 'strerror', error)}")
+
+
 @dataclass
 class Point:
     n_c: int
@@ -168,17 +180,7 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
 
     `n_c` is among the latter where there is one prefix length alone.
     """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Unplottable(f"{path} cannot be read: {getattr(error, 'strerror', error)}")
-    if not columns:
-        raise Unplottable(f"{path} is empty; run ballast sweep to fill it")
-    if missing := [c for c in NEEDED if c not in columns]:
-        raise Unplottable(f"{path} lacks the columns {', '.join(missing)}")
+    rows = table(path, NEEDED, "ballast sweep")
     skipped = Counter(row["status"] for row in rows if row["status"] != "ok")
     rows = [row for row in rows if row["status"] == "ok"]
     if not rows:

@@ -1,11 +1,10 @@
 """Which rows feed which weight: a heat map of the norms that `ballast flow --positions` writes."""
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from .data import Unplottable
+from .data import Unplottable, table
 from .words import FONTS, GREY, save
 
 COLUMNS = ["layer", "weight", "position", "norm"]
@@ -32,15 +31,7 @@ def asked(argument: str) -> tuple[Path, int | None] | None:
 
 def read(path: Path) -> list[Panel]:
     """The panels of a positions file, in the order of the forward pass."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if missing := [c for c in COLUMNS if c not in (reader.fieldnames or [])]:
-                raise Unplottable(f"{path} lacks the columns {', '.join(missing)}; "
-                                  "ballast flow --positions writes them")
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Unplottable(f"{path} cannot be read: {getattr(error, 'strerror', error)}")
+    rows = table(path, COLUMNS, "ballast flow --positions")
     panels: list[Panel] = []
     layer = None
     for number, row in enumerate(rows, start=2):

@@ -4,7 +4,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from .data import BIASED, MODES, Unplottable
+from .data import BIASED, MODES, Unplottable, table
 from .looks import STYLES, direct
 from .words import FONTS, GREY, save
 
@@ -33,12 +33,7 @@ def is_plan(path: Path) -> bool:
 
 def read(path: Path) -> tuple[dict[str, list[Best]], dict[str, str], list[float]]:
     """The best of each mode within each memory, a row's other values, and all memories in GiB."""
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if missing := [c for c in COLUMNS if c not in (reader.fieldnames or [])]:
-            raise Unplottable(f"{path} lacks the columns {', '.join(missing)}; "
-                              "ballast plan --format csv writes them")
-        rows = list(reader)
+    rows = table(path, COLUMNS, "ballast plan --format csv")
     if not rows:
         raise Unplottable(f"{path} holds no row")
     if not all(row["memory_bytes"] for row in rows):

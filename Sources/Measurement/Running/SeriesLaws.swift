@@ -39,7 +39,7 @@ package struct SeriesLaws: Sendable {
     }
     var matching = 0
     for record in measured {
-      let expected = law.retainedBytes(at: record.point.nC)
+      let expected = law.bytes(at: record.point.nC)
       if let retained = record.retained?.total, retained == expected {
         matching += 1
       } else {
