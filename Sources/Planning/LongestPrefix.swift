@@ -1,3 +1,5 @@
+import Retention
+
 /// The longest prefix whose step needs no more than a memory.
 ///
 /// ```
@@ -7,6 +9,9 @@
 ///        │·   fits                      the middle.
 /// ```
 struct LongestPrefix {
+  /// The longest prefix of any point.
+  static let most = PointAxis.named("n_c").range?.upperBound ?? Int.max
+
   /// The longest that may be asked for.
   let longest: Int
   /// What a step needs; nil where nothing so long can be counted.

@@ -1,5 +1,4 @@
-import Ledger
-import Retention
+package import Retention
 package import Tensors
 
 /// What is held against a memory: which parts of a step, and how large they are.
@@ -31,13 +30,13 @@ package struct MemoryAccount: Hashable, Sendable {
 
   package init() {}
 
-  /// The bytes of a part, of one device.
-  package func bytes(of part: Part, in step: StepFigures) -> Int {
+  /// The bytes of a part of a step with parameters of `dtype`, of one device.
+  package func bytes(of part: Part, in step: StepResult, dtype: DType) -> Int {
     switch part {
     case .parameters: sharding.share(of: step.parameterBytes, .parameters)
     case .gradients:
       sharding.share(
-        of: step.trainedElements * (gradientDType ?? step.dtype).size, .gradients)
+        of: step.trainedElements * (gradientDType ?? dtype).size, .gradients)
     case .optimizer: sharding.share(of: step.optimizerBytes, .optimizer)
     case .activations: step.peakBytes
     case .workspace: step.workspacePeakBytes
@@ -45,14 +44,14 @@ package struct MemoryAccount: Hashable, Sendable {
   }
 
   /// All that is counted, with the bytes of each part, in the order of the parts.
-  package func counted(in step: StepFigures) -> [(part: Part, bytes: Int)] {
-    Part.allCases.filter(parts.contains).map { ($0, bytes(of: $0, in: step)) }
+  package func counted(in step: StepResult, dtype: DType) -> [(part: Part, bytes: Int)] {
+    Part.allCases.filter(parts.contains).map { ($0, bytes(of: $0, in: step, dtype: dtype)) }
   }
 
   /// The bytes that are held against a memory; beyond 64 bits for no step that is possible.
-  package func total(of step: StepFigures) -> Int128 {
+  package func total(of step: StepResult, dtype: DType) -> Int128 {
     switch device {
-    case .any: counted(in: step).reduce(0) { $0 + Int128($1.bytes) }
+    case .any: counted(in: step, dtype: dtype).reduce(0) { $0 + Int128($1.bytes) }
     case .thisMachine: Int128(step.peakAllocatedBytes) + Int128(step.optimizerBytes)
     }
   }
@@ -76,34 +75,4 @@ package struct ParameterSharding: Hashable, Sendable {
   func share(of bytes: Int, _ part: Part) -> Int {
     stage >= part.rawValue ? bytes / devices + (bytes % devices == 0 ? 0 : 1) : bytes
   }
-}
-
-/// The totals of one step, counted on shapes.
-package struct StepFigures: Sendable {
-  package var dtype: DType
-  package var retainedBytes: Int
-  package var peakForwardBytes: Int
-  package var peakBackwardBytes: Int
-  package var workspacePeakBytes: Int
-  package var parameterBytes: Int
-  package var trainedElements: Int
-  package var optimizerBytes: Int
-  package var peakAllocatedBytes: Int
-  package var matmulFlops: Int128
-
-  init(_ step: StepResult, dtype: DType) {
-    self.dtype = dtype
-    retainedBytes = step.retained.total
-    peakForwardBytes = step.peakForwardBytes
-    peakBackwardBytes = step.peakBackwardBytes
-    workspacePeakBytes = step.workspacePeakBytes
-    parameterBytes = step.parameterBytes
-    trainedElements = step.trainedElements
-    optimizerBytes = step.optimizerBytes
-    peakAllocatedBytes = step.peakAllocatedBytes
-    matmulFlops = step.matmulFlops
-  }
-
-  /// The most requested activation bytes alive at once.
-  package var peakBytes: Int { max(peakForwardBytes, peakBackwardBytes) }
 }

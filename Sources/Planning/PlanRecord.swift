@@ -1,4 +1,5 @@
 import Files
+import Ledger
 package import Reporting
 import Retention
 import Tensors
@@ -22,7 +23,7 @@ extension PlanRecord: Record {
       .text(record.account.device == .thisMachine ? "this machine" : record.partNames)
     },
     Column("counted_bytes") { .wide($0.row.total) },
-    Column("retained_bytes") { .integer($0.row.figures.retainedBytes) },
+    Column("retained_bytes") { .integer($0.row.figures.retained.total) },
     Column("peak_bytes") { .integer($0.row.figures.peakBytes) },
     Column("peak_forward_bytes") { .integer($0.row.figures.peakForwardBytes) },
     Column("peak_backward_bytes") { .integer($0.row.figures.peakBackwardBytes) },
@@ -31,7 +32,7 @@ extension PlanRecord: Record {
     Column("optimizer_bytes") { $0.cell(.optimizer) },
     Column("workspace_bytes") { $0.cell(.workspace) },
     Column("gradient_dtype") {
-      .text(($0.account.gradientDType ?? $0.row.figures.dtype).rawValue)
+      .text(($0.account.gradientDType ?? $0.row.dtype).rawValue)
     },
     Column("matmul_flops") { .wide($0.row.figures.matmulFlops) },
     Column("relative_work") { .real($0.row.relativeWork) },
@@ -48,11 +49,11 @@ extension PlanRecord: Record {
   ]
 
   private var partNames: String {
-    account.counted(in: row.figures).map(\.part.rawValue).joined(separator: "+")
+    account.counted(in: row.figures, dtype: row.dtype).map(\.part.rawValue).joined(separator: "+")
   }
 
   private func cell(_ part: MemoryAccount.Part) -> Cell {
-    .integer(account.bytes(of: part, in: row.figures))
+    .integer(account.bytes(of: part, in: row.figures, dtype: row.dtype))
   }
 }
 

@@ -1,5 +1,6 @@
 package import Measurement
-import Retention
+package import Retention
+import Tensors
 
 /// What a plan is asked: of which model and step, and either how much a prefix takes or how long
 /// one may be.
@@ -30,7 +31,7 @@ package struct PlanRow: Sendable {
   /// The prefix: as it was given, or the longest that fits; nil where not even none does.
   package let nC: Int?
   /// Of a step with that prefix, or without one where none fits.
-  package let figures: StepFigures
+  package let figures: StepResult
   /// What is counted of it.
   package let total: Int128
   /// Matrix work over that of `full-graph` with the same prefix, where nothing is computed twice.
@@ -41,12 +42,15 @@ package struct PlanRow: Sendable {
   package fileprivate(set) var isRecommended = false
 
   init(
-    _ combination: Combination, memory: Int?, nC: Int?, _ figures: StepFigures, total: Int128,
+    _ combination: Combination, memory: Int?, nC: Int?, _ figures: StepResult, total: Int128,
     relativeWork: Double
   ) {
     (self.combination, self.memory, self.nC) = (combination, memory, nC)
     (self.figures, self.total, self.relativeWork) = (figures, total, relativeWork)
   }
+
+  /// The type of its parameters.
+  var dtype: DType { combination.point.dtype }
 
   /// Whether it is what runs if no option is given.
   var isDefault: Bool {

@@ -67,7 +67,8 @@ extension Plan {
       "Not even a step without a prefix fits \(Units.bytes(memory)): the least takes "
       + "\(Units.bytes(Int(clamping: least.total)))"
     if request.account.device == .any {
-      let parts = request.account.counted(in: least.figures).filter { $0.bytes > 0 }
+      let parts = request.account.counted(in: least.figures, dtype: least.dtype)
+        .filter { $0.bytes > 0 }
         .map { "\(Units.bytes($0.bytes)) of \($0.part.noun)" }
       text += ", " + Words.list(parts)
     }
@@ -117,8 +118,8 @@ extension Plan {
       rows.contains(where: { $0.isBest && $0.isAtEnd })
     {
       notes.append(
-        "Some lengths end before the memory does: no prefix here is longer than 268,435,456 "
-          + "tokens, and no step's bytes may pass 64 bits.")
+        "Some lengths end before the memory does: no prefix here is longer than "
+          + "\(Units.grouped(LongestPrefix.most)) tokens, and no step's bytes may pass 64 bits.")
     }
     if !request.account.isRun {
       notes.append(

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Ledger
 import Measurement
 import Reporting
 import Retention
@@ -46,7 +47,8 @@ extension Plan {
       )
       return lines
     }
-    for (index, (part, bytes)) in account.counted(in: first.figures).enumerated() {
+    let counted = account.counted(in: first.figures, dtype: first.dtype)
+    for (index, (part, bytes)) in counted.enumerated() {
       lines.append((index == 0 ? "counted" : "", words(for: part, bytes, first)))
     }
     let others = MemoryAccount.Part.allCases.filter { !account.parts.contains($0) }
@@ -71,9 +73,9 @@ extension Plan {
     let size = Units.bytes(bytes)
     let share = request.account.share(of: part)
     switch part {
-    case .parameters: return "\(size) of parameters, \(row.figures.dtype.rawValue)\(share)"
+    case .parameters: return "\(size) of parameters, \(row.dtype.rawValue)\(share)"
     case .gradients:
-      let dtype = request.account.gradientDType ?? row.figures.dtype
+      let dtype = request.account.gradientDType ?? row.dtype
       return "\(size) of gradients, \(dtype.rawValue)\(share)"
     case .optimizer:
       let point = row.combination.point
@@ -113,7 +115,7 @@ extension Plan {
     for row in shown(listsAll: listsAll).sorted(by: { $0.total < $1.total }) {
       table.add(
         [mark(row)] + row.combination.words + [
-          Units.bytes(row.figures.retainedBytes), Units.bytes(row.figures.peakBytes),
+          Units.bytes(row.figures.retained.total), Units.bytes(row.figures.peakBytes),
           Units.fixed(row.relativeWork, 2), row.combination.isExact ? "exact" : "biased",
           row.fits ? "" : "too large",
         ])

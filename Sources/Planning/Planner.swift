@@ -51,6 +51,7 @@ package struct Planner: Sendable {
     }
     try request.account.tensorParallelism.requireFit(first.point.model)
     let share = request.account.tensorParallelism.share(of: first.point.model)
+    try requireEffect(of: request, on: combinations)
     try requireRoom(request, first, share)
     let mostTokens = Self.mostPrefixTokens(of: first.point)
     var rows: [PlanRow]
@@ -65,7 +66,8 @@ package struct Planner: Sendable {
       rows = []
       for memory in memories {
         var found = try each(of: combinations, share: share) { combination, predictor in
-          try longest(of: combination, within: memory, request.account, predictor)
+          let nC = try search(combination, request.account, predictor).find(within: memory)
+          return try row(combination, nC: nC, memory: memory, request.account, predictor)
         }
         PlanRow.mark(&found, isSearch: true)
         rows += found
@@ -77,6 +79,16 @@ package struct Planner: Sendable {
       }
     }
     return Plan(request: request, rows: rows, further: further, mostTokens: mostTokens)
+  }
+
+  /// Refuses values that no combination heeds.
+  private func requireEffect(
+    of request: PlanRequest, on combinations: [Combination]
+  ) throws(PointError) {
+    let points = combinations.map(\.point)
+    try request.point.settings.requireEffect(onAny: points)
+    guard case .cost = request.question else { return }
+    for point in points { try point.requireKeptPrefix() }
   }
 
   /// Refuses a step that trains nothing, and memories that do not even hold the parameters.
@@ -104,33 +116,23 @@ package struct Planner: Sendable {
 
   // MARK: Rows
 
+  /// A combination with a prefix, or without one where none fits.
   private func row(
-    _ combination: Combination, nC: Int, memory: Int?, _ account: MemoryAccount,
+    _ combination: Combination, nC: Int?, memory: Int?, _ account: MemoryAccount,
     _ predictor: Predictor
   ) throws -> PlanRow {
-    let point = combination.point(nC: nC)
-    let figures = try self.figures(of: point, predictor)
-    return PlanRow(
-      combination, memory: memory, nC: nC, figures, total: account.total(of: figures),
-      relativeWork: try relativeWork(of: figures, point, predictor))
-  }
-
-  private func longest(
-    of combination: Combination, within memory: Int, _ account: MemoryAccount,
-    _ predictor: Predictor
-  ) throws -> PlanRow {
-    let nC = try search(combination, account, predictor).find(within: memory)
     let point = combination.point(nC: nC ?? 0)
-    let figures = try self.figures(of: point, predictor)
+    let step = try predictor.totals(of: point)
+    let reference = try predictor.totals(of: Combination.reference(of: point))
     return PlanRow(
-      combination, memory: memory, nC: nC, figures, total: account.total(of: figures),
-      relativeWork: try relativeWork(of: figures, point, predictor))
+      combination, memory: memory, nC: nC, step, total: account.total(of: step, dtype: point.dtype),
+      relativeWork: Double(step.matmulFlops) / Double(reference.matmulFlops))
   }
 
   private func search(
     _ combination: Combination, _ account: MemoryAccount, _ predictor: Predictor
   ) -> LongestPrefix {
-    let most = PointAxis.named("n_c").range?.upperBound ?? Int.max
+    let most = LongestPrefix.most
     return LongestPrefix(
       longest: min(most, Self.mostPrefixTokens(of: combination.point) ?? most)
     ) { nC in
@@ -139,19 +141,8 @@ package struct Planner: Sendable {
       if nC > 0 {
         do { try point.validate() } catch { return nil }
       }
-      return account.total(of: try figures(of: point, predictor))
+      return account.total(of: try predictor.totals(of: point), dtype: point.dtype)
     }
-  }
-
-  private func figures(of point: Point, _ predictor: Predictor) throws -> StepFigures {
-    StepFigures(try predictor.totals(of: point), dtype: point.dtype)
-  }
-
-  private func relativeWork(
-    of figures: StepFigures, _ point: Point, _ predictor: Predictor
-  ) throws -> Double {
-    let reference = try predictor.totals(of: Combination.reference(of: point))
-    return Double(figures.matmulFlops) / Double(reference.matmulFlops)
   }
 
   // MARK: What would let it be longer

@@ -34,6 +34,19 @@ extension Point {
     return rows.reversed()
   }
 
+  /// The point at a prefix length of which a law is made.
+  ///
+  /// A table of learned positions that ends before is thought longer: parameters are neither
+  /// retained bytes nor activations.
+  package func atLawLength(_ nC: Int) -> Point {
+    var point = self
+    point.nC = nC
+    if case .learned(let maximum) = point.model.positions {
+      point.model.positions = .learned(maximum: max(maximum, point.n))
+    }
+    return point
+  }
+
   /// The smallest n_c from which on retained bytes follow one polynomial.
   ///
   /// With `next-token`, n_c = 0 has one loss row less; a kept prefix is kept whole below its

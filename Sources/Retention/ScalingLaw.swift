@@ -26,19 +26,7 @@ package struct ScalingLaw: Equatable, Sendable {
     from lowest: Int, checkedAt checks: [Int] = [], bytes: (_ nC: Int) throws -> Int
   ) throws {
     let start = lowest + 1
-    let (y0, y1, y2) = (try bytes(start), try bytes(start + 1), try bytes(start + 2))
-    let twiceQuadratic = y2 - 2 * y1 + y0
-    guard twiceQuadratic % 2 == 0 else { throw ScalingLawError.halfInteger(nC: start) }
-    let quadratic = twiceQuadratic / 2
-    let (growth, overflow) = quadratic.multipliedReportingOverflow(by: 2 * start + 1)
-    guard !overflow else { throw ScalingLawError.tooLarge(nC: start) }
-    let linear = y1 - y0 - growth
-    // What the other terms leave of the first count.
-    let others = ScalingLaw(constant: 0, linear: linear, quadratic: quadratic)
-    guard let part = others.bytes(at: start) else {
-      throw ScalingLawError.tooLarge(nC: start)
-    }
-    self.init(constant: y0 - part, linear: linear, quadratic: quadratic, lowest: lowest)
+    try self.init(through: start, lowest: lowest, bytes: bytes)
     for nC in [start + 3] + checks where nC >= lowest {
       let counted = try bytes(nC)
       guard let expected = self.bytes(at: nC), expected == counted else {
@@ -46,6 +34,26 @@ package struct ScalingLaw: Equatable, Sendable {
           nC: nC, counted: counted, expected: self.bytes(at: nC))
       }
     }
+  }
+
+  /// The polynomial through exact byte counts at three prefix lengths, `step` apart, in integers
+  /// alone.
+  ///
+  /// - Throws: `ScalingLawError` if a coefficient is not whole or too large, or what `bytes`
+  ///   throws.
+  package init(
+    through start: Int, step: Int = 1, lowest: Int, bytes: (_ nC: Int) throws -> Int
+  ) throws {
+    let (y0, y1, y2) = try (bytes(start), bytes(start + step), bytes(start + 2 * step))
+    let (quadratic, half) = (y2 - 2 * y1 + y0).quotientAndRemainder(dividingBy: 2 * step * step)
+    let (growth, overflow) = quadratic.multipliedReportingOverflow(by: step * (2 * start + step))
+    guard !overflow else { throw ScalingLawError.tooLarge(nC: start) }
+    let (linear, rest) = (y1 - y0 - growth).quotientAndRemainder(dividingBy: step)
+    guard half == 0, rest == 0 else { throw ScalingLawError.halfInteger(nC: start) }
+    // What the other terms leave of the first count.
+    let others = ScalingLaw(constant: 0, linear: linear, quadratic: quadratic)
+    guard let part = others.bytes(at: start) else { throw ScalingLawError.tooLarge(nC: start) }
+    self.init(constant: y0 - part, linear: linear, quadratic: quadratic, lowest: lowest)
   }
 
   /// The law's bytes at a prefix length; nil if they do not fit 64 bits.
@@ -77,7 +85,7 @@ extension ScalingLaw: CustomStringConvertible {
 
 /// Why retained bytes are not the polynomial that they should be.
 package enum ScalingLawError: Error, Equatable, CustomStringConvertible {
-  /// The second difference is odd.
+  /// A coefficient is not whole, as where the second difference is odd.
   case halfInteger(nC: Int)
   /// The terms of the law do not fit 64 bits.
   case tooLarge(nC: Int)

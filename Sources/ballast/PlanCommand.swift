@@ -61,7 +61,10 @@ struct PlanCommand: ParsableCommand {
       """)
   var count: String?
   @Option(
-    help: "Type of the gradients of parameters: float32, bfloat16 (default: the parameters' own).")
+    help: """
+      Type of the gradients of parameters: \(DType.words.joined(separator: ", ")) (default: the \
+      parameters' own).
+      """)
   var gradientDtype: String?
   @Option(
     parsing: .unconditional,

@@ -81,6 +81,9 @@ import Testing
     ("--memory 1GiB --count activation", "did you mean \"activations\"", 64),
     ("--memory 1GiB --gradient-dtype bf16", "did you mean \"bfloat16\"", 64),
     ("--memory 4GiB --backend cpu --count workspace", "goes with --backend shape", 64),
+    ("--n-c 8 --keep-prefix 9", "keep_prefix 9 is more than the prefix has", 64),
+    ("--memory 9GiB --mode full-graph --keep-prefix 9", "keep_prefix goes with mode", 64),
+    ("--memory 9GiB --mode pruned-graph --kv-gradients activations", "kv_gradients goes with", 64),
     ("--memory 1GiB --laws --format csv", "there is --laws-csv", 64),
     ("--n-c 4 --laws-csv /no/such/folder/laws.csv", "laws.csv", 1),
   ])

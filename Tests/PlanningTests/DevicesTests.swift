@@ -1,3 +1,4 @@
+import Ledger
 import Measurement
 import Planning
 import Retention
@@ -30,7 +31,7 @@ import Transformer
       var plan = PlanRequest(request, .cost(nC: 128, memory: nil))
       plan.account.tensorParallelism.devices = devices
       plan.account.tensorParallelism.dividesSequence = dividesSequence
-      return try onlyRow(plan).figures.retainedBytes
+      return try onlyRow(plan).figures.retained.total
     }
     return try retained(3) - retained(2)
   }

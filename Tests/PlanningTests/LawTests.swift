@@ -34,6 +34,9 @@ import TestSupport
       }
     }
     #expect(!laws.peak.isEmpty, "\(step.point)")
+    for law in laws.peak {
+      #expect(law.pointsMatching == law.pointsChecked && law.pointsChecked >= 4, "\(step.point)")
+    }
   }
 
   /// What a Llama layer keeps, written down by hand.

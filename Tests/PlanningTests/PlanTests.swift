@@ -128,7 +128,7 @@ import Transformer
       var account = MemoryAccount()
       account.sharding.devices = 8
       account.sharding.stage = stage
-      let parts = account.counted(in: row.figures).map(\.bytes)
+      let parts = account.counted(in: row.figures, dtype: .bfloat16).map(\.bytes)
       #expect(parts[0] == 2 * elements / shares[0])
       #expect(parts[1] == 2 * elements / shares[1])
       #expect(parts[2] == 12 * elements / shares[2])
@@ -144,12 +144,12 @@ import Transformer
       #expect(some.figures.trainedElements == 16 * 2048 * 2048)
       #expect(some.figures.optimizerBytes == 12 * 16 * 2048 * 2048)
       #expect(some.figures.peakBytes <= all.figures.peakBytes)
-      #expect(some.figures.retainedBytes <= all.figures.retainedBytes)
+      #expect(some.figures.retained.total <= all.figures.retained.total)
     }
     // Of the MLP, gate and up stay, which the gradient of what comes before them reads.
     let names = ["full-graph", "none", "fused", "loss-rows"]
     func retained(_ plan: Plan) -> Int? {
-      plan.rows.first { $0.combination.words == names }?.figures.retainedBytes
+      plan.rows.first { $0.combination.words == names }?.figures.retained.total
     }
     let saved = try #require(retained(all)) - #require(retained(some))
     // Inputs of down_proj in every layer; of the frozen head its norm's output.

@@ -31,7 +31,7 @@ package struct SeriesLaws: Sendable {
     let law: ScalingLaw
     do {
       law = try ScalingLaw(from: lowest, checkedAt: lengths.max().map { [$0] } ?? []) { nC in
-        try key.retainedBytes(at: nC, predictor)
+        try predictor.totals(of: key.atLawLength(nC)).retained.total
       }
     } catch {
       disagreements.append("\(name) cannot be computed: \(error)")
@@ -53,20 +53,5 @@ package struct SeriesLaws: Sendable {
       LawRecord(
         profile: points.first?.profile, point: key, law: law, checkedRange: range,
         pointsChecked: measured.count, pointsMatching: matching))
-  }
-}
-
-extension Point {
-  /// Exact retained bytes at another prefix length, from shapes alone.
-  ///
-  /// A table of learned positions that ends before the lengths which fix a law is thought longer:
-  /// parameters are not retained bytes.
-  fileprivate func retainedBytes(at nC: Int, _ predictor: Predictor) throws -> Int {
-    var point = self
-    point.nC = nC
-    if case .learned(let maximum) = point.model.positions {
-      point.model.positions = .learned(maximum: max(maximum, point.n))
-    }
-    return try predictor.totals(of: point).retained.total
   }
 }

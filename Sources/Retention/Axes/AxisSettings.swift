@@ -39,17 +39,32 @@ package struct AxisSettings: Hashable, Sendable {
   ///
   /// - Throws: `PointError` naming the axis and what it goes with.
   package func requireEffect(on point: Point) throws(PointError) {
+    try requireEffect(onAny: [point])
+    try point.requireKeptPrefix()
+  }
+
+  /// Refuses values that none of some points heeds.
+  ///
+  /// - Throws: as above.
+  package func requireEffect(onAny points: [Point]) throws(PointError) {
     for axis in PointAxis.all {
-      guard let given = values[axis.name], axis.value(point) != given else { continue }
-      guard let condition = axis.conditions.first else { continue }
+      guard let given = values[axis.name], let condition = axis.conditions.first,
+        let point = points.first, points.allSatisfy({ axis.value($0) != given })
+      else { continue }
       let wanted = condition.values.sorted().joined(separator: " or ")
       throw PointError(
         "\(axis.name) goes with \(condition.axis) \(wanted), not with "
           + PointAxis.named(condition.axis).value(point).text)
     }
-    let kept = point.mode.keepPrefix
-    if kept > point.nC {
-      throw PointError("keep_prefix \(kept) is more than the prefix has, n_c \(point.nC)")
+  }
+}
+
+extension Point {
+  /// Refuses to keep more of the prefix than there is.
+  package func requireKeptPrefix() throws(PointError) {
+    let kept = mode.keepPrefix
+    if kept > nC {
+      throw PointError("keep_prefix \(kept) is more than the prefix has, n_c \(nC)")
     }
   }
 }
