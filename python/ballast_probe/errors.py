@@ -1,0 +1,9 @@
+"""What goes wrong, as one sentence for the person who asked."""
+
+
+class ProbeError(Exception):
+    """The probe cannot do what it was asked for; the text is one sentence."""
+
+
+class UsageError(ProbeError):
+    """What was asked for cannot be meant: a value out of range, two that contradict each other."""
