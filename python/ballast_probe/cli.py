@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import versions
+from . import files, table, versions
 from .configuration import built_in, parse_settings, read_configuration
 from .errors import ProbeError, UsageError
 from .options import ATTENTIONS, DEVICES, DTYPES, MODES, RECOMPUTES, PointOptions
+from .points import Prober, ProbeResult
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 64
 
@@ -141,10 +142,6 @@ def _run(arguments: argparse.Namespace) -> int:
     points = _points(arguments)
     name, values = _configuration(arguments)
 
-    # Everything above is checked before PyTorch is loaded, which takes seconds.
-    from . import files, table
-    from .points import Prober, ProbeResult
-
     if arguments.output is not None:
         files.claim(arguments.output, overwrite=arguments.overwrite)
     if (warning := versions.warning()) is not None:
@@ -218,4 +215,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """The command of the package."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is downloaded
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(main())

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import ProbeError, UsageError
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 _BUILT_IN = Path(__file__).parent / "models"
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -144,9 +140,9 @@ def sizes(config: Any) -> dict[str, int | None]:
 
 
 def first_line(error: BaseException) -> str:
-    """An error as one line, without the full stop."""
+    """An error's first sentence, without the full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
     text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    return text.rstrip(".")[:300]
+    return text.split(". ")[0].rstrip(".")[:300]

@@ -10,13 +10,13 @@ from typing import Any
 from .configuration import make_configuration, read_configuration, sizes
 from .errors import ProbeError
 from .options import PointOptions
-from .recorder import Saved, settle
+from .recorder import Saved, is_alike, settle
 from .regions import RegionBytes
 from .step import Model, Step
 
 # Steps of n_c and of n_g by which regions are found. Kernels that pad rows pad to 128 at most; the
 # others serve where a longer sequence takes another way, as one beyond a sliding window does.
-_STEPS = ((128, 256), (-128, 256), (16, 8), (-16, 8), (2, 3), (-2, 3), (-1, 1), (1, 1))
+_STEPS = ((128, 256), (-128, 256), (16, 8), (-16, 8), (-3, 1))
 
 
 @dataclass(frozen=True)
@@ -141,18 +141,22 @@ class Prober:
                 a, b = steps
                 others = [replace(options, device=device, n_c=options.n_c + c, n_g=options.n_g + g)
                           for c, g in ((a, 0), (0, b), (a, b))]
-                if any(not _is_alike(other, options) for other in others):
+                if any(not _cuts_alike(other, options) for other in others):
                     continue
-                try:
-                    runs = [self._model(device).step(other).probe.saved for other in others]
-                except ProbeError:
-                    continue
-                if (settled := settle([saved, *runs], steps, options.layout)) is not None:
-                    return settled
+                runs = [saved]
+                for other in others:
+                    try:
+                        runs.append(self._model(device).step(other).probe.saved)
+                    except ProbeError:
+                        break
+                    if not is_alike(saved, runs[-1]):
+                        break
+                else:
+                    return settle(runs, steps, options.layout)
         return None
 
 
-def _is_alike(other: PointOptions, options: PointOptions) -> bool:
+def _cuts_alike(other: PointOptions, options: PointOptions) -> bool:
     """Whether a point is one, and cuts its prefix where the other does."""
     return (other.n_c >= 0 and other.n_g >= 1 and other.n_c + other.n_g >= 2
             and (other.cut > 0) == (options.cut > 0))

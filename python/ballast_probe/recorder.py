@@ -80,13 +80,14 @@ class Saved:
 class _Packed:
     """What the graph holds in a saved tensor's place; it lives as long as the graph needs it.
 
-    It keeps the tensor, so no two that live can have the same storage by a re-used address.
+    It keeps the tensor, so no two that live can have the same storage by a re-used address. It keeps
+    it detached: an op's own result knows the op's node, which would hold itself that way for ever.
     """
 
     __slots__ = ("tensor", "path", "__weakref__")
 
     def __init__(self, tensor: torch.Tensor, path: str) -> None:
-        self.tensor = tensor
+        self.tensor = tensor.detach()
         self.path = path
 
 
@@ -249,9 +250,14 @@ def settle(
     Returns:
         The first run's storages with their regions; None if the runs did not save the same ones.
     """
-    if any(_structure(run) != _structure(runs[0]) for run in runs):
+    if not all(is_alike(runs[0], run) for run in runs):
         return None
     return [replace(same[0], regions=_regions(same, steps, layout)) for same in zip(*runs)]
+
+
+def is_alike(one: Sequence[Saved], other: Sequence[Saved]) -> bool:
+    """Whether two runs saved the same tensors, whatever their extents."""
+    return _structure(one) == _structure(other)
 
 
 def _structure(run: Sequence[Saved]) -> list[tuple[str, str, str, int]]:

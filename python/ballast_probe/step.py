@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -100,23 +101,39 @@ class Model:
         transformers asks whether a tensor is fake, and if so prepares for a compiler: it builds
         masks that it would leave out. To it these tensors are to be like any other. Reading a value
         is impossible on them; the one value that it reads for every model is whether several
-        sequences lie packed in a row, and here none do.
+        sequences lie packed in a row, and here none do. PyTorch's shape rule of the grouped product
+        of experts knows bfloat16 alone; a CPU multiplies float32 as well.
         """
         if self.device not in ("fake", "meta"):
             yield
             return
+        from torch import _meta_registrations as shape_rules
         from transformers import masking_utils
         from transformers.utils import import_utils
+
+        grouped: Any = getattr(shape_rules, "_meta_grouped_mm_common", None)
+        output: Any = getattr(shape_rules, "_create_grouped_mm_output_tensor", None)
+
+        def any_dtype(a: torch.Tensor, b: torch.Tensor, *rest: Any, **named: Any) -> Any:
+            is_scaled = any(named.get(name) is not None for name in named if "scale" in name)
+            if output is None or a.dtype != torch.float32 or rest or is_scaled:
+                return grouped(a, b, *rest, **named)
+            return output(a, b, named.get("offs"), named.get("out_dtype"))
 
         with contextlib.ExitStack() as stack:
             for module, name, stand_in in (
                 (import_utils, "is_fake_tensor", lambda _: False),
                 (masking_utils, "find_packed_sequence_indices", lambda *_, **__: None),
+                (shape_rules, "_meta_grouped_mm_common", any_dtype),
             ):
                 if hasattr(module, name):
                     stack.enter_context(mock.patch.object(module, name, stand_in))
             if self._fake is not None:
                 stack.enter_context(self._fake)
+            # What goes wrong is said once, by whoever asked.
+            logger = logging.getLogger("torch._subclasses.fake_tensor")
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
             yield
 
     @property
