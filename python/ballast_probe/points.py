@@ -133,6 +133,9 @@ class Prober:
 
     def _settled(self, options: PointOptions, saved: list[Saved]) -> list[Saved] | None:
         """The storages with their regions from runs at other lengths; None if there are none such."""
+        layout = options.layout
+        if options.cut == 0:  # the graph is whole, and longer ones are to be as well
+            options = replace(options, mode="full-graph", keep_prefix=0)
         devices = [options.device]
         if options.device == "cpu":
             devices.insert(0, "fake")  # costs nothing, if it saves the same
@@ -152,7 +155,7 @@ class Prober:
                     if not is_alike(saved, runs[-1]):
                         break
                 else:
-                    return settle(runs, steps, options.layout)
+                    return settle(runs, steps, layout)
         return None
 
 
