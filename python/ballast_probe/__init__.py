@@ -8,13 +8,13 @@
 `probe_configuration` asks the same of a transformers configuration, without memory for its weights.
 """
 
-from .errors import ProbeError, UsageError
+from .errors import OutOfMemory, ProbeError, UsageError
 from .options import PointOptions
 from .points import Prober, ProbeResult, probe_configuration
 from .recorder import Probe, Saved, record, settle
 from .regions import Layout, RegionBytes
 
 __all__ = [
-    "Layout", "PointOptions", "Probe", "ProbeError", "ProbeResult", "Prober", "RegionBytes", "Saved",
-    "UsageError", "probe_configuration", "record", "settle",
+    "Layout", "OutOfMemory", "PointOptions", "Probe", "ProbeError", "ProbeResult", "Prober",
+    "RegionBytes", "Saved", "UsageError", "probe_configuration", "record", "settle",
 ]

@@ -28,7 +28,7 @@ class HeldByCheckpoints:
     def __init__(self) -> None:
         self._seen: list[weakref.ref[torch.Tensor]] = []
         #: Whether checkpoints can be watched in this version of PyTorch.
-        self.is_known = hasattr(torch_checkpoint, _GENERATOR) and hasattr(torch_checkpoint, _FUNCTION)
+        self.is_known = all(hasattr(torch_checkpoint, name) for name in (_GENERATOR, _FUNCTION))
 
     def _note(self, function: object, keywords: object = None) -> None:
         self._seen += map(weakref.ref, tensors_in((function, keywords)))

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from . import files, table, versions
 from .configuration import built_in, parse_settings, read_configuration
-from .errors import ProbeError, UsageError
+from .errors import OutOfMemory, ProbeError, UsageError
 from .options import ATTENTIONS, DEVICES, DTYPES, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
 
@@ -26,7 +26,7 @@ examples:
       every tensor that the step keeps, summed over layers, in seconds and without its memory
   ballast-probe run --model path/to/config.json --n-c 512,1024,2048 --n-g 256 --output results/now
       points.csv, ledger.csv and sweep.json for 'ballast compare', 'scripts/plot' and CI
-  ballast-probe run --model-type gemma --set hidden_size=64 --set num_hidden_layers=2 --n-c 48 --n-g 16
+  ballast-probe run --model-type gemma --set hidden_size=64 --set head_dim=16 --n-c 48 --n-g 16
 
 exit status: 0 done; 1 it failed, with one sentence on standard error; 64 wrong usage
 """
@@ -66,13 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     run = commands.add_parser(
         "run", help="what a transformers model keeps", epilog=_EXAMPLES, allow_abbrev=False,
-        description="Runs the forward pass of a transformers model and lists what it keeps for its "
-                    "backward. Options with a list take several values, a,b,c or given again; every "
-                    "combination is a point.",
+        description="Runs the forward pass of a transformers model and lists what it keeps for\n"
+                    "its backward. Options with a list take several values, a,b,c or given again;\n"
+                    "every combination is a point.",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     model = run.add_argument_group("model").add_mutually_exclusive_group(required=True)
-    model.add_argument("--model", metavar="CONFIG", help="a config.json, a directory that holds one, "
-                       f"or a built-in name: {', '.join(built_in())}")
+    model.add_argument("--model", metavar="CONFIG",
+                       help="a config.json, a directory that holds one, or a built-in name: "
+                       f"{', '.join(built_in())}")
     model.add_argument("--model-type", metavar="TYPE",
                        help="a model type of transformers, with its default configuration")
     run.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
@@ -162,9 +163,8 @@ def _run(arguments: argparse.Namespace) -> int:
         except UsageError:
             raise
         except ProbeError as problem:
-            error, status = str(problem), "failed"
-            if isinstance(problem.__cause__, MemoryError) or "OutOfMemory" in error:
-                status = "out-of-memory"
+            error = str(problem)
+            status = "out-of-memory" if isinstance(problem, OutOfMemory) else "failed"
             _say(error)
         rows.append(files.Row(name, point, result, started, error, status))
         for note in result.notes if result else ():
@@ -185,8 +185,8 @@ def _run(arguments: argparse.Namespace) -> int:
             _say(f"at n_c {row.options.n_c} checkpoints hold "
                  f"{row.result.held_by_checkpoint_bytes:,} bytes more that hooks do not see")
         if row.result.cuda_bytes is not None:
-            _say(f"at n_c {row.options.n_c} CUDA had {row.result.cuda_bytes:,} bytes allocated at the "
-                 f"boundary, {row.result.cuda_before_bytes:,} before the step and "
+            _say(f"at n_c {row.options.n_c} CUDA had {row.result.cuda_bytes:,} bytes allocated at "
+                 f"the boundary, {row.result.cuda_before_bytes:,} before the step and "
                  f"{row.result.cuda_peak_bytes:,} at most")
     return FAILED if any(row.result is None for row in rows) else DONE
 

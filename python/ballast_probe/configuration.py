@@ -65,7 +65,9 @@ def parse_settings(texts: list[str]) -> dict[str, Any]:
     return settings
 
 
-def make_configuration(values: Mapping[str, Any], *, layers: int | None, dropout: float | None) -> Any:
+def make_configuration(
+    values: Mapping[str, Any], *, layers: int | None, dropout: float | None
+) -> Any:
     """A configuration of transformers, with as many layers and as much dropout as was asked for.
 
     Raises:
@@ -76,7 +78,8 @@ def make_configuration(values: Mapping[str, Any], *, layers: int | None, dropout
     values = dict(values)
     model_type = values.pop("model_type", None)
     if model_type not in transformers.CONFIG_MAPPING:
-        raise ProbeError(f"transformers {transformers.__version__} has no model type '{model_type}'")
+        raise ProbeError(
+            f"transformers {transformers.__version__} has no model type '{model_type}'")
     if layers is not None:
         values = _with_layers(model_type, values, layers)
     try:
@@ -91,13 +94,13 @@ def make_configuration(values: Mapping[str, Any], *, layers: int | None, dropout
 
 def _with_layers(model_type: str, values: dict[str, Any], layers: int) -> dict[str, Any]:
     """Keeps the first layers, and of every list with an entry a layer the first entries."""
-    from_defaults = make_configuration({"model_type": model_type, **values}, layers=None, dropout=None)
-    known = int(from_defaults.num_hidden_layers)
+    whole = make_configuration({"model_type": model_type, **values}, layers=None, dropout=None)
+    known = int(whole.num_hidden_layers)
     if layers > known:
         raise UsageError(f"--layers is {layers}, and the model has {known}")
     kept = {name: value[:layers] if isinstance(value, list) and len(value) == known else value
             for name, value in values.items() if name not in _LAYERS}
-    own = getattr(from_defaults, "attribute_map", {}).get("num_hidden_layers", "num_hidden_layers")
+    own = getattr(whole, "attribute_map", {}).get("num_hidden_layers", "num_hidden_layers")
     return {**kept, own: layers}
 
 

@@ -37,8 +37,8 @@ transformers
 _KEY = "mode keep_prefix chunk recompute attention head loss_rows dtype batch n_c n_g".split()
 
 LEDGER_COLUMNS = ["profile", *_KEY, *"""
-repeat order layer op tensor shape dtype requested_bytes allocated_bytes prefix_bytes generated_bytes
-crossing_bytes shared_bytes needed_for also_saved_by
+repeat order layer op tensor shape dtype requested_bytes allocated_bytes prefix_bytes
+generated_bytes crossing_bytes shared_bytes needed_for also_saved_by
 """.split()]
 """Ballast's columns; `dtype` is there twice, the point's own and the tensor's."""
 

@@ -77,20 +77,23 @@ class PointOptions:
             if word not in words:
                 raise UsageError(f"--{name} is '{word}' and must be one of {', '.join(words)}")
         if self.dropout is not None and not (math.isfinite(self.dropout) and 0 <= self.dropout < 1):
-            raise UsageError(f"--dropout is {self.dropout:g} and must be at least 0 and less than 1")
+            raise UsageError(
+                f"--dropout is {self.dropout:g} and must be at least 0 and less than 1")
         if self.n_c == 0 and self.n_g == 1:
-            raise UsageError("with --n-c 0 and --n-g 1 no row predicts a token, so there is no loss")
+            raise UsageError(
+                "with --n-c 0 and --n-g 1 no row predicts a token, so there is no loss")
         if self.keep_prefix > 0 and self.mode != "detached-prefix":
             raise UsageError("--keep-prefix goes with --mode detached-prefix alone")
         if self.mode == "detached-prefix" and self.recompute == "layer":
-            raise UsageError("--mode detached-prefix does not go with --recompute layer: transformers "
-                             "drops the keys and values of the prefix under gradient checkpointing")
+            raise UsageError("--mode detached-prefix does not go with --recompute layer: "
+                             "transformers drops the keys and values of the prefix under gradient "
+                             "checkpointing")
         if self.trainable is not None:
             try:
                 re.compile(self.trainable)
             except re.error as error:
-                raise UsageError(f"--trainable '{self.trainable}' is no regular expression: {error}") \
-                    from error
+                raise UsageError(f"--trainable '{self.trainable}' is no regular expression: "
+                                 f"{error}") from error
 
     @property
     def cut(self) -> int:

@@ -104,8 +104,8 @@ class Prober:
             except ProbeError:
                 raise error from None
             self._models.pop("fake", None)
-            self._notes.append("fake tensors are impossible for this model, so it ran on meta, where "
-                               f"sdpa takes other ways than on a CPU ({error})")
+            self._notes.append("fake tensors are impossible for this model, so it ran on meta, "
+                               f"where sdpa takes other ways than on a CPU ({error})")
             return step, on_meta
 
     def probe(self, options: PointOptions) -> ProbeResult:
@@ -132,7 +132,7 @@ class Prober:
             cuda_peak_bytes=step.cuda_peak_bytes, notes=tuple(notes))
 
     def _settled(self, options: PointOptions, saved: list[Saved]) -> list[Saved] | None:
-        """The storages with their regions from runs at other lengths; None if there are none such."""
+        """The storages with their regions from runs at other lengths; None if none is alike."""
         layout = options.layout
         if options.cut == 0:  # the graph is whole, and longer ones are to be as well
             options = replace(options, mode="full-graph", keep_prefix=0)

@@ -80,8 +80,8 @@ class Saved:
 class _Packed:
     """What the graph holds in a saved tensor's place; it lives as long as the graph needs it.
 
-    It keeps the tensor, so no two that live can have the same storage by a re-used address. It keeps
-    it detached: an op's own result knows the op's node, which would hold itself that way for ever.
+    It keeps the tensor, so no two that live can have the same storage by a re-used address. It
+    keeps it detached: an op's own result knows the op's node, which would hold itself for ever.
     """
 
     __slots__ = ("tensor", "path", "__weakref__")
@@ -144,7 +144,8 @@ class Probe:
             ProbeError: Before the boundary.
         """
         if self._saved is None:
-            raise ProbeError("the boundary was not reached yet: call boundary(loss), or leave the block")
+            raise ProbeError(
+                "the boundary was not reached yet: call boundary(loss), or leave the block")
         return self._saved
 
     @property

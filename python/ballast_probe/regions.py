@@ -5,8 +5,8 @@ prefix: attention probabilities and masks) or `shared` (no token axis). Rows of 
 `prefix` whatever columns they have.
 
 Which axis of a tensor runs over tokens is not written on it. Run at several lengths, every extent
-is found as a function of the two lengths, `constant + per_prefix·n_c + per_generated·n_g`; run once,
-an extent that equals a number of rows is taken for rows.
+is found as a function of the two, `constant + per_prefix·n_c + per_generated·n_g`; run once, an
+extent that equals a number of rows is taken for rows.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from unittest import mock
 import torch
 
 from .configuration import dtype_of, first_line
-from .errors import ProbeError, UsageError
+from .errors import OutOfMemory, ProbeError, UsageError
 from .options import DTYPES, PointOptions
 from .recorder import Probe, record
 
@@ -82,10 +82,6 @@ class Model:
             raise ProbeError(f"transformers cannot build this model of type "
                              f"'{self.config.model_type}': {first_line(error)}") from error
         assert isinstance(module, torch.nn.Module)
-        if options.dropout is not None:
-            for part in module.modules():
-                if isinstance(part, torch.nn.Dropout):
-                    part.p = options.dropout
         _freeze(module, options.trainable)
         return module
 
@@ -98,18 +94,16 @@ class Model:
     def _running(self) -> Iterator[None]:
         """Makes tensors without memory where that was asked for.
 
-        transformers asks whether a tensor is fake, and if so prepares for a compiler: it builds
-        masks that it would leave out. To it these tensors are to be like any other. Reading a value
-        is impossible on them; the one value that it reads for every model is whether several
-        sequences lie packed in a row, and here none do. PyTorch's shape rule of the grouped product
-        of experts knows bfloat16 alone; a CPU multiplies float32 as well.
+        Reading a value of such a tensor is impossible. The one value that transformers reads for
+        every model is whether several sequences lie packed in a row, and here none do; of a fake
+        tensor it does not ask, and builds a mask that no real one has. PyTorch's shape rule of the
+        grouped product of experts knows bfloat16 alone; a CPU multiplies float32 as well.
         """
         if self.device not in ("fake", "meta"):
             yield
             return
         from torch import _meta_registrations as shape_rules
         from transformers import masking_utils
-        from transformers.utils import import_utils
 
         grouped: Any = getattr(shape_rules, "_meta_grouped_mm_common", None)
         output: Any = getattr(shape_rules, "_create_grouped_mm_output_tensor", None)
@@ -122,7 +116,6 @@ class Model:
 
         with contextlib.ExitStack() as stack:
             for module, name, stand_in in (
-                (import_utils, "is_fake_tensor", lambda _: False),
                 (masking_utils, "find_packed_sequence_indices", lambda *_, **__: None),
                 (shape_rules, "_meta_grouped_mm_common", any_dtype),
             ):
@@ -161,8 +154,13 @@ class Model:
         except ProbeError:
             raise
         except Exception as error:
-            raise ProbeError(f"the model of type '{self.config.model_type}' cannot run this point on "
-                             f"device {self.device}: {type(error).__name__}: {first_line(error)}") from error
+            what = f"the model of type '{self.config.model_type}'"
+            if isinstance(error, (MemoryError, torch.OutOfMemoryError)) \
+                    or "can't allocate memory" in str(error):
+                raise OutOfMemory(f"{what} needs more memory at this point than device "
+                                  f"{self.device} has") from error
+            raise ProbeError(f"{what} cannot run this point on device {self.device}: "
+                             f"{type(error).__name__}: {first_line(error)}") from error
 
     def _step(self, options: PointOptions) -> Step:
         n, cut = options.n_c + options.n_g, options.cut
@@ -208,8 +206,8 @@ class Model:
             output = self.module(input_ids=ids, **options)
         cache = getattr(output, "past_key_values", None)
         if cache is None or cache.get_seq_length() != ids.shape[1]:
-            raise ProbeError(f"the model of type '{self.config.model_type}' keeps no keys and values "
-                             "of a prefix, so --mode detached-prefix is not for it")
+            raise ProbeError(f"the model of type '{self.config.model_type}' keeps no keys and "
+                             "values of a prefix, so --mode detached-prefix is not for it")
         return cache
 
 
@@ -224,4 +222,5 @@ def _freeze(module: torch.nn.Module, trainable: str | None) -> None:
         found += is_trained
     if found == 0:
         example = next((name for name, _ in module.named_parameters()), "")
-        raise ProbeError(f"--trainable '{trainable}' is found in no parameter's name, such as {example}")
+        raise ProbeError(f"--trainable '{trainable}' is found in no parameter's name, such as "
+                         f"{example}")

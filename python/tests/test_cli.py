@@ -149,6 +149,15 @@ def test_a_point_that_fails_has_a_row(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_too_much_memory_is_a_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "--model-type gpt2 --set n_embd=16 --set n_layer=1 --set n_head=2 " \
+        "--set vocab_size=31 --device cpu --n-c 200000000 --n-g 4 --batch 999999"
+    assert run(*arguments.split(), "--output", str(tmp_path)) == 1
+    header, point = rows(tmp_path / "points.csv")
+    assert dict(zip(header, point))["status"] == "out-of-memory"
+    assert "needs more memory" in capsys.readouterr().err
+
+
 def test_tensors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*SMALL, "--n-c", "20", "--n-g", "8", "--tensors") == 0
     output = capsys.readouterr().out

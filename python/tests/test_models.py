@@ -7,7 +7,9 @@ import time
 import pytest
 from conftest import CONFIGURATIONS, multiset
 
-from ballast_probe import PointOptions, ProbeError, Prober, RegionBytes, UsageError, probe_configuration
+from ballast_probe import (
+    PointOptions, ProbeError, Prober, RegionBytes, UsageError, probe_configuration,
+)
 
 UNKNOWN = ["gemma", "phi3", "mixtral", "gpt_neox", "olmo2", "granite", "qwen3_moe", "gemma3_text",
            "starcoder2", "deepseek_v3", "opt"]
@@ -152,7 +154,8 @@ def test_what_cannot_be_is_refused() -> None:
         with pytest.raises(UsageError, match=sentence):
             probe_configuration(CONFIGURATIONS["llama"], options)
     with pytest.raises(ProbeError, match="no parameter"):
-        probe_configuration(CONFIGURATIONS["llama"], PointOptions(n_c=4, n_g=4, trainable="nothing"))
+        probe_configuration(CONFIGURATIONS["llama"],
+                            PointOptions(n_c=4, n_g=4, trainable="nothing"))
     with pytest.raises(UsageError, match="the model has 2"):
         probe_configuration(CONFIGURATIONS["llama"], PointOptions(n_c=4, n_g=4, layers=3))
 

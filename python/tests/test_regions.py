@@ -64,4 +64,5 @@ def test_division_is_exact_and_complete() -> None:
 
 
 def test_padding_is_shared() -> None:
-    assert divide(80, [Rows(Fraction(48), Fraction(16), Fraction(16))]) == RegionBytes(48, 16, 0, 16)
+    padded = Rows(Fraction(48), Fraction(16), Fraction(16))
+    assert divide(80, [padded]) == RegionBytes(48, 16, 0, 16)
