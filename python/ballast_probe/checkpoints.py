@@ -1,0 +1,69 @@
+"""What gradient checkpointing holds without saying so to hooks.
+
+`torch.utils.checkpoint` saves the positional arguments of the function that it will run again, and
+hooks see those. Keyword arguments that were bound to the function before, as transformers does with
+masks and position embeddings, are held by the function object alone. This module notes such tensors
+weakly as checkpoints are made; those that are alive at the boundary are held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.utils.checkpoint as torch_checkpoint
+
+from .modules import tensors_in
+
+_GENERATOR = "_checkpoint_without_reentrant_generator"
+_FUNCTION = "CheckpointFunction"
+
+
+class HeldByCheckpoints:
+    """The tensors that checkpointed functions were bound to, known weakly."""
+
+    def __init__(self) -> None:
+        self._seen: list[weakref.ref[torch.Tensor]] = []
+        #: Whether checkpoints can be watched in this version of PyTorch.
+        self.is_known = all(hasattr(torch_checkpoint, name) for name in (_GENERATOR, _FUNCTION))
+
+    def _note(self, function: object, keywords: object = None) -> None:
+        self._seen += map(weakref.ref, tensors_in((function, keywords)))
+
+    def alive(self) -> list[torch.Tensor]:
+        """The tensors that are alive now."""
+        return [tensor for tensor in (reference() for reference in self._seen)
+                if tensor is not None]
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Notes the checkpoints that are made inside."""
+        if not self.is_known:
+            yield
+            return
+        generator = getattr(torch_checkpoint, _GENERATOR)
+        function_class = getattr(torch_checkpoint, _FUNCTION)
+
+        def noting_generator(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+            # Behind the function stand five settings; keywords are the function's own.
+            self._note(function, keywords)
+            return generator(function, *arguments, **keywords)
+
+        class Noting:
+            """Stands in for the autograd function of reentrant checkpoints."""
+
+            @staticmethod
+            def apply(function: Callable[..., Any], *arguments: Any) -> Any:
+                self._note(function)
+                return function_class.apply(function, *arguments)
+
+        setattr(torch_checkpoint, _GENERATOR, noting_generator)
+        setattr(torch_checkpoint, _FUNCTION, Noting)
+        try:
+            yield
+        finally:
+            setattr(torch_checkpoint, _GENERATOR, generator)
+            setattr(torch_checkpoint, _FUNCTION, function_class)

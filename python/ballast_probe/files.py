@@ -1,0 +1,191 @@
+"""Result files as Ballast writes them: `points.csv`, `ledger.csv` and `sweep.json`."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import versions
+from .errors import ProbeError
+from .modules import op_of
+from .options import PointOptions
+from .points import ProbeResult
+
+POINT_COLUMNS = """
+schema profile model layers d_model heads kv_heads d_head d_ff vocab dtype attention head recompute
+loss_rows mode keep_prefix chunk backend threads batch n_c n_g seed repeat status error loss
+saved_tensors retained_bytes retained_prefix_bytes retained_generated_bytes retained_crossing_bytes
+retained_shared_bytes retained_allocated_bytes predicted_retained_bytes predicted_allocated_bytes
+peak_bytes peak_forward_bytes peak_backward_bytes predicted_peak_bytes workspace_peak_bytes
+parameter_bytes gradient_bytes process_peak_rss_bytes matmul_flops forward_seconds backward_seconds
+gradient_relative_error gradient_cosine version started_at trainable dropout recipe kv_gradients
+gradient_reference predicted_workspace_bytes optimizer optimizer_bytes
+device held_by_checkpoint_bytes cuda_before_bytes cuda_allocated_bytes cuda_peak_bytes torch
+transformers
+""".split()
+"""Ballast's columns in its order, and behind them the probe's own, from `device` on."""
+
+_KEY = "mode keep_prefix chunk recompute attention head loss_rows dtype batch n_c n_g".split()
+
+LEDGER_COLUMNS = ["profile", *_KEY, *"""
+repeat order layer op tensor shape dtype requested_bytes allocated_bytes prefix_bytes
+generated_bytes crossing_bytes shared_bytes needed_for also_saved_by
+""".split()]
+"""Ballast's columns; `dtype` is there twice, the point's own and the tensor's."""
+
+NAMES = ("points.csv", "ledger.csv", "sweep.json")
+PROFILE = "ballast-probe"
+
+_ATTENTION = {"eager": "materialized", "sdpa": "fused"}  # Ballast's words
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point that ended: its result, or why there is none.
+
+    Attributes:
+        model: The name that results carry.
+        options: The point, as it was asked for.
+        result: None where it failed.
+        started_at: ISO 8601, UTC.
+        error: One sentence where it failed.
+        status: `ok`, `failed` or `out-of-memory`.
+    """
+
+    model: str
+    options: PointOptions
+    result: ProbeResult | None
+    started_at: str
+    error: str | None = None
+    status: str = "ok"
+
+
+def _axes(row: Row) -> dict[str, Any]:
+    """What says which point it is.
+
+    Axes of Ballast that a point of PyTorch does not have are as a point of Ballast has them where
+    nothing was said about them, so that `ballast compare` takes the two for one point.
+    """
+    options = row.result.options if row.result else row.options
+    return {
+        "model": row.model, "dtype": options.dtype, "attention": _ATTENTION[options.attention],
+        "head": "all-rows", "recompute": options.recompute, "loss_rows": "next-token",
+        "mode": options.mode, "keep_prefix": options.keep_prefix, "chunk": 256,
+        "backend": "pytorch",
+        "threads": torch.get_num_threads() if options.device in ("cpu", "cuda") else 1,
+        "batch": options.batch, "n_c": options.n_c, "n_g": options.n_g, "seed": options.seed,
+        "trainable": options.trainable,
+        "dropout": None if options.dropout is None else float(options.dropout),
+        "recipe": options.recipe, "kv_gradients": "float32", "optimizer": "none",
+        "profile": PROFILE, "repeat": 1,
+    }
+
+
+def _point(row: Row) -> dict[str, Any]:
+    cells = _axes(row) | {
+        "schema": 1, "status": row.status, "error": row.error, "optimizer_bytes": 0,
+        "version": f"ballast-probe {versions.own()}", "started_at": row.started_at,
+        **versions.installed(),
+    }
+    if (result := row.result) is None:
+        return cells | {"device": row.options.device}
+    regions = result.regions
+    return cells | result.sizes | {
+        "loss": result.loss, "saved_tensors": len(result.saved),
+        "retained_bytes": result.retained_bytes, "retained_prefix_bytes": regions.prefix,
+        "retained_generated_bytes": regions.generated, "retained_crossing_bytes": regions.crossing,
+        "retained_shared_bytes": regions.shared, "parameter_bytes": result.parameter_bytes,
+        "gradient_bytes": result.gradient_bytes, "device": result.options.device,
+        "held_by_checkpoint_bytes": result.held_by_checkpoint_bytes,
+        "cuda_before_bytes": result.cuda_before_bytes, "cuda_allocated_bytes": result.cuda_bytes,
+        "cuda_peak_bytes": result.cuda_peak_bytes,
+    }
+
+
+def _ledger(row: Row) -> Iterable[list[Any]]:
+    if row.result is None:
+        return
+    axes = _axes(row)
+    for saved in row.result.saved:
+        yield [
+            PROFILE, *(axes[name] for name in _KEY), axes["repeat"], saved.order, saved.layer,
+            op_of(saved.path), saved.node or "saved", "x".join(map(str, saved.shape)), saved.dtype,
+            saved.storage_bytes, None, saved.regions.prefix, saved.regions.generated,
+            saved.regions.crossing, saved.regions.shared, None, " ".join(saved.also_saved_by),
+        ]
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def points_csv(rows: Iterable[Row]) -> str:
+    """The text of `points.csv`: a row a point."""
+    cells = map(_point, rows)
+    return _csv(POINT_COLUMNS, ([row.get(name) for name in POINT_COLUMNS] for row in cells))
+
+
+def ledger_csv(rows: Iterable[Row]) -> str:
+    """The text of `ledger.csv`: a row a saved storage."""
+    return _csv(LEDGER_COLUMNS, (line for row in rows for line in _ledger(row)))
+
+
+def sweep_json(rows: Sequence[Row], configuration: Mapping[str, Any]) -> str:
+    """The text of `sweep.json`: what the rows are rows of, and what they were made with."""
+    asked = {"configuration": dict(configuration), "points": [_axes(row) for row in rows]}
+    text = json.dumps(asked, sort_keys=True, default=str)
+    notes = list(dict.fromkeys(note for row in rows if row.result for note in row.result.notes))
+    return json.dumps({
+        "schema": 2, "version": f"ballast-probe {versions.own()}", "profile": PROFILE,
+        "points": len(rows), "points_digest": hashlib.sha256(text.encode()).hexdigest(),
+        "source": {"text": text, "file": PROFILE, "threads": 1}, "complete": True,
+        "probe": {**versions.installed(), "notes": notes},
+    }, indent=2, sort_keys=True) + "\n"
+
+
+def claim(folder: Path, *, overwrite: bool) -> None:
+    """Makes sure that results can be written into a folder, before anything is run.
+
+    Raises:
+        ProbeError: It cannot be made or written to, or holds results already.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not overwrite and (there := [name for name in NAMES if (folder / name).exists()]):
+            raise ProbeError(f"{folder} holds {there[0]} already; give --overwrite to replace it")
+        trial = folder / f".ballast-probe-{os.getpid()}"
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise ProbeError(f"{folder} cannot be written to: {error.strerror}") from error
+
+
+def write(folder: Path, rows: Sequence[Row], configuration: Mapping[str, Any]) -> None:
+    """Writes the files of a folder, each whole or not at all; `points.csv` comes last.
+
+    Raises:
+        ProbeError: A file cannot be written.
+    """
+    texts = {"sweep.json": sweep_json(rows, configuration), "ledger.csv": ledger_csv(rows),
+             "points.csv": points_csv(rows)}
+    for name, text in texts.items():
+        path = folder / name
+        part = path.with_suffix(path.suffix + ".part")
+        try:
+            part.write_text(text, encoding="utf-8", newline="")
+            part.replace(path)
+        except OSError as error:
+            raise ProbeError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,226 @@
+"""A training step of a transformers model, up to the moment before its backward."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import torch
+
+from .configuration import dtype_of, first_line
+from .errors import OutOfMemory, ProbeError, UsageError
+from .options import DTYPES, PointOptions
+from .recorder import Probe, record
+
+_IGNORED = -100  # the label of a row without loss
+
+
+@dataclass
+class Step:
+    """What one forward pass gave.
+
+    Attributes:
+        probe: What it saved.
+        loss: None where nothing was computed.
+        cuda_before_bytes: What CUDA had allocated before the step: parameters, buffers, ids.
+        cuda_bytes: What it had allocated at the boundary.
+        cuda_peak_bytes: The most that it had allocated during forward and backward.
+    """
+
+    probe: Probe
+    loss: float | None = None
+    cuda_before_bytes: int | None = None
+    cuda_bytes: int | None = None
+    cuda_peak_bytes: int | None = None
+
+
+class Model:
+    """A model on a device, as it trains."""
+
+    def __init__(self, config: Any, options: PointOptions) -> None:
+        """Builds the model.
+
+        Raises:
+            ProbeError: transformers cannot build it, or nothing of it would be trained.
+        """
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        self.device = options.device
+        self.dtype = options.dtype or dtype_of(config)
+        if self.dtype not in DTYPES:
+            raise UsageError(f"the configuration's dtype is {self.dtype}; give --dtype float32 or "
+                             "bfloat16")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ProbeError("--device cuda: PyTorch finds no CUDA device")
+        self._fake = FakeTensorMode(allow_non_fake_inputs=True) if self.device == "fake" else None
+        self.config = config
+        self.module = self._build(options)
+
+    def _build(self, options: PointOptions) -> torch.nn.Module:
+        import transformers
+
+        torch.manual_seed(options.seed)
+        try:
+            with self._running(), self._placed(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                module = transformers.AutoModelForCausalLM.from_config(
+                    self.config, attn_implementation=options.attention,
+                    dtype=getattr(torch, self.dtype))
+                module = module.train()
+                if options.recompute == "layer":
+                    enable = getattr(module, "activation_checkpointing_enable",
+                                     None) or module.gradient_checkpointing_enable
+                    enable()
+        except Exception as error:
+            raise ProbeError(f"transformers cannot build this model of type "
+                             f"'{self.config.model_type}': {first_line(error)}") from error
+        assert isinstance(module, torch.nn.Module)
+        _freeze(module, options.trainable)
+        return module
+
+    @contextlib.contextmanager
+    def _placed(self) -> Iterator[None]:
+        with torch.device("cpu" if self.device == "fake" else self.device):
+            yield
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """Makes tensors without memory where that was asked for.
+
+        Reading a value of such a tensor is impossible. The one value that transformers reads for
+        every model is whether several sequences lie packed in a row, and here none do; of a fake
+        tensor it does not ask, and builds a mask that no real one has. PyTorch's shape rule of the
+        grouped product of experts knows bfloat16 alone; a CPU multiplies float32 as well.
+        """
+        if self.device not in ("fake", "meta"):
+            yield
+            return
+        from torch import _meta_registrations as shape_rules
+        from transformers import masking_utils
+
+        grouped: Any = getattr(shape_rules, "_meta_grouped_mm_common", None)
+        output: Any = getattr(shape_rules, "_create_grouped_mm_output_tensor", None)
+
+        def any_dtype(a: torch.Tensor, b: torch.Tensor, *rest: Any, **named: Any) -> Any:
+            is_scaled = any(named.get(name) is not None for name in named if "scale" in name)
+            if output is None or a.dtype != torch.float32 or rest or is_scaled:
+                return grouped(a, b, *rest, **named)
+            return output(a, b, named.get("offs"), named.get("out_dtype"))
+
+        with contextlib.ExitStack() as stack:
+            for module, name, stand_in in (
+                (masking_utils, "find_packed_sequence_indices", lambda *_, **__: None),
+                (shape_rules, "_meta_grouped_mm_common", any_dtype),
+            ):
+                if hasattr(module, name):
+                    stack.enter_context(mock.patch.object(module, name, stand_in))
+            if self._fake is not None:
+                stack.enter_context(self._fake)
+            # What goes wrong is said once, by whoever asked.
+            logger = logging.getLogger("torch._subclasses.fake_tensor")
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
+            yield
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Of all parameters, tied ones once."""
+        return sum(parameter.nbytes for parameter in self.module.parameters())
+
+    @property
+    def gradient_bytes(self) -> int:
+        """Of the gradients that a step makes."""
+        return sum(parameter.nbytes for parameter in self.module.parameters()
+                   if parameter.requires_grad)
+
+    def step(self, options: PointOptions) -> Step:
+        """Runs the point's forward pass and its loss.
+
+        Raises:
+            ProbeError: The model cannot run it.
+        """
+        torch.manual_seed(options.seed)
+        try:
+            with self._running(), self._placed(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._step(options)
+        except ProbeError:
+            raise
+        except Exception as error:
+            what = f"the model of type '{self.config.model_type}'"
+            if isinstance(error, (MemoryError, torch.OutOfMemoryError)) \
+                    or "can't allocate memory" in str(error):
+                raise OutOfMemory(f"{what} needs more memory at this point than device "
+                                  f"{self.device} has") from error
+            raise ProbeError(f"{what} cannot run this point on device {self.device}: "
+                             f"{type(error).__name__}: {first_line(error)}") from error
+
+    def _step(self, options: PointOptions) -> Step:
+        n, cut = options.n_c + options.n_g, options.cut
+        ids = torch.randint(0, int(self.config.vocab_size), (options.batch, n))
+        labels = ids.clone()
+        labels[:, :options.n_c] = _IGNORED
+        is_cuda = self.device == "cuda"
+        before = None
+        if is_cuda:
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+        with record(self.module, options.layout) as probe:
+            if cut == 0:
+                loss = self.module(input_ids=ids, labels=labels, use_cache=False).loss
+            else:
+                cache = self._prefix(ids[:, :cut])
+                loss = self.module(input_ids=ids[:, cut:], labels=labels[:, cut:],
+                                   past_key_values=cache, use_cache=True).loss
+                del cache
+            if not isinstance(loss, torch.Tensor):
+                raise ProbeError(f"the model of type '{self.config.model_type}' returned no loss")
+            if not loss.requires_grad:
+                raise ProbeError("nothing that is trained takes part in the loss")
+            probe.boundary(loss)
+        step = Step(probe, cuda_before_bytes=before)
+        if is_cuda:
+            step.cuda_bytes = torch.cuda.memory_allocated()
+            torch.autograd.backward(loss)
+            torch.cuda.synchronize()
+            step.cuda_peak_bytes = torch.cuda.max_memory_allocated()
+            self.module.zero_grad(set_to_none=True)
+        if self.device in ("cpu", "cuda"):
+            step.loss = float(loss.detach())
+        return step
+
+    def _prefix(self, ids: torch.Tensor) -> Any:
+        """The keys and values of the rows before the cut, which no graph knows."""
+        options: dict[str, Any] = {"use_cache": True}
+        if "logits_to_keep" in inspect.signature(self.module.forward).parameters:
+            options["logits_to_keep"] = 1  # nobody looks at the prefix's logits
+        with torch.no_grad():
+            output = self.module(input_ids=ids, **options)
+        cache = getattr(output, "past_key_values", None)
+        if cache is None or cache.get_seq_length() != ids.shape[1]:
+            raise ProbeError(f"the model of type '{self.config.model_type}' keeps no keys and "
+                             "values of a prefix, so --mode detached-prefix is not for it")
+        return cache
+
+
+def _freeze(module: torch.nn.Module, trainable: str | None) -> None:
+    """Freezes the parameters in whose name the pattern is not found."""
+    if trainable is None:
+        return
+    found = 0
+    for name, parameter in module.named_parameters():
+        is_trained = re.search(trainable, name) is not None
+        parameter.requires_grad_(is_trained)
+        found += is_trained
+    if found == 0:
+        example = next((name for name, _ in module.named_parameters()), "")
+        raise ProbeError(f"--trainable '{trainable}' is found in no parameter's name, such as "
+                         f"{example}")

@@ -1,0 +1,58 @@
+"""Small configurations, and one place that keeps PyTorch to two threads."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ballast_probe import Saved  # noqa: E402
+
+torch.set_num_threads(2)
+
+_SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+              num_key_value_heads=2, vocab_size=211, max_position_embeddings=512, pad_token_id=0,
+              bos_token_id=1, eos_token_id=2)
+
+
+def _small(model_type: str, **more: Any) -> dict[str, Any]:
+    return {"model_type": model_type, **_SMALL, **more}
+
+
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    # Families of which Ballast has recipes.
+    "gpt2": {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512,
+             "vocab_size": 211},
+    "llama": _small("llama"),
+    "mistral": _small("mistral", sliding_window=32),
+    "qwen3": _small("qwen3", head_dim=16),
+    # Families that it does not know.
+    "gemma": _small("gemma", head_dim=16),
+    "phi3": _small("phi3"),
+    "mixtral": _small("mixtral", num_local_experts=4),
+    "gpt_neox": _small("gpt_neox"),
+    "olmo2": _small("olmo2"),
+    "granite": _small("granite"),
+    "qwen3_moe": _small("qwen3_moe", head_dim=16, num_experts=8, num_experts_per_tok=2,
+                        moe_intermediate_size=48),
+    "gemma3_text": _small("gemma3_text", head_dim=16, sliding_window=32),
+    "starcoder2": _small("starcoder2"),
+    "deepseek_v3": _small("deepseek_v3", num_key_value_heads=4, n_routed_experts=8, q_lora_rank=32,
+                          kv_lora_rank=32, qk_rope_head_dim=8, qk_nope_head_dim=16, v_head_dim=16,
+                          n_group=2, topk_group=1, num_experts_per_tok=2, moe_intermediate_size=32,
+                          first_k_dense_replace=1),
+    "opt": {"model_type": "opt", "hidden_size": 64, "ffn_dim": 96, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "vocab_size": 211, "max_position_embeddings": 512,
+            "word_embed_proj_dim": 64},
+}
+
+
+def multiset(saved: Iterable[Saved]) -> Counter[tuple[tuple[int, ...], str, int]]:
+    """What was saved, whatever its order: shape, dtype and bytes."""
+    return Counter(one.key for one in saved)
