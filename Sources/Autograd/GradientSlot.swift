@@ -10,7 +10,8 @@ package final class GradientSlot {
   package let name: String
   package let shape: Shape
   package let dtype: DType
-  private let category: Category
+  /// `gradient` for a parameter's, `activation` for any other.
+  package let category: Category
   /// The sum so far; nil until the first contribution.
   package private(set) var value: Tensor?
 

@@ -70,7 +70,7 @@ package final class Tape {
   var attentionWork: [AttentionWork]?
 
   /// Whether ops record themselves now.
-  private(set) var isRecording = true
+  package private(set) var isRecording = true
   private var steps: [Step] = []
 
   private struct Step {
@@ -117,6 +117,16 @@ package final class Tape {
   ) -> SavedTensor {
     if let recomputed { return save(recomputed, neededFor: gradients) }
     tensors.ledger.save(tensor.storage.id, tensor.view, as: name, neededFor: gradients)
+    return SavedTensor(tensor, tape: self)
+  }
+
+  /// Keeps a tensor that an op sees under other extents than its storage has, as a view.
+  package func save(
+    _ tensor: Tensor, view extents: [Int], as name: String, neededFor gradients: [String]
+  ) -> SavedTensor {
+    tensors.ledger.save(
+      tensor.storage.id, SavedView(shape: extents, dtype: tensor.dtype.rawValue), as: name,
+      neededFor: gradients)
     return SavedTensor(tensor, tape: self)
   }
 
@@ -168,7 +178,7 @@ package final class Tape {
   }
 
   /// Counts the work of a product.
-  private func count(_ flops: Int128) { productFlops += flops }
+  package func count(_ flops: Int128) { productFlops += flops }
 
   /// Counts the work of attention over `rows` of `batch` sequences.
   func count(_ attention: Attention, rows: Range<Int>, batch: Int, products: Int) {

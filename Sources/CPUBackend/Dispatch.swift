@@ -13,6 +13,7 @@ func dispatch<Result>(
   case .float32: float32(Rows(x, isFlat))
   case .bfloat16: bfloat16(Rows(x, isFlat))
   case .uint8: uint8(Rows(x, isFlat))
+  case .int64: refuseMask()
   }
 }
 
@@ -36,7 +37,7 @@ func dispatch<Result>(
 
 /// Stops at a mask where numbers are wanted: only `fill`, `write`, `read`, `copy` and the dropout
 /// ops know uint8.
-func refuseMask() -> Never { preconditionFailure("the op does not compute on uint8") }
+func refuseMask() -> Never { preconditionFailure("the op does not compute on integers") }
 
 /// Checks that tensors have the extents of `first`.
 func requireEqualExtents(_ first: borrowing Tensor, _ others: Tensor...) {

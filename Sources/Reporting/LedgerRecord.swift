@@ -21,6 +21,12 @@ package struct LedgerRecord: Sendable {
 
   private var first: Saver? { storage.savers.first }
 
+  /// The storage's extents; of a recipe those that the first op saw, as PyTorch's hooks
+  /// report them.
+  private var shape: [Int] {
+    point.recipe == .ballast ? storage.description.shape : first?.view.shape ?? []
+  }
+
   /// Every gradient that reads the storage, each once, in the order of saving.
   private var neededFor: String {
     var seen: Set<String> = []
@@ -54,7 +60,7 @@ extension LedgerRecord: Record {
       Column("op") { .text(orEmpty: $0.first?.scope.op) },
       Column("tensor") { .text($0.first?.tensor ?? $0.storage.description.tensor) },
       Column("shape") {
-        .text($0.storage.description.shape.map(String.init).joined(separator: "x"))
+        .text($0.shape.map(String.init).joined(separator: "x"))
       },
       Column("dtype") { .text($0.storage.description.dtype) },
       Column("requested_bytes") { .integer($0.storage.description.requestedBytes) },

@@ -17,6 +17,7 @@ extension Point {
     try validateModel()
     try validateSequence()
     try validateAxes()
+    try validateRecipe()
     try validateSize()
   }
 
@@ -101,6 +102,33 @@ extension Point {
     try require(
       mode != .prunedGraph || head != .allRows,
       "pruned-graph makes logits for loss rows alone; use head loss-rows or chunked")
+  }
+
+  /// Checks what Hugging Face's code does not do, or does in one way alone.
+  private func validateRecipe() throws(PointError) {
+    guard let memory = recipe.attentionMemory else { return }
+    let name = recipe.rawValue
+    try require(
+      backend == .shape, "recipe \(name) is counted and not run; use backend shape")
+    try require(
+      mode.name == .fullGraph || mode.name == .detachedPrefix,
+      "recipe \(name) goes with mode full-graph or detached-prefix, not \(mode.name.rawValue)")
+    try require(
+      recompute == .none || recompute == .layer,
+      "recipe \(name) goes with recompute none or layer, not \(recompute.rawValue)")
+    try require(
+      recompute == .none || mode.name == .fullGraph,
+      "recipe \(name) with recompute layer goes with mode full-graph: transformers drops the "
+        + "prefix's cache when it checkpoints layers")
+    try require(
+      attention == memory,
+      "recipe \(name) goes with attention \(memory.rawValue), not \(attention.rawValue)")
+    try require(
+      head == .allRows, "recipe \(name) goes with head all-rows, not \(head.rawValue)")
+    try require(
+      lossRows == .nextToken,
+      "recipe \(name) goes with loss rows next-token, not \(lossRows.rawValue)")
+    try require(dropout == 0, "recipe \(name) goes with dropout 0, not \(dropout)")
   }
 
   /// Keeps every byte count within 64 bits; work is counted in 128.

@@ -123,7 +123,9 @@ package final class TrainingStep {
     let loss = try forward(on: tape, replay: replay)
     let forwardTime = clock.now - start
 
-    let saved = ledger.savedStorages()
+    // PyTorch's hooks see the caller's tensors too.
+    let saved = ledger.savedStorages(
+      of: point.recipe == .ballast ? [.activation] : [.activation, .input])
     try atBoundary(ledger)
     let value = tensors.kernels?.read(loss).first.map(Double.init)
 
@@ -207,6 +209,7 @@ package final class TrainingStep {
 
   /// Runs the model and returns the loss, `[1]`; leaves in `replay` what must run again.
   private func forward(on tape: Tape, replay: PrefixReplay) throws -> Tensor {
+    if let attention = point.recipe.attention { return try forward(as: attention, on: tape) }
     var prefix = try prefill(on: tape, replay: replay)
     let rows = point.recordedRows
     var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
@@ -223,6 +226,15 @@ package final class TrainingStep {
       return try decoder.chunkedLoss(x, labels: labels, rowsAtATime: point.chunk, on: tape)
     }
     return try tape.crossEntropy(decoder.logits(x, on: tape), at: lossRows, labels: labels)
+  }
+
+  /// The same of Hugging Face's model code; the rows before the cut go into its cache at once.
+  private func forward(as attention: HuggingFacePass.Attention, on tape: Tape) throws -> Tensor {
+    let pass = try HuggingFacePass(
+      decoder, attention: attention, checkpointsLayers: point.recompute == .layer,
+      batch: point.batch, tokens: point.n, on: tape)
+    let caches = try pass.prefill(0..<point.cut, runs: layerRuns)
+    return try pass.loss(point.cut..<point.n, caches: caches, runs: layerRuns)
   }
 
   /// Runs rows before the cut without a graph, `chunk` at a time: only their K and V stay.

@@ -4,6 +4,8 @@ package enum DType: String, CaseIterable, Sendable {
   case bfloat16
   /// Dropout masks: 1 keeps, 0 drops.
   case uint8
+  /// Token numbers and labels, where PyTorch's ops read them as tensors.
+  case int64
 
   /// The types that parameters and activations may have.
   package static let numeric: [DType] = [.float32, .bfloat16]
@@ -14,6 +16,7 @@ package enum DType: String, CaseIterable, Sendable {
     case .float32: 4
     case .bfloat16: 2
     case .uint8: 1
+    case .int64: 8
     }
   }
 }

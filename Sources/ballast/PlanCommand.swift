@@ -154,6 +154,12 @@ struct PlanCommand: ParsableCommand {
     for (axis, text) in axes.texts {
       point.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
     }
+    let recipe = point.point.recipe
+    guard recipe == .ballast else {
+      throw UsageError(
+        "a plan counts Ballast's own ops; see what recipe \(recipe.rawValue) keeps with "
+          + "'ballast measure --backend shape --recipe \(recipe.rawValue)'")
+    }
     var request = PlanRequest(point, try question(point))
     request.account = try account(of: point.point)
     return request

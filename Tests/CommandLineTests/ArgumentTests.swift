@@ -47,9 +47,11 @@ import Testing
     #expect(text.contains("Prefix tokens, which carry no loss.") && text.contains("--gradients"))
   }
 
-  @Test func `help lists no recipe that is refused`() throws {
+  @Test func `a plan refuses a recipe, which measure lists`() throws {
     let help = try run("measure --help").output
-    #expect(help.contains("made of: ballast.") && !help.contains("transformers-eager"))
+    #expect(help.contains("transformers-eager") && help.contains("transformers-sdpa"))
+    let refused = try run("plan --model gpt2 --n-c 8 --recipe transformers-sdpa")
+    #expect(refused.status == 64 && refused.errors.contains("ballast measure --backend shape"))
   }
 
   // MARK: Options

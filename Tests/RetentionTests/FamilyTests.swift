@@ -102,6 +102,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
       point.mode = Mode.allCases.randomElement(using: &generator) ?? .fullGraph
       point.mode.keepPrefix = [-1, 0, 0, 0, 0, 0, 1, 2].randomElement(using: &generator) ?? 0
       point.recipe = Int.random(in: 0..<8, using: &generator) == 0 ? .transformersEager : .ballast
+      if point.recipe != .ballast { point.backend = .shape }
       point.dropout = [0, 0, 0, 0, 0.1, 1].randomElement(using: &generator) ?? 0
       do {
         let result = try runOnShapes(point)

@@ -35,7 +35,13 @@ package struct PointRequest: Sendable {
     var point = Point(modelName: model.name, model: model.configuration, nC: 0, nG: 0)
     point.dtype = model.configuration.dtype ?? .float32
     point.threads = threads
-    return settings.applied(to: point)
+    point = settings.applied(to: point)
+    if let attention = point.recipe.attentionMemory {
+      // The code's own choices, where nothing else was asked for.
+      if settings["attention"] == nil { point.attention = attention }
+      if settings["head"] == nil { point.head = .allRows }
+    }
+    return point
   }
 
   /// The checked point, and where its weights are.

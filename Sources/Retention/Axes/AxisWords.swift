@@ -1,6 +1,7 @@
 import Autograd
 package import Files
 package import Tensors
+import Transformer
 
 /// The values of an axis, as words.
 package protocol AxisWord: RawRepresentable<String>, CaseIterable, Hashable, Sendable {
@@ -79,13 +80,33 @@ package enum LossRows: String, AxisWord {
   case generated
 }
 
-/// Which ops a layer is made of.
+/// Which ops a layer is made of: Ballast's own, or those that Hugging Face's model code runs in
+/// PyTorch, which are counted alone.
 package enum Recipe: String, AxisWord {
   case ballast
   case transformersEager = "transformers-eager"
   case transformersSDPA = "transformers-sdpa"
 
-  package static let unbuilt: [Recipe] = [.transformersEager, .transformersSDPA]
+  /// The PyTorch and transformers that the recipes were held against.
+  package static let versions = "torch 2.13.0 on a CPU, transformers 5.23.0"
+
+  /// Whose attention it is, where it is Hugging Face's.
+  var attention: HuggingFacePass.Attention? {
+    switch self {
+    case .ballast: nil
+    case .transformersEager: .eager
+    case .transformersSDPA: .sdpa
+    }
+  }
+
+  /// What the code's choice of attention saves; nil where that is the point's.
+  package var attentionMemory: AttentionMemory? {
+    switch self {
+    case .ballast: nil
+    case .transformersEager: .materialized
+    case .transformersSDPA: .fused
+    }
+  }
 }
 
 /// Where the step runs.

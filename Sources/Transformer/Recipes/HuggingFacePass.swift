@@ -1,0 +1,334 @@
+package import Autograd
+import Ledger
+package import Tensors
+
+/// The forward pass of Hugging Face's model code (transformers 5.23), as the ops that it runs in
+/// PyTorch; nothing is computed.
+///
+/// ```
+///   x = embed(ids)                       cos, sin = rotary(positions)
+///   each layer   x = x + o_proj(attention(rotate(q), rotate(k), v)),  q k v of norm(x)
+///                x = x + mlp(norm(x))
+///   loss = cross_entropy(lm_head(norm(x)).float(), shifted labels)            over all rows
+/// ```
+package struct HuggingFacePass {
+  /// Whose attention.
+  package enum Attention: Sendable { case eager, sdpa }
+
+  let decoder: Decoder
+  let attention: Attention
+  /// Whether each layer is checkpointed, as `gradient_checkpointing_enable()` does it.
+  let checkpointsLayers: Bool
+  let batch: Int
+  let tape: Tape
+  /// All token numbers, `[B, n]`: the caller's.
+  private let ids: Tensor
+
+  /// The keys and values that a `DynamicCache` holds of one layer, `[B, S, K · D]`.
+  package struct Cache {
+    let k: Tensor
+    let v: Tensor
+  }
+
+  private var configuration: DecoderConfiguration { decoder.configuration }
+  private var tensors: TensorFactory { tape.tensors }
+  private var isGPT2: Bool { configuration.family == .gpt2 }
+
+  package init(
+    _ decoder: Decoder, attention: Attention, checkpointsLayers: Bool, batch: Int, tokens: Int,
+    on tape: Tape
+  ) throws {
+    (self.decoder, self.attention, self.batch) = (decoder, attention, batch)
+    (self.checkpointsLayers, self.tape) = (checkpointsLayers, tape)
+    ids = try tape.tensors.make(
+      "input_ids", Shape(.plain(batch), .tokens(0..<tokens)), .int64, for: .input)
+  }
+
+  /// Runs rows without a graph into a cache, as a prompt under `torch.no_grad()`.
+  package func prefill(_ rows: Range<Int>, runs: LayerRuns) throws -> [Cache?] {
+    var caches: [Cache?] = Array(repeating: nil, count: configuration.layers)
+    guard !rows.isEmpty else { return caches }
+    try tape.withoutRecording {
+      var x = try embed(rows)
+      let rotation = try rotation(rows)
+      try runs.forEach(in: 0..<configuration.layers, on: tape) { layer in
+        x = try inLayer(layer) {
+          try self.layer(layer, x, rows: rows, rotation, cache: nil) { caches[layer] = $0 }
+        }
+      }
+    }
+    return caches
+  }
+
+  /// The loss of rows behind what the caches hold, `[]`.
+  package func loss(_ rows: Range<Int>, caches: [Cache?], runs: LayerRuns) throws -> Tensor {
+    var caches = caches
+    var x = try embed(rows)
+    let rotation = try rotation(rows)
+    let mask = try checkpointsLayers ? positionalMask(rows) : nil
+    try runs.forEach(in: 0..<configuration.layers, on: tape) { layer in
+      let cache = caches[layer]
+      caches[layer] = nil
+      x = try inLayer(layer) {
+        guard checkpointsLayers else {
+          return try self.layer(layer, x, rows: rows, rotation, cache: cache)
+        }
+        return try checkpointed(layer, x, rows: rows, rotation, mask: mask)
+      }
+    }
+    x = try normalize(isGPT2 ? "transformer.ln_f" : "model.norm", x, decoder.norm)
+    return try crossEntropy(
+      tape.pytorchLinear("lm_head", x, decoder.head, bias: nil, width: configuration.vocab),
+      rows: rows)
+  }
+
+  private func inLayer(_ layer: Int, _ body: () throws -> Variable) throws -> Variable {
+    tape.layer = layer
+    defer { tape.layer = nil }
+    return try body()
+  }
+
+  // MARK: Ends
+
+  private func embed(_ rows: Range<Int>) throws -> Variable {
+    let shape = Shape(.plain(batch), .tokens(rows), .plain(configuration.dModel))
+    let x = try tape.pytorchEmbedding(
+      isGPT2 ? "transformer.wte" : "model.embed_tokens", decoder.embedding, indices: ids,
+      view: [batch, rows.count], shape, decoder.dtype)
+    guard let positions = decoder.positions else { return x }
+    let numbers = try tape.op("transformer.wpe") {
+      try tensors.make("position_ids", Shape(.plain(1), .tokens(rows)), .int64)
+    }
+    let learned = try tape.pytorchEmbedding(
+      "transformer.wpe", positions, indices: numbers, view: [1, rows.count],
+      Shape(.plain(1), .tokens(rows), .plain(configuration.dModel)), decoder.dtype)
+    return try tape.pytorchAdd("transformer", x, learned)
+  }
+
+  private func rotation(_ rows: Range<Int>) throws -> PyTorchRotation? {
+    guard case .rotary = configuration.positions else { return nil }
+    let shape = Shape(.plain(1), .tokens(rows), .plain(configuration.dHead))
+    return try tape.op("model.rotary_emb") {
+      PyTorchRotation(
+        cos: try tensors.make("cos", shape, decoder.dtype),
+        sin: try tensors.make("sin", shape, decoder.dtype))
+    }
+  }
+
+  /// `ForCausalLMLoss`: logits of all rows in float32; labels padded by one and shifted, which for
+  /// one sequence is a view of the padded ones.
+  private func crossEntropy(_ logits: Variable, rows: Range<Int>) throws -> Tensor {
+    let wide = try tape.pytorchCast("model", logits, to: .float32)
+    let count = batch * rows.count
+    let view = [count, configuration.vocab]
+    let logProbabilities = try tape.pytorch(
+      "model", as: "log_softmax", wide.value.shape, .float32, from: [wide],
+      keeping: [PyTorchSave("LogSoftmaxBackward0.result", nil, view, for: wide.gradient)])
+    return try tape.op("model") {
+      let labels =
+        batch == 1
+        ? Shape(.tokens(rows.lowerBound..<rows.upperBound + 1))
+        : Shape(.plain(batch), .tokens(rows))
+      let target = try tensors.make("labels", labels, .int64)
+      let weight = try tensors.make("total_weight", Shape(), .float32)
+      func kept(_ name: String, _ tensor: Tensor, _ view: [Int]) -> PyTorchSave {
+        PyTorchSave("NllLossBackward0.\(name)", tensor, view, for: logProbabilities.gradient)
+      }
+      let loss = try tape.pytorch(
+        "model", as: "loss", Shape(.plain(1)), .float32, from: [logProbabilities],
+        keeping: [
+          kept("self", logProbabilities.value, view), kept("target", target, [count]),
+          kept("total_weight", weight, []),
+        ])
+      if let slot = loss.gradient {
+        tape.record { [tensors] in try slot.accumulate(from: tensors) { _, _ in } }
+      }
+      return loss.value
+    }
+  }
+
+  // MARK: A layer
+
+  /// The mask `[B, 1, T, T]` of eager attention where a layer takes it by position (gpt2), so that
+  /// checkpointing saves it; what goes by name is kept by a closure, which no hook sees.
+  private func positionalMask(_ rows: Range<Int>) throws -> Tensor? {
+    guard isGPT2, attention == .eager else { return nil }
+    return try tape.op("transformer") {
+      try tensors.make(
+        "causal_mask", Shape(.plain(batch), .plain(1), .tokens(rows), .keys(rows)), decoder.dtype)
+    }
+  }
+
+  /// `x` is kept whatever is trained: checkpointing saves it by an op of its own.
+  private func checkpointed(
+    _ layer: Int, _ x: Variable, rows: Range<Int>, _ rotation: PyTorchRotation?, mask: Tensor?
+  ) throws -> Variable {
+    let y = try tape.withoutRecording {
+      try self.layer(layer, Variable(x.value), rows: rows, rotation, cache: nil).value
+    }
+    return tape.op("layer") {
+      let saved = ([x.value] + (mask.map { [$0] } ?? [])).map {
+        tape.save(
+          $0, view: $0.shape.extents, as: "_NoopSaveInputsBackward.saved_tensors",
+          neededFor: ["all gradients of the layer"])
+      }
+      let isNeeded = x.gradient != nil || decoder.layers[layer].isTrained
+      let slot = isNeeded ? GradientSlot("hidden", shape: y.shape, dtype: y.dtype) : nil
+      tape.record { [tensors] in
+        try withExtendedLifetime(saved) {
+          guard let dy = slot?.take() else { return }
+          let again = try inLayer(layer) {
+            try self.layer(
+              layer, Variable(x.value, gradient: x.gradient), rows: rows, rotation, cache: nil)
+          }
+          try again.gradient?.add(dy, from: tensors)
+        }
+      }
+      return Variable(y, gradient: slot)
+    }
+  }
+
+  private func layer(
+    _ index: Int, _ x: Variable, rows: Range<Int>, _ rotation: PyTorchRotation?, cache: Cache?,
+    keep: ((Cache) -> Void)? = nil
+  ) throws -> Variable {
+    let layer = decoder.layers[index]
+    let (first, second) =
+      isGPT2 ? ("ln_1", "ln_2") : ("input_layernorm", "post_attention_layernorm")
+    let branch = try attentionBranch(
+      layer, normalize(first, x, layer.attentionNorm), rows: rows, rotation, cache: cache,
+      keep: keep)
+    let y = try tape.pytorchAdd("layer", x, branch)
+    return try tape.pytorchAdd("layer", y, mlp(layer, normalize(second, y, layer.mlpNorm)))
+  }
+
+  private func normalize(_ module: String, _ x: Variable, _ norm: Norm) throws -> Variable {
+    switch norm {
+    case .rms(let weight): try tape.pytorchRMSNorm(module, x, weight)
+    case .layer(let weight, let bias): try tape.pytorchLayerNorm(module, x, weight, bias: bias)
+    }
+  }
+
+  private func project(
+    _ module: String, _ x: Variable, _ projection: Projection, width: Int
+  ) throws -> Variable {
+    try tape.pytorchLinear(
+      module, x, projection.weight.parameter, bias: projection.bias?.parameter, width: width)
+  }
+
+  private func mlp(_ layer: DecoderLayer, _ x: Variable) throws -> Variable {
+    let c = configuration
+    switch layer.mlp {
+    case .swiGLU(let gate, let up, let down):
+      let gated = try project("mlp.gate_proj", x, gate, width: c.dFF)
+      let activated = try tape.pytorchActivation("mlp.act_fn", gated, node: "SiluBackward0")
+      let factor = try project("mlp.up_proj", x, up, width: c.dFF)
+      let inner = try tape.pytorchMultiply("mlp", activated, factor)
+      return try project("mlp.down_proj", inner, down, width: c.dModel)
+    case .gelu(_, let up, let down):
+      let inner = try project("mlp.c_fc", x, up, width: c.dFF)
+      let activated =
+        c.activationName == "gelu_new"
+        ? try tape.pytorchNewGELU("mlp.act", inner)
+        : try tape.pytorchActivation("mlp.act", inner, node: "GeluBackward0")
+      return try project("mlp.c_proj", activated, down, width: c.dModel)
+    }
+  }
+
+  // MARK: Attention
+
+  private func attentionBranch(
+    _ layer: DecoderLayer, _ x: Variable, rows: Range<Int>, _ rotation: PyTorchRotation?,
+    cache: Cache?, keep: ((Cache) -> Void)?
+  ) throws -> Variable {
+    let c = configuration
+    let module = isGPT2 ? "attn" : "self_attn"
+    let q: PyTorchHeads
+    var k: PyTorchHeads
+    var v: PyTorchHeads
+    (q, k, v) = try isGPT2 ? packedHeads(layer, x) : separateHeads(layer, x, rotation)
+    if cache != nil || keep != nil {
+      k = try tape.pytorchConcatenate(module, cache?.k, k)
+      v = try tape.pytorchConcatenate(module, cache?.v, v)
+    }
+    let window = c.slidingWindow(ofLayer: layer.index)
+    if let keep { keep(Cache(k: held(k, window), v: held(v, window))) }
+    let heads = try core(module, q, k, v, window: window)
+    return try project(isGPT2 ? "attn.c_proj" : "self_attn.o_proj", heads, layer.o, width: c.dModel)
+  }
+
+  private func core(
+    _ module: String, _ q: PyTorchHeads, _ k: PyTorchHeads, _ v: PyTorchHeads, window: Int?
+  ) throws -> Variable {
+    let c = configuration
+    switch attention {
+    case .eager:
+      return try tape.pytorchEagerAttention(
+        module, q: q, k: tape.pytorchRepeat(module, k, to: c.heads),
+        v: tape.pytorchRepeat(module, v, to: c.heads), dHead: c.dHead,
+        probabilities: isGPT2 ? decoder.dtype : .float32)
+    case .sdpa:
+      // Without a mask, is_causal serves, and the kernel takes grouped heads as they are.
+      let isMasked =
+        (k.tokens != q.tokens && q.tokens > 1) || (window.map { k.tokens >= $0 } ?? false)
+      let (k, v) =
+        isMasked || c.dHead > 256
+        ? (
+          try tape.pytorchRepeat(module, k, to: c.heads),
+          try tape.pytorchRepeat(module, v, to: c.heads)
+        ) : (k, v)
+      return try tape.pytorchFlashAttention(
+        module, q: q, k: k, v: v, dHead: c.dHead, isMasked: isMasked)
+    }
+  }
+
+  /// What a cache keeps of keys or values: under a window, a view of the last ones.
+  private func held(_ x: PyTorchHeads, _ window: Int?) -> Tensor {
+    let tensor = x.x.value
+    guard let window, window > 1, x.tokens >= window else { return tensor }
+    return tensor.sliced(1, x.tokens - (window - 1)..<x.tokens)
+  }
+
+  /// q, k and v of three products; q and k normed by head (Qwen3) and rotated.
+  private func separateHeads(
+    _ layer: DecoderLayer, _ x: Variable, _ rotation: PyTorchRotation?
+  ) throws -> (q: PyTorchHeads, k: PyTorchHeads, v: PyTorchHeads) {
+    let c = configuration
+    func heads(_ name: String, _ projection: Projection, norm: Parameter?, _ count: Int) throws
+      -> PyTorchHeads
+    {
+      var y = try project("self_attn.\(name)_proj", x, projection, width: count * c.dHead)
+      if let norm {
+        let split = y.value.splitting(2, inner: c.dHead)
+        let view = tape.pytorch(split, as: "heads", from: [y], passes: true)
+        y = try tape.pytorchRMSNorm("self_attn.\(name)_norm", view, norm)
+        y = tape.pytorch(
+          y.value.merging(2) ?? y.value, as: name, from: [y], passes: true)
+      }
+      return PyTorchHeads(x: y, heads: count, tokens: y.value.extent(1))
+    }
+    var q = try heads("q", layer.q, norm: layer.qNorm, c.heads)
+    var k = try heads("k", layer.k, norm: layer.kNorm, c.kvHeads)
+    let v = try heads("v", layer.v, norm: nil, c.kvHeads)
+    if let rotation {
+      q.x = try tape.pytorchRotate("self_attn", q.x, rotation)
+      k.x = try tape.pytorchRotate("self_attn", k.x, rotation)
+    }
+    return (q, k, v)
+  }
+
+  /// q, k and v as thirds of one product (gpt2): views, which keep all of it.
+  private func packedHeads(
+    _ layer: DecoderLayer, _ x: Variable
+  ) throws -> (q: PyTorchHeads, k: PyTorchHeads, v: PyTorchHeads) {
+    let c = configuration
+    let all = try project("attn.c_attn", x, layer.q, width: 3 * c.dModel)
+    func third(_ index: Int, _ name: String) -> PyTorchHeads {
+      let part = all.value.sliced(2, index * c.dModel..<(index + 1) * c.dModel)
+      return PyTorchHeads(
+        x: tape.pytorch(part, as: name, from: [all], passes: false), heads: c.heads,
+        tokens: all.value.extent(1), isPart: true)
+    }
+    return (third(0, "q"), third(1, "k"), third(2, "v"))
+  }
+}

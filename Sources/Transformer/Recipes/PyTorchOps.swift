@@ -1,0 +1,229 @@
+import Autograd
+import Ledger
+import Tensors
+
+/// What an op of PyTorch keeps of an operand or a result, if one of the gradients is wanted.
+struct PyTorchSave {
+  /// The autograd node and its own name for it, `MmBackward0.self`.
+  let name: String
+  /// Nil for the op's result.
+  let tensor: Tensor?
+  /// The extents that the op sees.
+  let view: [Int]
+  /// The gradients whose formulas read it.
+  let gradients: [GradientSlot]
+
+  /// Kept for the gradients that are wanted; for none, not at all.
+  init(_ name: String, _ tensor: Tensor?, _ view: [Int], for gradients: GradientSlot?...) {
+    (self.name, self.tensor, self.view) = (name, tensor, view)
+    self.gradients = gradients.compactMap(\.self)
+  }
+}
+
+/// PyTorch's ops as its autograd sees them: what they make, and what they keep for which gradient.
+///
+/// Nothing is computed. `B` sequences, `T` rows, `S` keys, `H` heads, `K` key heads, `D` a head's
+/// width; torch 2.13 on a CPU (`derivatives.yaml`), held against its hooks by `RecipeTests`.
+///
+/// | op | result | keeps | for the gradient of |
+/// |---|---|---|---|
+/// | `embedding` | `[B, T, W]` | indices, int64 | table |
+/// | `linear` | `[B, T, out]` | input as `[B·T, in]`; weight | weight; input |
+/// | `rmsNorm` | as input | float32 input, rsqrt `[…, 1]` (float32) | input |
+/// | | | normalised input, in the model's dtype | weight |
+/// | `layerNorm` | as input | input; mean and rstd `[B, T, 1]` in the model's dtype | any |
+/// | `rotate` | as input | cos, sin `[1, 1, T, D]` | input |
+/// | `cat`, `repeat_kv`, `add`, views, casts, `· number`, `+ mask` | | nothing | |
+/// | `scores` (bmm) | `[B, H, T, S]` | k as `[B·H, D, S]`; q as `[B·H, T, D]` | q; k |
+/// | `softmax` | `[B, H, T, S]` | result, float32 (gpt2: the model's dtype) | scores |
+/// | `weighted` (bmm) | `[B, H, T, D]` | v as `[B·H, S, D]`; probabilities in v's dtype | p; v |
+/// | `sdpa` | `[B, H, T, D]` | mask, k, q, v, log-sum-exp `[B, H, T]`, result | any of q, k, v |
+/// | `silu`, `gelu` | as input | input | input |
+/// | `gelu_new` | as input | input; tanh; both factors of the last product | input |
+/// | `mul` | as input | each factor | the other |
+/// | `cross_entropy` | `[]` | log-softmax `[B·T, V]`, float32; labels, int64; weight `[]` | logits |
+extension Tape {
+  /// Makes an op's result, keeps what it keeps, and leaves a backward that makes its inputs'
+  /// gradients.
+  ///
+  /// A result of which the op `passes` the gradient on, as a sum does, shares it with its inputs.
+  /// A matrix product has `work` multiplications and additions, and as many for the gradient of
+  /// each of its two factors, the first inputs.
+  func pytorch(
+    _ module: String, as output: String, _ shape: Shape, _ dtype: DType, from inputs: [Variable],
+    passes: Bool = false, work: Int128 = 0, keeping saves: [PyTorchSave] = []
+  ) throws -> Variable {
+    try op(module) {
+      let y = try tensors.make(output, shape, dtype)
+      count(work)
+      return pytorch(y, as: output, from: inputs, passes: passes, work: work, keeping: saves)
+    }
+  }
+
+  /// The same for a result that is there already: a view of an input.
+  func pytorch(
+    _ y: Tensor, as output: String, from inputs: [Variable], passes: Bool,
+    work: Int128 = 0, keeping saves: [PyTorchSave] = []
+  ) -> Variable {
+    let slots = inputs.compactMap(\.gradient)
+    let products = inputs.prefix(2).count { $0.gradient != nil }
+    guard isRecording, !slots.isEmpty else { return Variable(y) }
+    let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
+    let kept = saves.filter { !$0.gradients.isEmpty }.map { each in
+      save(
+        each.tensor ?? y, view: each.view, as: each.name,
+        neededFor: each.gradients.map { $0.category == .gradient ? $0.name : "d\($0.name)" })
+    }
+    record { [tensors] in
+      guard let dy = slot.take() else { return }
+      self.count(work * Int128(products))
+      try withExtendedLifetime(kept) {
+        for slot in slots {
+          if passes {
+            try slot.add(dy, from: tensors)
+          } else {
+            try slot.accumulate(from: tensors) { _, _ in }
+          }
+        }
+      }
+    }
+    return Variable(y, gradient: slot)
+  }
+
+  /// A parameter as an operand.
+  private func operand(_ parameter: Parameter) -> Variable {
+    Variable(parameter.value, gradient: parameter.gradient)
+  }
+
+  // MARK: Tables, products, norms
+
+  /// `F.embedding`: rows `indices` of a table.
+  func pytorchEmbedding(
+    _ module: String, _ table: Parameter, indices: Tensor, view: [Int], _ shape: Shape,
+    _ dtype: DType
+  ) throws -> Variable {
+    try pytorch(
+      module, as: "hidden", shape, dtype, from: [operand(table)],
+      keeping: [PyTorchSave("EmbeddingBackward0.indices", indices, view, for: table.gradient)])
+  }
+
+  /// `nn.Linear` of `[B, T, in]`, or gpt2's `Conv1D`: `mm` over all rows, `addmm` with a bias.
+  func pytorchLinear(
+    _ module: String, _ x: Variable, _ weight: Parameter, bias: Parameter?, width: Int
+  ) throws -> Variable {
+    let shape = x.value.shape
+    let rows = shape[0].extent * shape[1].extent
+    let (node, left) = bias == nil ? ("MmBackward0", "self") : ("AddmmBackward0", "mat1")
+    return try pytorch(
+      module, as: "hidden", Shape(shape[0], shape[1], .plain(width)), x.value.dtype,
+      from: [x, operand(weight)] + (bias.map { [operand($0)] } ?? []),
+      work: 2 * Int128(x.value.count) * Int128(width),
+      keeping: [
+        PyTorchSave(
+          "\(node).\(left)", x.value, [rows, x.value.count / max(rows, 1)], for: weight.gradient),
+        PyTorchSave("\(node).mat2", weight.value, weight.value.shape.extents, for: x.gradient),
+      ])
+  }
+
+  /// Hugging Face's RMSNorm over the last axis: `w · (x₃₂ · rsqrt(mean(x₃₂²) + ε))`, op by op.
+  func pytorchRMSNorm(_ module: String, _ x: Variable, _ weight: Parameter) throws -> Variable {
+    let shape = x.value.shape
+    let statistic = shape.replacingLast(.plain(1))
+    let wide = try pytorchCast(module, x, to: .float32)
+    let variance = try pytorch(
+      module, as: "variance", statistic, .float32, from: [wide],
+      keeping: [PyTorchSave("PowBackward0.self", wide.value, shape.extents, for: wide.gradient)])
+    let rstd = try pytorch(
+      module, as: "rstd", statistic, .float32, from: [variance],
+      keeping: [
+        PyTorchSave("RsqrtBackward0.result", nil, statistic.extents, for: variance.gradient)
+      ])
+    let normed = try pytorch(
+      module, as: "normalized", shape, .float32, from: [wide, rstd],
+      keeping: [
+        PyTorchSave("MulBackward0.other", rstd.value, statistic.extents, for: wide.gradient),
+        PyTorchSave("MulBackward0.self", wide.value, shape.extents, for: rstd.gradient),
+      ])
+    let narrow = try pytorchCast(module, normed, to: x.value.dtype)
+    return try pytorch(
+      module, as: "hidden", shape, x.value.dtype, from: [narrow, operand(weight)],
+      keeping: [
+        PyTorchSave("MulBackward0.other", narrow.value, shape.extents, for: weight.gradient),
+        PyTorchSave(
+          "MulBackward0.self", weight.value, weight.value.shape.extents, for: narrow.gradient),
+      ])
+  }
+
+  /// `nn.LayerNorm` of `[B, T, W]`; statistics are in the model's dtype on a CPU.
+  func pytorchLayerNorm(
+    _ module: String, _ x: Variable, _ weight: Parameter, bias: Parameter
+  ) throws -> Variable {
+    try op(module) {
+      let shape = x.value.shape
+      let statistic = shape.replacingLast(.plain(1))
+      let mean = try tensors.make("mean", statistic, x.value.dtype)
+      let rstd = try tensors.make("rstd", statistic, x.value.dtype)
+      func kept(_ name: String, _ tensor: Tensor) -> PyTorchSave {
+        PyTorchSave(
+          "NativeLayerNormBackward0.\(name)", tensor, tensor.shape.extents,
+          for: x.gradient, weight.gradient, bias.gradient)
+      }
+      return try pytorch(
+        module, as: "hidden", shape, x.value.dtype,
+        from: [x, operand(weight), operand(bias)],
+        keeping: [
+          kept("input", x.value), kept("weight", weight.value), kept("result1", mean),
+          kept("result2", rstd),
+        ])
+    }
+  }
+
+  /// `x.to(dtype)`: nothing where that is its dtype already.
+  func pytorchCast(_ module: String, _ x: Variable, to dtype: DType) throws -> Variable {
+    guard x.value.dtype != dtype else { return x }
+    return try pytorch(
+      module, as: "\(dtype.rawValue) copy", x.value.shape, dtype, from: [x])
+  }
+
+  // MARK: Elementwise
+
+  /// `a + b`: keeps nothing.
+  func pytorchAdd(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {
+    try pytorch(module, as: "hidden", a.value.shape, a.value.dtype, from: [a, b], passes: true)
+  }
+
+  /// `a · b`: each factor for the other's gradient.
+  func pytorchMultiply(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {
+    let view = a.value.shape.extents
+    return try pytorch(
+      module, as: "product", a.value.shape, a.value.dtype, from: [a, b],
+      keeping: [
+        PyTorchSave("MulBackward0.other", b.value, view, for: a.gradient),
+        PyTorchSave("MulBackward0.self", a.value, view, for: b.gradient),
+      ])
+  }
+
+  /// `F.silu`, `F.gelu`: the input.
+  func pytorchActivation(_ module: String, _ x: Variable, node: String) throws -> Variable {
+    try pytorch(
+      module, as: "activated", x.value.shape, x.value.dtype, from: [x],
+      keeping: [PyTorchSave("\(node).self", x.value, x.value.shape.extents, for: x.gradient)])
+  }
+
+  /// `gelu_new`, written out: `0.5 · x · (1 + tanh(c · (x + 0.044715 · x³)))`.
+  func pytorchNewGELU(_ module: String, _ x: Variable) throws -> Variable {
+    let (shape, dtype) = (x.value.shape, x.value.dtype)
+    func scaled(_ x: Variable) throws -> Variable {
+      try pytorch(module, as: "scaled", shape, dtype, from: [x])
+    }
+    let half = try scaled(x)
+    let cube = try pytorch(
+      module, as: "cube", shape, dtype, from: [x],
+      keeping: [PyTorchSave("PowBackward0.self", x.value, shape.extents, for: x.gradient)])
+    let inner = try scaled(pytorchAdd(module, x, scaled(cube)))
+    let tanh = try pytorch(
+      module, as: "tanh", shape, dtype, from: [inner],
+      keeping: [PyTorchSave("TanhBackward0.result", nil, shape.extents, for: inner.gradient)])
+    return try pytorchMultiply(module, half, scaled(tanh))
+  }
+}

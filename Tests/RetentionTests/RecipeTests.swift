@@ -1,0 +1,129 @@
+import CPUBackend
+import Ledger
+import Retention
+import Tensors
+import TestSupport
+import Testing
+import Transformer
+
+/// What Hugging Face's layers keep in PyTorch, against sums written from the table in
+/// `PyTorchOps.swift`; `scripts/compare-pytorch` holds every tensor against PyTorch itself.
+@Suite struct `Recipes of transformers` {
+  private static func point(
+    _ recipe: Recipe, _ model: DecoderConfiguration, nC: Int, nG: Int, batch: Int = 1
+  ) -> Point {
+    var point = Point(modelName: "m", model: model, nC: nC, nG: nG)
+    point.recipe = recipe
+    point.attention = recipe.attentionMemory ?? .fused
+    point.head = .allRows
+    point.backend = .shape
+    point.batch = batch
+    return point
+  }
+
+  private static let llama = DecoderConfiguration(
+    layers: 7, dModel: 32, heads: 4, kvHeads: 2, dHead: 8, dFF: 72, vocab: 97)
+
+  private static func run(
+    _ point: Point, skips: TrainingStep.Skips = .nothing
+  ) throws -> StepResult {
+    let step = try TrainingStep(point, on: shapes)
+    step.skips = skips
+    return try step.run()
+  }
+
+  @Test(arguments: [1, 3]) func `llama, float32, op by op`(batch: Int) throws {
+    let c = Self.llama
+    for (recipe, nC) in [(Recipe.transformersEager, 8), (.transformersSDPA, 40)] {
+      let result = try Self.run(Self.point(recipe, c, nC: nC, nG: 5, batch: batch))
+      let t = nC + 5
+      let rows = batch * t
+      let hidden = 4 * rows * c.dModel
+      let heads = 4 * rows * c.queryWidth
+      let keys = 4 * rows * c.keyWidth
+      let norm = 2 * hidden + 4 * rows
+      let attention =
+        recipe == .transformersEager
+        ? 4 * heads + 4 * rows * t * c.heads
+        : 2 * heads + 2 * keys + 4 * rows * c.heads
+      let layer = 2 * norm + hidden + attention + hidden + 4 * 4 * rows * c.dFF
+      let shiftedLabels = 8 * (batch == 1 ? rows + 1 : rows)
+      let ends =
+        8 * rows + 2 * 4 * t * c.dHead + norm + hidden + 4 * rows * c.vocab + shiftedLabels + 4
+      #expect(result.retained.total == c.layers * layer + ends, "\(recipe)")
+      #expect(result.retained.shared == 4)
+    }
+  }
+
+  @Test func `bfloat16 keeps float32 copies in norms, probabilities and loss`() throws {
+    var point = Self.point(.transformersEager, Self.llama, nC: 8, nG: 5)
+    let wide = try Self.run(point)
+    point.dtype = .bfloat16
+    let narrow = try Self.run(point)
+    func bytes(_ result: StepResult, _ dtype: String) -> Int {
+      result.saved.reduce(0) {
+        $0 + ($1.description.dtype == dtype ? $1.description.requestedBytes : 0)
+      }
+    }
+    let (c, n) = (Self.llama, 13)
+    let norms = (2 * c.layers + 1) * 4 * n * (c.dModel + 1)
+    let probabilities = c.layers * 4 * c.heads * n * n
+    #expect(bytes(narrow, "float32") == norms + probabilities + 4 * n * c.vocab + 4)
+    // The rest is half as wide, and probabilities are there a second time.
+    #expect(
+      bytes(narrow, "bfloat16")
+        == (bytes(wide, "float32") - bytes(narrow, "float32")) / 2 + probabilities / 2)
+  }
+
+  @Test func `a detached prefix leaves repeated keys and values, and a mask under sdpa`() throws {
+    let c = Self.llama
+    var point = Self.point(.transformersSDPA, c, nC: 50, nG: 5)
+    func retained(_ nC: Int) throws -> Int {
+      point.nC = nC
+      point.mode = .detachedPrefix(keep: 0)
+      return try Self.run(point).retained.total
+    }
+    // Keys and values of every query head, a row of the mask, and the ids: linear, and exact.
+    let slope = try retained(51) - retained(50)
+    #expect(slope == c.layers * (2 * 4 * c.queryWidth + 4 * 6) + 8)
+    #expect(try retained(90) - retained(50) == 40 * slope)
+  }
+
+  @Test func `equal layers are counted as if all ran`() throws {
+    for recipe in [Recipe.transformersEager, .transformersSDPA] {
+      for mode in [Mode.fullGraph, .detachedPrefix(keep: 3)] {
+        for recompute in [Recompute.none, .layer] where recompute == .none || mode == .fullGraph {
+          for trainable in ["", "mlp", "embed", "layers.2.*k_proj"] {
+            var point = Self.point(recipe, Self.llama, nC: 20, nG: 6, batch: 2)
+            (point.mode, point.recompute, point.trainable) = (mode, recompute, trainable)
+            let whole = try Self.run(point)
+            let counted = try Self.run(point, skips: .chunksAndLayers)
+            #expect(whole.retained == counted.retained, "\(point)")
+            #expect(whole.savedTensors == counted.savedTensors, "\(point)")
+            #expect(whole.peakBytes == counted.peakBytes, "\(point)")
+            #expect(whole.matmulFlops == counted.matmulFlops, "\(point)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test func `what transformers does not do is refused`() throws {
+    let good = Self.point(.transformersSDPA, Self.llama, nC: 8, nG: 5)
+    try good.validate()
+    let changes: [(inout Point) -> Void] = [
+      { $0.backend = .cpu }, { $0.mode = .prunedGraph }, { $0.mode = .replayedPrefix() },
+      { $0.recompute = .attention }, { $0.attention = .materialized }, { $0.head = .lossRows },
+      { $0.lossRows = .generated },
+      {
+        $0.recompute = .layer
+        $0.mode = .detachedPrefix(keep: 0)
+      },
+    ]
+    for change in changes {
+      var point = good
+      change(&point)
+      #expect(throws: PointError.self) { try point.validate() }
+    }
+  }
+}

@@ -1,0 +1,181 @@
+"""Holds Ballast's transformers recipes against what PyTorch's hooks report; see compare-pytorch."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "python"))
+
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+from ballast_probe import PointOptions, ProbeError, probe_configuration  # noqa: E402
+
+FAMILIES = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
+# torch's own extents for a storage that it keeps: (shape, dtype, bytes).
+Key = tuple[str, str, int]
+
+
+@dataclass
+class Case:
+    """A model (a built-in name, or the fields of a config.json) and a step of it."""
+
+    model: str | dict[str, object]
+    options: PointOptions
+
+    @property
+    def name(self) -> str:
+        model = self.model if isinstance(self.model, str) else self.model["model_type"]
+        o = self.options
+        parts = [str(model), o.attention, o.dtype or "", o.mode, f"{o.n_c}+{o.n_g}"]
+        parts += [f"batch {o.batch}"] if o.batch > 1 else []
+        parts += [f"keep {o.keep_prefix}"] if o.keep_prefix else []
+        parts += ["checkpointed"] if o.recompute == "layer" else []
+        parts += [f"trains {o.trainable}"] if o.trainable else []
+        return " ".join(parts)
+
+
+def random_case(draw: random.Random) -> Case:
+    """A small model of one of the five families, and a step that any of them can make."""
+    family = draw.choice(FAMILIES)
+    heads = draw.choice((1, 2, 4, 6))
+    width = 2 * draw.randint(1, 9)
+    layers = draw.randint(1, 4)
+    vocab = draw.randint(11, 90)
+    tied = draw.random() < 0.5
+    model: dict[str, object]
+    if family == "gpt2":
+        model = dict(
+            n_embd=heads * width, n_head=heads, n_layer=layers, vocab_size=vocab, n_positions=128,
+            activation_function=draw.choice(("gelu_new", "gelu", "gelu_pytorch_tanh")))
+    else:
+        model = dict(
+            hidden_size=heads * width, num_attention_heads=heads, num_hidden_layers=layers,
+            num_key_value_heads=draw.choice([k for k in (1, 2, 3, 4, 6) if heads % k == 0]),
+            vocab_size=vocab, intermediate_size=draw.randint(3, 70), max_position_embeddings=128)
+        if family in ("mistral", "qwen3"):
+            model["head_dim"] = 2 * draw.randint(1, 9)
+        if family == "mistral":
+            model["sliding_window"] = draw.choice((None, draw.randint(2, 40)))
+        if family in ("qwen2", "qwen3") and draw.random() < 0.5:
+            model |= dict(
+                use_sliding_window=True, sliding_window=draw.randint(2, 40),
+                max_window_layers=draw.randint(0, layers))
+    model |= dict(model_type=family, tie_word_embeddings=tied)
+    mode = draw.choice(("full-graph", "detached-prefix"))
+    n_c = draw.randint(0, 40)
+    keep = min(n_c, draw.choice((0, 0, 3))) if mode == "detached-prefix" else 0
+    return Case(model, PointOptions(
+        n_c=n_c, n_g=draw.randint(2, 12), batch=draw.choice((1, 1, 2, 3)),
+        mode=mode, keep_prefix=keep,
+        attention=draw.choice(("eager", "sdpa")), dtype=draw.choice(("float32", "bfloat16")),
+        recompute=draw.choice(("none", "layer")) if mode == "full-graph" else "none",
+        trainable=draw.choice((
+            None, None, "q_proj|c_attn", "mlp", "norm|ln_", r"\.0\.", "embed|wte", "bias|v_proj|wpe",
+            "lm_head|down_proj|c_proj", r"layers\.1\.|h\.1\.|k_proj|c_fc"))))
+
+
+def predicted(case: Case, folder: Path) -> list[tuple[Key, str]]:
+    """Ballast's tensors, each with the op that keeps it."""
+    model = case.model
+    if not isinstance(model, str):
+        (folder / "config.json").write_text(json.dumps(model))
+        model = str(folder / "config.json")
+    o = case.options
+    command = [
+        str(ROOT / ".build/release/ballast"), "measure", "--backend", "shape", "--model", model,
+        "--recipe", o.recipe, "--n-c", str(o.n_c), "--n-g", str(o.n_g), "--batch", str(o.batch),
+        "--mode", o.mode, "--recompute", o.recompute, "--ledger", str(folder / "ledger.csv")]
+    command += ["--dtype", o.dtype] if o.dtype else []
+    command += ["--keep-prefix", str(o.keep_prefix)] if o.keep_prefix else []
+    command += ["--trainable", o.trainable] if o.trainable else []
+    command += ["--layers", str(o.layers)] if o.layers else []
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        raise ProbeError(run.stderr.strip())
+    with open(folder / "ledger.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [((r["shape"], r["dtype"], int(r["requested_bytes"])),
+             f"{'layer ' + r['layer'] + ' ' if r['layer'] else ''}{r['op']} {r['tensor']}")
+            for r in rows]
+
+
+def reported(case: Case) -> list[tuple[Key, str]]:
+    """PyTorch's tensors, each with the module and the node that keep it."""
+    saved = probe_configuration(case.model, case.options).saved
+    return [(("x".join(map(str, s.shape)), s.dtype, s.storage_bytes), f"{s.path} {s.node}")
+            for s in saved]
+
+
+def difference(ours: list[tuple[Key, str]], theirs: list[tuple[Key, str]]) -> list[str]:
+    """A line for each tensor that one side has and the other has not."""
+    lines = []
+    for sign, mine, other in (("Ballast", ours, theirs), ("PyTorch", theirs, ours)):
+        left = Counter(key for key, _ in mine) - Counter(key for key, _ in other)
+        for key, op in mine:
+            if left[key] > 0:
+                left[key] -= 1
+                lines.append(f"    only {sign}: {key[0]} {key[1]} {key[2]} bytes, {op}")
+    return lines
+
+
+def run(cases: list[Case]) -> int:
+    """Compares all cases and returns how many differ."""
+    differing = 0
+    for number, case in enumerate(cases, 1):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                ours, theirs = predicted(case, Path(folder)), reported(case)
+            except ProbeError as error:
+                sys.exit(f"compare-pytorch: {case.name}: {error}")
+        lines = difference(ours, theirs)
+        differing += bool(lines)
+        total = sum(key[2] for key, _ in theirs)
+        mark = "✗" if lines else "✓"
+        print(f"{mark} {number:3} {case.name}: {len(theirs)} tensors, {total:,} bytes")
+        if lines:
+            print(f"    Ballast {sum(key[2] for key, _ in ours):,} bytes, model {case.model}")
+            print("\n".join(lines[:40]))
+    return differing
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="compare-pytorch", description=__doc__)
+    parser.add_argument("--random", type=int, default=100, help="how many random steps")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", help="one model in their place: a built-in name or a config.json")
+    parser.add_argument("--n-c", type=int, default=512)
+    parser.add_argument("--n-g", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--layers", type=int)
+    parser.add_argument("--attention", choices=("eager", "sdpa"), default="sdpa")
+    parser.add_argument("--mode", choices=("full-graph", "detached-prefix"), default="full-graph")
+    parser.add_argument("--recompute", choices=("none", "layer"), default="none")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"))
+    parser.add_argument("--trainable")
+    given = parser.parse_args()
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}")
+    if given.model:
+        cases = [Case(given.model, PointOptions(
+            n_c=given.n_c, n_g=given.n_g, batch=given.batch, layers=given.layers,
+            attention=given.attention, mode=given.mode, recompute=given.recompute,
+            dtype=given.dtype, trainable=given.trainable))]
+    else:
+        draw = random.Random(given.seed)
+        cases = [random_case(draw) for _ in range(given.random)]
+    differing = run(cases)
+    print(f"{len(cases) - differing} of {len(cases)} equal, tensor by tensor")
+    sys.exit(1 if differing else 0)
+
+
+main()
