@@ -41,7 +41,7 @@ struct PyTorchSave {
 /// | `silu`, `gelu` | as input | input | input |
 /// | `gelu_new` | as input | input; tanh; both factors of the last product | input |
 /// | `mul` | as input | each factor | the other |
-/// | `cross_entropy` | `[]` | log-softmax `[B·T, V]`, float32; labels, int64; weight `[]` | logits |
+/// | `cross_entropy` | `[]` | log-softmax `[B·T, V]`, float32; labels, int64; `[]` | logits |
 extension Tape {
   /// Makes an op's result, keeps what it keeps, and leaves a backward that makes its inputs'
   /// gradients.
