@@ -51,7 +51,8 @@ package struct Combination: Sendable {
   static func reference(of point: Point) -> Point {
     var point = point
     (point.mode, point.recompute) = (.fullGraph, .none)
-    (point.attention, point.head) = (.fused, .lossRows)
+    // A recipe has one attention and one head.
+    if point.recipe == .ballast { (point.attention, point.head) = (.fused, .lossRows) }
     return point
   }
 }

@@ -155,10 +155,15 @@ struct PlanCommand: ParsableCommand {
       point.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
     }
     let recipe = point.point.recipe
-    guard recipe == .ballast else {
+    guard recipe == .ballast || (!laws && lawsCsv == nil && tensorParallel == nil) else {
       throw UsageError(
-        "a plan counts Ballast's own ops; see what recipe \(recipe.rawValue) keeps with "
-          + "'ballast measure --backend shape --recipe \(recipe.rawValue)'")
+        "--laws, --laws-csv and --tensor-parallel know Ballast's own ops, not those of recipe "
+          + recipe.rawValue)
+    }
+    if recipe != .ballast {
+      Output.note(
+        "recipe \(recipe.rawValue): retained bytes are those of \(Recipe.versions); peaks follow "
+          + "its ops, without PyTorch's temporaries and caching allocator")
     }
     var request = PlanRequest(point, try question(point))
     request.account = try account(of: point.point)

@@ -47,11 +47,15 @@ import Testing
     #expect(text.contains("Prefix tokens, which carry no loss.") && text.contains("--gradients"))
   }
 
-  @Test func `a plan refuses a recipe, which measure lists`() throws {
+  @Test func `measure and plan know the recipes`() throws {
     let help = try run("measure --help").output
     #expect(help.contains("transformers-eager") && help.contains("transformers-sdpa"))
-    let refused = try run("plan --model gpt2 --n-c 8 --recipe transformers-sdpa")
-    #expect(refused.status == 64 && refused.errors.contains("ballast measure --backend shape"))
+    let refused = try run("plan --model gpt2 --n-c 8 --recipe transformers-sdpa --laws")
+    #expect(refused.status == 64 && refused.errors.contains("transformers-sdpa"))
+    let plan = try run("plan --model gpt2 --memory 8GiB --recipe transformers-sdpa --format csv")
+    let rows = plan.output.split(separator: "\n").dropFirst()
+    #expect(plan.status == 0 && rows.count == 3, "full-graph with and without layer; detached")
+    #expect(rows.allSatisfy { $0.contains("all-rows") && $0.contains("fused") })
   }
 
   // MARK: Options

@@ -39,7 +39,11 @@ extension PointAxis {
       "Dropout probability of embeddings, attention and branches (gpt2 models)"),
     .words("optimizer", .step, \.optimizer, "Whose state is counted; no optimizer runs")
       .inReference(Optimizer.none),
-    .words("recipe", .step, \.recipe, "Whose ops a layer is made of"),
+    .words(
+      "recipe", .step, \.recipe,
+      "Whose ops a layer is made of; those of transformers are counted alone, as of "
+        + Recipe.versions
+    ),
     .words("backend", .run, \.backend, "Compute, or count on shapes alone").withoutBytes(),
     .integers("threads", .run, \.threads, 1...1024, "Threads that compute")
       .unlessGiven("all cores").withoutBytes(),
