@@ -38,7 +38,7 @@ import Testing
       "--keep-prefix must be 0 to"
     ),
     ("--model seed --n-c 4 --n-g 4 --kv-gradients activations", "goes with mode replayed-prefix"),
-    ("--model seed --n-c 4 --n-g 4 --recipe transformers-sdpa", "is not built in this version"),
+    ("--model seed --n-c 4 --n-g 4 --recipe transformers-sdpa", "use backend shape"),
     ("--model llama-3.1-405b --n-c 20000 --n-g 4 --batch 1000000", "batch 1000000 is too large"),
     ("--model seed --n-c 4 --n-g 4 --kv-gradients bfloat16", "unknown kv-gradients \"bfloat16\""),
     ("--model seed --n-c 4 --n-g 4 --chunk 9223372036854775807", "--chunk must be 1 to"),
