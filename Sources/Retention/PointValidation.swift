@@ -56,11 +56,8 @@ extension Point {
       guard let range = axis.range, !range.contains(value) else { return }
       throw PointError(
         "\(axis.name) must be \(range.lowerBound) to \(range.upperBound), not \(value)")
-    case (.words(let words, let unbuilt), .word(let word)) where !words.contains(word):
-      throw PointError(
-        unbuilt.contains(word)
-          ? AxisKind.notBuilt(word, of: axis.name).description
-          : "\(axis.name) must be \(axis.kind.expected), not \(word)")
+    case (.words(let words), .word(let word)) where !words.contains(word):
+      throw PointError("\(axis.name) must be \(axis.kind.expected), not \(word)")
     default: return
     }
   }
@@ -128,6 +125,9 @@ extension Point {
     try require(
       lossRows == .nextToken,
       "recipe \(name) goes with loss rows next-token, not \(lossRows.rawValue)")
+    try require(
+      chunk == Point.standard.chunk,
+      "recipe \(name) runs the prefix at once; leave chunk \(chunk) out")
     try require(dropout == 0, "recipe \(name) goes with dropout 0, not \(dropout)")
   }
 

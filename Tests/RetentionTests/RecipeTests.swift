@@ -1,4 +1,5 @@
 import CPUBackend
+import Foundation
 import Ledger
 import Retention
 import Tensors
@@ -108,13 +109,37 @@ import Transformer
     }
   }
 
+  private static func text(_ path: String) throws -> String {
+    let root = URL(filePath: #filePath).appending(path: "../../..").standardizedFileURL
+    return try String(contentsOf: root.appending(path: path), encoding: .utf8)
+  }
+
+  @Test func `the page quotes the table, and all name the same versions`() throws {
+    let page = try Self.text("docs/pytorch.md").split(separator: "\n")
+    let table = try Self.text("Sources/Transformer/Recipes/PyTorchOps.swift")
+      .split(separator: "\n").filter { $0.hasPrefix("/// |") }.map { $0.dropFirst(4) }
+    #expect(table.count > 10 && table.allSatisfy(page.contains))
+    for (package, version) in [("torch", "2.13.0"), ("transformers", "5.23.0")] {
+      #expect(Recipe.versions.contains("\(package) \(version)"))
+      #expect(
+        try Self.text("scripts/requirements-pytorch.txt").contains("\n\(package)==\(version)\n"))
+      #expect(
+        try Self.text("python/ballast_probe/versions.py").contains(#""\#(package)": "\#(version)""#)
+      )
+    }
+  }
+
   @Test func `what transformers does not do is refused`() throws {
     let good = Self.point(.transformersSDPA, Self.llama, nC: 8, nG: 5)
     try good.validate()
     let changes: [(inout Point) -> Void] = [
       { $0.backend = .cpu }, { $0.mode = .prunedGraph }, { $0.mode = .replayedPrefix() },
       { $0.recompute = .attention }, { $0.attention = .materialized }, { $0.head = .lossRows },
-      { $0.lossRows = .generated },
+      { $0.lossRows = .generated }, { $0.dropout = 0.1 },
+      {
+        $0.mode = .detachedPrefix(keep: 0)
+        $0.chunk = 64
+      },
       {
         $0.recompute = .layer
         $0.mode = .detachedPrefix(keep: 0)

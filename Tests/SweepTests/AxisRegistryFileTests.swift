@@ -10,7 +10,7 @@ import Testing
   /// An axis as one line of JSON.
   private func line(_ axis: PointAxis) throws -> String {
     var words: [String] = []
-    if case .words(let choices, _) = axis.kind { words = choices }
+    if case .words(let choices) = axis.kind { words = choices }
     let hasDefault = !axis.isRequired && axis.section != .model
     let object: [String: Any] = [
       "name": axis.name, "section": axis.section.rawValue, "words": words,

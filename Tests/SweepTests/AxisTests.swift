@@ -11,7 +11,7 @@ import Transformer
 /// A value of every axis that is not its default, as it is written everywhere.
 private func sample(_ axis: PointAxis) throws -> String {
   switch axis.kind {
-  case .words(let words, _): try #require(words.last { $0 != axis.standard.text } ?? words.last)
+  case .words(let words): try #require(words.last { $0 != axis.standard.text } ?? words.last)
   case .integer: axis.name == "keep_prefix" ? "2" : "3"
   case .unsigned: "18446744073709551615"
   case .number: "0.25"

@@ -10,8 +10,7 @@ from typing import Any
 from .configuration import make_configuration, read_configuration, sizes
 from .errors import ProbeError
 from .options import PointOptions
-from .recorder import Saved, is_alike, settle
-from .regions import RegionBytes
+from .recorder import Saved, Totals, is_alike, settle
 from .step import Model, Step
 
 # Steps of n_c and of n_g by which regions are found. Kernels that pad rows pad to 128 at most; the
@@ -20,7 +19,7 @@ _STEPS = ((128, 256), (-128, 256), (16, 8), (-16, 8), (-3, 1))
 
 
 @dataclass(frozen=True)
-class ProbeResult:
+class ProbeResult(Totals):
     """What a point's forward pass keeps for its backward.
 
     Attributes:
@@ -49,16 +48,6 @@ class ProbeResult:
     cuda_bytes: int | None = None
     cuda_peak_bytes: int | None = None
     notes: tuple[str, ...] = ()
-
-    @property
-    def retained_bytes(self) -> int:
-        """The sum over `saved`."""
-        return sum(saved.storage_bytes for saved in self.saved)
-
-    @property
-    def regions(self) -> RegionBytes:
-        """The sum over `saved`, by region."""
-        return sum((saved.regions for saved in self.saved), RegionBytes())
 
 
 class Prober:

@@ -6,6 +6,7 @@ import contextlib
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 
@@ -77,6 +78,25 @@ class Saved:
         return self.shape, self.dtype, self.storage_bytes
 
 
+class _HasSaved(Protocol):
+    @property
+    def saved(self) -> list[Saved]: ...
+
+
+class Totals:
+    """The sums over `saved` of whatever has that."""
+
+    @property
+    def retained_bytes(self: _HasSaved) -> int:
+        """The sum over `saved`."""
+        return sum(saved.storage_bytes for saved in self.saved)
+
+    @property
+    def regions(self: _HasSaved) -> RegionBytes:
+        """The sum over `saved`, by region."""
+        return sum((saved.regions for saved in self.saved), RegionBytes())
+
+
 class _Packed:
     """What the graph holds in a saved tensor's place; it lives as long as the graph needs it.
 
@@ -100,7 +120,7 @@ def _bytes(tensor: torch.Tensor) -> int:
     return int(tensor.untyped_storage().nbytes())
 
 
-class Probe:
+class Probe(Totals):
     """What a forward pass has saved: filled as it runs, final after `boundary`."""
 
     def __init__(self, model: torch.nn.Module | None, layout: Layout | None) -> None:
@@ -147,16 +167,6 @@ class Probe:
             raise ProbeError(
                 "the boundary was not reached yet: call boundary(loss), or leave the block")
         return self._saved
-
-    @property
-    def retained_bytes(self) -> int:
-        """The sum over `saved`."""
-        return sum(saved.storage_bytes for saved in self.saved)
-
-    @property
-    def regions(self) -> RegionBytes:
-        """The sum over `saved`, by region."""
-        return sum((saved.regions for saved in self.saved), RegionBytes())
 
     @property
     def held_by_checkpoint_bytes(self) -> int | None:

@@ -22,8 +22,8 @@ package enum AxisValue: Hashable, Sendable {
 
 /// What the values of an axis look like, and how they are read.
 package enum AxisKind: Equatable, Sendable {
-  /// One of some words; those that are `unbuilt` have a meaning, but not in this version.
-  case words([String], unbuilt: [String])
+  /// One of some words.
+  case words([String])
   case integer, unsigned, number, text
 
   /// Whether values are numbers, which may start with a sign.
@@ -37,7 +37,7 @@ package enum AxisKind: Equatable, Sendable {
   /// What a value must be, as the end of a sentence.
   package var expected: String {
     switch self {
-    case .words(let words, _): "one of \(words.joined(separator: ", "))"
+    case .words(let words): "one of \(words.joined(separator: ", "))"
     case .integer, .unsigned: "a whole number"
     case .number: "a number"
     case .text: "a text"
@@ -66,18 +66,12 @@ package enum AxisKind: Equatable, Sendable {
 
   /// One of the words.
   func word(_ text: String, of name: String) throws(ValueError) -> String {
-    guard case .words(let words, let unbuilt) = self else { preconditionFailure("\(self)") }
-    guard !unbuilt.contains(text) else { throw Self.notBuilt(text, of: name) }
+    guard case .words(let words) = self else { preconditionFailure("\(self)") }
     guard words.contains(text) else {
       throw ValueError(
         "unknown \(name) \(quoted(text)); \(Words.advice(for: text, among: words))")
     }
     return text
-  }
-
-  /// Refuses a value that has a meaning, but not in this version.
-  static func notBuilt(_ word: String, of name: String) -> ValueError {
-    ValueError("\(name) \(word) is not built in this version")
   }
 
   /// A whole number that fits 64 bits.

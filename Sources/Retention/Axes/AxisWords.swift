@@ -7,13 +7,10 @@ import Transformer
 package protocol AxisWord: RawRepresentable<String>, CaseIterable, Hashable, Sendable {
   /// The values that a user may choose.
   static var choices: [Self] { get }
-  /// Values that are named and refused, since this version does not have them.
-  static var unbuilt: [Self] { get }
 }
 
 extension AxisWord {
-  package static var choices: [Self] { allCases.filter { !unbuilt.contains($0) } }
-  package static var unbuilt: [Self] { [] }
+  package static var choices: [Self] { Array(allCases) }
 
   /// Every word that a user may choose.
   package static var words: [String] { choices.map(\.rawValue) }
@@ -22,8 +19,7 @@ extension AxisWord {
   ///
   /// - Throws: `ValueError` with the nearest valid word.
   package init(word: String, axis: String) throws(ValueError) {
-    let text = try AxisKind.words(Self.words, unbuilt: Self.unbuilt.map(\.rawValue))
-      .word(word, of: axis)
+    let text = try AxisKind.words(Self.words).word(word, of: axis)
     guard let value = Self(rawValue: text) else { preconditionFailure("\(text) is a word") }
     self = value
   }

@@ -66,7 +66,7 @@ package struct PointAxis: Sendable {
   /// The help of its option: what it is about, its words, its default.
   package var sentence: String {
     var text = help
-    if case .words(let words, _) = kind { text += ": " + words.joined(separator: ", ") }
+    if case .words(let words) = kind { text += ": " + words.joined(separator: ", ") }
     text += "."
     let standard = standard.text
     if isRequired || section == .model || unlessGiven == nil && standard.isEmpty { return text }
@@ -84,7 +84,7 @@ extension PointAxis {
   static func words<Value: AxisWord>(
     _ name: String, _ section: Section, _ path: Path<Value>, _ help: String
   ) -> PointAxis {
-    let kind = AxisKind.words(Value.words, unbuilt: Value.unbuilt.map(\.rawValue))
+    let kind = AxisKind.words(Value.words)
     return PointAxis(name, kind, section, path, help) {
       .word($0.rawValue)
     } unwrap: {

@@ -60,7 +60,7 @@ package struct HuggingFacePass {
     return caches
   }
 
-  /// The loss of rows behind what the caches hold, `[]`.
+  /// The loss of rows behind what the caches hold, `[1]`.
   package func loss(_ rows: Range<Int>, caches: [Cache?], runs: LayerRuns) throws -> Tensor {
     var caches = caches
     var x = try embed(rows)

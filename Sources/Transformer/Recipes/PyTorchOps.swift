@@ -22,8 +22,9 @@ struct PyTorchSave {
 
 /// PyTorch's ops as its autograd sees them: what they make, and what they keep for which gradient.
 ///
-/// Nothing is computed. `B` sequences, `T` rows, `S` keys, `H` heads, `K` key heads, `D` a head's
-/// width; torch 2.13 on a CPU (`derivatives.yaml`), held against its hooks by `RecipeTests`.
+/// Nothing is computed. `B` sequences, `T` rows, `S` keys, `W` the model's width, `H` query heads
+/// of width `D`, `V` words; torch 2.13 on a CPU (`derivatives.yaml`), which
+/// `scripts/compare-pytorch` holds it against. `docs/pytorch.md` quotes the table.
 ///
 /// | op | result | keeps | for the gradient of |
 /// |---|---|---|---|
