@@ -122,7 +122,7 @@ public func expectBudgets(
       profile: try Profile(path: path), file: path,
       backend: try backend.map { try BackendKind(word: $0.rawValue, axis: "backend") },
       engine: .cpu, limit: MemoryLimit(given: nil))
-    let baseline = try check.baseline()
+    let baseline = try check.budgets.baseline(update: path)
     let judgements = check.judge(check.measure(), against: baseline)
     for (worst, _) in BudgetTable.groups(of: judgements)
     where worst.verdict.isExceeded || worst.verdict == .failed {

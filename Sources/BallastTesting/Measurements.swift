@@ -19,7 +19,7 @@ enum Measurements {
       guard let measured = measurement.run([planned], profile: nil).first else {
         throw ValueError("the point was not measured")
       }
-      if let sentence = measured.record.error { throw ValueError(sentence) }
+      if let sentence = measured.failure { throw ValueError(sentence) }
       known[point] = measured
       return measured
     }

@@ -1,7 +1,7 @@
 package import Files
 import Foundation
 package import Reporting
-package import Retention
+import Retention
 
 /// The committed figures of a profile: exact bytes of every point that a budget is about, and its
 /// gradient error to three digits, since further ones differ between machines.
@@ -33,7 +33,7 @@ package struct Baseline: Sendable {
   /// The figures of points that were measured, each point once whatever its threads and backend.
   package init(of points: [MeasuredPoint]) {
     var seen: Set<[String]> = []
-    let distinct = points.filter { seen.insert(Self.key(of: $0.point)).inserted }
+    let distinct = points.filter { seen.insert(Self.key(of: $0.cells)).inserted }
     self.init(
       distinct.map { point in
         var figures: [BudgetFigure: Double] = [:]
@@ -41,13 +41,15 @@ package struct Baseline: Sendable {
           figures[figure] = point.value(of: figure).flatMap { Self.committed($0, figure) }
         }
         return Entry(
-          key: Self.key(of: point.point), figures: figures, saved: point.saved,
+          key: Self.key(of: point.cells), figures: figures, saved: point.saved,
           atPeak: point.atPeak)
       })
   }
 
   /// The entry of a point; nil if the file has none.
-  package func entry(of point: Point) -> Entry? { places[Self.key(of: point)].map { entries[$0] } }
+  package func entry(of point: PointCells) -> Entry? {
+    places[Self.key(of: point)].map { entries[$0] }
+  }
 
   /// Where a profile's baseline stands: `baselines/NAME.csv` beside it.
   package static func path(forProfile path: String) -> String {
@@ -59,8 +61,9 @@ package struct Baseline: Sendable {
 
   // MARK: Columns
 
-  private static let keyColumns: [Column<Point>] =
-    PointColumns.axes.filter { PointAxis.named($0.name).changesBytes }
+  private static let keyAxes = PointColumns.axes.map(\.name).filter {
+    PointAxis.named($0).changesBytes
+  }
 
   private static let figureColumns: [(BudgetFigure, String)] = [
     (.retained, "retained_bytes"), (.allocated, "allocated_bytes"), (.peak, "peak_bytes"),
@@ -89,9 +92,9 @@ package struct Baseline: Sendable {
   ]
 
   private static let header =
-    ["point"] + keyColumns.map(\.name) + figureColumns.map(\.1) + tensorColumns
+    ["point"] + keyAxes + figureColumns.map(\.1) + tensorColumns
 
-  private static func key(of point: Point) -> [String] { keyColumns.map { $0.cell(point).text } }
+  private static func key(of point: PointCells) -> [String] { keyAxes.map { point[$0] } }
 
   // MARK: Writing
 
@@ -99,7 +102,7 @@ package struct Baseline: Sendable {
   package var text: String {
     var text = CSV.line(Self.header.map(Cell.text))
     let noPoint = Array(
-      repeating: Cell.empty, count: Self.keyColumns.count + Self.figureColumns.count)
+      repeating: Cell.empty, count: Self.keyAxes.count + Self.figureColumns.count)
     for (number, entry) in entries.enumerated() {
       let figures = Self.figureColumns.map { Self.cell(entry.figures[$0.0], $0.0) }
       let noTensor = Array(repeating: Cell.empty, count: Self.tensorColumns.count)
@@ -169,8 +172,8 @@ package struct Baseline: Sendable {
   /// - Returns: What makes a whole row of one of the file's; nil if the header is no baseline's.
   private static func completing(_ header: [String]) -> (([String]) -> [String])? {
     let present = Set(header)
-    let known = keyColumns.prefix { present.contains($0.name) }
-    let later = keyColumns.dropFirst(known.count).map(\.name)
+    let known = keyAxes.prefix { present.contains($0) }
+    let later = keyAxes.dropFirst(known.count)
     guard header == Self.header.filter({ !later.contains($0) }) else { return nil }
     return { fields in
       // A tensor's row, which ends with its bytes, says nothing of its point.
@@ -184,7 +187,7 @@ package struct Baseline: Sendable {
   private static func add(
     _ fields: [String], to entries: inout [Entry], totals: inout [String: Int]
   ) -> Bool {
-    let figuresStart = 1 + keyColumns.count
+    let figuresStart = 1 + keyAxes.count
     let tensorStart = figuresStart + figureColumns.count
     let tensor = Array(fields[tensorStart...])
     if tensor.allSatisfy(\.isEmpty) {

@@ -58,7 +58,9 @@ package struct Budget: Sendable {
   package init(figure: BudgetFigure, line: Int) { (self.figure, self.line) = (figure, line) }
 
   /// Whether a point is meant.
-  package func applies(to point: Point) -> Bool { selection.allSatisfy { $0.contains(point) } }
+  package func applies(to point: PointCells) -> Bool {
+    selection.allSatisfy { $0.values.contains(point[$0.axis]) }
+  }
 
   /// Whether judging it takes a baseline.
   package var needsBaseline: Bool { [upper, lower].contains { $0?.needsBaseline ?? false } }
@@ -75,25 +77,4 @@ package struct AxisChoice: Equatable, Sendable {
   package let values: Set<String>
 
   package init(axis: String, values: Set<String>) { (self.axis, self.values) = (axis, values) }
-
-  func contains(_ point: Point) -> Bool { values.contains(PointAxis.named(axis).value(point).text) }
-}
-
-/// Finds a point's counterparts in other modes among the points of a profile.
-package struct Counterparts {
-  private let alike: [Point: [Point]]
-
-  package init(_ points: [Point]) { alike = Dictionary(grouping: points, by: \.apartFromMode) }
-
-  /// The same point in another mode; nil if there is none.
-  ///
-  /// What only some modes have need not be the same, but is where there is such a point.
-  package func point(_ point: Point, in mode: ModeName) -> Point? {
-    var best: Point?
-    for other in alike[point.apartFromMode] ?? [] where other.mode.name == mode {
-      if let known = best, known.likeness(to: point) >= other.likeness(to: point) { continue }
-      best = other
-    }
-    return best
-  }
 }

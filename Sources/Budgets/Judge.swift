@@ -1,6 +1,5 @@
-import Measurement
 package import Reporting
-package import Retention
+import Retention
 
 /// Holds a profile's budgets against its measured points.
 package struct Judge {
@@ -9,7 +8,7 @@ package struct Judge {
   private let profile: String
   private let file: String
   private let baseline: Baseline?
-  private let measured: [Point: MeasuredPoint]
+  private let measured: [PointCells: MeasuredPoint]
   private let counterparts: Counterparts
 
   /// Creates a judge of points that were measured.
@@ -18,13 +17,13 @@ package struct Judge {
     baseline: Baseline?
   ) {
     (self.budgets, self.profile, self.file, self.baseline) = (budgets, profile, file, baseline)
-    measured = Dictionary(points.map { ($0.point, $0) }) { first, _ in first }
-    counterparts = Counterparts(points.map(\.point))
+    measured = Dictionary(points.map { ($0.cells, $0) }) { first, _ in first }
+    counterparts = Counterparts(points.map(\.cells))
   }
 
   /// Every budget at every point that it is about, in the order of the profile.
-  package func judgements(of points: [Point]) -> [Judgement] {
-    let labels = Self.labels(of: points)
+  package func judgements(of points: [PointCells]) -> [Judgement] {
+    let labels = PointCells.labels(of: points)
     return budgets.flatMap { budget in
       subjects(of: budget, among: points).map { point in
         judgement(of: budget, at: point, label: labels[point] ?? "")
@@ -33,18 +32,18 @@ package struct Judge {
   }
 
   /// The points of a budget: of a slope one a series, at its longest prefix.
-  private func subjects(of budget: Budget, among points: [Point]) -> [Point] {
+  private func subjects(of budget: Budget, among points: [PointCells]) -> [PointCells] {
     let selected = points.filter { point in
-      budget.applies(to: point) && point.mode.name != budget.relativeTo
+      budget.applies(to: point) && point.mode != budget.relativeTo?.rawValue
     }
     guard budget.figure == .perPrefixToken else { return selected }
     let series = Dictionary(grouping: selected, by: \.seriesKey)
     return selected.filter { point in
-      series[point.seriesKey]?.map(\.nC).max() == point.nC
+      series[point.seriesKey]?.compactMap(\.nC).max() == point.nC
     }
   }
 
-  private func judgement(of budget: Budget, at point: Point, label: String) -> Judgement {
+  private func judgement(of budget: Budget, at point: PointCells, label: String) -> Judgement {
     let entry = baseline?.entry(of: point)
     let expected = expected(budget, at: point)
     let isWhole = budget.figure.isBytes && budget.relativeTo == nil
@@ -79,7 +78,7 @@ package struct Judge {
   }
 
   /// The baseline's figure, or its ratio of two points' figures; nil if it lacks one.
-  private func expected(_ budget: Budget, at point: Point) -> Double? {
+  private func expected(_ budget: Budget, at point: PointCells) -> Double? {
     guard let value = baseline?.entry(of: point)?.figures[budget.figure] else { return nil }
     guard let mode = budget.relativeTo else { return value }
     let whole = counterparts.point(point, in: mode).flatMap { baseline?.entry(of: $0) }
@@ -95,14 +94,14 @@ package struct Judge {
 
   /// What counts as 1 in a ratio; nil for a budget that is none.
   private func whole(_ budget: Budget, _ subject: MeasuredPoint) -> MeasuredPoint? {
-    budget.relativeTo.flatMap { counterparts.point(subject.point, in: $0) }
+    budget.relativeTo.flatMap { counterparts.point(subject.cells, in: $0) }
       .flatMap { measured[$0] }
   }
 
   /// Why a point cannot be judged though it should be.
   private func failure(of points: [MeasuredPoint?], _ budget: Budget) -> String? {
     for point in points.compactMap(\.self) {
-      if point.record.status != .ok { return point.record.error ?? point.record.status.rawValue }
+      if let failure = point.failure { return failure }
       if budget.figure == .perPrefixToken, let reason = point.disagreement { return reason }
     }
     return nil
@@ -131,19 +130,5 @@ package struct Judge {
       judgement.isDifference = !judgement.tensors.isEmpty
     }
     if judgement.tensors.isEmpty { judgement.tensors = LedgerDifference.largest(of: ledger) }
-  }
-
-  // MARK: Labels
-
-  /// Each point by its mode, its `n_c` and whatever else differs among the points.
-  package static func labels(of points: [Point]) -> [Point: String] {
-    let varying = PointColumns.axes.filter { column in
-      !["mode", "n_c"].contains(column.name) && Set(points.map { column.cell($0).text }).count > 1
-    }
-    return points.reduce(into: [:]) { labels, point in
-      labels[point] =
-        "\(point.mode.name.rawValue) n_c=\(point.nC)"
-        + varying.map { " \($0.name)=\($0.cell(point).text)" }.joined()
-    }
   }
 }

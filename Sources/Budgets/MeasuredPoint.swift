@@ -1,55 +1,82 @@
 import Ledger
 package import Measurement
 package import Reporting
-package import Retention
+import Retention
 import Tensors
 import Transformer
 
 /// A point with everything that budgets are about.
 package struct MeasuredPoint: Sendable {
-  package let record: PointRecord
+  package let cells: PointCells
+  /// Why it has no figures; nil if it was measured.
+  package let failure: String?
   /// The storages that backward needs.
   package let saved: [TensorBytes]
   /// The activations that were alive when they stood highest, from shapes.
   package let atPeak: [TensorBytes]
-  /// What the last prefix token added to the retained bytes; nil below the law's range.
-  package let bytesPerToken: Int?
   /// Why the law is not known, or contradicts the measurement; nil if neither.
   package let disagreement: String?
+  private let figures: [BudgetFigure: Double]
+  /// Why figures were not taken of a point that was measured.
+  private let reasons: [BudgetFigure: String]
 
+  /// A point that Ballast measured; `bytesPerToken` is what the last prefix token added to the
+  /// retained bytes, nil below the law's range.
   package init(
     record: PointRecord, saved: [TensorBytes] = [], atPeak: [TensorBytes] = [],
     bytesPerToken: Int? = nil, disagreement: String? = nil
   ) {
-    (self.record, self.saved, self.atPeak) = (record, saved, atPeak)
-    (self.bytesPerToken, self.disagreement) = (bytesPerToken, disagreement)
+    cells = PointCells(record.point)
+    failure = record.status == .ok ? nil : record.error ?? record.status.rawValue
+    (self.saved, self.atPeak, self.disagreement) = (saved, atPeak, disagreement)
+    var figures: [BudgetFigure: Double] = [:]
+    figures[.retained] = (record.retained?.total).map(Double.init)
+    figures[.allocated] = record.retainedAllocatedBytes.map(Double.init)
+    figures[.peak] = record.peakBytes.map(Double.init)
+    figures[.perPrefixToken] = bytesPerToken.map(Double.init)
+    figures[.gradientError] = record.gradientRelativeError
+    self.figures = figures
+    let point = record.point
+    let ofError: String =
+      if point.backend == .shape {
+        "shapes have no gradients"
+      } else if record.gradientReference != nil {
+        "the exact gradient is 0, and no error is a fraction of that"
+      } else {
+        "no exact gradient to compare with fits the memory"
+      }
+    reasons = [
+      .gradientError: ofError,
+      .perPrefixToken: "the law holds from n_c \(point.lawStart) on, and n_c is \(point.nC)",
+    ]
   }
 
-  package var point: Point { record.point }
+  /// A point of result files, and the same with one prefix token less, if the files have it.
+  init(_ result: ResultPoint, shorter: ResultPoint?) {
+    cells = PointCells(result.key)
+    failure = result.status == "ok" ? nil : result.error ?? result.status
+    (saved, atPeak, disagreement) = (result.tensors ?? [], [], nil)
+    var figures: [BudgetFigure: Double] = [:]
+    figures[.retained] = result.figures["retained_bytes"]
+    figures[.allocated] = result.figures["retained_allocated_bytes"]
+    figures[.peak] = result.figures["peak_bytes"]
+    figures[.gradientError] = result.figures["gradient_relative_error"]
+    if let whole = figures[.retained], let less = shorter?.figures["retained_bytes"] {
+      figures[.perPrefixToken] = whole - less
+    }
+    self.figures = figures
+    let reason = "the results do not have it"
+    reasons = [
+      .allocated: reason, .peak: reason, .gradientError: reason,
+      .perPrefixToken: "the results have no such point with one prefix token less",
+    ]
+  }
 
   /// A figure's value; nil if it was not taken.
-  package func value(of figure: BudgetFigure) -> Double? {
-    switch figure {
-    case .retained: (record.retained?.total).map(Double.init)
-    case .allocated: record.retainedAllocatedBytes.map(Double.init)
-    case .peak: record.peakBytes.map(Double.init)
-    case .perPrefixToken: bytesPerToken.map(Double.init)
-    case .gradientError: record.gradientRelativeError
-    }
-  }
+  package func value(of figure: BudgetFigure) -> Double? { figures[figure] }
 
   /// Why a figure was not taken of a point that was measured.
-  func whyMissing(_ figure: BudgetFigure) -> String {
-    switch figure {
-    case .gradientError where point.backend == .shape: "shapes have no gradients"
-    case .gradientError where record.gradientReference != nil:
-      "the exact gradient is 0, and no error is a fraction of that"
-    case .gradientError: "no exact gradient to compare with fits the memory"
-    case .perPrefixToken:
-      "the law holds from n_c \(point.lawStart) on, and n_c is \(point.nC)"
-    case .retained, .allocated, .peak: "it was not taken"
-    }
-  }
+  func whyMissing(_ figure: BudgetFigure) -> String { reasons[figure] ?? "it was not taken" }
 
   /// The tensors of which a figure is the sum.
   package func ledger(of figure: BudgetFigure) -> [TensorBytes] { figure == .peak ? atPeak : saved }

@@ -1,14 +1,12 @@
 package import Budgets
-package import Files
 package import Measurement
 package import Reporting
 package import Retention
 
-/// `ballast check`: measures what a profile's budgets are about, and judges it.
+/// `ballast check`: measures what a profile's budgets are about.
 package struct BudgetCheck {
   package let profile: Profile
-  /// The profile's path.
-  package let file: String
+  package let budgets: BudgetFile
   /// The points that some budget needs, each once.
   package let points: [PlannedPoint]
   private let engine: Engine
@@ -27,36 +25,12 @@ package struct BudgetCheck {
   package init(
     profile: Profile, file: String, backend: BackendKind?, engine: Engine, limit: MemoryLimit
   ) throws(ProfileError) {
-    guard !profile.budgets.isEmpty else {
-      throw ProfileError(file: file, "has no budgets; see the README's section on them")
-    }
+    budgets = try BudgetFile(profile: profile.name, path: file, budgets: profile.budgets)
     let chosen = Self.distinct(profile.points, on: backend)
-    let counterparts = Counterparts(chosen.map(\.point))
-    var wanted: Set<Point> = []
-    for budget in profile.budgets {
-      let subjects = chosen.map(\.point).filter {
-        budget.applies(to: $0) && $0.mode.name != budget.relativeTo
-      }
-      guard !subjects.isEmpty else {
-        throw ProfileError(
-          file: file, line: budget.line, "the budget compares \(budget.title) with itself alone")
-      }
-      wanted.formUnion(subjects)
-      guard let mode = budget.relativeTo else { continue }
-      for subject in subjects {
-        guard let other = counterparts.point(subject, in: mode) else {
-          throw ProfileError(
-            file: file, line: budget.line,
-            "the profile has no point in \(mode.rawValue) to compare with")
-        }
-        wanted.insert(other)
-      }
-    }
-    self.profile = profile
-    self.file = file
-    self.engine = engine
-    self.limit = limit
-    points = chosen.filter { wanted.contains($0.point) }
+    let cells = chosen.map { PointCells($0.point) }
+    let needed = try budgets.needed(among: cells, of: "the profile")
+    points = zip(chosen, cells).filter { needed.contains($1) }.map(\.0)
+    (self.profile, self.engine, self.limit) = (profile, engine, limit)
   }
 
   /// The points of a profile without their repetitions, on one backend if one is given.
@@ -71,17 +45,6 @@ package struct BudgetCheck {
     }
   }
 
-  /// The committed figures.
-  ///
-  /// - Throws: `FileError` if the file is no baseline, or if it is missing and a budget needs it.
-  package func baseline() throws(FileError) -> Baseline? {
-    let path = Baseline.path(forProfile: file)
-    if let baseline = try Baseline.read(path) { return baseline }
-    guard profile.budgets.contains(where: \.needsBaseline) else { return nil }
-    throw FileError(
-      "\(path): there is no such file; write it with 'ballast check \(file) --update'")
-  }
-
   /// Measures the points, showing progress on a terminal.
   package func measure() -> [MeasuredPoint] {
     let progress = ProgressLine(total: points.count, done: 0)
@@ -92,9 +55,6 @@ package struct BudgetCheck {
 
   /// Judges points that were measured.
   package func judge(_ measured: [MeasuredPoint], against baseline: Baseline?) -> [Judgement] {
-    Judge(
-      profile.budgets, ofProfile: profile.name, file: file, points: measured, baseline: baseline
-    )
-    .judgements(of: points.map(\.point))
+    budgets.judge(measured, of: points.map { PointCells($0.point) }, against: baseline)
   }
 }

@@ -9,28 +9,30 @@ import Yams
 extension ProfileParser {
   private static let limitKeys = ["at_most", "at_least", "within"]
 
-  /// The budgets of the profile; empty if it has none.
+  /// The budgets of the profile; empty if it has none. No `points` stands for those of result
+  /// files, whose axes may have other words than ours.
   ///
   /// - Throws: `ProfileError` for a budget that says nothing, or is about none of the `points`.
-  mutating func budgets(for points: [PlannedPoint]) throws(ProfileError) -> [Budget] {
+  mutating func budgets(for points: [PlannedPoint]?) throws(ProfileError) -> [Budget] {
     guard let entry = entries["budgets"] else { return [] }
     guard case .sequence(let list) = entry.node, !list.isEmpty else {
       throw nodes.error(
         entry.line, "budgets must be a list, such as \"- {figure: retained, within: 0%}\"")
     }
+    let cells = points?.map { PointCells($0.point) }
     var budgets: [Budget] = []
     for node in list {
       let line = node.mark?.line ?? entry.line
       guard case .mapping(let mapping) = node else {
         throw nodes.error(line, "a budget is a mapping, such as {figure: retained, within: 0%}")
       }
-      budgets.append(try budget(mapping, line: line, for: points.map(\.point)))
+      budgets.append(try budget(mapping, line: line, for: cells))
     }
     return budgets
   }
 
   private mutating func budget(
-    _ mapping: Node.Mapping, line: Int, for points: [Point]
+    _ mapping: Node.Mapping, line: Int, for points: [PointCells]?
   ) throws(ProfileError) -> Budget {
     let parts = try nodes.entries(
       of: mapping, known: ["figure", "relative_to"] + Self.limitKeys + Self.axisKeys,
@@ -51,9 +53,9 @@ extension ProfileParser {
     try setLimits(of: &budget, parts)
     for key in Self.axisKeys {
       guard let part = parts[key] else { continue }
-      budget.selection.append(try choice(part))
+      budget.selection.append(try choice(part, hasOurWords: points != nil))
     }
-    guard points.contains(where: { budget.applies(to: $0) }) else {
+    guard points?.contains(where: { budget.applies(to: $0) }) ?? true else {
       throw nodes.error(line, "the budget is about none of the profile's points")
     }
     return budget
@@ -148,9 +150,11 @@ extension ProfileParser {
   // MARK: Points
 
   /// The values of an axis, read as the axis itself is and written as its column is.
-  private mutating func choice(_ part: ProfileNodes.Entry) throws(ProfileError) -> AxisChoice {
+  private mutating func choice(
+    _ part: ProfileNodes.Entry, hasOurWords: Bool
+  ) throws(ProfileError) -> AxisChoice {
     let texts =
-      part.key == "model"
+      part.key == "model" || !hasOurWords
       ? try nodes.list(part, nodes.text).map(\.value) : try values(of: part).map(\.value.text)
     return AxisChoice(axis: part.key, values: Set(texts))
   }

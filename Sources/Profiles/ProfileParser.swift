@@ -76,9 +76,12 @@ struct ProfileParser {
         root.mark?.line, "a profile is a mapping of keys to values, such as \"n_c: 4\"")
     }
     entries = try nodes.entries(of: mapping, known: Self.keys, in: "a profile")
-    for key in ["model", "n_c", "n_g"] where entries[key] == nil {
-      throw nodes.error(nil, "has no \(key); a profile gives at least model, n_c and n_g")
-    }
+  }
+
+  /// The profile's name: its own, or else its file's.
+  func name() throws(ProfileError) -> String {
+    let stem = URL(fileURLWithPath: nodes.file).deletingPathExtension().lastPathComponent
+    return try optional("profile", nodes.text) ?? stem
   }
 
   /// Parses YAML into nodes.
@@ -99,6 +102,9 @@ struct ProfileParser {
   }
 
   mutating func profile() throws(ProfileError) -> Profile {
+    for key in ["model", "n_c", "n_g"] where entries[key] == nil {
+      throw nodes.error(nil, "has no \(key); a profile gives at least model, n_c and n_g")
+    }
     var axes: [Choices] = []
     for key in Self.axisKeys {
       guard let entry = entries[key] else { continue }
@@ -108,9 +114,8 @@ struct ProfileParser {
     tokens = try optional("tokens", readTokens)
     let points = try expand(axes, repetitions: try repetitions())
     if let note = tokens?.note(for: points) { notes.append(note) }
-    let stem = URL(fileURLWithPath: nodes.file).deletingPathExtension().lastPathComponent
     return Profile(
-      name: try optional("profile", nodes.text) ?? stem,
+      name: try name(),
       description: try optional("description", nodes.text),
       memory: try optional("memory", nodes.size),
       takesTimes: try optional("timings", nodes.flag) ?? true, tokens: tokens, notes: notes,

@@ -23,6 +23,9 @@ struct Check: ParsableCommand {
             predict the bytes in place of computing; annotate the profile's lines
         ballast check profiles/seed.yaml --update
             take the figures of now as the baseline, profiles/baselines/seed.csv
+        ballast check budgets.yaml --results results/probe
+            what a PyTorch model keeps, as ballast-probe or a sweep wrote it; the file needs no \
+      more than budgets
 
       Only the points that a budget is about are run. A budget that is exceeded is shown with the \
       tensors that are responsible, and ends with status 2. A figure that could not be had, such \
@@ -44,35 +47,68 @@ struct Check: ParsableCommand {
   var update = false
   @Flag(help: "End with status 1 if a figure that a budget is about could not be judged.")
   var strict = false
+  @Option(
+    help: ArgumentHelp(
+      "Judge the points of a result folder or a points.csv, and run none.", valueName: "folder"))
+  var results: String?
   @OptionGroup var memory: MemoryOption
 
   func run() throws {
     let given = try memory.given()
     let format = try Format.given(self.format, for: "format") ?? .table
     let backend = try BackendKind.given(self.backend, for: "backend")
+    if let results {
+      guard backend == nil, given == nil else {
+        throw UsageError("--results runs nothing; leave --backend and --memory out")
+      }
+      try judge(results, as: format)
+    } else {
+      try measure(backend, given, as: format)
+    }
+  }
+
+  /// Runs what the budgets are about, and judges it.
+  private func measure(_ backend: BackendKind?, _ given: Int?, as format: Format) throws {
     let profile = try Profile(path: self.profile)
     let check = try BudgetCheck(
       profile: profile, file: self.profile, backend: backend, engine: .cpu,
       limit: MemoryLimit(given: given ?? profile.memory))
-    let committed = update ? nil : try check.baseline()
+    let committed = update ? nil : try check.budgets.baseline(update: self.profile)
     let measured = check.measure()
     let baseline = update ? try replaceBaseline(measured) : committed
-    let judgements = check.judge(measured, against: baseline)
+    try conclude(check.judge(measured, against: baseline), as: format, notes: profile.notes)
+  }
+
+  /// Judges what was measured before, here or by another program.
+  private func judge(_ results: String, as format: Format) throws {
+    let budgets = try BudgetFile(path: profile)
+    let all = try Results(results, of: [.points]).measured
+    let needed = try budgets.needed(among: all.map(\.cells), of: results)
+    let measured = all.filter { needed.contains($0.cells) }
+    let baseline =
+      update
+      ? try replaceBaseline(measured)
+      : try budgets.baseline(update: "\(profile) --results \(results)")
+    let judgements = budgets.judge(measured, of: measured.map(\.cells), against: baseline)
+    try conclude(judgements, as: format, notes: [])
+  }
+
+  private func conclude(
+    _ judgements: [Judgement], as format: Format, notes: [String]
+  ) throws {
     switch format {
     case .table: try Output.write(BudgetTable.text(of: judgements))
     case .junit: try Output.write(BudgetFormats.junit(judgements))
     case .json: try Output.write(BudgetFormats.json(judgements))
     case .github: try Output.write(BudgetFormats.github(judgements))
     }
-    try conclude(judgements, notes: profile.notes)
+    try conclude(judgements, notes: notes)
   }
 
   /// Writes the figures of now, unless some could not be had.
   private func replaceBaseline(_ measured: [MeasuredPoint]) throws -> Baseline {
-    if let failed = measured.first(where: { $0.record.status != .ok }) {
-      throw Failure(
-        "the baseline stays as it was, for a point could not be measured: "
-          + (failed.record.error ?? failed.record.status.rawValue))
+    if let failure = measured.lazy.compactMap(\.failure).first {
+      throw Failure("the baseline stays as it was, for a point could not be measured: \(failure)")
     }
     let baseline = Baseline(of: measured)
     try baseline.write(to: Baseline.path(forProfile: profile))

@@ -181,7 +181,7 @@ import Testing
     }
     let empty = try Program.run(["compare", "", zeros])
     #expect(empty.status == 1)
-    #expect(empty.sentence?.contains("the name of a result to compare is empty") == true)
+    #expect(empty.sentence?.contains("the name of a result is empty") == true)
     let header = "mode,n_c,status,retained_bytes\n"
     let rowless = try folder.add("rowless.csv", header)
     let rows = try folder.add("rows.csv", header + "full,4,ok,1\nfull,8,ok,9223372036854775807\n")

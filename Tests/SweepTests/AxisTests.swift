@@ -55,9 +55,9 @@ private func point(_ axis: PointAxis, _ text: String?) throws -> Point {
     #expect(column.cell(record).text == text)
     var budget = Budget(figure: .retained, line: 1)
     budget.selection = [AxisChoice(axis: name, values: [text])]
-    #expect(budget.applies(to: point))
+    #expect(budget.applies(to: PointCells(point)))
     budget.selection = [AxisChoice(axis: name, values: ["other"])]
-    #expect(!budget.applies(to: point))
+    #expect(!budget.applies(to: PointCells(point)))
   }
 
   @Test func `every axis is a column of points, laws and baselines`() {
@@ -88,10 +88,10 @@ private func point(_ axis: PointAxis, _ text: String?) throws -> Point {
     point.chunk = 2
     #expect(point.exactReference == full && point.gradientReferences == [full])
     full.recompute = .layer
-    #expect(point.apartFromMode == full)
+    #expect(PointCells(point).apartFromMode == PointCells(full))
     // The head's chunks are no setting of a mode.
     point.head = .chunked
-    #expect(point.exactReference.chunk == 2 && point.apartFromMode.chunk == 2)
+    #expect(point.exactReference.chunk == 2 && PointCells(point).apartFromMode["chunk"] == "2")
   }
 
   @Test func `a mode has its own settings, and forgets another's`() {

@@ -45,11 +45,11 @@ private func check(_ path: String) throws -> BudgetCheck {
       let check = try check(profile)
       let measured = check.measure()
       try Baseline(of: measured).write(to: place)
-      let read = try #require(try check.baseline())
+      let read = try #require(try check.budgets.baseline(update: profile))
       #expect(read.entries == Baseline(of: measured).entries)
       // Threads and backend are no part of a point here.
       #expect(read.entries.count == 4 && measured.count == 8)
-      for (entry, point) in zip(read.entries, measured.filter { $0.point.threads == 1 }) {
+      for (entry, point) in zip(read.entries, measured.filter { $0.cells["threads"] == "1" }) {
         #expect(entry.saved == point.saved && entry.atPeak == point.atPeak)
         #expect(entry.saved.reduce(0) { $0 + Double($1.bytes) } == entry.figures[.retained])
         #expect(entry.atPeak.reduce(0) { $0 + Double($1.bytes) } == entry.figures[.peak])
@@ -62,7 +62,9 @@ private func check(_ path: String) throws -> BudgetCheck {
 
   @Test func `a missing baseline is a sentence that says how to write it`() throws {
     try inFolder {
-      let error = try #require(throws: FileError.self) { _ = try check(profile).baseline() }
+      let error = try #require(throws: FileError.self) {
+        _ = try check(profile).budgets.baseline(update: profile)
+      }
       #expect(error.description.hasSuffix("write it with 'ballast check \(profile) --update'"))
     }
   }

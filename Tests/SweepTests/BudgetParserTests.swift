@@ -59,7 +59,7 @@ private func budgets(_ lines: String) throws -> [Budget] {
         """
     let profile = try Profile(text: text, file: "x.yaml")
     let chosen = profile.budgets.map { budget in
-      profile.points.filter { budget.applies(to: $0.point) }.count
+      profile.points.filter { budget.applies(to: PointCells($0.point)) }.count
     }
     #expect(chosen == [1, 8, 4])
   }

@@ -206,7 +206,7 @@ private let ledgerHeader =
 
   @Test func `an empty name is one sentence`() throws {
     let error = try #require(throws: FileError.self) { _ = try Results("") }
-    #expect(error.description.contains("the name of a result to compare is empty"))
+    #expect(error.description.contains("the name of a result is empty"))
   }
 
   @Test func `a file or folder that is none of ours is one sentence`() throws {

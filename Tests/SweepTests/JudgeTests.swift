@@ -28,6 +28,10 @@ private struct Figures {
 
   /// The point as if it had been measured so.
   func measured(_ point: Point, saved: [TensorBytes] = []) -> MeasuredPoint {
+    MeasuredPoint(record: record(of: point), saved: saved, bytesPerToken: slope)
+  }
+
+  func record(of point: Point) -> PointRecord {
     var record = PointRecord(
       profile: "x", point: point, repetition: 1, version: "0", startedAt: "")
     record.retained = RegionBytes(
@@ -35,7 +39,7 @@ private struct Figures {
     record.retainedAllocatedBytes = allocated
     (record.peakForwardBytes, record.peakBackwardBytes) = (peak, peak / 2)
     record.gradientRelativeError = error
-    return MeasuredPoint(record: record, saved: saved, bytesPerToken: slope)
+    return record
   }
 }
 
@@ -77,7 +81,7 @@ private func judge(
   Judge(
     profile.budgets, ofProfile: profile.name, file: "x.yaml", points: points,
     baseline: baseline.map { Baseline(of: $0) }
-  ).judgements(of: points.map(\.point))
+  ).judgements(of: points.map(\.cells))
 }
 
 private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets) }
@@ -209,7 +213,7 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
     let point = try #require(
       profile.points.map(\.point).first { $0.mode == .detachedPrefix(keep: 0) })
     func reason(_ change: (inout PointRecord) -> Void) throws -> String? {
-      var record = Figures(error: nil).measured(point).record
+      var record = Figures(error: nil).record(of: point)
       change(&record)
       return try #require(judge(profile, [MeasuredPoint(record: record)], nil).first).reason
     }
@@ -231,7 +235,7 @@ private func budgeted(_ budgets: String) throws -> Profile { try profile(budgets
   @Test func `a point that failed, or has no baseline, fails its budgets`() throws {
     let profile = try profile("- {figure: retained, within: 0%}")
     let points = profile.points.map(\.point).map { Figures(retained: 7).measured($0) }
-    var record = points[1].record
+    var record = Figures(retained: 7).record(of: profile.points[1].point)
     record.status = .outOfMemory
     record.error = "no room"
     var now = points

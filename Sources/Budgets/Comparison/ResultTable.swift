@@ -9,6 +9,8 @@ struct ResultPoint {
   var figures: [String: Double] = [:]
   /// `ok` where the file does not say.
   var status = "ok"
+  /// Why it has no figures, where the file says so.
+  var error: String?
   /// The saved tensors; nil without a ledger.
   var tensors: [TensorBytes]?
 
@@ -65,10 +67,18 @@ struct ResultTable {
 
   /// A cell's seconds; nil if it is empty or the file has no such column.
   func seconds(_ row: CSVDocument.Row, _ column: String) throws(FileError) -> Double? {
+    try number(row, column, upTo: 1e12, "no time in seconds")
+  }
+
+  /// A cell's number, 0 or more; nil if it is empty or the file has no such column.
+  func number(
+    _ row: CSVDocument.Row, _ column: String, upTo most: Double = .greatestFiniteMagnitude,
+    _ fault: String = "no number of 0 or more"
+  ) throws(FileError) -> Double? {
     let text = text(row, column)
     if text.isEmpty { return nil }
-    guard let value = Double(text), value >= 0, value <= 1e12 else {
-      throw fault(row, column, "no time in seconds")
+    guard let value = Double(text), value >= 0, value <= most else {
+      throw self.fault(row, column, fault)
     }
     return value
   }

@@ -2,25 +2,26 @@ package import Files
 import Foundation
 import Reporting
 
-/// What `ballast compare` reads of one side: a folder of results, a `points.csv` or a `ledger.csv`.
+/// What `ballast compare` reads of one side, and `ballast check --results`: a folder of results, a
+/// `points.csv` or a `ledger.csv`.
 package struct Results {
   /// Which file the points come from; two sides must have the same.
-  enum Kind: String { case points, ledger }
+  package enum Kind: String { case points, ledger }
 
   let path: String
   let kind: Kind
   let points: [ResultPoint]
 
-  /// Reads a side.
+  /// Reads a side; `kinds` are what a file may be, a folder has points.
   ///
   /// - Throws: `FileError` for what is missing, malformed or no file of ours.
-  package init(_ path: String) throws(FileError) {
+  package init(_ path: String, of kinds: [Kind] = [.ledger, .points]) throws(FileError) {
     self.path = path
     guard !path.isEmpty else {
-      throw FileError("the name of a result to compare is empty; give a folder or a CSV file")
+      throw FileError("the name of a result is empty; give a folder or a CSV file")
     }
     guard Paths.isDirectory(path) else {
-      let table = try ResultTable(path)
+      let table = try ResultTable(path, of: kinds)
       kind = table.kind
       points = kind == .ledger ? try Self.ledger(table) : try Self.points(table)
       return
@@ -50,7 +51,10 @@ package struct Results {
       for figure in ResultColumns.seconds {
         point.figures[figure] = try table.seconds(row, figure)
       }
+      point.figures["gradient_relative_error"] = try table.number(row, "gradient_relative_error")
       point.status = table.text(row, "status")
+      let error = table.text(row, "error")
+      point.error = error.isEmpty ? nil : error
       points.append(point)
     }
     return points
@@ -60,6 +64,19 @@ package struct Results {
   private static func requireRows(_ table: ResultTable) throws(FileError) {
     guard !table.document.rows.isEmpty else {
       throw FileError("\(table.path): has a header and no rows; there is nothing to compare")
+    }
+  }
+
+  /// Every point as budgets know it, each once: of repetitions the first.
+  package var measured: [MeasuredPoint] {
+    var seen: Set<PointCells> = []
+    let distinct = points.filter { seen.insert(PointCells($0.key)).inserted }
+    let byCells = Dictionary(
+      distinct.filter { $0.status == "ok" }.map { (PointCells($0.key), $0) }
+    ) { first, _ in first }
+    return distinct.map { result in
+      let cells = PointCells(result.key)
+      return MeasuredPoint(result, shorter: cells.nC.flatMap { byCells[cells.at(nC: $0 - 1)] })
     }
   }
 

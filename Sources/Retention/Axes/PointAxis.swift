@@ -59,8 +59,12 @@ package struct PointAxis: Sendable {
 
   /// Whether the axis means anything beside the point's other values.
   package func speaks(in point: Point) -> Bool {
-    conditions.isEmpty
-      || conditions.contains { $0.values.contains(PointAxis.named($0.axis).value(point).text) }
+    speaks { PointAxis.named($0).value(point).text }
+  }
+
+  /// The same of a point that is known by the texts of its axes.
+  package func speaks(in text: (_ axis: String) -> String) -> Bool {
+    conditions.isEmpty || conditions.contains { $0.values.contains(text($0.axis)) }
   }
 
   /// The help of its option: what it is about, its words, its default.
