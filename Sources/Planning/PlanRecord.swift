@@ -71,6 +71,7 @@ extension Plan {
     if !laws.isEmpty {
       text += ",\n  \"laws\": " + JSONObject.array(of: laws.flatMap(\.records)).dropLast()
     }
+    if let ladder { text += ",\n  " + ladder.json }
     return text + "\n}\n"
   }
 }

@@ -17,8 +17,16 @@ extension Plan {
     for (name, value) in heading(first) { head.add([name, value]) }
     let listed = table(listsAll: listsAll)
     let body = listed.isEmpty ? "" : "\n" + listed
-    return head.text + body + "\n"
+    return head.text + body + "\n" + (ladder.map(text) ?? "")
       + ([recommendation] + notes).map { Self.wrapped($0) + "\n" }.joined()
+  }
+
+  /// What PyTorch's graph keeps beyond a leaner one.
+  private func text(of ladder: WasteLadder) -> String {
+    var isSearch = false
+    if case .longestPrefix = request.question { isSearch = true }
+    return "What PyTorch's graph keeps at n_c \(Units.grouped(ladder.nC)), and what a leaner one "
+      + "does without:\n\n\(ladder.text(isSearch: isSearch))\n"
   }
 
   // MARK: What is planned and counted

@@ -16,6 +16,8 @@ package struct Plan: Sendable {
   package let further: [Further]
   /// The model's tokens at most; nil where nothing bounds them.
   package let mostTokens: Int?
+  /// From PyTorch's graph to the leanest; nil for Ballast's own.
+  package let ladder: WasteLadder?
 
   /// A change of the request, as it is typed, and the longest exact prefix with it.
   package struct Further: Sendable {
@@ -78,7 +80,9 @@ package struct Planner: Sendable {
           .filter { $0.nC > recommended?.nC ?? -1 }
       }
     }
-    return Plan(request: request, rows: rows, further: further, mostTokens: mostTokens)
+    return Plan(
+      request: request, rows: rows, further: further, mostTokens: mostTokens,
+      ladder: try wasteLadder(of: request, rows: rows))
   }
 
   /// Refuses values that no combination heeds.
@@ -109,7 +113,7 @@ package struct Planner: Sendable {
   }
 
   /// The longest prefix of which a model has positions, or that a point may have.
-  private static func mostPrefixTokens(of point: Point) -> Int? {
+  static func mostPrefixTokens(of point: Point) -> Int? {
     guard case .learned(let positions) = point.model.positions else { return nil }
     return positions - point.nG
   }
@@ -129,7 +133,7 @@ package struct Planner: Sendable {
       relativeWork: Double(step.matmulFlops) / Double(reference.matmulFlops))
   }
 
-  private func search(
+  func search(
     _ combination: Combination, _ account: MemoryAccount, _ predictor: Predictor
   ) -> LongestPrefix {
     let most = LongestPrefix.most

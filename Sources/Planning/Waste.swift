@@ -1,0 +1,230 @@
+import Files
+import Ledger
+import Measurement
+import Reporting
+import Retention
+import Tensors
+import Transformer
+
+/// What the saved tensors of a layer are for, in PyTorch's ops as in Ballast's, so that what one
+/// keeps beyond the other has a name.
+enum KeptFor: String, CaseIterable {
+  case normInputs = "norms: float32 copies of their inputs"
+  case normResults = "norms op by op: normalised inputs, statistics"
+  case activations = "activation functions op by op: their parts"
+  case queries = "queries, keys and values: repeated, or one product whole"
+  case probabilities = "attention probabilities: float32 copies"
+  case masks = "masks"
+  case constants = "constants: cos, sin, token numbers, labels"
+  case others = "inputs of products, and the rest"
+
+  init(_ saved: SavedStorage) {
+    guard let saver = saved.savers.first else {
+      self = .others
+      return
+    }
+    let op = String(saver.scope.op.split(separator: ".").last ?? "")
+    let (node, value) = Self.parts(of: saver.tensor)
+    switch op {
+    case _ where op.hasPrefix("embedding") || ["embed_tokens", "wte", "wpe"].contains(op):
+      self = .constants
+    case _ where op.hasSuffix("norm") || op.hasPrefix("ln_"):
+      self = value == "input" || node.hasPrefix("Pow") ? .normInputs : .normResults
+    case "act", "act_fn", "mlp", "swiglu", "gelu": self = .activations
+    case "self_attn", "attn", "attention": self = Self.ofAttention(node, value)
+    case "model" where node.hasPrefix("Nll"): self = .constants
+    default: self = .others
+    }
+  }
+
+  /// A tensor's node of PyTorch's graph, and its name there; Ballast's own tensors have no node.
+  private static func parts(of tensor: String) -> (node: String, value: String) {
+    guard let dot = tensor.firstIndex(of: ".") else { return ("", tensor) }
+    return (String(tensor[..<dot]), String(tensor[tensor.index(after: dot)...]))
+  }
+
+  private static func ofAttention(_ node: String, _ value: String) -> KeptFor {
+    switch (node, value) {
+    case (_, "attn_mask"): .masks
+    case ("MulBackward0", _): .constants
+    case (_, "probabilities"), ("SoftmaxBackward0", _): .probabilities
+    case ("BmmBackward0", "self"): .probabilities
+    case ("BmmBackward0", _), (_, "query"), (_, "key"), (_, "value"), ("", "q"), ("", "k"),
+      ("", "v"):
+      .queries
+    default: .others
+    }
+  }
+}
+
+/// From the graph that PyTorch builds to the leanest of Ballast's that gives the same gradients for
+/// no more matrix work: one graph after the other, and by name what each does without.
+package struct WasteLadder: Sendable {
+  /// Bytes that a graph keeps and the next does not.
+  package struct Waste: Sendable {
+    package let name: String
+    package let bytes: Int
+  }
+
+  /// A graph, counted as it stands.
+  package struct Rung: Sendable {
+    package let name: String
+    let point: Point
+    /// What the rung above keeps beyond it; their sum is the difference of the two.
+    package let waste: [Waste]
+    package let retained: Int
+    package let peak: Int
+    /// The longest prefix within the largest memory; nil where none fits, or none was asked for.
+    package let longest: Int?
+  }
+
+  /// Prefix tokens at which bytes are counted.
+  package let nC: Int
+  package let rungs: [Rung]
+
+  /// The graphs from a recipe's on, each by the change that leads to it from the one before.
+  static func points(from recipe: Point) -> [(name: String, waste: String?, point: Point)] {
+    var point = recipe
+    var points = [("PyTorch: \(recipe.recipe.rawValue)", String?.none, point)]
+    func add(_ name: String, _ waste: String?, _ change: (inout Point) -> Void) {
+      let last = point
+      change(&point)
+      guard point != last, (try? point.validate()) != nil else {
+        point = last
+        return
+      }
+      points.append((name, waste, point))
+    }
+    add("Ballast's own ops, the same rows", nil) { $0.recipe = .ballast }
+    add("attention fused", "attention probabilities") { $0.attention = .fused }
+    add("head on loss rows", "head: rows without loss") { $0.head = .lossRows }
+    if point.mode == .fullGraph {
+      add("pruned-graph", "last layer: rows that no loss row reads") { $0.mode = .prunedGraph }
+    }
+    if point.recompute == .none {
+      add("recompute elementwise", "norms and activations, quickly made again") {
+        $0.recompute = .elementwise
+      }
+    }
+    return points
+  }
+
+  /// What a step keeps beyond another of the same tensors, by what they are for.
+  static func waste(of one: [SavedStorage], beyond other: [SavedStorage]) -> [Waste] {
+    var sums: [KeptFor: Int] = [:]
+    for (saved, sign) in one.map({ ($0, 1) }) + other.map({ ($0, -1) }) {
+      sums[KeptFor(saved), default: 0] += sign * saved.description.requestedBytes * saved.copies
+    }
+    return KeptFor.allCases.compactMap { kind in
+      sums[kind].flatMap { $0 == 0 ? nil : Waste(name: kind.rawValue, bytes: $0) }
+    }
+  }
+}
+
+extension WasteLadder {
+  /// Where nothing fits, lengths that people train on stand for the longest.
+  static let usualLength = 8192
+
+  /// Whether the leanest graph lets a longer prefix fit than PyTorch's.
+  private var lengths: (theirs: Int, lean: Int)? {
+    guard let theirs = rungs.first?.longest, let lean = rungs.last?.longest else { return nil }
+    return (theirs, lean)
+  }
+
+  /// The ladder as a table.
+  func text(isSearch: Bool) -> String {
+    guard let whole = rungs.first?.retained, whole > 0 else { return "" }
+    var table = TextTable(
+      [("", .left), ("bytes", .right), ("%", .right), ("retained", .right), ("peak", .right)]
+        + (isSearch ? [("longest n_c", .right)] : []))
+    func percent(_ bytes: Int) -> String { Units.fixed(100 * Double(bytes) / Double(whole), 1) }
+    for rung in rungs {
+      for waste in rung.waste {
+        let sign = waste.bytes < 0 ? "+" : "−"
+        let size = Units.grouped(Int(waste.bytes.magnitude))
+        table.add(
+          ["  \(sign) \(waste.name)", size, percent(waste.bytes), "", ""]
+            + (isSearch ? [""] : []))
+      }
+      table.add(
+        [rung.name, "", percent(rung.retained), Units.bytes(rung.retained), Units.bytes(rung.peak)]
+          + (isSearch ? [rung.longest.map(Units.grouped) ?? "none"] : []))
+    }
+    return table.text
+  }
+
+  /// What the ladder comes to.
+  var sentence: String {
+    guard let first = rungs.first, let last = rungs.last, first.retained > 0 else { return "" }
+    let share = 100 * (1 - Double(last.retained) / Double(first.retained))
+    let start = "At n_c \(Units.grouped(nC)) the last of these graphs keeps "
+      + "\(Units.fixed(share, 1)) % less than PyTorch's, with the same gradients and no more matrix "
+      + "work"
+    guard let lengths else { return start + "." }
+    return start
+      + "; within the memory \(Units.grouped(lengths.lean)) prefix tokens fit where PyTorch's graph "
+      + "ends at \(Units.grouped(lengths.theirs))."
+  }
+
+  /// The ladder as members of a JSON object.
+  var json: String {
+    let lines = rungs.map { rung in
+      let waste = rung.waste.map { "{\"name\": \(jsonString($0.name)), \"bytes\": \($0.bytes)}" }
+      return "    {\"graph\": \(jsonString(rung.name)), "
+        + "\"waste\": [\(waste.joined(separator: ", "))], "
+        + "\"retained_bytes\": \(rung.retained), \"peak_bytes\": \(rung.peak), "
+        + "\"longest_n_c\": \(rung.longest.map(String.init) ?? "null")}"
+    }
+    return "\"waste\": {\"n_c\": \(nC), \"graphs\": [\n\(lines.joined(separator: ",\n"))\n  ]}"
+  }
+}
+
+extension Planner {
+  /// The ladder of a recipe; nil of Ballast's own graph.
+  func wasteLadder(of request: PlanRequest, rows: [PlanRow]) throws -> WasteLadder? {
+    guard let start = start(of: rows) else { return nil }
+    var memory: Int?
+    if case .longestPrefix(let memories) = request.question { memory = memories.last }
+    let steps = WasteLadder.points(from: start)
+    let longest = try each(of: steps.map { Combination(point: $0.point) }, share: nil) {
+      [memory] combination, predictor in
+      try memory.flatMap {
+        try search(combination, request.account, predictor).find(within: $0)
+      }
+    }
+    let nC: Int
+    if case .cost(let given, _) = request.question {
+      nC = given
+    } else {
+      let most = Self.mostPrefixTokens(of: start) ?? WasteLadder.usualLength
+      nC = longest.first?.flatMap { $0 == 0 ? nil : $0 } ?? min(most, WasteLadder.usualLength)
+    }
+    let results = try each(of: steps.map { Combination(point: $0.point) }, share: nil) {
+      combination, predictor in
+      try predictor.totals(of: combination.point(nC: nC))
+    }
+    let rungs = steps.indices.map { index in
+      let result = results[index]
+      var waste: [WasteLadder.Waste] = []
+      if index > 0 {
+        let before = results[index - 1]
+        if let name = steps[index].waste {
+          let bytes = before.retained.total - result.retained.total
+          waste = bytes == 0 ? [] : [WasteLadder.Waste(name: name, bytes: bytes)]
+        } else {
+          waste = WasteLadder.waste(of: before.saved, beyond: result.saved)
+        }
+      }
+      return WasteLadder.Rung(
+        name: steps[index].name, point: steps[index].point, waste: waste,
+        retained: result.retained.total, peak: result.peakBytes, longest: longest[index])
+    }
+    return WasteLadder(nC: nC, rungs: rungs)
+  }
+
+  /// PyTorch's graph as it runs by default, among what was asked for.
+  private func start(of rows: [PlanRow]) -> Point? {
+    let points = rows.map(\.combination.point).filter { $0.recipe != .ballast }
+    return points.first { $0.mode == .fullGraph && $0.recompute == .none } ?? points.first
+  }
+}
