@@ -157,7 +157,8 @@ extension WasteLadder {
   var sentence: String {
     guard let first = rungs.first, let last = rungs.last, first.retained > 0 else { return "" }
     let share = 100 * (1 - Double(last.retained) / Double(first.retained))
-    let start = "At n_c \(Units.grouped(nC)) the last of these graphs keeps "
+    let start =
+      "At n_c \(Units.grouped(nC)) the last of these graphs keeps "
       + "\(Units.fixed(share, 1)) % less than PyTorch's, with the same gradients and no more matrix "
       + "work"
     guard let lengths else { return start + "." }
