@@ -159,12 +159,12 @@ extension WasteLadder {
     let share = 100 * (1 - Double(last.retained) / Double(first.retained))
     let start =
       "At n_c \(Units.grouped(nC)) the last of these graphs keeps "
-      + "\(Units.fixed(share, 1)) % less than PyTorch's, with the same gradients and no more matrix "
-      + "work"
+      + "\(Units.fixed(share, 1)) % less than PyTorch's, with the same gradients and no more "
+      + "matrix work"
     guard let lengths else { return start + "." }
     return start
-      + "; within the memory \(Units.grouped(lengths.lean)) prefix tokens fit where PyTorch's graph "
-      + "ends at \(Units.grouped(lengths.theirs))."
+      + "; within the memory \(Units.grouped(lengths.lean)) prefix tokens fit where PyTorch's "
+      + "graph ends at \(Units.grouped(lengths.theirs))."
   }
 
   /// The ladder as members of a JSON object.
