@@ -40,6 +40,8 @@ let package = Package(
       name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "CThreading", linkerSettings: [.linkedLibrary("gomp")]),
+    // A report's page and its plotting library, embedded by `#embed`.
+    .target(name: "CReport", exclude: ["assets"]),
     module("Jemalloc", uses: ["CJemalloc"]),
     module("Threading", uses: ["CThreading"]),
     module("OneDNN", uses: ["COneDNN", "Threading"]),
@@ -58,6 +60,7 @@ let package = Package(
       "Retention",
       uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
     module("Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger", "Files"]),
+    module("Report", uses: ["CReport", "Reporting", "Retention", "Files"]),
     module(
       "Measurement",
       uses: [
@@ -91,8 +94,8 @@ let package = Package(
     .executableTarget(
       name: "ballast",
       dependencies: [
-        "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "Reporting", "Retention",
-        "Transformer", "Tensors", "Safetensors", "Files", argumentParser,
+        "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "Report", "Reporting",
+        "Retention", "Transformer", "Tensors", "Safetensors", "Files", argumentParser,
       ],
       swiftSettings: strict),
 

@@ -1,0 +1,131 @@
+"use strict";
+// What was measured: tables of a result folder, and the words and numbers that are made of them.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const REGIONS = ["prefix", "generated", "crossing", "shared"];
+const MODES = ["full-graph", "pruned-graph", "detached-prefix", "replayed-prefix"];
+// What only some modes have.
+const OF_MODES = ["keep_prefix", "chunk", "kv_gradients"];
+
+/** The rows of a packed table, as objects by column. */
+function unpack(table) {
+  if (!table) return [];
+  const rows = Array.from({length: table.rows}, () => ({}));
+  for (const [name, column] of Object.entries(table.columns)) {
+    for (let i = 0; i < rows.length; i++) {
+      rows[i][name] = "c" in column ? column.c
+        : "n" in column ? column.n[i] : column.w[column.i[i]];
+    }
+  }
+  return rows;
+}
+
+/** One result folder. */
+class Result {
+  constructor(packed) {
+    this.name = packed.name;
+    this.notes = packed.notes;
+    this.sweep = packed.sweep;
+    this.files = packed.files;
+    this.points = unpack(packed.points);
+    this.points.forEach((point, index) => { point.index = index; });
+    this.laws = unpack(packed.laws);
+    this.gradients = unpack(packed.gradients);
+    this.flow = unpack(packed.flow);
+    this.ledgers = new Map();
+    for (const row of unpack(packed.ledger)) {
+      if (!this.ledgers.has(row.point)) this.ledgers.set(row.point, []);
+      this.ledgers.get(row.point).push(row);
+    }
+    this.axes = DATA.axes.filter(axis => this.points.length && axis in this.points[0]);
+    // Repetitions keep the same bytes: the first stands for all.
+    const seen = new Set();
+    this.measured = this.points.filter(point => {
+      const key = keyOf(point, this.axes);
+      if (point.status !== "ok" || point.retained_bytes == null || seen.has(key)) return false;
+      seen.add(key);
+      return true;
+    });
+    this.varying = this.axes.filter(
+      axis => new Set(this.measured.map(point => point[axis])).size > 1);
+  }
+
+  /** The points, with their ledgers, that can be opened. */
+  get opened() { return this.measured.filter(point => this.ledgers.has(point.index)); }
+
+  /** A point in words: its mode, then whatever else differs; `without` leaves axes out. */
+  label(point, without = []) {
+    const words = this.varying.filter(axis => axis !== "mode" && !without.includes(axis))
+      .filter(axis => !OF_MODES.includes(axis) || speaks(axis, point))
+      .map(axis => WORDS.has(axis) && typeof point[axis] === "string"
+        ? point[axis] : `${axis} ${number(point[axis])}`);
+    return (without.includes("mode") ? words : [point.mode, ...words]).join(", ");
+  }
+}
+
+const WORDS = new Set(["attention", "head", "recompute", "recipe", "model", "dtype", "loss_rows"]);
+
+/** Whether an axis that belongs to some modes means anything in a point. */
+function speaks(axis, point) {
+  if (axis === "keep_prefix") return point.mode === "detached-prefix";
+  if (axis === "kv_gradients") return point.mode === "replayed-prefix";
+  return ["detached-prefix", "replayed-prefix"].includes(point.mode) || point.head === "chunked";
+}
+
+/** The point's values on some axes, as one text. */
+function keyOf(point, axes) { return axes.map(axis => point[axis]).join("\u0001"); }
+
+/** Rows by a key, in the order of their first. */
+function grouped(rows, key) {
+  const groups = new Map();
+  for (const row of rows) {
+    const found = key(row);
+    if (!groups.has(found)) groups.set(found, []);
+    groups.get(found).push(row);
+  }
+  return groups;
+}
+
+// Numbers in words.
+
+const UNITS = [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10], ["B", 1]];
+
+/** A number with its thousands apart; texts as they are. */
+function number(value) {
+  if (value == null || value === "") return "–";
+  if (typeof value !== "number") return String(value);
+  return Number.isInteger(value) ? value.toLocaleString("en-US") : value.toPrecision(3);
+}
+
+/** Bytes to three digits, such as 20.7 MiB. */
+function bytes(value) {
+  if (value == null) return "–";
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(value) >= size) ?? UNITS[3];
+  return `${size === 1 ? value : Number((value / size).toPrecision(3)).toString()} ${unit}`;
+}
+
+/** Bytes to the byte. */
+function exact(value) { return value == null ? "–" : `${value.toLocaleString("en-US")} B`; }
+
+/** A share in percent, with a digit behind the point where that is needed. */
+function percent(share) {
+  const value = 100 * share;
+  return `${Math.abs(value) >= 10 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
+}
+
+/** A relative error in words. */
+function error(value) {
+  if (value == null) return "–";
+  if (value === 0) return "0";
+  return value < 1e-3 ? value.toExponential(1) : percent(value);
+}
+
+/** The element of an id. */
+function $(id) { return document.getElementById(id); }
+
+/** A new element with text or children. */
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}

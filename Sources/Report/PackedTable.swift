@@ -1,0 +1,74 @@
+import Files
+import Reporting
+
+/// A table as JSON, by column: a constant once, numbers as they are, words by their number.
+///
+/// ```
+///   {"rows": 3, "columns": {"batch": {"c": 1}, "n_c": {"n": [4,8,null]},
+///                           "mode": {"w": ["full-graph","pruned-graph"], "i": [0,1,0]}}}
+/// ```
+///
+/// A cell that is empty is null among numbers and an empty word among words.
+struct PackedTable {
+  private let rows: Int
+  private var columns: [(name: String, json: String)] = []
+
+  init(rows: Int) { self.rows = rows }
+
+  /// Adds a column of as many cells as there are rows.
+  mutating func add(_ name: String, _ cells: [String]) {
+    precondition(cells.count == rows, "\(name) has \(cells.count) cells of \(rows)")
+    columns.append((name, Self.json(of: cells)))
+  }
+
+  var json: String {
+    let members = columns.map { "\(jsonString($0.name)):\($0.json)" }
+    return "{\"rows\":\(rows),\"columns\":{\(members.joined(separator: ","))}}"
+  }
+
+  private static func json(of cells: [String]) -> String {
+    let areNumbers = cells.allSatisfy { $0.isEmpty || isNumber($0) }
+    func value(_ cell: String) -> String {
+      areNumbers ? cell.isEmpty ? "null" : cell : jsonString(cell)
+    }
+    var numbers: [String: Int] = [:]
+    var words: [String] = []
+    let indices = cells.map { cell in
+      if let number = numbers[cell] { return number }
+      numbers[cell] = words.count
+      words.append(cell)
+      return words.count - 1
+    }
+    if words.count == 1 { return "{\"c\":\(value(words[0]))}" }
+    if areNumbers { return "{\"n\":[\(cells.map(value).joined(separator: ","))]}" }
+    let texts = words.map { jsonString($0) }.joined(separator: ",")
+    return "{\"w\":[\(texts)],\"i\":[\(indices.map(String.init).joined(separator: ","))]}"
+  }
+
+  /// Whether a text is a number as JSON writes them.
+  static func isNumber(_ text: String) -> Bool {
+    var rest = text.utf8[...]
+    func digits() -> Int {
+      let count = rest.prefix { (48...57).contains($0) }.count
+      rest = rest.dropFirst(count)
+      return count
+    }
+    if rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+    let startsWithZero = rest.first == UInt8(ascii: "0")
+    let whole = digits()
+    guard whole > 0, whole == 1 || !startsWithZero else { return false }
+    if rest.first == UInt8(ascii: ".") {
+      rest = rest.dropFirst()
+      guard digits() > 0 else { return false }
+    }
+    if rest.first.map({ $0 | 0x20 }) == UInt8(ascii: "e") {
+      rest = rest.dropFirst()
+      if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+        rest = rest.dropFirst()
+      }
+      guard digits() > 0 else { return false }
+    }
+    // What overflows a double is no number to a reader.
+    return rest.isEmpty && Double(text).map(\.isFinite) ?? false
+  }
+}

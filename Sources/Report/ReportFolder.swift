@@ -1,0 +1,135 @@
+package import Files
+import Foundation
+import Reporting
+import Retention
+
+/// What a report shows of a result folder: the tables that a sweep or the PyTorch probe wrote.
+package struct ReportFolder {
+  /// The folder's own name.
+  package let name: String
+  private let points: CSVDocument
+  private let ledger: LedgerChoice?
+  private let laws: CSVDocument?
+  private let gradients: CSVDocument?
+  private let flow: CSVDocument?
+  private let sweep: SweepFile?
+  private let files: [String]
+  private let notes: [String]
+
+  /// Columns without which a file is not what its name says.
+  private static let needed = [
+    "points.csv": ["mode", "n_c", "n_g", "status", "retained_bytes"],
+    "ledger.csv": ["mode", "n_c", "order", "op", "tensor", "shape", "requested_bytes"],
+    "laws.csv": ["mode", "constant_bytes", "linear_bytes", "quadratic_bytes"],
+    "gradients.csv": ["mode", "n_c", "weight", "layer", "relative_error"],
+    "flow.csv": ["layer", "weight", "prefix_norm", "generated_norm", "total_norm"],
+  ]
+
+  /// Reads a folder.
+  ///
+  /// - Throws: `FileError` for a folder without `points.csv`, or a file in it that is malformed.
+  package init(_ path: String) throws(FileError) {
+    guard Paths.isDirectory(path) else {
+      throw FileError(
+        Paths.exists(path)
+          ? "\(path): is a file; give the folder that 'ballast sweep' or ballast-probe wrote"
+          : "\(path): there is no such folder")
+    }
+    func document(_ file: String) throws(FileError) -> CSVDocument? {
+      let place = Paths.join(path, file)
+      guard Paths.exists(place) else { return nil }
+      return try Self.read(place, needing: Self.needed[file] ?? [])
+    }
+    guard let points = try document("points.csv") else {
+      throw FileError("\(path): holds no points.csv; name a folder that 'ballast sweep' wrote")
+    }
+    guard !points.rows.isEmpty else {
+      throw FileError("\(path): points.csv has a header and no rows; there is nothing to report")
+    }
+    self.points = points
+    let ledger = try document("ledger.csv").map { LedgerChoice($0, of: points) }
+    laws = try document("laws.csv")
+    gradients = try document("gradients.csv")
+    flow = try document("flow.csv")
+    sweep = SweepFile(Paths.join(path, "sweep.json"))
+    let url = URL(fileURLWithPath: path).standardizedFileURL
+    name = url.lastPathComponent
+    let present = Self.needed.keys.sorted() + ["sweep.json"]
+    files = present.filter { Paths.exists(Paths.join(path, $0)) }
+    notes = [ledger?.note].compactMap(\.self)
+    self.ledger = ledger
+  }
+
+  private static func read(_ path: String, needing columns: [String]) throws(FileError)
+    -> CSVDocument
+  {
+    let text = try ResultText.read(path)
+    do {
+      return try CSVDocument(text) { header in
+        columns.first { !header.contains($0) }.map { "has no column \(quoted($0))" }
+      }
+    } catch {
+      throw FileError("\(path): \(error)")
+    }
+  }
+
+  // MARK: JSON
+
+  /// The folder as the page's script reads it.
+  var json: String {
+    var members = [
+      "\"name\":\(jsonString(name))",
+      "\"files\":[\(files.map { jsonString($0) }.joined(separator: ","))]",
+      "\"notes\":[\(notes.map { jsonString($0) }.joined(separator: ","))]",
+      "\"points\":\(Self.packed(points, points.rows))",
+    ]
+    if let ledger { members.append("\"ledger\":\(ledger.json)") }
+    for (name, document) in [("laws", laws), ("gradients", gradients), ("flow", flow)] {
+      if let document { members.append("\"\(name)\":\(Self.packed(document, document.rows))") }
+    }
+    if let sweep { members.append("\"sweep\":\(sweep.json)") }
+    return "{\(members.joined(separator: ","))}"
+  }
+
+  private static func packed(_ document: CSVDocument, _ rows: [CSVDocument.Row]) -> String {
+    var table = PackedTable(rows: rows.count)
+    for (index, name) in document.header.enumerated() {
+      table.add(name, rows.map { $0.fields[index] })
+    }
+    return table.json
+  }
+}
+
+/// What `sweep.json` says about where results come from; nothing in it is needed.
+private struct SweepFile {
+  let json: String
+
+  /// Reads the file; nil where there is none, or none that can be read.
+  init?(_ path: String) {
+    struct Contents: Decodable {
+      struct Source: Decodable {
+        var text: String?
+        var file: String?
+      }
+      var profile: String?
+      var version: String?
+      var source: Source?
+    }
+    guard let text = try? ResultText.read(path),
+      let contents = try? JSONDecoder().decode(Contents.self, from: Data(text.utf8))
+    else { return nil }
+    // A profile's place on the machine is nobody's business; its name is.
+    let file = contents.source?.file.map { URL(fileURLWithPath: $0).lastPathComponent }
+    let isProbe = contents.version?.hasPrefix("ballast-probe") ?? false
+    let members = [
+      ("profile", contents.profile), ("version", contents.version),
+      ("command", isProbe ? "ballast-probe run" : file.map { "ballast sweep \($0)" }),
+      ("text", contents.source?.text),
+    ]
+    json =
+      "{"
+      + members.compactMap { name, value in
+        value.map { "\"\(name)\":\(jsonString($0))" }
+      }.joined(separator: ",") + "}"
+  }
+}

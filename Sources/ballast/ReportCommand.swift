@@ -1,0 +1,48 @@
+import ArgumentParser
+import Files
+import Measurement
+import Report
+
+/// `ballast report`: a result as one HTML file.
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Write a result as one HTML file that opens without network.",
+    discussion: """
+      The page says first what the result comes to, in a sentence and a picture; then who gets \
+      gradient from where, how bytes grow, what they cost the gradient, what is retained as a tree, \
+      and every saved tensor and point, to sort and to search.
+
+      EXAMPLES
+        ballast report results/modes
+            results/modes/report.html
+        ballast report results/now --against results/before --output change.html
+            what appeared, went and grew, to the tensor
+        ballast flow --model seed --n-c 4 --n-g 4 --csv results/seed/flow.csv
+        ballast report results/seed
+            with the table of gradients that the prefix reaches
+      """)
+
+  @Argument(
+    help: ArgumentHelp(
+      "A folder that 'ballast sweep' or ballast-probe wrote.", valueName: "folder"))
+  var folder: String
+  @Option(help: ArgumentHelp("An earlier result to put beside it.", valueName: "folder"))
+  var against: String?
+  @Option(
+    help: ArgumentHelp(
+      "Where to write it, or - for standard output (default: report.html in the folder).",
+      valueName: "file.html"))
+  var output: String?
+
+  func run() throws {
+    let result = try ReportFolder(folder)
+    let earlier = try against.map { (path) throws(FileError) in try ReportFolder(path) }
+    let place = output ?? Paths.join(folder, "report.html")
+    let file = place == "-" ? nil : try PendingFile(place)
+    let html = ReportPage.html(of: result, against: earlier, version: BallastVersion.current)
+    guard let file else { return try Output.write(html) }
+    try file.commit(html)
+    Output.note("\(place): \(html.utf8.count / 1000) kB; open it in a browser")
+  }
+}
