@@ -9,7 +9,7 @@ struct LedgerChoice {
   let note: String?
 
   /// Rows that a report carries at most; more would take a page seconds to open.
-  private static let mostRows = 40_000
+  private static let mostRows = 20_000
 
   private static let columns = [
     "order", "layer", "op", "tensor", "shape", "dtype", "requested_bytes", "allocated_bytes",

@@ -27,6 +27,14 @@ function showAgainst(before, after) {
   const grew = both.filter(pair => change(pair) > 0).length;
   const shrank = both.filter(pair => change(pair) < 0).length;
   $("against").hidden = false;
+  if (both.length) {
+    const most = both.reduce((a, b) => Math.abs(change(b)) > Math.abs(change(a)) ? b : a);
+    const share = Math.abs(change(most)) / most.before.retained_bytes;
+    $("headline").textContent = !change(most)
+      ? `All ${number(both.length)} points keep what they kept before`
+      : `${change(most) > 0 ? "More" : "Less"} is kept than before: ${percent(share)} at most, of `
+        + labelOfPair(before, after, most);
+  }
   $("against-sentence").textContent =
     `Before: ${before.name}. After: ${after.name}. Of ${number(both.length)} points that both have, `
     + `${number(grew)} keep more now, ${number(shrank)} less, `

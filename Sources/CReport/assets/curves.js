@@ -39,11 +39,18 @@ function linesOver(result, points, axis, figure, [unit, size], isLogarithmic = f
       };
     }),
     layout: {
-      xaxis: {title: {text: axis}, type: isLogarithmic ? "log" : "linear"},
+      xaxis: {title: {text: axis}, type: isLogarithmic ? "log" : "linear",
+              ...axisTicks(shown.flat().map(point => point[axis]), isLogarithmic)},
       yaxis: {title: {text: `${word}, ${unit}`}, rangemode: "tozero",
               type: isLogarithmic ? "log" : "linear"},
     },
   };
+}
+
+/** Ticks at whole numbers, where a short axis would have fractions. */
+function axisTicks(values, isLogarithmic) {
+  const range = Math.max(...values) - Math.min(...values);
+  return isLogarithmic || range > 8 || !values.every(Number.isInteger) ? {} : {dtick: 1};
 }
 
 function showCurves(result, unit) {
@@ -116,6 +123,7 @@ function showLaws(result) {
 
 function showTradeoff(result, [unit, size]) {
   const points = result.measured.filter(point => point.gradient_relative_error != null);
+  if (!result.measured.length) { $("tradeoff").hidden = true; return; }
   if (!points.length) {
     $("tradeoff-chart").hidden = true;
     $("tradeoff-text").textContent =

@@ -57,8 +57,10 @@ class Result {
   label(point, without = []) {
     const words = this.varying.filter(axis => axis !== "mode" && !without.includes(axis))
       .filter(axis => !OF_MODES.includes(axis) || speaks(axis, point))
-      .map(axis => WORDS.has(axis) && typeof point[axis] === "string"
-        ? point[axis] : `${axis} ${number(point[axis])}`);
+      .map(axis => axis === "recompute" && point[axis] === "none" ? "nothing recomputed"
+        : WORDS.has(axis) && typeof point[axis] === "string"
+          ? `${axis === "recompute" ? "recompute " : ""}${point[axis]}`
+          : `${axis} ${number(point[axis])}`);
     return (without.includes("mode") ? words : [point.mode, ...words]).join(", ");
   }
 }

@@ -63,12 +63,15 @@ function draw(id) {
   const [ink, line] = [styled("--ink"), styled("--line")];
   const axis = {gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true};
   const narrow = place.clientWidth < 560;
+  // On a phone a long legend takes lines of its own.
+  const named = traces.filter(trace => trace.name).length;
+  place.style.height = narrow && named > 4 ? `${330 + 20 * (named - 4)}px` : "";
   Plotly.react(place, traces, {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: {color: ink, family: "system-ui, DejaVu Sans, sans-serif", size: narrow ? 12 : 13},
     margin: {l: 10, r: narrow ? 10 : 20, t: 16, b: 10},
     hoverlabel: {bgcolor: styled("--panel"), bordercolor: line, font: {color: ink}, align: "left"},
-    legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0},
+    legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0, traceorder: "normal"},
     ...layout,
     xaxis: {...axis, ...layout.xaxis}, yaxis: {...axis, ...layout.yaxis},
   }, {responsive: true, displayModeBar: false});
@@ -82,9 +85,8 @@ addEventListener("beforeprint", () => {
 
 /** Unpacks the plotting library, which the page carries. */
 async function loadPlotly() {
-  const packed = Uint8Array.from(
-    atob($("plotly").textContent.trim()), letter => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const packed = await fetch(`data:application/gzip;base64,${$("plotly").textContent.trim()}`);
+  const stream = packed.body.pipeThrough(new DecompressionStream("gzip"));
   const text = await new Response(stream).text();
   const script = document.createElement("script");
   script.textContent = text;

@@ -77,11 +77,6 @@ async function main() {
   const unit = commonUnit(results);
   $("made").textContent = result.name;
   followTheme();
-  try { await loadPlotly(); } catch {
-    document.querySelectorAll(".chart").forEach(place => { place.hidden = true; });
-    $("detail").after(element("p", {className: "note", textContent:
-      "This browser cannot unpack the charts; the tables below have every number."}));
-  }
   showAnswer(result, unit);
   if (results.length > 1) showAgainst(results[0], result);
   showSteps(result);
@@ -91,6 +86,15 @@ async function main() {
   showPoints(result);
   showProvenance(results);
   showContents();
+  // What is read comes first; charts as soon as their library is unpacked.
+  try {
+    await loadPlotly();
+    redraw();
+  } catch {
+    document.querySelectorAll(".chart").forEach(place => { place.hidden = true; });
+    $("detail").after(element("p", {className: "note", textContent:
+      "This browser cannot unpack the charts; the tables below have every number."}));
+  }
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -149,8 +149,9 @@ function showFlow(result, subject) {
       {label: "weight", value: row => row.weight},
       {label: "from the prefix", value: row => row.prefix, text: row => mark(row.prefix),
        isNumber: true},
-      {label: "from its last row, which carries loss", value: row => row.boundary,
-       text: row => mark(row.boundary), isNumber: true},
+      ...rows.some(row => row.boundary) ? [
+        {label: "from its last row, which carries loss", value: row => row.boundary,
+         text: row => mark(row.boundary), isNumber: true}] : [],
       {label: "from generated rows", value: row => row.generated,
        text: row => mark(row.generated), isNumber: true},
       {label: "together", value: row => row.total, text: row => row.total.toPrecision(3),
