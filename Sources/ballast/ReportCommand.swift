@@ -10,8 +10,8 @@ struct ReportCommand: ParsableCommand {
     abstract: "Write a result as one HTML file that opens without network.",
     discussion: """
       The page says first what the result comes to, in a sentence and a picture; then who gets \
-      gradient from where, how bytes grow, what they cost the gradient, what is retained as a tree, \
-      and every saved tensor and point, to sort and to search.
+      gradient from where, how bytes grow, what they cost the gradient, what is retained as a \
+      tree, and every saved tensor and point, to sort and to search.
 
       EXAMPLES
         ballast report results/modes
