@@ -22,8 +22,8 @@ package struct PointCells: Hashable, Sendable {
   package subscript(axis: String) -> String { texts[axis] ?? "" }
 
   var mode: String { self["mode"] }
-  /// Prefix tokens; nil if the cell is no number.
-  var nC: Int? { Int(self["n_c"]) }
+  /// Prefix tokens; nil if the cell is no number of any.
+  var nC: Int? { Int(self["n_c"]).flatMap { $0 >= 0 ? $0 : nil } }
 
   /// The same for all points of a series: they differ in axes that the series does not distinguish.
   var seriesKey: PointCells { settled { $0.seriesValue?.text } }

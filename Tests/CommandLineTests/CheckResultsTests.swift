@@ -43,6 +43,7 @@ import Testing
     1,gemma,float16,full-graph,pytorch,8,4,ok,,1100,all-rows,fused,transformers-sdpa
     1,gemma,float16,detached-prefix,pytorch,8,4,ok,,600,all-rows,fused,transformers-sdpa
     1,gemma,float16,full-graph,pytorch,9,4,failed,no room,,all-rows,fused,transformers-sdpa
+    1,gemma,float16,full-graph,pytorch,-9223372036854775808,4,ok,,7,all-rows,fused,x
 
     """
 
@@ -60,6 +61,7 @@ import Testing
       ("figure: retained, \(ratio), at_most: 0.54", 2, "0.545"),
       ("figure: retained, backend: pytorch, at_most: 1GiB", 1, "failed"),
       ("figure: peak, n_c: 8, at_most: 1GiB", 0, "not judged"),
+      ("figure: per_prefix_token, n_c: \(Int.min), at_most: 1", 0, "not judged"),
     ] {
       let path = try folder.add("b.yaml", "budgets:\n  - {\(budget)}\n")
       let result = try Program.run(["check", path, "--results", folder.path])
