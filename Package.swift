@@ -95,7 +95,7 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "Report", "Reporting",
-        "Retention", "Transformer", "Tensors", "Safetensors", "Files", argumentParser,
+        "Retention", "Transformer", "Tensors", "Ledger", "Safetensors", "Files", argumentParser,
       ],
       swiftSettings: strict),
 

@@ -23,6 +23,10 @@ struct Measure: ParsableCommand {
         ballast measure --model DIR --tokens tokens.json --n-c 23 --n-g 9 \
       --gradients g.safetensors
             a model that save_pretrained wrote, on tokens of one's own
+        ballast measure --model llama-3.1-8b --backend shape --n-c 8192 --n-g 512 --by op
+            what dominates
+        ballast measure --model one-layer --n-c 512 --n-g 64 --timeline step.json
+            a picture of the step for https://ui.perfetto.dev
       """)
 
   @OptionGroup(title: "Point") var options: PointOptions
@@ -54,6 +58,14 @@ struct Measure: ParsableCommand {
       output with -.
       """, valueName: "file.csv"))
   var gradientErrors: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Add totals of the retained bytes to the table, by \
+      \(TotalsKey.words.joined(separator: ", ")); several, separated by commas.
+      """, valueName: "word"))
+  var by: String?
+  @OptionGroup(title: "Pictures of one step") var traces: TraceOptions
 
   func run() throws {
     let parsed = try options.parsed()
@@ -67,16 +79,23 @@ struct Measure: ParsableCommand {
     if gradients == "-" {
       throw UsageError("--gradients needs a file, since safetensors are no text to print; not -")
     }
-    let texts = [("--ledger", ledger), ("--gradient-errors", gradientErrors), ("--json", json)]
+    let texts =
+      [("--ledger", ledger), ("--gradient-errors", gradientErrors), ("--json", json)]
+      + traces.texts
+    let binaries = [("--gradients", gradients), ("--snapshot", traces.snapshot)]
+    let snapshotFile = try traces.snapshotFile()
     try PendingFile.requireDistinct(
-      (texts + [("--gradients", gradients)]).filter { $0.1 != "-" }, from: options.inputs)
+      (texts + binaries).filter { $0.1 != "-" }, from: options.inputs)
     let outputs = try Outputs(texts, format: self.format, from: options.inputs)
     let gradientFile = try gradients.map { try GradientFile($0) }
+    let totals = try totals(isPrinted: format == .table && outputs.printsRow)
+    let recorder = traces.recorder(for: planned.point)
 
     let runner = PointRunner(
       engine: .cpu, limit: limit, points: [planned], tokens: parsed.tokens,
       listsGradients: gradientErrors != nil)
-    let outcome = runner.run(planned, profile: nil, gradients: gradientFile)
+    let outcome = runner.run(
+      planned, profile: nil, gradients: gradientFile, observers: recorder.map { [$0] } ?? [])
     if let sentence = outcome.record.error { throw Failure(sentence) }
 
     let record = outcome.record
@@ -84,9 +103,26 @@ struct Measure: ParsableCommand {
     try outputs.write(
       "--gradient-errors", CSV.document(GradientRecord.rows(of: outcome.gradients, in: record)))
     try outputs.write("--json", JSONObject.text(of: record))
-    if outputs.printsRow { try Output.write(text(of: outcome, as: format)) }
+    try traces.write(outcome, recorder, to: outputs, snapshot: snapshotFile)
+    if outputs.printsRow {
+      let tables = totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }
+      try Output.write(text(of: outcome, as: format) + tables.joined())
+    }
     // After everything that can fail, so that a failure stays one sentence.
     for note in parsed.notes { Output.note(note) }
+  }
+
+  /// What to add up by.
+  private func totals(isPrinted: Bool) throws -> [TotalsKey] {
+    guard let by else { return [] }
+    guard isPrinted else {
+      throw UsageError("--by adds to the printed table; leave --format and outputs to - out")
+    }
+    do {
+      return try by.split(separator: ",", omittingEmptySubsequences: false).map {
+        try TotalsKey(word: String($0), axis: "by")
+      }
+    } catch let error as ValueError { throw UsageError(error.description) }
   }
 
   private func text(of outcome: PointOutcome, as format: Format) -> String {

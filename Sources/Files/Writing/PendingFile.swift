@@ -73,6 +73,17 @@ package final class PendingFile {
     try commit { (write) throws(FileError) in try write(text) }
   }
 
+  /// The same with bytes.
+  package func commit(_ bytes: [UInt8]) throws(FileError) {
+    var draft = try draft()
+    let failure = unsafe bytes.withUnsafeBytes { bytes -> FileError? in
+      do throws(FileError) { try unsafe draft.write(bytes) } catch { return error }
+      return nil
+    }
+    if let failure { throw failure }
+    try draft.commit()
+  }
+
   /// Writes what `body` hands to its argument, piece by piece, and puts the file in its place.
   ///
   /// - Throws: `FileError`, or what `body` throws; what was there before is then untouched.

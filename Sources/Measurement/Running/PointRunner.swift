@@ -88,8 +88,11 @@ package final class PointRunner {
   }
 
   /// Runs one point, and writes its gradients if all went well.
+  ///
+  /// `observers` hear of every event of one more step, which runs when all else is done.
   package func run(
-    _ planned: PlannedPoint, profile: String?, gradients: GradientFile? = nil
+    _ planned: PlannedPoint, profile: String?, gradients: GradientFile? = nil,
+    observers: [any LedgerObserver] = []
   ) -> PointOutcome {
     var outcome = PointOutcome(
       record: PointRecord(
@@ -98,6 +101,7 @@ package final class PointRunner {
       saved: [])
     do {
       try measure(planned, gradients, into: &outcome)
+      if !observers.isEmpty { try observe(planned, observers) }
     } catch let error as AllocationError {
       switch error {
       case .refused: outcome.fail(.outOfMemory, error)
@@ -129,6 +133,16 @@ package final class PointRunner {
     }
     let gradients = try compute(planned, predicted, file, into: &outcome)
     try compareGradients(of: planned, gradients, into: &outcome)
+  }
+
+  /// Runs a step that was measured once more, under observation.
+  private func observe(_ planned: PlannedPoint, _ observers: [any LedgerObserver]) throws {
+    let step =
+      planned.point.backend == .shape
+      ? try predictor.step(of: planned.point, observers: observers)
+      : try makeStep(
+        planned, try models.machine(threads: planned.point.threads), observers: observers)
+    _ = try step.run()
   }
 
   // MARK: Computing
@@ -172,9 +186,11 @@ package final class PointRunner {
   }
 
   /// A step with the point's weights and tokens.
-  private func makeStep(_ planned: PlannedPoint, _ machine: Machine) throws -> TrainingStep {
+  private func makeStep(
+    _ planned: PlannedPoint, _ machine: Machine, observers: [any LedgerObserver] = []
+  ) throws -> TrainingStep {
     let model = try models.model(of: planned, on: machine, limit: limit)
-    let step = try TrainingStep(planned.point, of: model, limit: limit)
+    let step = try TrainingStep(planned.point, of: model, observers: observers, limit: limit)
     if let tokens { step.tokens = try tokens.tokens(for: planned.point) }
     return step
   }

@@ -1,0 +1,70 @@
+import Files
+package import Ledger
+package import Retention
+
+/// Retained bytes as stacks of mode, layer, op and tensor, for the tools that draw flame graphs.
+package struct Stacks {
+  /// Frames from the outermost to the tensor, and bytes; in the order of first saving.
+  private let stacks: [(frames: [String], bytes: Int)]
+  private let name: String
+
+  /// The stacks of what a step retains; equal ones are one.
+  package init(of saved: [SavedStorage], point: Point) {
+    var places: [[String]: Int] = [:]
+    var stacks: [(frames: [String], bytes: Int)] = []
+    for storage in saved {
+      let tensor = TensorBytes(storage)
+      let frames = [
+        point.mode.name.rawValue, tensor.layer.map { "layer \($0)" } ?? "ends", tensor.op,
+        tensor.tensor,
+      ]
+      let bytes = tensor.bytes * storage.copies
+      if let place = places[frames] {
+        stacks[place].bytes += bytes
+      } else {
+        places[frames] = stacks.count
+        stacks.append((frames, bytes))
+      }
+    }
+    self.stacks = stacks
+    name = "\(point.modelName), \(point.mode.name.rawValue), n_c \(point.nC), n_g \(point.nG)"
+  }
+
+  /// A line a stack, `mode;layer;op;tensor bytes`, as `flamegraph.pl` reads them.
+  package var collapsed: String {
+    stacks.map { stack in
+      // A semicolon or a line break would end a frame.
+      let frames = stack.frames.map { frame in
+        String(frame.map { $0 == ";" || $0.isNewline ? " " : $0 })
+      }
+      return "\(frames.joined(separator: ";")) \(stack.bytes)\n"
+    }.joined()
+  }
+
+  /// The same as a sampled profile in bytes, in speedscope's own format
+  /// (https://www.speedscope.app/file-format-schema.json).
+  package var speedscope: String {
+    var numbers: [String: Int] = [:]
+    var names: [String] = []
+    let samples = stacks.map { stack in
+      stack.frames.map { frame -> Int in
+        if let number = numbers[frame] { return number }
+        numbers[frame] = names.count
+        names.append(frame)
+        return names.count - 1
+      }
+    }
+    let frames = names.map { "{\"name\":\(jsonString($0))}" }.joined(separator: ",")
+    let lists = samples.map { "[\($0.map(String.init).joined(separator: ","))]" }
+    let weights = stacks.map { String($0.bytes) }.joined(separator: ",")
+    let total = stacks.reduce(0) { $0 + $1.bytes }
+    return """
+      {"$schema":"https://www.speedscope.app/file-format-schema.json",
+      "exporter":"ballast","name":\(jsonString(name)),"activeProfileIndex":0,
+      "shared":{"frames":[\(frames)]},
+      "profiles":[{"type":"sampled","name":"retained","unit":"bytes","startValue":0,
+      "endValue":\(total),"samples":[\(lists.joined(separator: ","))],"weights":[\(weights)]}]}
+
+      """
+  }
+}

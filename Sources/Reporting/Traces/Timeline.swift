@@ -1,0 +1,160 @@
+import Files
+package import Ledger
+package import Retention
+
+/// A step as a Chrome trace, which Perfetto opens: a slice an op, and counters of live bytes.
+///
+/// Times are microseconds; those of shapes count events. Slices of ops stand in one of the phase.
+/// The format: "Trace Event Format", events `B`, `E` (slices), `C` (counters), `M` (names).
+package struct Timeline {
+  private var lines: [String] = []
+  private var live = LiveCounts()
+  private var phase = Phase.setup
+  /// The kinds of the open slices, the phase's first.
+  private var open: [String] = []
+  /// Counters at a time that is not over yet.
+  private var pending: Int?
+
+  /// The trace's text.
+  package static func json(of recorder: EventRecorder, point: Point) -> String {
+    var timeline = Timeline()
+    for moment in recorder.moments { timeline.add(moment) }
+    timeline.finish(at: recorder.moments.last?.time ?? 0)
+    let title = "ballast: \(point.modelName), \(point.mode.name.rawValue), n_c \(point.nC)"
+    let clock =
+      recorder.isTimed ? "microseconds of this machine" : "one microsecond an event; nothing ran"
+    let names = [("process_name", title), ("thread_name", "step")].map { name, value in
+      "{\"ph\":\"M\",\"pid\":1,\"tid\":1,\"name\":\"\(name)\",\"args\":{\"name\":"
+        + "\(jsonString(value))}}"
+    }
+    return "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"clock\":\(jsonString(clock))},"
+      + "\"traceEvents\":[\n" + (names + timeline.lines).joined(separator: ",\n") + "\n]}\n"
+  }
+
+  // MARK: Events
+
+  private mutating func add(_ moment: EventRecorder.Moment) {
+    if let pending, pending != moment.time { emitCounters(at: pending) }
+    switch moment.event {
+    case .enter(let phase):
+      close(at: moment.time)
+      self.phase = phase
+      begin("\(phase)", "phase", layer: nil, at: moment.time)
+    case .begin(let scope):
+      begin(scope.path, kind(of: scope), layer: scope.layer, at: moment.time)
+    case .end: end(at: moment.time)
+    case .allocate, .free, .save, .release:
+      if live.take(moment.event) { pending = moment.time }
+    }
+  }
+
+  /// What an op does: of forward, of backward, made again for an op of backward, or replayed.
+  private func kind(of scope: Scope) -> String {
+    if scope.op.hasSuffix(".backward") { return "backward" }
+    if scope.op.hasSuffix(".recompute") || open.contains("backward") { return "recomputation" }
+    return phase == .backward ? "replay" : "forward"
+  }
+
+  private mutating func begin(_ name: String, _ kind: String, layer: Int?, at time: Int) {
+    open.append(kind)
+    let layer = layer.map { ",\"args\":{\"layer\":\($0)}" } ?? ""
+    lines.append(
+      "{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":\(Self.text(time)),\"name\":\(jsonString(name)),"
+        + "\"cat\":\"\(kind)\"\(layer)}")
+  }
+
+  private mutating func end(at time: Int) {
+    open.removeLast()
+    lines.append("{\"ph\":\"E\",\"pid\":1,\"tid\":1,\"ts\":\(Self.text(time))}")
+  }
+
+  /// Ends every open slice.
+  private mutating func close(at time: Int) {
+    while !open.isEmpty { end(at: time) }
+  }
+
+  private mutating func finish(at time: Int) {
+    emitCounters(at: time)
+    close(at: time)
+  }
+
+  private mutating func emitCounters(at time: Int) {
+    pending = nil
+    for (name, values) in live.counters {
+      let members = values.map { "\"\($0.name)\":\($0.bytes)" }.joined(separator: ",")
+      lines.append(
+        "{\"ph\":\"C\",\"pid\":1,\"ts\":\(Self.text(time)),\"name\":\"\(name)\","
+          + "\"args\":{\(members)}}")
+    }
+  }
+
+  /// Microseconds with three digits behind the point.
+  private static func text(_ nanoseconds: Int) -> String {
+    let rest = String(nanoseconds % 1000 + 1000).dropFirst()
+    return "\(nanoseconds / 1000).\(rest)"
+  }
+}
+
+/// Bytes alive at a moment: by category, of activations by region, and what is saved for backward.
+private struct LiveCounts {
+  private struct Entry {
+    let description: StorageDescription
+    var saves = 0
+  }
+
+  private var entries: [StorageID: Entry] = [:]
+  private var categories = CategoryBytes()
+  private var regions = RegionBytes(prefix: 0, generated: 0, crossing: 0, shared: 0)
+  private var saved = 0
+
+  /// Follows an event; whether a count changed.
+  ///
+  /// What the step did not make, a parameter or a gradient of before, is not counted.
+  mutating func take(_ event: Event) -> Bool {
+    switch event {
+    case .allocate(let id, _, let description):
+      entries[id] = Entry(description: description)
+      count(description, 1)
+      return true
+    case .free(let id):
+      guard let entry = entries.removeValue(forKey: id) else { return false }
+      count(entry.description, -1)
+      if entry.saves > 0 { saved -= entry.description.requestedBytes }
+      return true
+    case .save(let id, _):
+      guard let entry = entries[id], entry.description.category == .activation else { return false }
+      entries[id]?.saves += 1
+      if entry.saves == 0 { saved += entry.description.requestedBytes }
+      return entry.saves == 0
+    case .release(let id):
+      guard let entry = entries[id], entry.saves > 0 else { return false }
+      entries[id]?.saves -= 1
+      if entry.saves == 1 { saved -= entry.description.requestedBytes }
+      return entry.saves == 1
+    case .begin, .end, .enter: return false
+    }
+  }
+
+  private mutating func count(_ description: StorageDescription, _ sign: Int) {
+    categories[description.category] += sign * description.requestedBytes
+    guard description.category == .activation else { return }
+    regions.prefix += sign * description.regions.prefix
+    regions.generated += sign * description.regions.generated
+    regions.crossing += sign * description.regions.crossing
+    regions.shared += sign * description.regions.shared
+  }
+
+  var counters: [(name: String, values: [(name: String, bytes: Int)])] {
+    [
+      ("live bytes", Category.allCases.map { ("\($0)", categories[$0]) }),
+      (
+        "live activations",
+        [
+          ("prefix", regions.prefix), ("generated", regions.generated),
+          ("crossing", regions.crossing), ("shared", regions.shared),
+        ]
+      ),
+      ("saved for backward", [("bytes", saved)]),
+    ]
+  }
+}
