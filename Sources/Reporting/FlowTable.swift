@@ -17,10 +17,10 @@ package enum FlowTable {
 
   private static func table(of flow: Flow) -> String {
     let boundary = flow.point.silentPrefix < flow.point.nC ? flow.point.nC - 1 : nil
-    let boundaryColumn = boundary.map { ["of C: row \($0)"] } ?? []
+    let boundaryColumn = boundary.map { ["its row \($0)"] } ?? []
     let columns =
-      ["layer", "weight", "gradient from C"] + boundaryColumn + [
-        "gradient from G", "share of C", "cosine",
+      ["layer", "weight", "from the prefix"] + boundaryColumn + [
+        "from generated", "prefix share", "cosine",
       ]
     var table = TextTable(columns.map { ($0, .left) })
     for (index, group) in groups(of: flow).enumerated() {

@@ -16,6 +16,7 @@ struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
     abstract: "Hold a profile's budgets against what its points keep.",
+    usage: "ballast check <profile.yaml> [<options>]",
     discussion: """
       EXAMPLES
         ballast check profiles/seed.yaml

@@ -15,9 +15,9 @@ struct FlowCommand: ParsableCommand {
     commandName: "flow",
     abstract: "Run one training step and show which weight gets gradient from which rows.",
     discussion: """
-      For every trained weight: the norm of its gradient's part from prefix rows (C, rows 0 to \
+      For every trained weight: the norm of its gradient's part from prefix rows (rows 0 to \
       n_c − 1), from the boundary row n_c − 1 alone (next-token loss rows only), from generated \
-      rows (G), and of all; the prefix's share ‖C‖ / (‖C‖ + ‖G‖), which is 0 if the prefix gives \
+      rows, and of all; the prefix's share, its norm over the sum of both, which is 0 if it gives \
       nothing and 1 if all comes from it; and the cosine between both parts. What is exactly zero \
       is shown as "none".
 

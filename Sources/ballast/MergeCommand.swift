@@ -7,6 +7,7 @@ struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract: "Join the shards of a sweep into one folder, as one run would have written it.",
+    usage: "ballast merge <dir> ... --output <dir> [<options>]",
     discussion: """
       EXAMPLES
         for i in 1 2 3; do

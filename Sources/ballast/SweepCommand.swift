@@ -11,6 +11,7 @@ struct SweepCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sweep",
     abstract: "Run all points of a profile into a folder of CSV files.",
+    usage: "ballast sweep <profile.yaml> --output <dir> [<options>]",
     discussion: """
       EXAMPLES
         ballast sweep profiles/seed.yaml --output results/seed

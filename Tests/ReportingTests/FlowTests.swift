@@ -120,7 +120,7 @@ private func sentences(_ flow: Flow) -> [String] {
     let point = makePoint(layers: 1, .nextToken)
     let alone = Flow(point: point, weights: layer(0, isSilent: true, boundary: 0.125))
     #expect(FlowTable.text(of: alone).contains("✗ but for row 3  0.125"))
-    #expect(FlowTable.text(of: alone).contains("of C: row 3"))
+    #expect(FlowTable.text(of: alone).contains("its row 3"))
     #expect(
       sentences(alone).last?.hasPrefix("Row 3 belongs to the prefix and carries loss") == true)
     #expect(sentences(alone).first?.contains("prefix rows before row 3 give exactly") == true)
@@ -132,7 +132,7 @@ private func sentences(_ flow: Flow) -> [String] {
   @Test func `without a prefix, or with one row that carries loss, this is said`() {
     #expect(
       sentences(Flow(point: makePoint(layers: 1, nC: 0), weights: layer(0, isSilent: true)))
-        == ["There is no prefix: all gradient is from G."])
+        == ["There is no prefix: all gradient is from generated rows."])
     let one = makePoint(layers: 1, nC: 1, .nextToken)
     #expect(
       sentences(Flow(point: one, weights: layer(0, isSilent: true, boundary: 1)))
