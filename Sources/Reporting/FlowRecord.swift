@@ -19,6 +19,7 @@ extension WeightFlow: Record {
 package struct PositionRecord: Sendable {
   package var layer: Int?
   package var weight: String
+  package var parameter: String
   package var position: Int
   package var norm: Double
 
@@ -26,7 +27,9 @@ package struct PositionRecord: Sendable {
   package static func rows(of flow: Flow) -> [PositionRecord] {
     flow.positions.flatMap { line in
       line.norms.enumerated().map { position, norm in
-        PositionRecord(layer: line.layer, weight: line.weight, position: position, norm: norm)
+        PositionRecord(
+          layer: line.layer, weight: line.weight, parameter: line.parameter, position: position,
+          norm: norm)
       }
     }
   }
@@ -38,5 +41,6 @@ extension PositionRecord: Record {
     Column("weight") { .text($0.weight) },
     Column("position") { .integer($0.position) },
     Column("norm") { .real($0.norm) },
+    Column("parameter") { .text($0.parameter) },
   ]
 }

@@ -57,15 +57,17 @@ package struct WeightFlow: Equatable, Sendable {
   }
 }
 
-/// The parts of single rows, of all weights of one name in a layer together.
+/// The parts of single rows of one weight.
 package struct PositionFlow: Equatable, Sendable {
   package var layer: Int?
+  /// The Hugging Face name of the parameter that it is, or is a part of.
+  package var parameter: String
   package var weight: String
   /// By position, 0 … n − 1.
   package var norms: [Double]
 
-  package init(layer: Int?, weight: String, norms: [Double]) {
-    (self.layer, self.weight, self.norms) = (layer, weight, norms)
+  package init(layer: Int?, parameter: String, weight: String, norms: [Double]) {
+    (self.layer, self.parameter, self.weight, self.norms) = (layer, parameter, weight, norms)
   }
 }
 
@@ -120,24 +122,11 @@ extension TrainingStep {
   }
 
   private func positionFlows(of weights: [Weight]) -> [PositionFlow] {
-    struct Row: Hashable {
-      let layer: Int?
-      let weight: String
-    }
-    var order: [Row] = []
-    var squares: [Row: [Double]] = [:]
-    for weight in weights {
-      let place = Row(layer: weight.parameter.layer, weight: weight.symbol)
-      if squares[place] == nil { order.append(place) }
-      for row in 0..<point.n {
-        let norm = weight.parameter.parts?.norm(ofRow: row, of: weight.symbol) ?? 0
-        squares[place, default: Array(repeating: 0, count: point.n)][row] += norm * norm
-      }
-    }
-    return order.map { place in
-      PositionFlow(
-        layer: place.layer, weight: place.weight,
-        norms: (squares[place] ?? []).map { $0.squareRoot() })
+    weights.map { weight in
+      let parameter = weight.parameter
+      return PositionFlow(
+        layer: parameter.layer, parameter: parameter.name, weight: weight.symbol,
+        norms: (0..<point.n).map { parameter.parts?.norm(ofRow: $0, of: weight.symbol) ?? 0 })
     }
   }
 }

@@ -52,7 +52,7 @@ import Testing
 
     let positions = rows(try read(folder, "p.csv"))
     #expect(positions.filter { $0["weight"] == "W_K" && $0["layer"] == "1" }.count == 8)
-    #expect(positions.filter { $0["weight"] == "norm" && $0["layer"] == "0" }.count == 8)
+    #expect(positions.filter { $0["weight"] == "norm" && $0["layer"] == "0" }.count == 16)
     let silent = positions.filter { $0["weight"] == "W_Q" && $0["layer"] == "1" }
       .map { $0["norm"] == "0.0" }
     // Rows 3 to 6 carry loss: row 3 predicts the first generated token, row 7 nothing.

@@ -58,12 +58,12 @@ private func sentences(_ flow: Flow) -> [String] {
     let flow = Flow(
       point: makePoint(layers: 1), loss: 1, weights: [],
       positions: [
-        PositionFlow(layer: nil, weight: "E", norms: [0.5, 0]),
-        PositionFlow(layer: 0, weight: "W_Q", norms: [0.25]),
+        PositionFlow(layer: nil, parameter: "wte", weight: "E", norms: [0.5, 0]),
+        PositionFlow(layer: 0, parameter: "q", weight: "W_Q", norms: [0.25]),
       ])
     #expect(
       CSV.document(PositionRecord.rows(of: flow))
-        == "layer,weight,position,norm\n,E,0,0.5\n,E,1,0.0\n0,W_Q,0,0.25\n")
+        == "layer,weight,position,norm,parameter\n,E,0,0.5,wte\n,E,1,0.0,wte\n0,W_Q,0,0.25,q\n")
   }
 
   @Test func `records make a JSON array`() throws {

@@ -4,7 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 from .data import REGIONS, Point, Series, Unplottable, baseline, describe, representative
-from .words import FONTS, GREY, INK, TERMS, measure, save, saving, title, unit, wrapped
+from .words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, finding, measure, save,
+                    saving, title, unit, wrapped)
 
 # Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things.
 COLORS = {"prefix": "#E69F00", "crossing": "#CC79A7", "generated": "#56B4E9", "shared": "#BDBDBD"}
@@ -30,37 +31,37 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     scale = LENGTH / max(max(p.retained for p in points), 1)
 
     # One panel as large as the figure, in inches from the left and from the bottom.
-    headline, shape = title(shared)
-    start = 0.35 + max(max(measure(a, 10.5, True), measure(b, 9.5)) for a, b in names) + 0.3
+    headline, shape = title(shared, finding(everything))
+    start = 0.35 + max(max(measure(a, BODY, True), measure(b, SMALL)) for a, b in names) + 0.3
     width = start + max(p.retained * scale + 0.15 + max(
-        measure(line, 10.5 if i == 0 else 9.5, i == 0) for i, line in enumerate(lines))
+        measure(line, BODY if i == 0 else SMALL, i == 0) for i, line in enumerate(lines))
         for p, lines in zip(points, results)) + 0.35
-    width = max(width, measure(headline, 16, True) + 0.7,
-                *(measure(line, 10.5) + 0.7 for line in shape.split("\n")))
+    width = max(width, measure(headline, TITLE, True) + 0.7,
+                *(measure(line, BODY) + 0.7 for line in shape.split("\n")))
     meanings = explained(present, shared)
-    indent = 0.35 + 0.28 + max((measure(r, 10, True) for r in present), default=0) + 0.2
-    meanings = {r: wrapped(text, 10, width - indent - 0.35) for r, text in meanings.items()}
+    indent = 0.35 + 0.28 + max((measure(r, SMALL, True) for r in present), default=0) + 0.2
+    meanings = {r: wrapped(text, SMALL, width - indent - 0.35) for r, text in meanings.items()}
     notes = [line for note in caption(everything, points, skipped)
-             for line in wrapped(note, 9, width - 0.7)]
-    legend_top = 0.2 + 0.21 * len(notes) + 0.05 + 0.25 * sum(map(len, meanings.values()))
-    height = legend_top + 0.4 + PITCH * len(everything) + 1.38
+             for line in wrapped(note, SMALL, width - 0.7)]
+    legend_top = 0.2 + NOTE * len(notes) + 0.05 + 0.28 * sum(map(len, meanings.values()))
+    height = legend_top + 0.4 + PITCH * len(everything) + 1.55
     figure = plt.figure(figsize=(width, height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.axis("off")
 
-    axes.text(0.35, height - 0.22, headline, fontsize=16, weight="bold", va="top")
-    axes.text(0.35, height - 0.60, shape, fontsize=10.5, color=GREY, va="top", linespacing=1.4)
-    axes.text(start, height - 1.30, "Retained at the boundary, bytes", fontsize=12, weight="bold",
+    axes.text(0.35, height - 0.22, headline, fontsize=TITLE, weight="bold", va="top")
+    axes.text(0.35, height - 0.60, shape, fontsize=SMALL, color=GREY, va="top", linespacing=1.4)
+    axes.text(start, height - 1.45, "Retained at the boundary, bytes", fontsize=PANEL, weight="bold",
               va="center")
 
-    top = height - 1.38
+    top = height - 1.55
     for row, (series, point) in enumerate(zip(everything, points)):
         middle = top - PITCH * (row + 1) + BAR / 2 + 0.12
         name, words = names[row]
-        axes.text(start - 0.2, middle, name, fontsize=10.5, weight="bold", ha="right",
+        axes.text(start - 0.2, middle, name, fontsize=BODY, weight="bold", ha="right",
                   va="bottom" if words else "center")
-        axes.text(start - 0.2, middle - 0.03, words, fontsize=9.5, color=GREY, ha="right", va="top")
+        axes.text(start - 0.2, middle - 0.03, words, fontsize=SMALL, color=GREY, ha="right", va="top")
         x, outside = start, []
         for region in present:
             bytes_ = point.regions[region]
@@ -73,10 +74,10 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
                 axes.plot([x, x], [middle - BAR / 2, middle + BAR / 2], color="white",
                           linewidth=0.8, solid_capstyle="butt")
             number = f"{bytes_:,}"
-            if max(measure(region, 9.5), measure(number, 10.5, True)) + 0.16 <= long:
-                axes.text(x + long / 2, middle + 0.03, region, fontsize=9.5, color=INK,
+            if max(measure(region, SMALL), measure(number, BODY, True)) + 0.16 <= long:
+                axes.text(x + long / 2, middle + 0.03, region, fontsize=SMALL, color=INK,
                           ha="center", va="bottom")
-                axes.text(x + long / 2, middle - 0.03, number, fontsize=10.5, weight="bold",
+                axes.text(x + long / 2, middle - 0.03, number, fontsize=BODY, weight="bold",
                           color=INK, ha="center", va="top")
             else:
                 outside.append((x + long / 2, region, number))
@@ -86,25 +87,25 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
                   linewidth=1)
         lines = results[row]
         for i, line in enumerate(lines):
-            axes.text(x + 0.15, middle + 0.2 * ((len(lines) - 1) / 2 - i), line, va="center",
-                      fontsize=10.5 if i == 0 else 9.5, weight="bold" if i == 0 else "normal",
+            axes.text(x + 0.15, middle + 0.23 * ((len(lines) - 1) / 2 - i), line, va="center",
+                      fontsize=BODY if i == 0 else SMALL, weight="bold" if i == 0 else "normal",
                       color="black" if i == 0 else INK)
 
     y = legend_top
     for region, text in meanings.items():
         axes.add_patch(Rectangle((0.35, y - 0.07), 0.16, 0.14, color=COLORS[region], linewidth=0))
-        axes.text(0.35 + 0.28, y, region, fontsize=10, weight="bold", va="center_baseline")
+        axes.text(0.35 + 0.28, y, region, fontsize=SMALL, weight="bold", va="center_baseline")
         for line in text:
-            axes.text(indent, y, line, fontsize=10, color=INK, va="center_baseline")
-            y -= 0.25
+            axes.text(indent, y, line, fontsize=SMALL, color=INK, va="center_baseline")
+            y -= 0.28
     for i, note in enumerate(reversed(notes)):
-        axes.text(0.35, 0.14 + 0.21 * i, note, fontsize=9, color=GREY)
+        axes.text(0.35, 0.14 + NOTE * i, note, fontsize=SMALL, color=GREY)
     save(figure, path)
 
 
 def above(axes, labels, low: float, high: float, edge: float) -> None:
     """The labels of parts too narrow to hold them, above the bar, apart, joined to their part."""
-    widths = [measure(name + " ", 9.5) + measure(number, 10.5, True) for _, name, number in labels]
+    widths = [measure(name + " ", SMALL) + measure(number, BODY, True) for _, name, number in labels]
     places = []
     for (middle, _, _), long in zip(labels, widths):
         places.append(max(middle - long / 2, low))
@@ -118,8 +119,8 @@ def above(axes, labels, low: float, high: float, edge: float) -> None:
         bend = edge + 0.05 + 0.04 * (len(labels) - 1 - i if turn > middle else i)
         axes.plot([middle, middle, turn, turn], [edge, bend, bend, edge + 0.2],
                   color=GREY, linewidth=0.8, solid_joinstyle="miter")
-        axes.text(place, edge + 0.24, name, fontsize=9.5, color=INK, va="baseline")
-        axes.text(place + measure(name + " ", 9.5), edge + 0.24, number, fontsize=10.5, color=INK,
+        axes.text(place, edge + 0.24, name, fontsize=SMALL, color=INK, va="baseline")
+        axes.text(place + measure(name + " ", SMALL), edge + 0.24, number, fontsize=BODY, color=INK,
                   weight="bold", va="baseline")
 
 
@@ -156,11 +157,11 @@ def explained(present: list[str], shared: dict[str, str]) -> dict[str, str]:
         return f"the {int(value):,} {word} token{'s' * (value != '1')}" if value else \
             f"the {word} tokens"
 
-    prefix = f"kept for {count('n_c', 'conditional')}, which carry no loss"
+    prefix = f"kept for {count('n_c', 'prefix')}, which carry no loss"
     if shared.get("loss_rows") == "next-token":
         prefix += " (the last one's row predicts the first generated token; its logits count here)"
     generated = f"kept for {count('n_g', 'generated')}, on which the loss is computed"
-    crossing = ("kept for pairs of a generated and a conditional token: "
+    crossing = ("kept for pairs of a generated and a prefix token: "
                 "how much the one attends to the other")
     texts = {"prefix": prefix, "crossing": crossing, "generated": generated,
              "shared": "kept for no token in particular"}

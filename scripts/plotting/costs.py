@@ -1,7 +1,7 @@
 """What a point costs, as columns of text: bytes, products, and the gradient that they buy."""
 
 from .data import Point, Series, baseline, representative
-from .words import GREY, INK, measure, saving, unit
+from .words import GREY, INK, SMALL, measure, saving, unit
 
 HEADS = ["retained", "against\nfull-graph", "peak", "products", "gradient"]
 GAP = 0.28  # inches between columns
@@ -41,8 +41,8 @@ def cells(series: Series, point: Point, everything: list[Series]) -> list[str]:
 
 def widths(rows: list[list[str]]) -> list[float]:
     """The columns' widths in inches, the gaps left of them included."""
-    heads = [max(measure(line, 9.5) for line in head.split("\n")) for head in HEADS]
-    return [GAP + max([head, *(measure(row[i], 10) for row in rows)])
+    heads = [max(measure(line, SMALL) for line in head.split("\n")) for head in HEADS]
+    return [GAP + max([head, *(measure(row[i], SMALL) for row in rows)])
             for i, head in enumerate(heads)]
 
 
@@ -51,8 +51,8 @@ def write(axes, left: float, heads: float, lines: list[float], rows: list[list[s
     for i, wide in enumerate(widths(rows)):
         is_text = i == len(HEADS) - 1
         x, side = (left + GAP, "left") if is_text else (left + wide, "right")
-        axes.text(x, heads, HEADS[i], fontsize=9.5, color=GREY, ha=side, va="bottom",
+        axes.text(x, heads, HEADS[i], fontsize=SMALL, color=GREY, ha=side, va="bottom",
                   multialignment=side)
         for y, row in zip(lines, rows):
-            axes.text(x, y, row[i], fontsize=10, color=INK, ha=side, va="center_baseline")
+            axes.text(x, y, row[i], fontsize=SMALL, color=INK, ha=side, va="center_baseline")
         left += wide

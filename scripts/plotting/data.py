@@ -162,8 +162,7 @@ class Series:
 
 def power_of_ten(value: float) -> str:
     digit, exponent = f"{value:.0e}".split("e")
-    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{digit}·10{raised}"
+    return f"{digit}e{int(exponent)}"  # raised digits are illegible where a picture is small
 
 
 def quadratic(points: list[tuple[int, Fraction]]) -> list[Fraction]:

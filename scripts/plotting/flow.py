@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .data import Unplottable, table
-from .words import FONTS, GREY, save
+from .words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
-COLUMNS = ["layer", "weight", "position", "norm"]
+COLUMNS = ["layer", "weight", "position", "norm", "parameter"]
 NOTHING = "#DCDCDC"  # exact zeros: grey, which the colours do not hold
 DECADES = 4  # below the largest norm; what is smaller has the darkest colour
-CELL = 0.235  # inches: a row's height
-LEFT, RIGHT, WIDE = 1.55, 1.15, 8.2  # inches: names, colour bar, the panels
+CELL = 0.255  # inches: a row's height
+LEFT, RIGHT, WIDE = 3.2, 1.25, 8.2  # inches: names, colour bar, the panels
 
 
 @dataclass
@@ -39,7 +39,7 @@ def read(path: Path) -> list[Panel]:
             layer = row["layer"]
             name = f"layer {layer}" if layer else "before" if not panels else "after"
             panels.append(Panel(name, {}))
-        norms = panels[-1].weights.setdefault(row["weight"] or "", [])
+        norms = panels[-1].weights.setdefault(name_of(row), [])
         try:
             norm = float(row["norm"])
             if int(row["position"]) != len(norms) or not 0 <= norm < math.inf:
@@ -53,6 +53,13 @@ def read(path: Path) -> list[Panel]:
     if not lengths:
         raise Unplottable(f"{path} holds no row")
     return panels
+
+
+def name_of(row: dict[str, str]) -> str:
+    """A weight's symbol; of norms, of which a layer has several, with the module's own name."""
+    module = row["parameter"].split(".")[-2] if "." in row["parameter"] else ""
+    return f"norm, {module}" if row["weight"] == "norm" and module not in ("", "norm") \
+        else row["weight"]
 
 
 def draw(path: Path, prefix: int | None) -> None:
@@ -71,16 +78,16 @@ def draw(path: Path, prefix: int | None) -> None:
         raise Unplottable(f"{path} holds zeros alone")
 
     plt.rcParams.update(FONTS)
-    notes = caption()
+    notes = caption(panels)
     heights = [CELL * len(p.weights) for p in panels]
-    top, gap, foot = 1.28, 0.32, 0.72 + 0.2 * len(notes)
+    top, gap, foot = 1.4, 0.32, 0.72 + NOTE * len(notes)
     height = top + sum(heights) + gap * (len(panels) - 1) + foot
     width = LEFT + WIDE + RIGHT
     figure = plt.figure(figsize=(width, height))
-    figure.text(0.35 / width, 1 - 0.22 / height, "Who gets gradient from where", fontsize=16,
+    figure.text(0.35 / width, 1 - 0.22 / height, finding(panels, prefix), fontsize=TITLE,
                 weight="bold", va="top")
     figure.text(0.35 / width, 1 - 0.58 / height,
-                "The norm of what each position adds to each weight's gradient", fontsize=10.5,
+                "The norm of what each position adds to each weight's gradient", fontsize=BODY,
                 color=GREY, va="top")
 
     colors = plt.get_cmap("viridis").copy()
@@ -93,7 +100,7 @@ def draw(path: Path, prefix: int | None) -> None:
         values = [[norm or math.nan for norm in norms] for norms in panel.weights.values()]
         image = axes.imshow(values, aspect="auto", interpolation="nearest", cmap=colors, norm=scale,
                             extent=(-0.5, length - 0.5, len(values) - 0.5, -0.5))
-        axes.set_yticks(range(len(values)), list(panel.weights), fontsize=9)
+        axes.set_yticks(range(len(values)), list(panel.weights), fontsize=SMALL)
         axes.tick_params(length=0, pad=4)
         for side in axes.spines.values():
             side.set_visible(False)
@@ -104,7 +111,7 @@ def draw(path: Path, prefix: int | None) -> None:
                 axes.axvline(line - 0.5, color="white", linewidth=0.5)
         axes.set_xticks([])
         if panel.name.startswith("layer"):
-            axes.text(-0.148, 0.5, panel.name, transform=axes.transAxes, rotation=90, fontsize=10,
+            axes.text(-0.355, 0.5, panel.name, transform=axes.transAxes, rotation=90, fontsize=SMALL,
                       weight="bold", va="center", ha="center")
         if prefix:
             axes.axvline(prefix - 0.5, color="white", linewidth=4)
@@ -117,9 +124,9 @@ def draw(path: Path, prefix: int | None) -> None:
     bar = figure.add_axes(((LEFT + WIDE + 0.25) / width, (foot + 0.25) / height, 0.16 / width,
                            min(2.6, height - top - foot - 0.5) / height))
     figure.colorbar(image, cax=bar)
-    bar.tick_params(length=3, labelsize=9)
+    bar.tick_params(length=3, labelsize=SMALL)
     bar.minorticks_off()
-    bar.set_title("norm", fontsize=9.5, color=GREY, loc="left")
+    bar.set_title("norm", fontsize=SMALL, color=GREY, loc="left")
     for side in bar.spines.values():
         side.set_visible(False)
     zero = figure.add_axes(((LEFT + WIDE + 0.25) / width, foot / height, 0.16 / width,
@@ -128,31 +135,47 @@ def draw(path: Path, prefix: int | None) -> None:
     zero.set(xticks=[], yticks=[])
     for side in zero.spines.values():
         side.set_visible(False)
-    zero.text(1.35, 0.5, "none", transform=zero.transAxes, fontsize=9, va="center_baseline")
+    zero.text(1.35, 0.5, "none", transform=zero.transAxes, fontsize=SMALL, va="center_baseline")
     for line, note in enumerate(reversed(notes)):
-        figure.text(0.35 / width, (0.14 + 0.2 * line) / height, note, fontsize=9, color=GREY)
+        figure.text(0.35 / width, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
     save(figure, path.parent, path.stem)
+
+
+def finding(panels: list[Panel], prefix: int | None) -> str:
+    """What the map shows, as its title: to what the prefix gives nothing in the last layer."""
+    layers = [panel for panel in panels if panel.name.startswith("layer")]
+    if not layers or not prefix:
+        return "Who gets gradient from where"
+    # The prefix's last row may carry loss, and then gives something to everything.
+    spared = [name for name, norms in layers[-1].weights.items()
+              if not name.startswith("norm") and not any(norms[:prefix - 1]) and any(norms[prefix:])]
+    if not spared or prefix < 2:
+        return "Who gets gradient from where: every weight, from every row"
+    listed = " and ".join(filter(None, [", ".join(spared[:-1]), spared[-1]]))
+    return f"In {layers[-1].name} the prefix gives nothing to {listed}"
 
 
 def mark(figure, prefix: int, length: int, size: tuple[float, float], y: float) -> None:
     """Names the tokens left and right of the boundary, above the first panel."""
     width, height = size
-    for first, last, name in ((0, prefix, "prefix C"), (prefix, length, "generated G")):
+    for first, last, name in ((0, prefix, "prefix"), (prefix, length, "generated")):
         if last > first:
             x = LEFT + WIDE * (first + last) / 2 / length
             count = f"{last - first:,} token{'s' * (last - first != 1)}"
-            figure.text(x / width, y / height, f"{name}: {count}", fontsize=10, ha="center",
+            figure.text(x / width, y / height, f"{name}: {count}", fontsize=SMALL, ha="center",
                         va="bottom", color=GREY)
     x = LEFT + WIDE * prefix / length
     if 0 < prefix < length:
-        figure.text(x / width, (y + 0.19) / height, "n_c", fontsize=10, weight="bold", ha="center",
+        figure.text(x / width, (y + 0.19) / height, "n_c", fontsize=SMALL, weight="bold", ha="center",
                     va="bottom", color="#D55E00")
 
 
-def caption() -> list[str]:
+def caption(panels: list[Panel]) -> list[str]:
+    silent = not any(norms[-1] for panel in panels for norms in panel.weights.values())
+    last = ", as in the last column: its row predicts a token that is not there" if silent else ""
     return [
-        "A position's part is the sum over the batch of what its row adds to the weight's gradient; "
-        "the norm is Frobenius.",
-        f"Grey: exactly zero. Norms more than {DECADES} decades below the largest have the darkest "
-        "colour.",
+        "E: the embedding; U: the head, which makes logits. A position's part is the sum over the batch of",
+        "what its row adds to the weight's gradient; its Frobenius norm is shown.",
+        f"Grey: exactly zero{last}.",
+        f"Norms more than {DECADES} decades below the largest have the darkest colour.",
     ]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from .data import Point, Series, baseline, describe
 from .looks import direct, styles
-from .words import FONTS, GREY, TERMS, against, figures, save, title, unit
+from .words import (
+    BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, finding, save, title, unit)
 
 SHORT = 16  # prefixes below this are left out of the panel "for each prefix token"
 
@@ -20,25 +21,25 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
 
     plt.rcParams.update(FONTS)
     # Inches from the left and from the bottom; what stands right of the labels moves with them.
-    wide = max(0.097 * len(s.label) for s in everything)
-    wide = max(wide, max(0.08 * len(s.gradient_note()) for s in everything))
+    wide = max(0.116 * len(s.label) for s in everything)
+    wide = max(wide, max(0.098 * len(s.gradient_note()) for s in everything))
     second = 6.6 + wide + 0.85
-    width = max(second + 5.1, 0.35 + max(wide, 2.5) + 9.6)
-    table_height = 0.30 * (len(everything) + 1)
+    width = max(second + 5.1, 0.35 + max(wide, 2.5) + 11.0)
+    table_height = 0.33 * (len(everything) + 1)
     notes = caption(everything, skipped)
-    foot = 0.21 * len(notes) + 0.2
+    foot = NOTE * len(notes) + 0.2
     bottom = foot + table_height + 0.75
-    height = bottom + 4.7 + 1.40
+    height = bottom + 4.7 + 1.55
     figure = plt.figure(figsize=(width, height))
 
     def panel(start: float, end: float):
         return figure.add_axes(
             (start / width, bottom / height, (end - start) / width, 4.7 / height))
 
-    headline, shape = title(shared)
+    headline, shape = title(shared, finding(everything))
     margin = 0.35 / width
-    figure.text(margin, 1 - 0.22 / height, headline, fontsize=16, weight="bold", va="top")
-    figure.text(margin, 1 - 0.60 / height, shape, fontsize=10.5, color=GREY, va="top",
+    figure.text(margin, 1 - 0.22 / height, headline, fontsize=TITLE, weight="bold", va="top")
+    figure.text(margin, 1 - 0.66 / height, shape, fontsize=SMALL, color=GREY, va="top",
                 linespacing=1.4)
 
     left, right = panel(0.95, 6.25), panel(second, width - 0.85)
@@ -52,7 +53,14 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
                     (series.points[-1].n_c, series.points[-1].retained))
     name, size = unit(max(y for _, y in ends))
     shortest = shortest_shown(everything)
-    values = []  # in the right panel, KiB, with their ends
+    peaks = shows_peaks(everything)
+    right_name, right_size = unit(max(p.peak for s in everything for p in s.points)) if peaks \
+        else ("KiB", 2**10)
+
+    def right_value(point: Point) -> float:
+        return (point.peak if peaks else per_token(point) * 2**10) / right_size
+
+    values = []  # in the right panel, with their ends
     for index, (series, law, (color, marker, dash)) in enumerate(zip(everything, laws, chosen)):
         # Later lines are thinner and their markers smaller, so that equal ones show both.
         share = index / (len(everything) - 1)
@@ -63,17 +71,18 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
                       for i in range(51)]
             left.plot([float(n) for n in beyond], [float(law(n) / size) for n in beyond],
                       color=color, linewidth=1, linestyle=":", zorder=10 + index)
-        of_prefix = series.law(lambda p: p.of_prefix)
-        shown = [p for p in with_prefix(series) if p.n_c >= shortest]
-        curve(right, [p for p in series.regime if p in shown], of_prefix, per_token,
-              lambda n: of_prefix(n) / n / 2**10, look)
-        values.append([(p.n_c, per_token(p)) for p in shown])
+        of_prefix = series.law(lambda p: p.peak if peaks else p.of_prefix)
+        shown = [p for p in (series.points if peaks else with_prefix(series))
+                 if peaks or p.n_c >= shortest]
+        curve(right, [p for p in series.regime if p in shown], of_prefix, right_value,
+              lambda n: of_prefix(n) / (1 if peaks else n) / right_size, look)
+        values.append([(p.n_c, right_value(p)) for p in shown])
         for points, axes, value in (
-                (series.points, left, lambda p: p.retained / size), (shown, right, per_token)):
+                (series.points, left, lambda p: p.retained / size), (shown, right, right_value)):
             for hollow in (False, True):
                 some = [p for p in points if p.is_shape == hollow]
                 axes.plot([p.n_c for p in some], [value(p) for p in some], linestyle="none",
-                          marker=marker, markersize=9.5 - 3.5 * share, color=color,
+                          marker=marker, markersize=11 - 5 * share, color=color,
                           zorder=40 + index, markerfacecolor="white" if hollow else color,
                           markeredgecolor=color if hollow else "white", clip_on=False)
 
@@ -88,10 +97,10 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
     left.set_ylim(0, max(max(y for _, y in ends), 1) / size * 1.06)
-    left.set_title(f"Retained at the boundary, {name}", loc="left", fontsize=12, weight="bold")
+    left.set_title(f"Retained at the boundary, {name}", loc="left", fontsize=PANEL, weight="bold")
     flat = [y for line in values for _, y in line] or [1.0]
     scale = ""
-    if max(flat) > 8 * min(flat):
+    if max(flat) > 8 * min(flat) and not peaks:
         right.set_yscale("log")
         right.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
         right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
@@ -100,18 +109,31 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
         scale = ", log scale"
     else:
         right.set_ylim(0, max(flat) * 1.1)
-    right.set_title(f"For each prefix token, KiB{scale}", loc="left", fontsize=12, weight="bold")
+    right.set_title(f"Peak of the step, {right_name}" if peaks
+                    else f"Average prefix token, KiB{scale}", loc="left", fontsize=PANEL, weight="bold")
 
     # Direct labels beside the lines' ends, moved apart where they would touch.
     names = [(s.label, s.gradient_note()) for s in everything]
-    direct(left, [(x, y / size) for x, y in ends], names, chosen, gap=0.098)
+    direct(left, [(x, y / size) for x, y in ends], names, chosen, gap=0.115)
     direct(right, [line[-1] if line else None for line in values],
-           [(figures(line[-1][1]) if line else "", "") for line in values], chosen, gap=0.045)
+           [(figures(line[-1][1]) if line else "", "") for line in values], chosen, gap=0.055)
 
     table(figure, everything, chosen, max(wide, 2.5), foot + table_height)
     for line, note in enumerate(reversed(notes)):
-        figure.text(margin, (0.14 + 0.21 * line) / height, note, fontsize=9, color=GREY)
+        figure.text(margin, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
     save(figure, path)
+
+
+def shows_peaks(everything: list[Series]) -> bool:
+    """Whether two series keep the same bytes and differ in their peaks, which then are shown."""
+    def of(series: Series, value) -> dict[int, int]:
+        return {p.n_c: value(p) for p in series.points}
+
+    if not all(p.peak for s in everything for p in s.points):
+        return False
+    return any(of(a, lambda p: p.retained) == of(b, lambda p: p.retained)
+               and of(a, lambda p: p.peak) != of(b, lambda p: p.peak)
+               for i, a in enumerate(everything) for b in everything[:i])
 
 
 def with_prefix(series: Series) -> list[Point]:
@@ -148,20 +170,20 @@ def table(figure, everything, chosen, wide: float, top: float) -> None:
     width, height = figure.get_size_inches()
     wholes = [s for s in everything if s.mode == "full-graph"]
     length = max((p.n_c for s in (wholes or everything) for p in s.points), default=0)
-    columns = [0.35, 0.35 + wide + 0.3, 0.35 + wide + 5.2, 0.35 + wide + 6.8]
+    columns = [0.35, 0.35 + wide + 0.3, 0.35 + wide + 5.4, 0.35 + wide + 7.2]
     heads = ["", "retained bytes", f"at n_c = {length:,}", "against full-graph" if wholes else ""]
     row = top - 0.12
     for x, text in zip(columns, heads):
-        figure.text(x / width, row / height, text, fontsize=9.5, color=GREY, va="center")
+        figure.text(x / width, row / height, text, fontsize=SMALL, color=GREY, va="center")
     for series, (color, _, _) in zip(everything, chosen):
-        row -= 0.30
+        row -= 0.33
         here = next((p.retained for p in series.points if p.n_c == length), None)
         name, size = unit(here or 0)
         cells = [series.label, law_text(series),
                  "not measured" if here is None else f"{here / size:,.1f} {name}",
                  against(series, baseline(series, everything), length)]
         for x, text in zip(columns, cells):
-            figure.text(x / width, row / height, text, fontsize=10, va="center",
+            figure.text(x / width, row / height, text, fontsize=SMALL, va="center",
                         color=color if x == columns[0] else "#222222",
                         weight="bold" if x == columns[0] else "normal")
 
@@ -193,12 +215,14 @@ def caption(everything: list[Series], skipped: Counter) -> list[str]:
     if any(law and law.holds and law.checked and s.points[-1].n_c < longest_prefix(everything)
            for s, law in zip(everything, laws)):
         text += " (dotted: beyond the longest that ran)"
-    text += ". Right: bytes of the prefix and crossing regions over n_c"
-    if any(s.law(lambda p: p.of_prefix) is None and len(s.regime) > 1 for s in everything):
+    peaks = shows_peaks(everything)
+    text += (". Right: the most that activations and their gradients held at once" if peaks
+             else ". Right: bytes of the prefix and crossing regions, divided by n_c")
+    if not peaks and any(s.law(lambda p: p.of_prefix) is None and len(s.regime) > 1 for s in everything):
         text += ", joined by dotted lines where there are fewer than three lengths"
     notes = [text + "."]
     shortest = shortest_shown(everything)
-    if any(p.n_c < shortest for s in everything for p in with_prefix(s)):
+    if not peaks and any(p.n_c < shortest for s in everything for p in with_prefix(s)):
         fixed = ("the logits of the last prefix row, which carries loss, weigh"
                  if any(s.key["loss_rows"] == "next-token" for s in everything)
                  else "what does not grow with the prefix weighs")

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from .data import BIASED, Series
+from .words import BODY, SMALL
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; a marker a colour as well.
 STYLES = {
@@ -62,7 +63,7 @@ def direct(axes, ends, names, chosen, gap: float) -> None:
         start = inverse.transform(axes.transData.transform(ends[i]))[0] + 0.018
         axes.plot([start, 1.045], [heights[i], place], color=color, linewidth=0.8, alpha=0.6,
                   clip_on=False, transform=axes.transAxes)
-        axes.text(1.055, place, first, color=color, weight="bold", fontsize=10.5,
+        axes.text(1.055, place, first, color=color, weight="bold", fontsize=BODY,
                   va="bottom" if second else "center", transform=axes.transAxes)
-        axes.text(1.055, place, second, color=color, va="top", fontsize=9.5,
+        axes.text(1.055, place, second, color=color, va="top", fontsize=SMALL,
                   transform=axes.transAxes)

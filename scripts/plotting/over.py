@@ -8,7 +8,8 @@ from .axes import Line, following, lines_along, longest_axis
 from .costs import cells, explained, widths, write
 from .data import OPTIONS, Series, common, power_of_ten
 from .looks import direct, styles
-from .words import GREY, TERMS, canvas, measure, save, title_width, unit, wrapped
+from .words import (
+    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, finding, measure, save, title_width, unit, wrapped)
 
 LONG, TALL, TICKS = 2.4, 3.5, 0.6  # inches: a panel, and room for what its axis says
 NAMES = {"layers": "number of layers", "batch": "sequences in a batch", "vocab": "vocabulary",
@@ -27,7 +28,7 @@ class Panel:
     @property
     def room(self) -> float:
         """Inches that the texts at the ends take."""
-        return 0.06 * LONG + max(measure(end, 10.5, True) for end in self.ends)
+        return 0.06 * LONG + max(measure(end, BODY, True) for end in self.ends)
 
 
 def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
@@ -41,30 +42,30 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
              else ["–"] * 4 + [f"no point at {column} = {last:,}"] for line in lines]
     panels = [p for p in (retained(lines), peak(lines), error(lines)) if p]
 
-    table = [0.35 + max(measure(line.series.label, 10, True) for line in lines), *widths(costs)]
+    table = [0.35 + max(measure(line.series.label, SMALL, True) for line in lines), *widths(costs)]
     starts = [0.35 + TICKS]
     for panel in panels:
         starts.append(starts[-1] + LONG + panel.room + 0.2 + TICKS)
-    width = max(starts[-1] - TICKS + 0.1, sum(table) + 0.35, title_width(shared))
+    width = max(starts[-1] - TICKS + 0.1, sum(table) + 0.35, title_width(shared, finding(everything)))
     notes = [*caption(lines, panels), *notes, explained(everything), TERMS]
-    notes = [text for note in notes for text in wrapped(note, 9, width - 0.7)]
-    foot = 0.21 * len(notes) + 0.2
-    bottom = foot + 0.3 * (len(lines) + 1) + 1.1
-    height = bottom + TALL + 1.45
-    figure, sheet = canvas(width, height, shared, notes)
+    notes = [text for note in notes for text in wrapped(note, SMALL, width - 0.7)]
+    foot = NOTE * len(notes) + 0.2
+    bottom = foot + 0.32 * (len(lines) + 1) + 1.1
+    height = bottom + TALL + 1.6
+    figure, sheet = canvas(width, height, shared, notes, finding(everything))
     chosen = styles([line.series for line in lines])
 
     for panel, start in zip(panels, starts):
         axes = figure.add_axes((start / width, bottom / height, LONG / width, TALL / height))
-        axes.set_title(panel.title, loc="left", fontsize=12, weight="bold")
+        axes.set_title(panel.title, loc="left", fontsize=PANEL, weight="bold")
         over(axes, column, everything, last)
         show(axes, panel, lines, chosen)
 
     heights = [foot + 0.2 + 0.3 * i for i in reversed(range(len(lines)))]
     heads = heights[0] + 0.22
-    sheet.text(0.35, heads, f"at {column} = {last:,}", fontsize=9.5, color=GREY, va="bottom")
+    sheet.text(0.35, heads, f"at {column} = {last:,}", fontsize=SMALL, color=GREY, va="bottom")
     for line, y, (color, _, _) in zip(lines, heights, chosen):
-        sheet.text(0.35, y, line.series.label, fontsize=10, weight="bold", color=color,
+        sheet.text(0.35, y, line.series.label, fontsize=SMALL, weight="bold", color=color,
                    va="center_baseline")
     write(sheet, table[0], heads, heights, costs)
     save(figure, path)
@@ -103,7 +104,7 @@ def over(axes, column: str, everything: list[Series], last: int) -> None:
     """The axis that all panels share: ticks at the values, where there is room for them."""
     ticks: list[int] = []
     for value in sorted({int(s.key[column]) for s in everything}, reverse=True):
-        room = measure(f"{value:,}", 10.5) + 0.04
+        room = measure(f"{value:,}", BODY) + 0.04
         if not ticks or (ticks[-1] - value) / last * LONG >= room:
             ticks.append(value)
     axes.set_xlim(0, last)
@@ -136,7 +137,7 @@ def show(axes, panel: Panel, lines: list[Line], chosen: list[tuple]) -> None:
                   zorder=40 + index, markerfacecolor="white" if hollow else color,
                   markeredgecolor=color if hollow else "white", clip_on=False)
     direct(axes, [points[-1] if points else None for points in drawn],
-           [(end, "") for end in panel.ends], chosen, gap=0.21 / TALL)
+           [(end, "") for end in panel.ends], chosen, gap=0.24 / TALL)
 
 
 def with_zeros(axes, lines: list[list[tuple[int, float]]]) -> list[list[tuple[int, float]]]:

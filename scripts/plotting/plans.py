@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .data import BIASED, MODES, Unplottable, table
 from .looks import STYLES, direct
-from .words import FONTS, GREY, save
+from .words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, VERBS, save
 
 COLUMNS = ["mode", "recompute", "attention", "head", "model", "dtype", "n_g", "n_c", "memory_bytes",
            "fits", "counted", "optimizer", "gradient_dtype", "relative_work", "gradient", "source"]
@@ -69,12 +69,10 @@ def draw(path: Path) -> None:
     plt.rcParams.update(FONTS)
     width, height = 10.6, 5.9
     figure = plt.figure(figsize=(width, height))
-    title = f"How long a prefix fits{' ' + gib(memories[0]) if len(memories) == 1 else ''}"
-    figure.text(0.35 / width, 1 - 0.22 / height, f"{title}: {Path(row['model']).name}",
-                fontsize=16, weight="bold", va="top")
-    figure.text(0.35 / width, 1 - 0.6 / height, subtitle(row), fontsize=10.5, color=GREY, va="top")
+    figure.text(0.35 / width, 1 - 0.22 / height, finding(lines), fontsize=TITLE, weight="bold", va="top")
+    figure.text(0.35 / width, 1 - 0.6 / height, subtitle(row), fontsize=BODY, color=GREY, va="top")
     for line, note in enumerate(reversed(notes(row, lines, memories))):
-        figure.text(0.35 / width, (0.14 + 0.2 * line) / height, note, fontsize=9, color=GREY)
+        figure.text(0.35 / width, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
     if len(memories) == 1:
         bars(figure, lines, (width, height))
     else:
@@ -82,11 +80,23 @@ def draw(path: Path) -> None:
     save(figure, path.parent, path.stem)
 
 
+def finding(lines: dict[str, list[Best]]) -> str:
+    """What the picture shows, as its title: how far the longest exact way reaches."""
+    ends = {mode: bests[-1] for mode, bests in lines.items() if mode not in BIASED}
+    if not ends:
+        return "How long a prefix fits: only biased ways are among these"
+    mode, best = max(ends.items(), key=lambda pair: pair[1].n_c)
+    whole = ends.get("full-graph")
+    times = (f", {best.n_c / whole.n_c:.2g} times the full graph's"
+             if whole and mode != "full-graph" and whole.n_c and whole.memory == best.memory else "")
+    return f"{VERBS.get(mode, mode)}: {best.n_c:,} prefix tokens in {gib(best.memory)}{times}"
+
+
 def subtitle(row: dict[str, str]) -> str:
     more = {"optimizer": f"optimizer ({row['optimizer']})",
             "gradients": f"gradients ({row['gradient_dtype']})"}
     parts = ", ".join(more.get(part, part) for part in row["counted"].split("+"))
-    return f"{row['dtype']}, n_g {int(row['n_g']):,}, batch {row['batch']}; counted: {parts}"
+    return f"{Path(row['model']).name}, {row['dtype']}, n_g {int(row['n_g']):,}, batch {row['batch']}; counted: {parts}"
 
 
 def notes(row: dict[str, str], lines: dict[str, list[Best]], memories: list[float]) -> list[str]:
@@ -152,7 +162,7 @@ def bars(figure, lines: dict[str, list[Best]], size) -> None:
         axes.barh(place, bests[-1].n_c, height=0.34, color=color,
                   alpha=0.55 if mode in BIASED else 1)
         first, second = label(mode, bests[-1])
-        axes.text(0, place + 0.24, f"{first}:  {second}", color=color, fontsize=10.5,
+        axes.text(0, place + 0.24, f"{first}:  {second}", color=color, fontsize=BODY,
                   va="bottom", weight="bold")
     axes.set_xlim(0, max(longest, 1))
     axes.set_ylim(-0.4, len(lines) - 0.2)

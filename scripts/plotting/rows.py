@@ -5,9 +5,10 @@ from pathlib import Path
 from .costs import cells, explained, widths, write
 from .data import Point, Series, common, options, representative
 from .looks import colors
-from .words import GREY, INK, TERMS, canvas, measure, save, title_width, unit, wrapped
+from .words import (
+    BODY, GREY, INK, NOTE, PANEL, SMALL, TERMS, canvas, finding, measure, save, title_width, unit, wrapped)
 
-PITCH, BAR, PEAK, LENGTH = 0.3, 0.18, 0.07, 4.3  # inches: row to row, two bars, the longest bar
+PITCH, BAR, PEAK, LENGTH = 0.32, 0.18, 0.07, 4.3  # inches: row to row, two bars, the longest bar
 BETWEEN = 0.16  # inches more between modes
 
 
@@ -23,38 +24,38 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
     name, size = unit(most)
     scale = LENGTH / max(most, 1)
 
-    second = 0.35 + max(measure(s.mode, 10.5, True) for s in everything) + 0.25
-    start = second + max(measure(text, 10) for text in [head, *names]) + 0.2
-    width = max(start + LENGTH + sum(widths(texts)) + 0.35, title_width(shared))
+    second = 0.35 + max(measure(s.mode, BODY, True) for s in everything) + 0.25
+    start = second + max(measure(text, SMALL) for text in [head, *names]) + 0.2
+    width = max(start + LENGTH + sum(widths(texts)) + 0.35, title_width(shared, finding(everything)))
     if any(p.is_shape for p in points):
         notes = [shapes(everything, points), *notes]
     notes = [*notes, explained(everything), TERMS]
-    notes = [line for note in notes for line in wrapped(note, 9, width - 0.7)]
+    notes = [line for note in notes for line in wrapped(note, SMALL, width - 0.7)]
     modes = list(dict.fromkeys(s.mode for s in everything))
-    bottom = 0.21 * len(notes) + 0.2 + 0.45
+    bottom = NOTE * len(notes) + 0.2 + 0.45
     long = PITCH * len(everything) + BETWEEN * (len(modes) - 1)
-    height = bottom + long + 1.85
-    figure, axes = canvas(width, height, shared, notes)
+    height = bottom + long + 2.0
+    figure, axes = canvas(width, height, shared, notes, finding(everything))
 
     top = bottom + long
-    axes.text(start, top + 0.38, f"Retained at the boundary, {name}", fontsize=12, weight="bold")
+    axes.text(start, top + 0.38, f"Retained at the boundary, {name}", fontsize=PANEL, weight="bold")
     if any(p.peak for p in points):
-        axes.text(start, top + 0.16, "thin bar: peak", fontsize=9.5, color=GREY)
-    axes.text(second, top + 0.16, head, fontsize=9.5, color=GREY)
+        axes.text(start, top + 0.16, "thin bar: peak", fontsize=SMALL, color=GREY)
+    axes.text(second, top + 0.16, head, fontsize=SMALL, color=GREY)
     for tick in MaxNLocator(5).tick_values(0, most / size):
         if 0 <= tick * size <= most:
             x = start + tick * size * scale
             axes.plot([x, x], [bottom, top], color="#E4E4E4" if tick else GREY, linewidth=0.8)
-            axes.text(x, bottom - 0.06, f"{tick:,g}", fontsize=9.5, color=GREY, ha="center",
+            axes.text(x, bottom - 0.06, f"{tick:,g}", fontsize=SMALL, color=GREY, ha="center",
                       va="top")
     heights, y, before = [], top - PITCH / 2, everything[0].mode
     for series, point, text, color in zip(everything, points, names, colors(everything)):
         y -= BETWEEN if series.mode != before else 0
         if series.mode != before or not heights:
-            axes.text(0.35, y, series.mode, fontsize=10.5, weight="bold", color=color,
+            axes.text(0.35, y, series.mode, fontsize=BODY, weight="bold", color=color,
                       va="center_baseline")
         before = series.mode
-        axes.text(second, y, text, fontsize=10, color=INK, va="center_baseline")
+        axes.text(second, y, text, fontsize=SMALL, color=INK, va="center_baseline")
         axes.add_patch(Rectangle((start, y - BAR / 2), point.retained * scale, BAR, color=color,
                                  linewidth=0, zorder=3))
         if point.peak:

@@ -6,7 +6,8 @@ from pathlib import Path
 from .axes import Line, lines_along
 from .data import Series, common
 from .looks import styles
-from .words import GREY, TERMS, canvas, measure, save, title_width, unit, wrapped
+from .words import (
+    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, finding, measure, save, title_width, unit, wrapped)
 
 LONG, TALL = 9.6, 4.6  # inches: the panel
 NEAR = 0.3  # inches: markers closer than this share a label
@@ -32,17 +33,17 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
     largest = max(p.retained for line in lines for p in line.points)
     worst = max(p.gradient_error for line in lines for p in line.points)
     name, count = unit(largest)
-    width = max(LONG + 2.0, title_width(shared))
+    width = max(LONG + 2.0, title_width(shared, finding(everything)))
     notes = [MEANING, *notes, *unmeasured, TERMS]
-    notes = [text for note in notes for text in wrapped(note, 9, width - 0.7)]
-    bottom = 0.21 * len(notes) + 0.2 + 0.75
-    height = bottom + TALL + 1.4
-    figure, _ = canvas(width, height, shared, notes)
+    notes = [text for note in notes for text in wrapped(note, SMALL, width - 0.7)]
+    bottom = NOTE * len(notes) + 0.2 + 0.75
+    height = bottom + TALL + 1.55
+    figure, _ = canvas(width, height, shared, notes, finding(everything))
 
     axes = figure.add_axes((0.95 / width, bottom / height, LONG / width, TALL / height))
     right, top = largest / count * 1.04, 100 * (worst or 1) * 1.1
     axes.set(xlim=(0, right), ylim=(0, top))
-    axes.set_title("Gradient off by, %", loc="left", fontsize=12, weight="bold")
+    axes.set_title("Gradient off by, %", loc="left", fontsize=PANEL, weight="bold")
     axes.set_xlabel(f"retained at the boundary, {name}", color=GREY)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     for axis in (axes.xaxis, axes.yaxis):
@@ -64,7 +65,7 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
         markers += path_of(places)
         labels += named(line, places, color, several=sum(is_kept(other) for other in lines) > 1)
     for label, (x, y) in zip(labels, placed(labels, markers)):
-        axes.text(x / LONG, y / TALL, label.text, color=label.color, fontsize=10.5, va="bottom",
+        axes.text(x / LONG, y / TALL, label.text, color=label.color, fontsize=BODY, va="bottom",
                   weight="bold" if label.is_bold else "normal", transform=axes.transAxes)
     save(figure, path)
 
@@ -121,7 +122,7 @@ def placed(labels: list[Label], markers: list[tuple[float, float]]) -> list[tupl
     """The lower left corner of each label: near its marker, off all markers, lines and labels."""
     boxes: list[tuple[float, float, float, float]] = []
     for label in labels:
-        wide, tall = measure(label.text, 10.5, label.is_bold), 0.16
+        wide, tall = measure(label.text, BODY, label.is_bold), 0.19
         offers = [(label.x + dx * far + (0 if dx > 0 else -wide if dx < 0 else -wide / 2),
                    label.y + dy * far - (0 if dy > 0 else tall if dy < 0 else tall / 2), far)
                   for far in (0.11, 0.2, 0.3, 0.4, 0.55, 0.7)

@@ -3,11 +3,14 @@
 import textwrap
 from pathlib import Path
 
-from .data import AXES, STANDARD, Series
+from .data import AXES, BIASED, STANDARD, Point, Series, representative
 
-GREY, INK = "#5A5A5A", "#222222"
+GREY, INK = "#4A4A4A", "#222222"
+# Points, of pictures that are read at half their size: titles, panels' titles, labels, the small print.
+TITLE, PANEL, BODY, SMALL = 18, 13.5, 12.5, 11.5
+NOTE = 0.25  # inches from one line of small print to the next
 FONTS = {
-    "font.family": "DejaVu Sans", "font.size": 10.5, "axes.spines.top": False,
+    "font.family": "DejaVu Sans", "font.size": BODY, "axes.spines.top": False,
     "axes.spines.right": False, "axes.edgecolor": GREY, "xtick.color": GREY,
     "ytick.color": GREY, "svg.hashsalt": "ballast", "svg.fonttype": "path",
 }
@@ -15,8 +18,8 @@ TERMS = ("Retained: what backward needs and is alive when it starts, a storage c
          "parameters aside. Gradient: relative L2 distance from the gradient of full-graph.")
 
 
-def title(shared: dict[str, str]) -> tuple[str, str]:
-    """The headline, and the line that says what was measured."""
+def title(shared: dict[str, str], finding: str) -> tuple[str, str]:
+    """The headline, which is what was found, and the lines that say what was measured."""
     def have(column: str, form: str) -> list[str]:
         value = shared.get(column, "")
         if value == "1":
@@ -39,8 +42,57 @@ def title(shared: dict[str, str]) -> tuple[str, str]:
         if name not in told and shared.get(name, "") not in ("", "0", ".*", STANDARD[name]):
             second += have(name, f"{name} {{}}")
     model = Path(shared.get("model", "")).name
-    return (f"What a prefix without loss makes the backward pass keep{': ' + model if model else ''}",
-            " · ".join(first) + "\n" + " · ".join(second))
+    return finding, " · ".join(([model] if model else []) + first) + "\n" + " · ".join(second)
+
+
+VERBS = {"replayed-prefix": "Replay", "pruned-graph": "Pruning", "detached-prefix": "Detaching"}
+POLICIES = {"layer": "recomputing layers", "attention": "recomputing attention",
+            "elementwise": "recomputing norms and activations"}
+
+
+def finding(everything: list[Series]) -> str:
+    """What a picture shows, as its title: the smallest exact way, and what the biased one costs."""
+    found = [(s, point) for s in everything for point in [representative(s)]
+             if point.n_c == max(p.n_c for other in everything for p in other.points)]
+    found = at_largest(found)
+    whole = next((p.retained for s, p in found
+                  if s.mode == "full-graph" and s.key["recompute"] == "none"), None)
+    exact = [(s, p) for s, p in found if s.mode not in BIASED]
+    biased = [(s, p) for s, p in found if s.mode in BIASED and p.gradient_error is not None]
+    parts = []
+    if whole and exact:
+        series, least = min(exact, key=lambda pair: pair[1].retained)
+        fewer = round(100 * (1 - least.retained / whole))
+        if fewer >= 1:
+            ways = [VERBS.get(series.mode, ""), POLICIES.get(series.key["recompute"], "")]
+            name = " and ".join(way for way in ways if way) or series.label
+            parts.append(f"{name[:1].upper()}{name[1:]}: exact gradient, {fewer} % fewer bytes")
+    if whole and biased:
+        series, least = min(biased, key=lambda pair: pair[1].retained)
+        fewer, off = round(100 * (1 - least.retained / whole)), 100 * least.gradient_error
+        parts.append(f"detaching: {fewer} % fewer, off by {off:.2g} %" if parts
+                     else f"Detaching: {fewer} % fewer bytes, gradient off by {off:.2g} %")
+    if parts:
+        return "; ".join(parts)
+    if len(biased) > 1:  # how much of the prefix to keep
+        biased.sort(key=lambda pair: pair[1].retained)
+        series, half = biased[len(biased) // 2]
+        share = round(100 * half.retained / biased[-1][1].retained)
+        return (f"{int(series.key['keep_prefix']):,} of {half.n_c:,} prefix rows kept: {share} % of the "
+                f"bytes, and still off by {100 * half.gradient_error:.2g} %")
+    series, most = max(found, key=lambda pair: pair[1].retained)
+    name, size = unit(most.retained)
+    share = round(100 * most.of_prefix / max(most.retained, 1))
+    return f"{series.mode} keeps {most.retained / size:,.1f} {name}, {share} % because of the prefix"
+
+
+def at_largest(found: list[tuple[Series, Point]]) -> list[tuple[Series, Point]]:
+    """Of points that differ in the number of layers or sequences, those with the most."""
+    for column in ("layers", "batch"):
+        values = [int(s.key[column]) for s, _ in found if str(s.key[column]).isdigit()]
+        if values:
+            found = [pair for pair in found if str(pair[0].key[column]) == str(max(values))]
+    return found
 
 
 def unit(bytes_: float) -> tuple[str, int]:
@@ -95,7 +147,7 @@ def wrapped(text: str, size: float, wide: float) -> list[str]:
     return textwrap.wrap(text, letters)
 
 
-def canvas(width: float, height: float, shared: dict[str, str], notes: list[str]):
+def canvas(width: float, height: float, shared: dict[str, str], notes: list[str], finding: str):
     """A figure with its title and its notes, under axes in inches from the left and the bottom."""
     import matplotlib
     matplotlib.use("Agg")
@@ -106,15 +158,15 @@ def canvas(width: float, height: float, shared: dict[str, str], notes: list[str]
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.axis("off")
-    headline, shape = title(shared)
-    axes.text(0.35, height - 0.22, headline, fontsize=16, weight="bold", va="top")
-    axes.text(0.35, height - 0.60, shape, fontsize=10.5, color=GREY, va="top", linespacing=1.4)
+    headline, shape = title(shared, finding)
+    axes.text(0.35, height - 0.22, headline, fontsize=TITLE, weight="bold", va="top")
+    axes.text(0.35, height - 0.66, shape, fontsize=SMALL, color=GREY, va="top", linespacing=1.4)
     for i, note in enumerate(reversed(notes)):
-        axes.text(0.35, 0.14 + 0.21 * i, note, fontsize=9, color=GREY)
+        axes.text(0.35, 0.14 + NOTE * i, note, fontsize=SMALL, color=GREY)
     return figure, axes
 
 
-def title_width(shared: dict[str, str]) -> float:
+def title_width(shared: dict[str, str], finding: str) -> float:
     """How wide a figure must be for its title, in inches."""
-    headline, shape = title(shared)
-    return 0.7 + max(measure(headline, 16, True), *(measure(s, 10.5) for s in shape.split("\n")))
+    headline, shape = title(shared, finding)
+    return 0.7 + max(measure(headline, TITLE, True), *(measure(s, SMALL) for s in shape.split("\n")))
