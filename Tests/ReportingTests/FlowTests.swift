@@ -42,7 +42,9 @@ private func sentences(_ flow: Flow) -> [String] {
 @Suite struct FlowTests {
   @Test func `flow.csv has the contract's columns in the contract's order`() {
     #expect(WeightFlow.columns.map(\.name) == ContractColumns.flow)
-    #expect(PositionRecord.columns.map(\.name) == ["layer", "weight", "position", "norm"])
+    #expect(
+      PositionRecord.columns.map(\.name)
+        == ["layer", "weight", "position", "norm", "parameter"])
   }
 
   @Test func `a zero is a figure, and what there is not is empty`() {

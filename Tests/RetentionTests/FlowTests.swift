@@ -189,12 +189,12 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix()]
     let rows = (0..<point.n).map { $0..<$0 + 1 }
     let single = try parts(of: step, backend, rows: rows)
     #expect(
-      Set(flow.positions.map { "\($0.layer ?? -1) \($0.weight)" }).count == flow.positions.count)
+      Set(flow.positions.map { "\($0.parameter) \($0.weight)" }).count == flow.positions.count)
     var found = 0
     for line in flow.positions {
       #expect(line.norms.count == point.n)
       let uses = step.decoder.weights.filter {
-        $0.gradient != nil && $0.symbol == line.weight && $0.parameter.layer == line.layer
+        $0.gradient != nil && $0.symbol == line.weight && $0.parameter.name == line.parameter
       }
       found += uses.count
       let scale = line.norms.max() ?? 0
