@@ -6,7 +6,9 @@ enum FlowSummary {
   /// One sentence for every run of layers, and what follows for the table of a single layer.
   static func sentences(of flow: Flow) -> [String] {
     let silent = flow.point.silentPrefix
-    guard flow.point.nC > 0 else { return ["There is no prefix: all gradient is from generated rows."] }
+    guard flow.point.nC > 0 else {
+      return ["There is no prefix: all gradient is from generated rows."]
+    }
     guard silent > 0 else { return ["The prefix is row 0 alone, and it carries loss."] }
     let layers = runs(of: flow)
     guard !layers.isEmpty else { return [] }

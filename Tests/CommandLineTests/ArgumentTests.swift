@@ -154,7 +154,8 @@ import Testing
       ledger.output == (try String(contentsOfFile: folder.path + "/l.csv", encoding: .utf8)))
     let flow = "flow --model seed --n-c 4 --n-g 4 --threads 1"
     #expect(try run("\(flow) --csv -").output == run("\(flow) --format csv").output)
-    #expect(try run("\(flow) --positions -").output.hasPrefix("layer,weight,position,norm,parameter\n"))
+    #expect(
+      try run("\(flow) --positions -").output.hasPrefix("layer,weight,position,norm,parameter\n"))
     let named = try run("measure \(Self.point) --json ./-", in: folder.path)
     #expect(named.status == 0 && named.output.contains("retained"))
     let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
