@@ -128,6 +128,12 @@ struct PlanCommand: ParsableCommand {
     } catch let error as PointError {
       throw UsageError(error.description)
     }
+    let recipe = request.point.point.recipe
+    if recipe != .ballast {
+      Output.note(
+        "recipe \(recipe.rawValue): retained bytes are those of \(Recipe.versions); peaks follow "
+          + "its ops, without PyTorch's temporaries and caching allocator")
+    }
     for note in request.point.notes { Output.note(note) }
   }
 
@@ -159,11 +165,6 @@ struct PlanCommand: ParsableCommand {
       throw UsageError(
         "--laws, --laws-csv and --tensor-parallel know Ballast's own ops, not those of recipe "
           + recipe.rawValue)
-    }
-    if recipe != .ballast {
-      Output.note(
-        "recipe \(recipe.rawValue): retained bytes are those of \(Recipe.versions); peaks follow "
-          + "its ops, without PyTorch's temporaries and caching allocator")
     }
     var request = PlanRequest(point, try question(point))
     request.account = try account(of: point.point)

@@ -167,6 +167,11 @@ import Testing
     ("measure \(point) --json - --format csv", "--json and --format would both write to standard"),
     ("flow --model seed --n-c 4 --n-g 4 --csv - --positions -", "--csv and --positions would both"),
     ("measure --model seed --n-c 4 --n-g 4 --gradients -", "--gradients needs a file"),
+    ("measure \(point) --snapshot -", "--snapshot needs a file"),
+    ("measure \(point) --timeline - --stacks -", "would both write to standard"),
+    ("measure \(point) --timeline a --speedscope a", "name the same file"),
+    ("measure \(point) --by nope", "unknown by \"nope\""),
+    ("measure \(point) --by op --format json", "--by adds to the printed table"),
   ]
 
   @Test(arguments: dashes)
