@@ -25,7 +25,9 @@ function linesOver(result, points, axis, figure, [unit, size], isLogarithmic = f
     traces: shown.map((line, index) => {
       const rank = styles.get(line[0].mode).indexOf(line);
       return {
-        type: "scatter", mode: line.length > 1 ? "lines+markers" : "markers",
+        // Thousands of markers take seconds to draw, and hide their line.
+        type: "scatter",
+        mode: line.length === 1 ? "markers" : line.length > 60 ? "lines" : "lines+markers",
         name: result.label(line[0], [axis]) || "this series",
         x: line.map(point => point[axis]), y: line.map(point => point[figure] / size),
         customdata: line.map(point => `${exact(point[figure])} (${bytes(point[figure])})`),
