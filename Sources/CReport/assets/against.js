@@ -53,8 +53,8 @@ function showAgainst(before, after) {
     {label: "peak before", value: pair => pair.before?.peak_bytes ?? null, isNumber: true},
     {label: "peak after", value: pair => pair.after?.peak_bytes ?? null, isNumber: true},
   ], pairs, {page: 20});
-  const opened = both.filter(pair => before.ledgers.has(pair.before.index)
-    && after.ledgers.has(pair.after.index));
+  const opened = both.filter(pair => before.ledgerRows.has(pair.before.index)
+    && after.ledgerRows.has(pair.after.index));
   const place = $("against-tensors");
   if (!opened.length) {
     $("against-point").hidden = true;
@@ -68,7 +68,7 @@ function showAgainst(before, after) {
     value: String(index), textContent: labelOfPair(before, after, pair), selected: pair === first,
   })));
   const show = pair => showTensorChanges(
-    place, before.ledgers.get(pair.before.index), after.ledgers.get(pair.after.index));
+    place, before.ledgerOf(pair.before), after.ledgerOf(pair.after));
   choice.onchange = () => show(opened[Number(choice.value)]);
   show(first);
 }

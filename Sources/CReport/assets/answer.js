@@ -1,7 +1,9 @@
 // The answer in one sentence and one picture.
 
 /** The points that differ in their mode alone, at the longest prefix: what the answer is about. */
-function subjectOf(result) {
+function subjectOf(result) { return result.subject ??= findSubject(result); }
+
+function findSubject(result) {
   const others = result.axes.filter(axis => axis !== "mode" && !OF_MODES.includes(axis));
   const groups = [...grouped(result.measured, point => keyOf(point, others)).values()];
   const modes = group => new Set(group.map(point => point.mode)).size;

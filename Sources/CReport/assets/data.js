@@ -7,17 +7,22 @@ const MODES = ["full-graph", "pruned-graph", "detached-prefix", "replayed-prefix
 // What only some modes have.
 const OF_MODES = ["keep_prefix", "chunk", "kv_gradients"];
 
-/** The rows of a packed table, as objects by column. */
-function unpack(table) {
+/** A function from a row's index to its value in a packed column. */
+function valuesOf(column) {
+  return "c" in column ? () => column.c
+    : "n" in column ? i => column.n[i] : i => column.w[column.i[i]];
+}
+
+/** Rows of a packed table, as objects by column: all of them, or those of some indices. */
+function unpack(table, indices) {
   if (!table) return [];
-  const rows = Array.from({length: table.rows}, () => ({}));
-  for (const [name, column] of Object.entries(table.columns)) {
-    for (let i = 0; i < rows.length; i++) {
-      rows[i][name] = "c" in column ? column.c
-        : "n" in column ? column.n[i] : column.w[column.i[i]];
-    }
-  }
-  return rows;
+  const columns = Object.entries(table.columns).map(([name, column]) => [name, valuesOf(column)]);
+  const row = i => {
+    const made = {};
+    for (const [name, at] of columns) made[name] = at(i);
+    return made;
+  };
+  return indices ? indices.map(row) : Array.from({length: table.rows}, (_, i) => row(i));
 }
 
 /** One result folder. */
@@ -32,10 +37,14 @@ class Result {
     this.laws = unpack(packed.laws);
     this.gradients = unpack(packed.gradients);
     this.flow = unpack(packed.flow);
-    this.ledgers = new Map();
-    for (const row of unpack(packed.ledger)) {
-      if (!this.ledgers.has(row.point)) this.ledgers.set(row.point, []);
-      this.ledgers.get(row.point).push(row);
+    this.packedLedger = packed.ledger;
+    this.ledgerRows = new Map();  // a point's index -> the indices of its rows in the ledger
+    if (packed.ledger) {
+      const pointOf = valuesOf(packed.ledger.columns.point);
+      for (let i = 0; i < packed.ledger.rows; i++) {
+        const rows = this.ledgerRows.get(pointOf(i));
+        if (rows) rows.push(i); else this.ledgerRows.set(pointOf(i), [i]);
+      }
     }
     this.axes = DATA.axes.filter(axis => this.points.length && axis in this.points[0]);
     // Repetitions keep the same bytes: the first stands for all.
@@ -51,7 +60,10 @@ class Result {
   }
 
   /** The points, with their ledgers, that can be opened. */
-  get opened() { return this.measured.filter(point => this.ledgers.has(point.index)); }
+  get opened() { return this.measured.filter(point => this.ledgerRows.has(point.index)); }
+
+  /** The rows of a point's ledger; ledgers are unpacked only as they are looked at. */
+  ledgerOf(point) { return unpack(this.packedLedger, this.ledgerRows.get(point.index) ?? []); }
 
   /** A point in words: its mode, then whatever else differs; `without` leaves axes out. */
   label(point, without = []) {
@@ -92,11 +104,13 @@ function grouped(rows, key) {
 
 const UNITS = [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10], ["B", 1]];
 
+const THOUSANDS = new Intl.NumberFormat("en-US");
+
 /** A number with its thousands apart; texts as they are. */
 function number(value) {
   if (value == null || value === "") return "–";
   if (typeof value !== "number") return String(value);
-  return Number.isInteger(value) ? value.toLocaleString("en-US") : value.toPrecision(3);
+  return Number.isInteger(value) ? THOUSANDS.format(value) : value.toPrecision(3);
 }
 
 /** Bytes to three digits, such as 20.7 MiB. */
@@ -107,7 +121,7 @@ function bytes(value) {
 }
 
 /** Bytes to the byte. */
-function exact(value) { return value == null ? "–" : `${value.toLocaleString("en-US")} B`; }
+function exact(value) { return value == null ? "–" : `${THOUSANDS.format(value)} B`; }
 
 /** A share in percent, with a digit behind the point where that is needed. */
 function percent(share) {

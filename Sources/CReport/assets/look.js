@@ -83,14 +83,20 @@ addEventListener("beforeprint", () => {
   for (const id of drawn.keys()) { seen.add(id); draw(id); }
 });
 
-/** Unpacks the plotting library, which the page carries. */
+/** The bytes of a base64 text. */
+function bytesOf(base64) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const text = atob(base64);
+  return Uint8Array.from({length: text.length}, (_, index) => text.charCodeAt(index));
+}
+
+/** Unpacks the plotting library, which the page carries; a promise of when it has run. */
 async function loadPlotly() {
-  const packed = await fetch(`data:application/gzip;base64,${$("plotly").textContent.trim()}`);
-  const stream = packed.body.pipeThrough(new DecompressionStream("gzip"));
-  const text = await new Response(stream).text();
-  const script = document.createElement("script");
-  script.textContent = text;
-  document.head.append(script);
+  const packed = new Blob([bytesOf($("plotly").textContent.trim())]);
+  const stream = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = new Blob([await new Response(stream).arrayBuffer()], {type: "text/javascript"});
+  await new Promise((done, failed) => document.head.append(element("script", {
+    src: URL.createObjectURL(script), onload: done, onerror: failed})));
 }
 
 /** Follows the reader's system until the button is used. */

@@ -78,6 +78,8 @@ async function main() {
   $("made").textContent = result.name;
   followTheme();
   showAnswer(result, unit);
+  // Unpacked and compiled beside the rest: what is read is there first.
+  const plotly = loadPlotly();
   if (results.length > 1) showAgainst(results[0], result);
   showSteps(result);
   showCurves(result, unit);
@@ -86,9 +88,8 @@ async function main() {
   showPoints(result);
   showProvenance(results);
   showContents();
-  // What is read comes first; charts as soon as their library is unpacked.
   try {
-    await loadPlotly();
+    await plotly;
     redraw();
   } catch {
     document.querySelectorAll(".chart").forEach(place => { place.hidden = true; });

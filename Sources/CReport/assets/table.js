@@ -69,7 +69,7 @@ function makeTable(place, columns, rows, options = {}) {
         element("td", {
           className: column.isNumber ? "number" : "",
           textContent: column.sum
-            ? left.reduce((sum, row) => sum + (column.value(row) ?? 0), 0).toLocaleString("en-US")
+            ? number(left.reduce((sum, row) => sum + (column.value(row) ?? 0), 0))
             : index === 0 ? "sum" : "",
         })))));
     }

@@ -40,7 +40,7 @@ function showTree(result, unit) {
   let point = subject;
   const show = () => {
     const order = $("tree-order").value.split(" ");
-    const ledger = result.ledgers.get(point.index);
+    const ledger = result.ledgerOf(point);
     const tree = treeOf(partsOf(ledger, order), order, "retained");
     $("tree-text").textContent =
       `${exact(tree.bytes)} in ${number(ledger.length)} storages`
@@ -111,7 +111,7 @@ function showTensors(result, points, first) {
     {label: "also saved by", value: row => row.also_saved_by, isWide: true},
   ];
   choosePoint($("tensor-point"), result, points, point => {
-    const ledger = result.ledgers.get(point.index);
+    const ledger = result.ledgerOf(point);
     makeTable($("tensor-table"), columns, ledger, {
       search: $("tensor-search"), sorted: columns[6],
       onCount: rows => {
