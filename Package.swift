@@ -131,9 +131,11 @@ let package = Package(
     tests(
       "TransformerTests", of: ["Transformer", "Tensors", "Safetensors", "Files", "TestSupport"]),
     .executableTarget(
-      name: "products-benchmark",
-      dependencies: ["Retention", "CPUBackend", "Tensors", "Transformer", "Ledger"],
-      path: "Sources/ProductsBenchmark", swiftSettings: strict),
+      name: "step-benchmark",
+      dependencies: [
+        "Measurement", "Retention", "CPUBackend", "Safetensors", "Tensors", "Transformer", "Ledger",
+      ],
+      path: "Sources/StepBenchmark", swiftSettings: strict),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"]),

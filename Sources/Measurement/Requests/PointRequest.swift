@@ -101,7 +101,7 @@ package final class Checkpoints {
   }
 
   /// What `TrainingStep` takes; nil for weights that are drawn.
-  func values(
+  package func values(
     for planned: PlannedPoint
   ) throws(WeightsError) -> (values: ModelWeights, layers: Int)? {
     guard let weights = planned.weights else { return nil }
