@@ -40,6 +40,8 @@ let package = Package(
       name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "CThreading", linkerSettings: [.linkedLibrary("gomp")]),
+    // Attention's tiles, compiled for each instruction set.
+    .target(name: "CKernels"),
     // A report's page and its plotting library, embedded by `#embed`.
     .target(name: "CReport", exclude: ["assets"]),
     module("Jemalloc", uses: ["CJemalloc"]),
@@ -53,7 +55,9 @@ let package = Package(
     // The instrument: data flows from the top of this list to its end.
     module("Ledger"),
     module("Tensors", uses: ["Ledger"]),
-    module("CPUBackend", uses: ["Tensors", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
+    module(
+      "CPUBackend",
+      uses: ["Tensors", "CKernels", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
     module("Autograd", uses: ["Tensors", "Ledger"]),
     module("Transformer", uses: ["Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
     module(

@@ -48,9 +48,9 @@ package final class CPUBackend: Memory, Kernels {
 
   /// The scratch of attention's kernels: what shapes alone predict with.
   package static func tileBytes(for pass: AttentionPass) -> Int {
-    AttentionTiles(of: pass, AttentionTiling()).bytes
+    tileBytes(for: pass, AttentionTiling())
   }
-  package func tileBytes(for pass: AttentionPass) -> Int { AttentionTiles(of: pass, tiling).bytes }
+  package func tileBytes(for pass: AttentionPass) -> Int { Self.tileBytes(for: pass, tiling) }
 
   package func allocate(bytes: Int, for category: Category) -> Allocation? {
     guard let block = unsafe arenas[category.rawValue].arena.allocate(bytes: bytes) else {

@@ -1,9 +1,13 @@
+internal import OneDNN
 package import Tensors
 
 extension CPUBackend {
   package func attention(
     _ pass: AttentionForward, tiles: Tensor?, scratchpad: (Int) throws -> Tensor?
   ) throws {
+    if Self.isTiled(pass.attention, pass.q.dtype) {
+      return TiledForward(pass, TiledPlan(of: pass, tiling), scratch: tiles).run()
+    }
     let plan = AttentionTiles(of: pass, tiling)
     try withoutActuallyEscaping(scratchpad) { scratchpad in
       let kernel = AttentionForwardKernel(
@@ -23,12 +27,35 @@ extension CPUBackend {
   package func attentionBackward(
     _ pass: AttentionBackward, tiles: Tensor?, scratchpad: (Int) throws -> Tensor?
   ) throws {
+    if Self.isTiled(pass.attention, pass.dO.dtype) {
+      return TiledBackward(pass, TiledPlan(of: pass, tiling), scratch: tiles).run()
+    }
     let plan = AttentionTiles(of: pass, tiling)
     try withoutActuallyEscaping(scratchpad) { scratchpad in
       let kernel = AttentionBackwardKernel(
         pass: pass, plan: plan, scratch: tiles,
         multiply: AttentionProducts(backend: self, scratchpad: scratchpad))
       try kernel.run()
+    }
+  }
+}
+
+extension CPUBackend {
+  /// Whether a pass runs on the tiles of `CKernels`: a fused one without dropout, in float32 or where
+  /// oneDNN has no bfloat16 products.
+  static func isTiled(_ attention: Attention, _ dtype: DType) -> Bool {
+    attention.memory == .fused && attention.dropout == nil
+      && (dtype == .float32 || !Matmul.multipliesBFloat16)
+  }
+
+  /// The bytes of scratch that a pass takes.
+  static func tileBytes(for pass: AttentionPass, _ tiling: AttentionTiling) -> Int {
+    switch pass {
+    case .forward(let forward) where isTiled(forward.attention, forward.q.dtype):
+      TiledPlan(of: forward, tiling).bytes
+    case .backward(let backward) where isTiled(backward.attention, backward.dO.dtype):
+      TiledPlan(of: backward, tiling).bytes
+    default: AttentionTiles(of: pass, tiling).bytes
     }
   }
 }

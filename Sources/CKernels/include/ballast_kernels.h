@@ -1,0 +1,99 @@
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// Attention over tiles of rows × keys, in float32, at the width of the processor's vectors.
+//
+// The same source (tiles.inl) is compiled for each instruction set; ballast_kernels() chooses once.
+// A tile lies in cache between the products, so that scaling, mask and exp find it there. Strides
+// are in elements; rows of a matrix are contiguous. Nothing here allocates or starts threads.
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// What tiles are padded to: a multiple of every instruction set's panel.
+enum { BALLAST_PAD = 32 };
+
+/// Some rows of a matrix of float32.
+typedef struct {
+  float *start;
+  ptrdiff_t stride;
+} ballast_rows;
+
+/// Which keys rows see: row i of a tile the keys j with i + lead - window < j <= i + lead.
+typedef struct {
+  int32_t rows, keys;
+  int32_t width;   // d_head
+  int64_t lead;    // position of the first row - position of the first key
+  int64_t window;  // 0: none
+  float scale;
+} ballast_tile;
+
+/// Forward of one tile. scores is [rows, keys padded]; maxima and sums are [rows].
+///
+///     S = scale · q kᵀ    m' = max(m, S)    P = exp(S - m')    l = l · exp(m - m') + Σ P
+///                                                              o = o · exp(m - m') + P v
+typedef struct {
+  ballast_tile tile;
+  ballast_rows q;             // [rows, width]
+  const float *k_panels;      // keys transposed, of ballast_kernel_table.transpose
+  const float *v_columns;     // of ballast_kernel_table.columns; NULL where no output is wanted
+  float *scores;
+  ballast_rows output;        // [rows, width], the sum so far
+  float *maxima, *sums;
+  int32_t is_first;           // nothing stands in output, maxima and sums
+} ballast_forward;
+
+/// Backward of one tile. p and ds are [rows, keys padded] and stay for the keys' half.
+///
+///     P = exp(scale · q kᵀ - lse)    dP = do vᵀ    dS = scale · P (dP - D)    D = do · o, or
+///     dq += dS k                                   where the tile has every key: Σ P · dP
+///     dv += Pᵀ do        dk += dSᵀ q
+typedef struct {
+  ballast_tile tile;
+  ballast_rows q, d_output, output;  // output.start is NULL where D is summed in the tile
+  const float *k_panels;
+  const float *v_panels;      // NULL where the scores' gradient is not wanted
+  const float *k_columns;     // for dq
+  float *q_columns, *d_output_columns;  // room, which backward_rows fills for backward_keys
+  const float *log_sum_exp;   // [rows]
+  float *p, *ds;
+  ballast_rows dq, dk, dv;    // start is NULL where not wanted
+  int32_t adds_dq, adds_dk, adds_dv;
+} ballast_backward;
+
+typedef struct {
+  const char *name;
+  /// Panels of `rows` rows of x, transposed: [⌈rows / panel⌉, width, panel], zeros at the end.
+  void (*transpose)(ballast_rows x, int32_t rows, int32_t width, float *panels);
+  /// Rows first ..< last of x in panels of columns: [⌈width / panel⌉, rows, panel], zeros at the
+  /// end.
+  void (*columns)(ballast_rows x, int32_t rows, int32_t width, int32_t first, int32_t last,
+                  float *panels);
+  void (*forward)(const ballast_forward *pass);
+  /// Output = o / l; lse = m + log l, unless NULL.
+  void (*finish)(const ballast_forward *pass, float *log_sum_exp);
+  /// P, dS and dq of the tile's rows first ..< last, which are multiples of strip or the end.
+  void (*backward_rows)(const ballast_backward *pass, int32_t first, int32_t last);
+  /// dk and dv of the tile's keys first ..< last, when the rows are done.
+  void (*backward_keys)(const ballast_backward *pass, int32_t first, int32_t last);
+  /// Rows that a product computes at once.
+  int32_t strip;
+} ballast_kernel_table;
+
+/// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512 in the environment asks for
+/// one that it has, for tests.
+const ballast_kernel_table *ballast_kernels(void);
+/// Those of an instruction set by name; NULL where the processor lacks it.
+const ballast_kernel_table *ballast_kernels_named(const char *name);
+
+/// y = x of bfloat16, and y = x rounded to nearest even, or y += x, rounded.
+void ballast_widen(const uint16_t *x, ptrdiff_t stride, int32_t rows, int32_t width,
+                   ballast_rows y);
+void ballast_round(ballast_rows x, int32_t rows, int32_t width, uint16_t *y, ptrdiff_t stride,
+                   int32_t accumulates);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,399 @@
+// The kernels of ballast_kernels.h for one instruction set. Before this is included, STRIP (rows of
+// a product at once), LANES (floats of a vector) and TABLE (the name of what it defines) are set.
+//
+// A product is computed STRIP rows × PANEL columns at a time, which stay in registers while its
+// inner dimension runs past: STRIP · 2 accumulators, two vectors of B, one broadcast of A.
+
+#include <math.h>
+#include <string.h>
+
+#include "include/ballast_kernels.h"
+
+#pragma STDC FP_CONTRACT ON
+
+enum { PANEL = 2 * LANES };
+
+typedef float lanes __attribute__((vector_size(LANES * 4)));
+typedef float loose __attribute__((vector_size(LANES * 4), aligned(4)));
+typedef double wide __attribute__((vector_size(LANES * 8)));
+typedef int32_t bits __attribute__((vector_size(LANES * 4)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE lanes load(const float *x) { return *(const loose *)x; }
+INLINE void store(float *x, lanes value) { *(loose *)x = value; }
+INLINE lanes all(float value) { return value - (lanes){}; }
+INLINE lanes choose(bits mask, lanes yes, lanes no) {
+  return (lanes)((mask & (bits)yes) | (~mask & (bits)no));
+}
+INLINE lanes larger(lanes x, lanes y) { return choose(x > y, x, y); }
+INLINE int32_t least(int64_t x, int64_t y) { return (int32_t)(x < y ? x : y); }
+INLINE int32_t most(int64_t x, int64_t y) { return (int32_t)(x > y ? x : y); }
+INLINE int32_t padded(int32_t count, int32_t unit) { return (count + unit - 1) / unit * unit; }
+INLINE int32_t pitch(const ballast_tile *tile) { return padded(tile->keys, BALLAST_PAD); }
+
+INLINE float sum(lanes x) {
+  float half[LANES];
+  store(half, x);
+  for (int n = LANES / 2; n > 0; n /= 2)
+    for (int i = 0; i < n; i++) half[i] += half[i + n];
+  return half[0];
+}
+INLINE float top(lanes x) {
+  float half[LANES];
+  store(half, x);
+  for (int n = LANES / 2; n > 0; n /= 2)
+    for (int i = 0; i < n; i++) half[i] = half[i] > half[i + n] ? half[i] : half[i + n];
+  return half[0];
+}
+
+/// Σ x · y, summed in float64.
+INLINE float product(const float *x, const float *y, int32_t count) {
+  wide sums = {};
+  int32_t c = 0;
+  for (; c + LANES <= count; c += LANES)
+    sums += __builtin_convertvector(load(x + c), wide) * __builtin_convertvector(load(y + c), wide);
+  double total = 0;
+  for (; c < count; c++) total += (double)x[c] * y[c];
+  for (int l = 0; l < LANES; l++) total += sums[l];
+  return (float)total;
+}
+
+/// exp(x) for x up to 88, within 1e-7 of its value; 0 below -87.3 (Cephes' expf, S. Moshier).
+INLINE lanes exponential(const lanes given) {
+  const lanes lowest = all(-87.3f);
+  const lanes x = larger(given, lowest);
+  const lanes shifter = all(12582912.0f);  // 1.5 · 2²³: what is added loses its fraction
+  const lanes n = (x * 1.44269504f + shifter) - shifter;
+  const lanes r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  lanes y = all(1.9875691500e-4f);
+  y = y * r + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = y * (r * r) + r + 1.0f;
+  const bits power = (__builtin_convertvector(n, bits) + 127) << 23;
+  const lanes held = choose(given < lowest, (lanes){}, y * (lanes)power);
+  return choose(given == given, held, given);  // what is not a number stays so
+}
+
+// MARK: Products
+
+/// c (+)= a · b of m rows × PANEL columns; a[i, k] at a + i · ai + k · ak, b a panel.
+INLINE void block(const int m, int32_t inner, const float *a, ptrdiff_t ai, ptrdiff_t ak,
+                  const float *b, float *c, ptrdiff_t ci, int adds) {
+  lanes sums[STRIP][2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < m; i++) sums[i][0] = sums[i][1] = (lanes){};
+  for (int32_t k = 0; k < inner; k++, a += ak, b += PANEL) {
+    const lanes left = load(b), right = load(b + LANES);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < m; i++) {
+      const lanes factor = all(a[i * ai]);
+      sums[i][0] += factor * left;
+      sums[i][1] += factor * right;
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < m; i++, c += ci) {
+    store(c, adds ? load(c) + sums[i][0] : sums[i][0]);
+    store(c + LANES, adds ? load(c + LANES) + sums[i][1] : sums[i][1]);
+  }
+}
+
+/// A strip of m rows, of which full ones have their count known to the compiler.
+INLINE void strip(int32_t m, int32_t inner, const float *a, ptrdiff_t ai, ptrdiff_t ak,
+                  const float *b, float *c, ptrdiff_t ci, int adds) {
+  if (m == STRIP) {
+    block(STRIP, inner, a, ai, ak, b, c, ci, adds);
+    return;
+  }
+  for (; m >= 4; m -= 4, a += 4 * ai, c += 4 * ci) block(4, inner, a, ai, ak, b, c, ci, adds);
+  for (; m > 0; m--, a += ai, c += ci) block(1, inner, a, ai, ak, b, c, ci, adds);
+}
+
+typedef void strip_product(
+    int32_t m, int32_t inner, const float *a, ptrdiff_t step, const float *b, float *c,
+    ptrdiff_t ci, int adds);
+
+/// A strip of a's rows, `step` apart.
+static void __attribute__((noinline)) row_strip(
+    int32_t m, int32_t inner, const float *a, ptrdiff_t step, const float *b, float *c,
+    ptrdiff_t ci, int adds) {
+  strip(m, inner, a, step, 1, b, c, ci, adds);
+}
+
+/// A strip of a's columns, its rows `step` apart.
+static void __attribute__((noinline)) column_strip(
+    int32_t m, int32_t inner, const float *a, ptrdiff_t step, const float *b, float *c,
+    ptrdiff_t ci, int adds) {
+  strip(m, inner, a, 1, step, b, c, ci, adds);
+}
+
+/// The last columns of c, fewer than a panel; the panel itself ends in zeros.
+static void __attribute__((noinline)) corner(
+    strip_product *product, int32_t m, int32_t columns, int32_t inner, const float *a,
+    ptrdiff_t step, const float *b, float *c, ptrdiff_t ci, int adds) {
+  float sums[STRIP * PANEL];
+  product(m, inner, a, step, b, sums, PANEL, 0);
+  for (int32_t i = 0; i < m; i++)
+    for (int32_t j = 0; j < columns; j++)
+      c[i * ci + j] = (adds ? c[i * ci + j] : 0) + sums[i * PANEL + j];
+}
+
+// MARK: Which keys
+
+/// The keys that a row sees, or that any of a strip's rows does.
+typedef struct {
+  int32_t first, last;
+} span;
+
+INLINE span seen(const ballast_tile *tile, int32_t row) {
+  const int64_t end = row + tile->lead + 1;
+  const int32_t last = least(most(end, 0), tile->keys);
+  const int32_t first = tile->window ? least(most(end - tile->window, 0), last) : 0;
+  return (span){first, last};
+}
+INLINE span seen_by(const ballast_tile *tile, int32_t row, int32_t count) {
+  const span head = seen(tile, row), tail = seen(tile, row + count - 1);
+  return (span){head.first < tail.first ? head.first : tail.first,
+                head.last > tail.last ? head.last : tail.last};
+}
+
+/// c = a · panels over rows first ..< last of the tile, where some row of a strip sees a panel.
+INLINE void scores(const ballast_tile *tile, ballast_rows a, const float *panels, float *c,
+                   int32_t first, int32_t last) {
+  const int32_t ci = pitch(tile);
+  for (int32_t j = 0; j < tile->keys; j += PANEL) {
+    const float *panel = panels + (ptrdiff_t)j * tile->width;
+    for (int32_t i = first; i < last; i += STRIP) {
+      const int32_t m = least(STRIP, last - i);
+      const span keys = seen_by(tile, i, m);
+      if (keys.last <= j || keys.first >= j + PANEL) continue;
+      row_strip(m, tile->width, a.start + i * a.stride, a.stride, panel,
+                c + (ptrdiff_t)i * ci + j, ci, 0);
+    }
+  }
+}
+
+/// c (+)= a · b, with a [rows, keys] of the tile and b the columns of [keys, width].
+INLINE void weigh(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
+                  int32_t first, int32_t last, int adds) {
+  const int32_t ai = pitch(tile);
+  for (int32_t j = 0; j < tile->width; j += PANEL, b += (ptrdiff_t)tile->keys * PANEL) {
+    const int32_t columns = least(PANEL, tile->width - j);
+    for (int32_t i = first; i < last; i += STRIP) {
+      const int32_t m = least(STRIP, last - i);
+      const span keys = seen_by(tile, i, m);
+      const int32_t inner = keys.last - keys.first;
+      const float *from = a + (ptrdiff_t)i * ai + keys.first;
+      const float *values = b + (ptrdiff_t)keys.first * PANEL;
+      float *to = c.start + i * c.stride + j;
+      if (columns == PANEL)
+        row_strip(m, inner, from, ai, values, to, c.stride, adds);
+      else
+        corner(row_strip, m, columns, inner, from, ai, values, to, c.stride, adds);
+    }
+  }
+}
+
+/// c (+)= aᵀ · b over keys first ..< last, with a [rows, keys] of the tile and b the columns of
+/// [rows, width].
+INLINE void gather(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
+                   int32_t first, int32_t last, int adds) {
+  const int32_t ak = pitch(tile), rows = tile->rows;
+  for (int32_t j = 0; j < tile->width; j += PANEL, b += (ptrdiff_t)rows * PANEL) {
+    const int32_t columns = least(PANEL, tile->width - j);
+    int32_t top = 0, end = 0;  // rows in whole strips that see some of the keys
+    for (int32_t i = first; i < last; i += STRIP) {
+      const int32_t m = least(STRIP, last - i);
+      while (top < rows && seen_by(tile, top, least(STRIP, rows - top)).last <= i) top += STRIP;
+      if (end < top) end = top;
+      while (end < rows && seen_by(tile, end, least(STRIP, rows - end)).first < i + m)
+        end += STRIP;
+      const int32_t inner = most(least(end, rows) - top, 0);
+      const float *from = a + (ptrdiff_t)top * ak + i;
+      const float *values = b + (ptrdiff_t)top * PANEL;
+      float *to = c.start + i * c.stride + j;
+      if (columns == PANEL)
+        column_strip(m, inner, from, ak, values, to, c.stride, adds);
+      else
+        corner(column_strip, m, columns, inner, from, ak, values, to, c.stride, adds);
+    }
+  }
+}
+
+// MARK: Kernels
+
+static void transpose(ballast_rows x, int32_t rows, int32_t width, float *panels) {
+  for (int32_t j = 0; j < rows; j += PANEL, panels += (ptrdiff_t)width * PANEL) {
+    const int32_t count = least(PANEL, rows - j);
+    const float *from = x.start + j * x.stride;
+    if (count < PANEL) memset(panels, 0, (size_t)width * PANEL * sizeof(float));
+    // Sixteen columns at a time: a cache line of each row.
+    for (int32_t c = 0; c < width; c += 16) {
+      const int32_t columns = least(16, width - c);
+      for (int32_t i = 0; i < count; i++)
+        for (int32_t l = 0; l < columns; l++)
+          panels[(ptrdiff_t)(c + l) * PANEL + i] = from[i * x.stride + c + l];
+    }
+  }
+}
+
+/// Rows first ..< last of x in their places among the columns of `rows` rows.
+static void columns(ballast_rows x, int32_t rows, int32_t width, int32_t first, int32_t last,
+                    float *panels) {
+  for (int32_t j = 0; j < width; j += PANEL, panels += (ptrdiff_t)rows * PANEL) {
+    const int32_t count = least(PANEL, width - j);
+    for (int32_t i = first; i < last; i++) {
+      const float *from = x.start + i * x.stride + j;
+      float *to = panels + (ptrdiff_t)i * PANEL;
+      if (count == PANEL) {
+        store(to, load(from));
+        store(to + LANES, load(from + LANES));
+        continue;
+      }
+      for (int32_t c = 0; c < PANEL; c++) to[c] = c < count ? from[c] : 0;
+    }
+  }
+}
+
+/// -1 in the lanes from c on that are in the span.
+INLINE bits inside(span keys, int32_t c) {
+  bits index;
+  for (int l = 0; l < LANES; l++) index[l] = c + l;
+  return (index >= keys.first) & (index < keys.last);
+}
+
+/// The softmax of a row of scores against a running maximum; what it was multiplied with is
+/// returned.
+INLINE float soften(float *row, span keys, span all_keys, float scale, float *maximum, float *total,
+                    int is_first) {
+  const int32_t start = all_keys.first / LANES * LANES;
+  lanes high = all(-INFINITY);
+  for (int32_t c = start; c < all_keys.last; c += LANES) {
+    const lanes x = load(row + c);
+    const int whole = c >= keys.first && c + LANES <= keys.last;
+    high = larger(whole ? x : choose(inside(keys, c), x, all(-INFINITY)), high);
+  }
+  const float before = is_first ? -INFINITY : *maximum;
+  // scale > 0, so that it may be taken out of the maximum.
+  float now = keys.last > keys.first ? top(high) * scale : -INFINITY;
+  now = now > before ? now : before;
+  if (now == -INFINITY) {  // nothing seen yet
+    for (int32_t c = start; c < all_keys.last; c += LANES) store(row + c, (lanes){});
+    *maximum = now;
+    if (is_first) *total = 0;
+    return 1;
+  }
+  lanes sums = {};
+  for (int32_t c = start; c < all_keys.last; c += LANES) {
+    lanes p = exponential(load(row + c) * scale - now);
+    const int whole = c >= keys.first && c + LANES <= keys.last;
+    if (!whole) p = choose(inside(keys, c), p, (lanes){});
+    sums += p;
+    store(row + c, p);
+  }
+  const float correction = is_first ? 0 : exponential(all(before - now))[0];
+  *maximum = now;
+  *total = (is_first ? 0 : *total * correction) + sum(sums);
+  return correction;
+}
+
+static void forward(const ballast_forward *pass) {
+  const ballast_tile *tile = &pass->tile;
+  const int32_t ci = pitch(tile);
+  scores(tile, pass->q, pass->k_panels, pass->scores, 0, tile->rows);
+  for (int32_t i = 0; i < tile->rows; i++) {
+    const int32_t head = i / STRIP * STRIP;
+    const span around = seen_by(tile, head, least(STRIP, tile->rows - head));
+    const float correction =
+        soften(pass->scores + (ptrdiff_t)i * ci, seen(tile, i), around, tile->scale,
+               pass->maxima + i, pass->sums + i, pass->is_first);
+    if (!pass->v_columns || pass->is_first || correction == 1) continue;
+    float *o = pass->output.start + i * pass->output.stride;
+    for (int32_t c = 0; c < tile->width; c++) o[c] *= correction;
+  }
+  if (pass->v_columns)
+    weigh(tile, pass->scores, pass->v_columns, pass->output, 0, tile->rows, !pass->is_first);
+}
+
+static void finish(const ballast_forward *pass, float *log_sum_exp) {
+  for (int32_t i = 0; i < pass->tile.rows; i++) {
+    if (log_sum_exp) log_sum_exp[i] = pass->maxima[i] + logf(pass->sums[i]);
+    if (!pass->output.start) continue;
+    const float factor = 1 / pass->sums[i];
+    float *o = pass->output.start + i * pass->output.stride;
+    for (int32_t c = 0; c < pass->tile.width; c++) o[c] *= factor;
+  }
+}
+
+static void backward_rows(const ballast_backward *pass, int32_t first, int32_t last) {
+  const ballast_tile *tile = &pass->tile;
+  const int32_t ci = pitch(tile);
+  scores(tile, pass->q, pass->k_panels, pass->p, first, last);
+  if (pass->v_panels) scores(tile, pass->d_output, pass->v_panels, pass->ds, first, last);
+  for (int32_t i = first; i < last; i++) {
+    const int32_t head = (i - first) / STRIP * STRIP + first;
+    const span around = seen_by(tile, head, least(STRIP, last - head)), keys = seen(tile, i);
+    float *p = pass->p + (ptrdiff_t)i * ci, *ds = pass->ds + (ptrdiff_t)i * ci;
+    // The keys' half takes STRIP keys at once, some of which these rows may not see.
+    const int32_t start = most(around.first - STRIP, 0) / LANES * LANES;
+    const int32_t end = least(padded(around.last, LANES) + STRIP, ci);
+    lanes sums = {};
+    for (int32_t c = start; c < end; c += LANES) {
+      if (c + LANES <= keys.first || c >= keys.last) {
+        store(p + c, (lanes){});
+        continue;
+      }
+      lanes value = exponential(load(p + c) * tile->scale - pass->log_sum_exp[i]);
+      const int whole = c >= keys.first && c + LANES <= keys.last;
+      if (!whole) value = choose(inside(keys, c), value, (lanes){});
+      store(p + c, value);
+      if (!pass->v_panels || pass->output.start) continue;
+      const lanes change = load(ds + c);
+      sums += value * (whole ? change : choose(inside(keys, c), change, (lanes){}));
+    }
+    if (!pass->v_panels) continue;
+    float dot = sum(sums);
+    if (pass->output.start) {
+      const float *x = pass->d_output.start + i * pass->d_output.stride;
+      const float *o = pass->output.start + i * pass->output.stride;
+      dot = product(x, o, tile->width);
+    }
+    for (int32_t c = start; c < end; c += LANES) {
+      if (c + LANES <= keys.first || c >= keys.last) {
+        store(ds + c, (lanes){});
+        continue;
+      }
+      lanes value = load(p + c) * (load(ds + c) - dot) * tile->scale;
+      const int whole = c >= keys.first && c + LANES <= keys.last;
+      if (!whole) value = choose(inside(keys, c), value, (lanes){});
+      store(ds + c, value);
+    }
+  }
+  if (pass->dq.start)
+    weigh(tile, pass->ds, pass->k_columns, pass->dq, first, last, pass->adds_dq);
+  if (pass->dk.start) columns(pass->q, tile->rows, tile->width, first, last, pass->q_columns);
+  if (pass->dv.start)
+    columns(pass->d_output, tile->rows, tile->width, first, last, pass->d_output_columns);
+}
+
+static void backward_keys(const ballast_backward *pass, int32_t first, int32_t last) {
+  const ballast_tile *tile = &pass->tile;
+  if (pass->dv.start)
+    gather(tile, pass->p, pass->d_output_columns, pass->dv, first, last, pass->adds_dv);
+  if (pass->dk.start) gather(tile, pass->ds, pass->q_columns, pass->dk, first, last, pass->adds_dk);
+}
+
+const ballast_kernel_table TABLE = {
+    .name = NAME,
+    .transpose = transpose,
+    .columns = columns,
+    .forward = forward,
+    .finish = finish,
+    .backward_rows = backward_rows,
+    .backward_keys = backward_keys,
+    .strip = STRIP,
+};

@@ -1,0 +1,179 @@
+internal import CKernels
+import Tensors
+import Threading
+
+/// What both directions of a tiled pass share: units, slots, and views for C.
+@safe struct TiledKernel {
+  let attention: Attention
+  let plan: TiledPlan
+  let batch: Int
+  let rows: Range<Int>
+  let runs: [KeyRun]
+  private let scratch: UnsafeMutablePointer<Float>
+  let table: ballast_kernel_table
+
+  var geometry: HeadGeometry { attention.geometry }
+
+  init(
+    _ attention: Attention, _ plan: TiledPlan, batch: Int, rows: Range<Int>, runs: [KeyRun],
+    scratch: Tensor?
+  ) {
+    self.attention = attention
+    self.plan = plan
+    self.batch = batch
+    self.rows = rows
+    self.runs = runs
+    guard let scratch, scratch.count * scratch.dtype.size >= plan.bytes,
+      let table = unsafe ballast_kernels()
+    else { preconditionFailure("tiles need their scratch") }
+    unsafe self.scratch = scratch.address.assumingMemoryBound(to: Float.self)
+    unsafe self.table = table.pointee
+  }
+
+  /// Elements of a slot from a place on.
+  @unsafe func place(_ offset: Int, slot: Int) -> UnsafeMutablePointer<Float> {
+    unsafe scratch + (slot * plan.elements + offset)
+  }
+
+  // MARK: Threads
+
+  /// Calls `body` with every sequence and KV head, each unit in a slot of its own.
+  ///
+  /// Where there are enough of them they run at the same time; else `helpers` threads may divide
+  /// the tiles of one. Either way every sum has its order.
+  func forEachUnit(_ body: (_ unit: Unit) -> Void) {
+    let threads = isSmall ? 1 : Threads.count
+    let isWide = plan.units % threads == 0 || plan.units >= 4 * threads
+    let tasks = isWide ? min(threads, plan.units, plan.slots) : 1
+    let helpers = isWide ? 1 : min(threads, plan.slots)
+    Threads.parallel(tasks: tasks) { task in
+      for index in plan.units * task / tasks..<plan.units * (task + 1) / tasks {
+        body(
+          Unit(
+            sequence: index / geometry.kvHeads, kvHead: index % geometry.kvHeads, slot: task,
+            helpers: helpers))
+      }
+    }
+  }
+
+  /// Whether threads would cost more than they save.
+  private var isSmall: Bool {
+    batch * geometry.heads * rows.count * runs.reduce(0) { $0 + $1.rows.count } * geometry.dHead
+      < 1 << 18
+  }
+
+  /// One sequence's KV head, and the threads that divide its tiles.
+  struct Unit {
+    let sequence: Int
+    let kvHead: Int
+    let slot: Int
+    let helpers: Int
+
+    /// Parts of `0..<count`, each a multiple of `unit` but the last, at the same time.
+    func parts(of count: Int, unit: Int, _ body: (_ part: Int, Range<Int>) -> Void) {
+      let blocks = (count + unit - 1) / unit
+      let tasks = min(helpers, blocks)
+      Threads.parallel(tasks: tasks) { task in
+        let first = blocks * task / tasks * unit
+        body(task, first..<min(blocks * (task + 1) / tasks * unit, count))
+      }
+    }
+  }
+
+  /// The rows in spans, for which keys are packed once.
+  var spans: [Range<Int>] { AttentionPart.ranges(rows, plan.span) }
+
+  /// The keys that some of the rows see, from the first to the last.
+  func seen(by rows: Range<Int>) -> Range<Int> {
+    let keys = attention.layout.keys(seenBy: rows, window: attention.window)
+    return (keys.first?.lowerBound ?? 0)..<(keys.last?.upperBound ?? 0)
+  }
+
+  // MARK: Views
+
+  /// Rows of a head of `[batch, rows, heads · d_head]`.
+  func view(_ x: Tensor, _ unit: Unit, head: Int, _ rows: Range<Int>) -> HeadView {
+    precondition(x.strides[2] == 1 || x.extent(2) == 1, "a head's elements are neighbours")
+    let offset =
+      unit.sequence * x.strides[0] + (rows.lowerBound - x.shape[1].start) * x.strides[1]
+      + head * geometry.dHead
+    return unsafe HeadView(
+      start: x.address + offset * x.dtype.size, stride: x.strides[1], rows: rows.count,
+      width: geometry.dHead, isFloat: x.dtype == .float32)
+  }
+
+  /// The statistic of a head's rows in `[batch, heads, rows]`.
+  @unsafe func statistic(
+    _ x: Tensor, _ unit: Unit, head: Int, _ rows: Range<Int>
+  ) -> UnsafeMutablePointer<Float> {
+    precondition(x.strides[2] == 1 || x.extent(2) == 1, "a statistic's rows are neighbours")
+    let offset =
+      unit.sequence * x.strides[0] + head * x.strides[1] + rows.lowerBound - x.shape[2].start
+    return unsafe x.address.assumingMemoryBound(to: Float.self) + offset
+  }
+
+  /// A tile's sizes and mask.
+  func tile(_ rows: Range<Int>, _ keys: Range<Int>) -> ballast_tile {
+    ballast_tile(
+      rows: Int32(rows.count), keys: Int32(keys.count), width: Int32(geometry.dHead),
+      lead: Int64(attention.lead(rows: rows, keys: keys)), window: Int64(attention.window ?? 0),
+      scale: geometry.scale)
+  }
+
+  // MARK: Keys
+
+  /// Packs keys, or values, of a run for the products of its tiles.
+  func pack(
+    _ x: HeadView, _ unit: Unit, wide: Int, transposed: Int? = nil, columns: Int? = nil
+  ) {
+    let rows = unsafe x.widened(into: place(wide, slot: unit.slot))
+    let (count, width) = (Int32(x.rows), Int32(x.width))
+    if let transposed {
+      unsafe table.transpose(rows, count, width, place(transposed, slot: unit.slot))
+    }
+    if let columns {
+      unsafe table.columns(rows, count, width, 0, count, place(columns, slot: unit.slot))
+    }
+  }
+}
+
+/// Rows of one head in a tensor.
+@safe struct HeadView {
+  let start: UnsafeMutableRawPointer
+  let stride: Int
+  let rows: Int
+  let width: Int
+  let isFloat: Bool
+
+  /// The rows where they are; they are float32.
+  var floats: ballast_rows {
+    precondition(isFloat)
+    return unsafe ballast_rows(
+      start: start.assumingMemoryBound(to: Float.self), stride: stride)
+  }
+
+  /// The rows as float32: where they are, or copied to `room`.
+  func widened(into room: UnsafeMutablePointer<Float>) -> ballast_rows {
+    if isFloat { return unsafe floats }
+    let copy = unsafe ballast_rows(start: room, stride: width)
+    unsafe ballast_widen(
+      start.assumingMemoryBound(to: UInt16.self), stride, Int32(rows), Int32(width), copy)
+    return unsafe copy
+  }
+
+  /// Writes float32 rows here in the tensor's dtype, or adds them.
+  func take(_ sums: ballast_rows, accumulates: Bool) {
+    unsafe ballast_round(
+      sums, Int32(rows), Int32(width), start.assumingMemoryBound(to: UInt16.self), stride,
+      accumulates ? 1 : 0)
+  }
+
+  /// Writes zeros.
+  func clear() {
+    let bytes = width * (isFloat ? 4 : 2)
+    for row in 0..<rows {
+      unsafe (start + row * stride * (isFloat ? 4 : 2)).initializeMemory(
+        as: UInt8.self, repeating: 0, count: bytes)
+    }
+  }
+}

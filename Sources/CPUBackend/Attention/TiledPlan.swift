@@ -1,0 +1,152 @@
+import Tensors
+
+/// How a fused pass is cut for the tiles of `CKernels`, and where things stand in its scratch.
+///
+/// ```
+///   unit   one sequence's KV head and the query heads that share it: what one thread works on
+///   span   so many rows of a unit at a time, for which keys and values are packed once
+///   tile   rows × keys of a query head, small enough for the second-level cache
+/// ```
+///
+/// Scratch is one slot for each unit that may run at once. It grows with neither rows nor keys, and
+/// not with the number of threads either: a step takes the same bytes on every machine.
+struct TiledPlan {
+  /// What the tiles of `CKernels` are padded to.
+  static let pad = 32
+  /// Units at a time at most, and slots at least: few units are divided among threads by tiles.
+  static let slots = 8...64
+
+  /// Rows and keys of a tile, and rows of a span.
+  let rows: Int
+  let keys: Int
+  let span: Int
+  let units: Int
+  let slots: Int
+  private let geometry: HeadGeometry
+
+  /// Elements of a slot.
+  private(set) var elements = 0
+  // Where each stands in a slot.
+  private(set) var kPanels = 0
+  private(set) var vPanels = 0
+  private(set) var kColumns = 0
+  private(set) var vColumns = 0
+  private(set) var qColumns = 0
+  private(set) var dOColumns = 0
+  private(set) var scores = 0
+  private(set) var gradient = 0
+  private(set) var maxima = 0
+  private(set) var sums = 0
+  /// Float32 sums of what is stored in another dtype: the output or dq of a span, dk and dv of keys.
+  private(set) var rowSums = 0
+  private(set) var dk = 0
+  private(set) var dv = 0
+  /// Float32 copies of rows and keys in another dtype.
+  private(set) var wideQ = 0
+  private(set) var wideDO = 0
+  private(set) var wideOutput = 0
+  private(set) var wideKeys = 0
+
+  /// Bytes of all slots.
+  var bytes: Int { slots * elements * 4 }
+
+  init(of pass: AttentionForward, _ tiling: AttentionTiling) {
+    self.init(pass.attention, batch: pass.q.extent(0), pass.rows, pass.blocks, tiling)
+    let d = geometry.dHead
+    kPanels = take(keys * d)
+    scores = take(rows * keys)
+    maxima = take(geometry.groupSize * span)
+    sums = take(geometry.groupSize * span)
+    if pass.output != nil { vColumns = take(keys * width) }
+    guard pass.q.dtype != .float32 else { return }
+    wideQ = take(rows * d)
+    wideKeys = take(keys * d)
+    if pass.output != nil { rowSums = take(geometry.groupSize * span * d) }
+  }
+
+  init(of pass: AttentionBackward, _ tiling: AttentionTiling) {
+    self.init(pass.attention, batch: pass.dO.extent(0), pass.rows, pass.blocks, tiling)
+    let d = geometry.dHead
+    kPanels = take(keys * d)
+    scores = take(rows * keys)
+    if pass.needsScores {
+      vPanels = take(keys * d)
+      gradient = take(rows * keys)
+    }
+    if let dq = pass.dq {
+      kColumns = take(keys * width)
+      if dq.sum.dtype != .float32 { rowSums = take(geometry.groupSize * span * d) }
+    }
+    if !pass.dk.isEmpty {
+      qColumns = take(rows * width)
+      if pass.dk.contains(where: { $0.sum.dtype != .float32 }) { dk = take(keys * d) }
+    }
+    if !pass.dv.isEmpty {
+      dOColumns = take(rows * width)
+      if pass.dv.contains(where: { $0.sum.dtype != .float32 }) { dv = take(keys * d) }
+    }
+    guard pass.dO.dtype != .float32 else { return }
+    wideQ = take(rows * d)
+    wideDO = take(rows * d)
+    wideKeys = take(keys * d)
+    if pass.needsScores { wideOutput = take(rows * d) }
+  }
+
+  private init(
+    _ attention: Attention, batch: Int, _ rows: Range<Int>, _ blocks: [Range<Int>],
+    _ tiling: AttentionTiling
+  ) {
+    geometry = attention.geometry
+    let count = max(rows.count, 1)
+    units = batch * geometry.kvHeads
+    slots = min(max(units, Self.slots.lowerBound), Self.slots.upperBound)
+    keys = Self.padded(max(1, min(blocks.reduce(0) { $0 + $1.count }, tiling.keys, 256)))
+    // Fewer rows where there would be too few tiles for several threads.
+    let isShort = units * geometry.groupSize * ((count + 95) / 96) < 16
+    self.rows = min(count, tiling.rows, isShort ? 48 : 96)
+    // Keys are packed once for some hundred rows; the sums of a span stay below 512 KiB.
+    let most = 131_072 / max(geometry.groupSize * geometry.dHead, 1)
+    span = min(count, max(most / self.rows, 1) * self.rows)
+  }
+
+  /// The padded width of a head.
+  private var width: Int { Self.padded(geometry.dHead) }
+
+  static func padded(_ count: Int) -> Int { (count + pad - 1) / pad * pad }
+
+  /// Room for so many elements, from a multiple of 64 bytes on.
+  private mutating func take(_ count: Int) -> Int {
+    defer { elements += (count + 15) / 16 * 16 }
+    return elements
+  }
+}
+
+/// Neighbouring keys that are one tile wide at most, in one block and one sink of each gradient.
+struct KeyRun {
+  let rows: Range<Int>
+  let block: Int
+  let dk: GradientSink?
+  let dv: GradientSink?
+
+  /// All keys in runs, ascending.
+  static func all(
+    of blocks: [Range<Int>], dk: [GradientSink] = [], dv: [GradientSink] = [], atMost most: Int
+  ) -> [KeyRun] {
+    func rows(_ sink: GradientSink) -> Range<Int> { sink.sum.shape[1].rows }
+    let ends = Set((dk + dv).flatMap { [rows($0).lowerBound, rows($0).upperBound] })
+    var runs: [KeyRun] = []
+    for (index, block) in blocks.enumerated() {
+      var first = block.lowerBound
+      while first < block.upperBound {
+        let end = ends.filter { $0 > first }.min() ?? block.upperBound
+        let last = min(first + most, end, block.upperBound)
+        runs.append(
+          KeyRun(
+            rows: first..<last, block: index, dk: dk.first { rows($0).contains(first) },
+            dv: dv.first { rows($0).contains(first) }))
+        first = last
+      }
+    }
+    return runs
+  }
+}
