@@ -89,15 +89,19 @@ extension Tape {
   /// Runs `body` without a graph, and once more with one when backward comes to it.
   ///
   /// Saves `x`, and the `constants` that `body` reads beside it. Whether any gradient is wanted of
-  /// `body` says `isTrained`, those of `x` aside. Without the policy `layer`, just runs `body`.
+  /// `body` says `isTrained`, those of `x` aside. The second time nobody reads the numbers of what
+  /// `body` gives, so that it need not compute those that it saves for nothing. Without the policy
+  /// `layer`, just runs `body`.
   package func checkpoint(
     _ x: Variable, constants: [(name: String, tensor: Tensor)], isTrained: Bool, op name: String,
-    _ body: @escaping (_ x: Variable, _ constants: [Tensor]) throws -> Variable
+    _ body: @escaping (_ x: Variable, _ constants: [Tensor], _ isRead: Bool) throws -> Variable
   ) throws -> Variable {
     guard isRecording, policy.contains(.layer), isTrained || x.gradient != nil else {
-      return try body(x, constants.map(\.tensor))
+      return try body(x, constants.map(\.tensor), true)
     }
-    let y = try withoutRecording { try body(Variable(x.value), constants.map(\.tensor)).value }
+    let y = try withoutRecording {
+      try body(Variable(x.value), constants.map(\.tensor), true).value
+    }
     return op(name) {
       let slot = GradientSlot("hidden", shape: y.shape, dtype: y.dtype)
       let inputSlot = x.gradient
@@ -106,7 +110,8 @@ extension Tape {
       let saved = constants.map { save($0.tensor, as: $0.name, neededFor: all) }
       record { [tensors] in
         guard let dy = slot.take() else { return }
-        let y = try body(Variable(input.tensor, gradient: inputSlot), saved.map { try $0.tensor })
+        let y = try body(
+          Variable(input.tensor, gradient: inputSlot), saved.map { try $0.tensor }, false)
         try y.gradient?.add(dy, from: tensors)
       }
       return Variable(y, gradient: slot)

@@ -289,7 +289,8 @@ INLINE float soften(float *row, span keys, span all_keys, float scale, float *ma
   }
   lanes sums = {};
   for (int32_t c = start; c < all_keys.last; c += LANES) {
-    lanes p = exponential(load(row + c) * scale - now);
+    const lanes scaled = load(row + c) * scale;  // rounded as the maximum was: never above it
+    lanes p = exponential(scaled - now);
     const int whole = c >= keys.first && c + LANES <= keys.last;
     if (!whole) p = choose(inside(keys, c), p, (lanes){});
     sums += p;
@@ -341,23 +342,28 @@ static void backward_rows(const ballast_backward *pass, int32_t first, int32_t l
     // The keys' half takes STRIP keys at once, some of which these rows may not see.
     const int32_t start = most(around.first - STRIP, 0) / LANES * LANES;
     const int32_t end = least(padded(around.last, LANES) + STRIP, ci);
-    lanes sums = {};
+    lanes sums = {}, ones = {};
     for (int32_t c = start; c < end; c += LANES) {
       if (c + LANES <= keys.first || c >= keys.last) {
         store(p + c, (lanes){});
         continue;
       }
-      lanes value = exponential(load(p + c) * tile->scale - pass->log_sum_exp[i]);
+      const lanes scaled = load(p + c) * tile->scale;
+      lanes value = exponential(scaled - pass->log_sum_exp[i]);
       const int whole = c >= keys.first && c + LANES <= keys.last;
       if (!whole) value = choose(inside(keys, c), value, (lanes){});
       store(p + c, value);
       if (!pass->v_panels || pass->output.start) continue;
       const lanes change = load(ds + c);
       sums += value * (whole ? change : choose(inside(keys, c), change, (lanes){}));
+      ones += value;
     }
     if (!pass->v_panels) continue;
-    float dot = sum(sums);
-    if (pass->output.start) {
+    float dot;
+    if (!pass->output.start) {
+      // Σ P is 1 but for rounding, which would be left over in Σ dS.
+      dot = keys.last > keys.first ? sum(sums) / sum(ones) : 0;
+    } else {
       const float *x = pass->d_output.start + i * pass->d_output.stride;
       const float *o = pass->output.start + i * pass->output.stride;
       dot = product(x, o, tile->width);

@@ -69,7 +69,7 @@ struct DecoderLayer {
     return try tape.checkpoint(
       x, constants: kv?.tensors ?? [],
       isTrained: isTrained || gradients != nil, op: "layer"
-    ) { x, constants in
+    ) { x, constants, isRead in
       let outer = tape.layer
       tape.layer = index
       defer { tape.layer = outer }
@@ -79,16 +79,17 @@ struct DecoderLayer {
           x.value.shape.replacingLast(.plain(configuration.keyWidth)), dtype: x.value.dtype,
           layer: index, tensors: tape.tensors)
         : KeyValues(tensors: constants, gradients: gradients)
-      return try forward(x, rows: rows, kv: kv, pass: pass, on: tape)
+      return try forward(x, rows: rows, kv: kv, isRead: isRead, pass: pass, on: tape)
     }
   }
 
+  /// Where nobody reads the result, the last product and sum are recorded and not computed.
   private func forward(
-    _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
+    _ x: Variable, rows: Range<Int>, kv: KeyValues, isRead: Bool, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     let branch = try attentionBranch(x, rows: rows, kv: kv, pass: pass, on: tape)
     let y = try tape.add(tape.rows(x, at: rows), branch)
-    return try tape.add(y, mlpBranch(y, pass: pass, on: tape))
+    return try tape.add(y, mlpBranch(y, isRead: isRead, pass: pass, on: tape), isRead: isRead)
   }
 
   /// What the rows of `x` leave to later rows: their keys and values, and nothing else.
@@ -169,10 +170,12 @@ struct DecoderLayer {
   // MARK: MLP
 
   /// `dropout(mlp(norm y))`.
-  private func mlpBranch(_ y: Variable, pass: PassOptions, on tape: Tape) throws -> Variable {
+  private func mlpBranch(
+    _ y: Variable, isRead: Bool, pass: PassOptions, on tape: Tape
+  ) throws -> Variable {
     let (inner, down) = try activation(y, on: tape)  // [batch, tokens, d_ff]
     return try tape.dropout(
-      tape.project(inner, down, op: "down_proj", as: "hidden"),
+      tape.project(inner, down, op: "down_proj", as: "hidden", isRead: isRead),
       pass.dropout("layers.\(index).mlp_branch"), op: "mlp_dropout")
   }
 
@@ -198,10 +201,11 @@ extension Tape {
   /// `x · Wᵀ + b`.
   func project(
     _ x: Variable, _ projection: Projection, op: String, as output: String,
-    into destination: Tensor? = nil
+    into destination: Tensor? = nil, isRead: Bool = true
   ) throws -> Variable {
     try linear(
-      x, projection.weight, bias: projection.bias, op: op, as: output, into: destination)
+      x, projection.weight, bias: projection.bias, op: op, as: output, into: destination,
+      isRead: isRead)
   }
 
   /// The model's kind of norm.

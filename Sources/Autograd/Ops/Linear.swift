@@ -7,17 +7,20 @@ extension Tape {
   /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; `y` `[batch, tokens, out]`
   /// goes to `destination` or a new tensor, of `x`'s dtype unless another is given. Sums are
   /// float32 and rounded once. Saves `x` if the weight is trained, and the weight if `x` needs a
-  /// gradient; a bias never needs anything saved.
+  /// gradient; a bias never needs anything saved. Where the numbers of `y` are not read, they are
+  /// not computed.
   package func linear(
     _ x: Variable, _ weight: Weight, bias: Weight? = nil, op name: String, as output: String,
-    into destination: Tensor? = nil, dtype: DType? = nil
+    into destination: Tensor? = nil, dtype: DType? = nil, isRead: Bool = true
   ) throws -> Variable {
     try op(name) {
       let width = Axis.plain(weight.value.extent(0))
       let y =
         try destination
         ?? tensors.make(output, x.value.shape.replacingLast(width), dtype ?? x.value.dtype)
-      try multiplyRows(x.value, weight.value.transposed(0, 1), bias: bias?.value, into: y)
+      if isRead {
+        try multiplyRows(x.value, weight.value.transposed(0, 1), bias: bias?.value, into: y)
+      }
       guard records(x.gradient, weight.gradient, bias?.gradient) else { return Variable(y) }
 
       let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)

@@ -124,11 +124,13 @@ extension Tape {
   }
 
   /// `y = x + branch`, written over `branch`, which must not be saved by anyone; saves nothing.
-  package func add(_ x: Variable, _ branch: consuming Variable) throws -> Variable {
+  package func add(
+    _ x: Variable, _ branch: consuming Variable, isRead: Bool = true
+  ) throws -> Variable {
     let value = branch.value
     let branchSlot = branch.gradient
     return op("residual") {
-      kernels?.add(x.value, to: value)
+      if isRead { kernels?.add(x.value, to: value) }
       guard records(x.gradient, branchSlot) else { return Variable(value) }
       let slot = GradientSlot("hidden", shape: value.shape, dtype: value.dtype)
       let inputSlot = x.gradient

@@ -48,7 +48,7 @@ typedef struct {
 /// Backward of one tile. p and ds are [rows, keys padded] and stay for the keys' half.
 ///
 ///     P = exp(scale · q kᵀ - lse)    dP = do vᵀ    dS = scale · P (dP - D)    D = do · o, or
-///     dq += dS k                                   where the tile has every key: Σ P · dP
+///     dq += dS k                                   where the tile has every key: Σ P · dP / Σ P
 ///     dv += Pᵀ do        dk += dSᵀ q
 typedef struct {
   ballast_tile tile;

@@ -105,7 +105,7 @@ struct TiledPlan {
     let isShort = units * geometry.groupSize * ((count + 95) / 96) < 16
     self.rows = min(count, tiling.rows, isShort ? 48 : 96)
     // Keys are packed once for some hundred rows; the sums of a span stay below 512 KiB.
-    let most = 131_072 / max(geometry.groupSize * geometry.dHead, 1)
+    let most = min(131_072 / max(geometry.groupSize * geometry.dHead, 1), 1920)
     span = min(count, max(most / self.rows, 1) * self.rows)
   }
 
