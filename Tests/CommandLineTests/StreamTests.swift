@@ -96,7 +96,7 @@ import Testing
       try Program.run(
         ["sweep", profile, "--output", folder.path + "/" + memory, "--memory", memory])
     }
-    let tight = try table("92MiB")
+    let tight = try table("95200000")
     #expect(tight.status == 1 && tight.sentence?.contains("over-limit") == true)
     #expect(!tight.output.contains("%") && tight.output.contains("–    not measured"))
     let wide = try table("300MiB")

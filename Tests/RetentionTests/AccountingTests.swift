@@ -12,7 +12,7 @@ import Transformer
     let full = randomPoint(index)
     // About 40 sums a step, of up to 50 terms, √50 roundings each: together √40 times that, 45; in
     // the worst of some 30,000 gradients four times as many (173 were measured).
-    try checkAllModes(full, keeping: index, tolerance: 200 * 0x1p-24)
+    try checkAllModes(full, keeping: index, tolerance: 1e-5)
   }
 
   /// Widths of 1 to 5 magnify rounding: only what is exact is checked.

@@ -122,15 +122,15 @@ struct CausalSoftmax: Sendable {
 
   /// `dS = scale · P · (dP − D)` for each row; `gradient` holds `dP`, then `dS`.
   ///
-  /// `D` is `Σ P · dP`, or comes from `rowDots` `[batch · heads · tokens, 1]`.
+  /// `D` is `Σ P · dP / Σ P`, or comes from `rowDots` `[batch · heads · tokens, 1]`. `Σ P` is 1 but
+  /// for rounding, which would be left over in `Σ dS`, where all else cancels.
   func backward<P: KernelElement>(
     _ gradient: Rows<Float>, probabilities: Rows<P>, scale: Float, rowDots: Rows<Float>?
   ) {
     deal(gradient.count) { rows in
       for (row, visible) in rows {
         let (g, p) = unsafe (gradient[row], probabilities[row])
-        let count = visible.upperBound
-        let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? dot(g, p, count)
+        let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? meanOf(g, p, visible)
         let sum = Lanes(repeating: rowDot)
         let scales = Lanes(repeating: scale)
         @inline(__always) func step(_ index: Int, _ lanes: Int) {
@@ -143,6 +143,19 @@ struct CausalSoftmax: Sendable {
       }
     }
   }
+}
+
+/// `Σ weights · values / Σ weights` over some columns of a row.
+@unsafe @inline(__always)
+private func meanOf<P: KernelElement>(
+  _ values: UnsafePointer<Float>, _ weights: UnsafePointer<P>, _ columns: Range<Int>
+) -> Float {
+  @inline(__always) func terms(_ index: Int, _ lanes: Int) -> (Lanes, Lanes) {
+    let weight = unsafe P.load(weights + index, lanes)
+    return unsafe (weight * Float.load(values + index, lanes), weight)
+  }
+  let (weighted, total) = twoSums(columns, terms)
+  return weighted / total
 }
 
 /// Sets the elements outside `kept` to 0, which is all bits 0 in every element type.
