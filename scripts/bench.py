@@ -1,8 +1,8 @@
 """Times Ballast's training steps and PyTorch's by turns, on the same weights and tokens.
 
-Both sides are processes that stay: after a step to warm up, each round runs every step of the table
-once on either side, in an order that alternates. A figure is the median of the rounds; what stands
-in brackets is the range of the ratio over the rounds.
+Both sides are processes that stay. After a round to warm up, each round runs every step of the table
+on either side, one right after the other, since a machine's speed drifts; who comes first alternates.
+The ratio is the median of the rounds' ratios; in brackets is their range.
 """
 
 import argparse
@@ -70,47 +70,52 @@ def measure(dtype: str, options: argparse.Namespace, folder: Path) -> dict:
     steps = [step for step in STEPS if can_compile() or step[2] != "compiled_sdpa"]
     steps = [step for step in steps if not options.only or any(
         word in step[0] for word in options.only.split(","))]
-    times: dict[str, list[float]] = {}
-    losses: dict[str, float] = {}
-    flops: dict[str, float] = {}
-    asked = [(ours, f"step {words}") for words in dict.fromkeys(step[1] for step in steps)]
-    asked += [(theirs, f"step {name}") for name in dict.fromkeys(step[2] for step in steps)]
     whole = "full-graph fused none 256"
+    # Each is (name, what ours is asked, what is asked beside it, and whom).
+    pairs = [(name, f"step {words}", f"step {other}", theirs) for name, words, other, _ in steps]
     if not options.only:
-        asked += [(ours, f"unrecorded {whole}"), (ours, f"products {whole}"),
-                  (ours, f"peak {PEAK}"), (theirs, f"peak {PEAK}")]
-    count = options.rounds + 1
-    for turn in range(count):
-        for index, (side, line) in enumerate(asked if turn % 2 else reversed(asked)):
-            say(f"{dtype}: round {turn} of {options.rounds}, {index + 1} of {len(asked)}: {line}")
-            answer = side.ask(line)
-            key = f"{'ours' if side is ours else 'theirs'} {line}"
-            losses[key] = answer.get("loss", 0)
-            flops[key] = float(answer.get("flops", 0))
+        pairs += [("ledger", f"step {whole}", f"unrecorded {whole}", ours),
+                  ("products", f"step {whole}", f"products {whole}", ours),
+                  ("peak", f"step {whole}", f"peak {PEAK}", ours),
+                  ("their peak", f"peak {PEAK}", f"peak {PEAK}", theirs)]
+    seen: dict[str, list[tuple[dict, dict]]] = {}
+    for turn in range(options.rounds + 1):
+        for index, (name, mine, other, side) in enumerate(pairs):
+            say(f"{dtype}: round {turn} of {options.rounds}, {index + 1} of {len(pairs)}: {name}")
+            # Neighbours in time, since a machine's speed drifts; the first by turns.
+            answers = [who.ask(line) for who, line in
+                       ((ours, mine), (side, other))[::1 if turn % 2 else -1]]
             if turn:  # the first is to warm up
-                times.setdefault(key, []).append(answer["seconds"])
+                seen.setdefault(name, []).append(tuple(answers[::1 if turn % 2 else -1]))
     ours.close()
     theirs.close()
     say("")
-    middle = {key: statistics.median(values) for key, values in times.items()}
-    rows = []
-    for name, words, other, reach in steps:
-        us, them = f"ours step {words}", f"theirs step {other}"
-        ratios = [a / b for a, b in zip(times[us], times[them])]
-        rows.append({
-            "step": name, "against": WORDS[other], "dtype": dtype, "ballast_seconds": middle[us],
-            "pytorch_seconds": middle[them], "ratio": middle[us] / middle[them],
-            "least": min(ratios), "most": max(ratios), "reach": reach,
-            "ballast_loss": losses[us], "pytorch_loss": losses[them]})
-    result = {"rows": rows}
+
+    def ratios(name: str) -> list[float]:
+        return [a["seconds"] / b["seconds"] for a, b in seen[name]]
+
+    def middle(name: str, at: int, key: str = "seconds") -> float:
+        return statistics.median(pair[at][key] for pair in seen[name])
+
+    result: dict = {"rows": [
+        {"step": name, "against": WORDS[other], "dtype": dtype, "reach": reach,
+         "ballast_seconds": middle(name, 0), "pytorch_seconds": middle(name, 1),
+         "ratio": statistics.median(ratios(name)), "ratios": ratios(name),
+         "ballast_loss": middle(name, 0, "loss"), "pytorch_loss": middle(name, 1, "loss")}
+        for name, words, other, reach in steps]}
     if not options.only:
-        speed = {key: flops[f"ours {key}"] / middle[f"ours {key}"] / 1e9
-                 for key in (f"step {whole}", f"products {whole}", f"peak {PEAK}")}
+        def speed(name: str, at: int) -> float:
+            return statistics.median(float(pair[at]["flops"]) / pair[at]["seconds"] / 1e9
+                                     for pair in seen[name])
+
+        def share(name: str) -> float:
+            return statistics.median(float(a["flops"]) / a["seconds"] * b["seconds"] / b["flops"]
+                                     for a, b in seen[name])
         result |= {
-            "gflops": speed[f"step {whole}"], "products_gflops": speed[f"products {whole}"],
-            "peak_gflops": speed[f"peak {PEAK}"],
-            "pytorch_peak_gflops": 2 * PEAK ** 3 / middle[f"theirs peak {PEAK}"] / 1e9,
-            "ledger_cost": middle[f"ours step {whole}"] / middle[f"ours unrecorded {whole}"]}
+            "gflops": speed("products", 0), "products_gflops": speed("products", 1),
+            "peak_gflops": speed("peak", 1), "pytorch_peak_gflops": speed("their peak", 1),
+            "share_of_products": share("products"), "share_of_peak": share("peak"),
+            "ledger_cost": statistics.median(ratios("ledger"))}
     return result
 
 
@@ -121,13 +126,14 @@ def show(result: dict) -> None:
         same = abs(row["ballast_loss"] - row["pytorch_loss"]) <= 2e-2 * abs(row["pytorch_loss"])
         loss = f"{row['ballast_loss']:.4f} {'=' if same else '≠'} {row['pytorch_loss']:.4f}"
         print(f"{row['step']:28} {row['against']:25} {row['ballast_seconds']:7.3f} s "
-              f"{row['pytorch_seconds']:7.3f} s  {row['ratio']:.2f} ({row['least']:.2f}–"
-              f"{row['most']:.2f})  {reach:>5}  {loss}")
+              f"{row['pytorch_seconds']:7.3f} s  {row['ratio']:.2f} ({min(row['ratios']):.2f}–"
+              f"{max(row['ratios']):.2f})  {reach:>5}  {loss}")
     if "gflops" in result:
-        own, peak = (result["gflops"] / result[f"{name}_gflops"] for name in ("products", "peak"))
-        print(f"full-graph, fused: {result['gflops']:.0f} GFLOP/s, {own:.0%} of its own products "
-              f"({result['products_gflops']:.0f}), {peak:.0%} of a {PEAK}³ product "
-              f"({result['peak_gflops']:.0f}; PyTorch's {result['pytorch_peak_gflops']:.0f})")
+        print(f"full-graph, fused: {result['gflops']:.0f} GFLOP/s, "
+              f"{result['share_of_products']:.0%} of the speed of its own products through oneDNN "
+              f"({result['products_gflops']:.0f}), {result['share_of_peak']:.0%} of a {PEAK}³ "
+              f"product's ({result['peak_gflops']:.0f}; PyTorch's "
+              f"{result['pytorch_peak_gflops']:.0f})")
         print(f"with the ledger: {result['ledger_cost']:.3f} of the time without")
     print()
 
@@ -136,7 +142,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__.split("\n\n")[0],
         epilog="example: scripts/bench --dtype float32 --rounds 9 --json bench.json")
-    parser.add_argument("--dtype", default="float32,bfloat16", help="default: %(default)s")
+    parser.add_argument("--dtype", help="float32, bfloat16 or both (default: float32, and bfloat16 "
+                        "where the processor multiplies it)")
     parser.add_argument("--rounds", type=int, default=5, help="of every step (default: 5)")
     parser.add_argument("--n-c", type=int, default=2048, help="prefix tokens (default: 2048)")
     parser.add_argument("--n-g", type=int, default=256, help="generated tokens (default: 256)")
@@ -144,6 +151,10 @@ def main() -> None:
     parser.add_argument("--only", help="steps whose names contain one of these words")
     parser.add_argument("--json", metavar="FILE", help="write every figure to a file")
     options = parser.parse_args()
+    if not options.dtype:
+        flags = next((line for line in Path("/proc/cpuinfo").open() if line.startswith("flags")), "")
+        # Without, PyTorch takes thirty times as long as in float32: no race worth the wait.
+        options.dtype = "float32,bfloat16" if "avx512" in flags else "float32"
     unknown = set(options.dtype.split(",")) - {"float32", "bfloat16"}
     if unknown:
         parser.error(f"unknown dtype {unknown.pop()}; it is float32 or bfloat16")

@@ -30,7 +30,6 @@ INLINE lanes larger(lanes x, lanes y) { return choose(x > y, x, y); }
 INLINE int32_t least(int64_t x, int64_t y) { return (int32_t)(x < y ? x : y); }
 INLINE int32_t most(int64_t x, int64_t y) { return (int32_t)(x > y ? x : y); }
 INLINE int32_t padded(int32_t count, int32_t unit) { return (count + unit - 1) / unit * unit; }
-INLINE int32_t pitch(const ballast_tile *tile) { return padded(tile->keys, BALLAST_PAD); }
 
 INLINE float sum(lanes x) {
   float half[LANES];
@@ -164,15 +163,20 @@ INLINE span seen_by(const ballast_tile *tile, int32_t row, int32_t count) {
 /// c = a · panels over rows first ..< last of the tile, where some row of a strip sees a panel.
 INLINE void scores(const ballast_tile *tile, ballast_rows a, const float *panels, float *c,
                    int32_t first, int32_t last) {
-  const int32_t ci = pitch(tile);
+  const int32_t ci = tile->pitch;
   for (int32_t j = 0; j < tile->keys; j += PANEL) {
     const float *panel = panels + (ptrdiff_t)j * tile->width;
     for (int32_t i = first; i < last; i += STRIP) {
       const int32_t m = least(STRIP, last - i);
       const span keys = seen_by(tile, i, m);
       if (keys.last <= j || keys.first >= j + PANEL) continue;
-      row_strip(m, tile->width, a.start + i * a.stride, a.stride, panel,
-                c + (ptrdiff_t)i * ci + j, ci, 0);
+      const float *from = a.start + i * a.stride;
+      float *to = c + (ptrdiff_t)i * ci + j;
+      const int32_t count = least(PANEL, tile->keys - j);
+      if (count == PANEL || !tile->is_tight)
+        row_strip(m, tile->width, from, a.stride, panel, to, ci, 0);
+      else
+        corner(row_strip, m, count, tile->width, from, a.stride, panel, to, ci, 0);
     }
   }
 }
@@ -180,7 +184,7 @@ INLINE void scores(const ballast_tile *tile, ballast_rows a, const float *panels
 /// c (+)= a · b, with a [rows, keys] of the tile and b the columns of [keys, width].
 INLINE void weigh(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
                   int32_t first, int32_t last, int adds) {
-  const int32_t ai = pitch(tile);
+  const int32_t ai = tile->pitch;
   for (int32_t j = 0; j < tile->width; j += PANEL, b += (ptrdiff_t)tile->keys * PANEL) {
     const int32_t columns = least(PANEL, tile->width - j);
     for (int32_t i = first; i < last; i += STRIP) {
@@ -202,7 +206,7 @@ INLINE void weigh(const ballast_tile *tile, const float *a, const float *b, ball
 /// [rows, width].
 INLINE void gather(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
                    int32_t first, int32_t last, int adds) {
-  const int32_t ak = pitch(tile), rows = tile->rows;
+  const int32_t ak = tile->pitch, rows = tile->rows;
   for (int32_t j = 0; j < tile->width; j += PANEL, b += (ptrdiff_t)rows * PANEL) {
     const int32_t columns = least(PANEL, tile->width - j);
     int32_t top = 0, end = 0;  // rows in whole strips that see some of the keys
@@ -304,7 +308,7 @@ INLINE float soften(float *row, span keys, span all_keys, float scale, float *ma
 
 static void forward(const ballast_forward *pass) {
   const ballast_tile *tile = &pass->tile;
-  const int32_t ci = pitch(tile);
+  const int32_t ci = tile->pitch;
   scores(tile, pass->q, pass->k_panels, pass->scores, 0, tile->rows);
   for (int32_t i = 0; i < tile->rows; i++) {
     const int32_t head = i / STRIP * STRIP;
@@ -332,7 +336,7 @@ static void finish(const ballast_forward *pass, float *log_sum_exp) {
 
 static void backward_rows(const ballast_backward *pass, int32_t first, int32_t last) {
   const ballast_tile *tile = &pass->tile;
-  const int32_t ci = pitch(tile);
+  const int32_t ci = tile->pitch;
   scores(tile, pass->q, pass->k_panels, pass->p, first, last);
   if (pass->v_panels) scores(tile, pass->d_output, pass->v_panels, pass->ds, first, last);
   for (int32_t i = first; i < last; i++) {
@@ -393,6 +397,88 @@ static void backward_keys(const ballast_backward *pass, int32_t first, int32_t l
   if (pass->dk.start) gather(tile, pass->ds, pass->q_columns, pass->dk, first, last, pass->adds_dk);
 }
 
+// MARK: Kept probabilities
+
+/// Calls for every vector of a row's span, the last perhaps in part: `count` elements of it count.
+#define FOR_EACH_VECTOR(keys, c, count)                                        \
+  for (int32_t c = (keys).first, count; c < (keys).last &&                     \
+       (count = least(LANES, (keys).last - c), 1); c += LANES)
+
+INLINE lanes load_some(const float *x, int32_t count, float rest) {
+  if (count == LANES) return load(x);
+  float all_of_it[LANES];
+  for (int l = 0; l < LANES; l++) all_of_it[l] = l < count ? x[l] : rest;
+  return load(all_of_it);
+}
+INLINE void store_some(float *x, lanes value, int32_t count) {
+  if (count == LANES) {
+    store(x, value);
+    return;
+  }
+  float all_of_it[LANES];
+  store(all_of_it, value);
+  for (int32_t l = 0; l < count; l++) x[l] = all_of_it[l];
+}
+
+/// Zeros beside a row's span.
+INLINE void clear_beside(float *row, span keys, int32_t count) {
+  memset(row, 0, (size_t)keys.first * sizeof(float));
+  memset(row + keys.last, 0, (size_t)(count - keys.last) * sizeof(float));
+}
+
+static void all_scores(const ballast_tile *tile, ballast_rows a, const float *panels, float *c) {
+  scores(tile, a, panels, c, 0, tile->rows);
+}
+
+static void softmax(const ballast_tile *tile, float *rows, float *log_sum_exp) {
+  for (int32_t i = 0; i < tile->rows; i++, rows += tile->pitch) {
+    const span keys = seen(tile, i);
+    lanes high = all(-INFINITY);
+    FOR_EACH_VECTOR(keys, c, count) high = larger(load_some(rows + c, count, -INFINITY), high);
+    const float now = top(high) * tile->scale;
+    lanes sums = {};
+    FOR_EACH_VECTOR(keys, c, count) {
+      const lanes scaled = load_some(rows + c, count, -INFINITY) * tile->scale;
+      const lanes p = exponential(scaled - now);
+      sums += p;
+      store_some(rows + c, p, count);
+    }
+    const float total = sum(sums), factor = 1 / total;
+    FOR_EACH_VECTOR(keys, c, count)
+      store_some(rows + c, load_some(rows + c, count, 0) * factor, count);
+    clear_beside(rows, keys, tile->keys);
+    if (log_sum_exp) log_sum_exp[i] = now + logf(total);
+  }
+}
+
+static void score_gradient(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch, float *ds) {
+  for (int32_t i = 0; i < tile->rows; i++, p += p_pitch, ds += tile->pitch) {
+    const span keys = seen(tile, i);
+    lanes sums = {}, ones = {};
+    FOR_EACH_VECTOR(keys, c, count) {
+      const lanes weight = load_some(p + c, count, 0);
+      sums += weight * load_some(ds + c, count, 0);
+      ones += weight;
+    }
+    const float mean = keys.last > keys.first ? sum(sums) / sum(ones) : 0;
+    FOR_EACH_VECTOR(keys, c, count) {
+      const lanes change = load_some(ds + c, count, 0) - mean;
+      store_some(ds + c, load_some(p + c, count, 0) * change * tile->scale, count);
+    }
+    clear_beside(ds, keys, tile->keys);
+  }
+}
+
+static void weigh_all(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
+                      int32_t adds) {
+  weigh(tile, a, b, c, 0, tile->rows, adds);
+}
+
+static void gather_all(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
+                       int32_t adds) {
+  gather(tile, a, b, c, 0, tile->keys, adds);
+}
+
 const ballast_kernel_table TABLE = {
     .name = NAME,
     .transpose = transpose,
@@ -402,4 +488,9 @@ const ballast_kernel_table TABLE = {
     .backward_rows = backward_rows,
     .backward_keys = backward_keys,
     .strip = STRIP,
+    .scores = all_scores,
+    .softmax = softmax,
+    .score_gradient = score_gradient,
+    .weigh = weigh_all,
+    .gather = gather_all,
 };

@@ -25,12 +25,14 @@ typedef struct {
 typedef struct {
   int32_t rows, keys;
   int32_t width;   // d_head
+  int32_t pitch;   // elements from a row of scores to the next
+  int32_t is_tight;  // rows of scores end at their last key: nothing may be written behind it
   int64_t lead;    // position of the first row - position of the first key
   int64_t window;  // 0: none
   float scale;
 } ballast_tile;
 
-/// Forward of one tile. scores is [rows, keys padded]; maxima and sums are [rows].
+/// Forward of one tile. scores is [rows, pitch]; maxima and sums are [rows].
 ///
 ///     S = scale · q kᵀ    m' = max(m, S)    P = exp(S - m')    l = l · exp(m - m') + Σ P
 ///                                                              o = o · exp(m - m') + P v
@@ -45,7 +47,7 @@ typedef struct {
   int32_t is_first;           // nothing stands in output, maxima and sums
 } ballast_forward;
 
-/// Backward of one tile. p and ds are [rows, keys padded] and stay for the keys' half.
+/// Backward of one tile. p and ds are [rows, pitch] and stay for the keys' half.
 ///
 ///     P = exp(scale · q kᵀ - lse)    dP = do vᵀ    dS = scale · P (dP - D)    D = do · o, or
 ///     dq += dS k                                   where the tile has every key: Σ P · dP / Σ P
@@ -80,6 +82,21 @@ typedef struct {
   void (*backward_keys)(const ballast_backward *pass, int32_t first, int32_t last);
   /// Rows that a product computes at once.
   int32_t strip;
+
+  // Parts of the same, for probabilities that are kept: tiles lie side by side in their rows.
+
+  /// c = a · panels, where a row of a strip sees some of a panel; c is [rows, pitch].
+  void (*scores)(const ballast_tile *tile, ballast_rows a, const float *panels, float *c);
+  /// P = softmax(scale · S) in place, 0 where a row sees nothing; lse unless NULL.
+  void (*softmax)(const ballast_tile *tile, float *scores, float *log_sum_exp);
+  /// dS = scale · P (dP - Σ P · dP / Σ P) in place of dP, 0 where a row sees nothing.
+  void (*score_gradient)(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch, float *ds);
+  /// c (+)= a · b, with a [rows, pitch] and b the columns of [keys, width].
+  void (*weigh)(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
+                int32_t adds);
+  /// c (+)= aᵀ · b, with a [rows, pitch] and b the columns of [rows, width].
+  void (*gather)(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
+                 int32_t adds);
 } ballast_kernel_table;
 
 /// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512 in the environment asks for

@@ -8,6 +8,7 @@ extension CPUBackend {
     if Self.isTiled(pass.attention, pass.q.dtype) {
       return TiledForward(pass, TiledPlan(of: pass, tiling), scratch: tiles).run()
     }
+    if pass.isTiledWhole { return TiledWhole.run(pass, tiling, scratch: tiles) }
     let plan = AttentionTiles(of: pass, tiling)
     try withoutActuallyEscaping(scratchpad) { scratchpad in
       let kernel = AttentionForwardKernel(
@@ -29,6 +30,9 @@ extension CPUBackend {
   ) throws {
     if Self.isTiled(pass.attention, pass.dO.dtype) {
       return TiledBackward(pass, TiledPlan(of: pass, tiling), scratch: tiles).run()
+    }
+    if let probabilities = pass.wholeProbabilities {
+      return TiledWhole.run(pass, probabilities: probabilities, tiling, scratch: tiles)
     }
     let plan = AttentionTiles(of: pass, tiling)
     try withoutActuallyEscaping(scratchpad) { scratchpad in
@@ -55,8 +59,29 @@ extension CPUBackend {
       TiledPlan(of: forward, tiling).bytes
     case .backward(let backward) where isTiled(backward.attention, backward.dO.dtype):
       TiledPlan(of: backward, tiling).bytes
+    case .forward(let forward) where forward.isTiledWhole:
+      TiledWhole.Plan(of: forward, tiling).bytes
+    case .backward(let backward) where backward.wholeProbabilities != nil:
+      TiledWhole.Plan(of: backward, tiling).bytes
     default: AttentionTiles(of: pass, tiling).bytes
     }
+  }
+}
+
+extension AttentionForward {
+  /// Whether the pass makes whole rows of float32 probabilities that nothing is dropped from.
+  var isTiledWhole: Bool {
+    attention.memory == .materialized && attention.dropout == nil && q.dtype == .float32
+  }
+}
+
+extension AttentionBackward {
+  /// What such a forward pass has kept.
+  var wholeProbabilities: Tensor? {
+    let isWhole =
+      attention.memory == .materialized && attention.dropout == nil && dO.dtype == .float32
+      && (dk + dv + [dq].compactMap { $0 }).allSatisfy { $0.sum.dtype == .float32 }
+    return isWhole ? kept.probabilities : nil
   }
 }
 

@@ -112,10 +112,11 @@ import Threading
     return unsafe x.address.assumingMemoryBound(to: Float.self) + offset
   }
 
-  /// A tile's sizes and mask.
-  func tile(_ rows: Range<Int>, _ keys: Range<Int>) -> ballast_tile {
+  /// A tile's sizes and mask; `pitch` is the width of whole rows of scores, if it is a part of them.
+  func tile(_ rows: Range<Int>, _ keys: Range<Int>, pitch: Int? = nil) -> ballast_tile {
     ballast_tile(
       rows: Int32(rows.count), keys: Int32(keys.count), width: Int32(geometry.dHead),
+      pitch: Int32(pitch ?? TiledPlan.padded(keys.count)), is_tight: pitch == nil ? 0 : 1,
       lead: Int64(attention.lead(rows: rows, keys: keys)), window: Int64(attention.window ?? 0),
       scale: geometry.scale)
   }
@@ -123,8 +124,10 @@ import Threading
   // MARK: Keys
 
   /// Packs keys, or values, of a run for the products of its tiles.
+  ///
+  /// `wide` is room for a copy where they are not float32.
   func pack(
-    _ x: HeadView, _ unit: Unit, wide: Int, transposed: Int? = nil, columns: Int? = nil
+    _ x: HeadView, _ unit: Unit, wide: Int = 0, transposed: Int? = nil, columns: Int? = nil
   ) {
     let rows = unsafe x.widened(into: place(wide, slot: unit.slot))
     let (count, width) = (Int32(x.rows), Int32(x.width))

@@ -114,8 +114,17 @@ struct TiledPlan {
 
   static func padded(_ count: Int) -> Int { (count + pad - 1) / pad * pad }
 
+  /// Tiles of whole rows, with nothing in a slot yet.
+  init(whole attention: Attention, batch: Int, rows: Int) {
+    geometry = attention.geometry
+    self.rows = rows
+    (keys, span) = (0, rows)
+    units = batch * geometry.kvHeads
+    slots = min(max(units, Self.slots.lowerBound), Self.slots.upperBound)
+  }
+
   /// Room for so many elements, from a multiple of 64 bytes on.
-  private mutating func take(_ count: Int) -> Int {
+  mutating func take(_ count: Int) -> Int {
     defer { elements += (count + 15) / 16 * 16 }
     return elements
   }
