@@ -55,9 +55,10 @@ let package = Package(
     // The instrument: data flows from the top of this list to its end.
     module("Ledger"),
     module("Tensors", uses: ["Ledger"]),
+    module("TiledAttention", uses: ["Tensors", "CKernels", "Threading"]),
     module(
       "CPUBackend",
-      uses: ["Tensors", "CKernels", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
+      uses: ["Tensors", "TiledAttention", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
     module("Autograd", uses: ["Tensors", "Ledger"]),
     module("Transformer", uses: ["Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
     module(
@@ -143,7 +144,7 @@ let package = Package(
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"]),
-    tests("CPUBackendTests", of: ["CPUBackend", "Tensors", "Ledger"]),
+    tests("CPUBackendTests", of: ["CPUBackend", "TiledAttention", "Tensors", "Ledger"]),
   ],
   cxxLanguageStandard: .cxx17
 )

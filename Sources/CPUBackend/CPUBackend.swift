@@ -2,6 +2,7 @@ internal import Jemalloc
 package import Ledger
 internal import OneDNN
 package import Tensors
+package import TiledAttention
 internal import Threading
 
 /// The backend that has memory and computes: jemalloc arenas, oneDNN products, kernels in Swift.

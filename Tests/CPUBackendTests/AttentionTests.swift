@@ -3,6 +3,7 @@ import Foundation
 import Ledger
 import Tensors
 import Testing
+import TiledAttention
 
 /// One random pass of attention: rows that see keys from 0 to their own, in one block or two.
 struct AttentionCase: Sendable, CustomTestStringConvertible {

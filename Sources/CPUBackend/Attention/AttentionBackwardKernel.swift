@@ -1,4 +1,5 @@
 import Tensors
+import TiledAttention
 
 /// Backward, tile by tile, rows from the last to the first.
 ///
@@ -44,7 +45,7 @@ struct AttentionBackwardKernel {
         ? attention.seen(block, by: part.rows)
         : block.clamped(
           to: block.lowerBound..<part.lastKey(of: pass.blocks, seenBy: attention))
-      for keys in AttentionPart.ranges(seen, plan.keys) {
+      for keys in seen.pieces(of: plan.keys) {
         let probabilities = try probabilities(part, index, keys)
         try addValues(part, probabilities, keys, writes: writes)
         guard let dS = try scoreGradient(part, index, keys, probabilities, dots) else { continue }

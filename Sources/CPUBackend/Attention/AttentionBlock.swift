@@ -1,4 +1,5 @@
 import Tensors
+import TiledAttention
 
 /// A part of an attention pass: some sequences, some heads, some query rows.
 struct AttentionPart {
@@ -19,20 +20,13 @@ struct AttentionPart {
     _ geometry: HeadGeometry, batch: Int, rows: Range<Int>, _ tiles: AttentionTiles,
     isReversed: Bool = false
   ) -> [AttentionPart] {
-    let blocks = ranges(rows, tiles.rows)
-    return ranges(0..<batch, tiles.sequences).flatMap { sequences in
-      ranges(0..<geometry.kvHeads, tiles.kvHeads).flatMap { kvHeads in
+    let blocks = (rows).pieces(of: tiles.rows)
+    return (0..<batch).pieces(of: tiles.sequences).flatMap { sequences in
+      (0..<geometry.kvHeads).pieces(of: tiles.kvHeads).flatMap { kvHeads in
         (isReversed ? blocks.reversed() : blocks).map {
           AttentionPart(geometry: geometry, sequences: sequences, kvHeads: kvHeads, rows: $0)
         }
       }
-    }
-  }
-
-  /// A range in pieces of so many, the last one perhaps smaller.
-  static func ranges(_ range: Range<Int>, _ size: Int) -> [Range<Int>] {
-    stride(from: range.lowerBound, to: range.upperBound, by: max(size, 1)).map {
-      $0..<min($0 + size, range.upperBound)
     }
   }
 

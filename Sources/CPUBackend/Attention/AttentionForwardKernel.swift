@@ -1,4 +1,5 @@
 import Tensors
+import TiledAttention
 
 /// Forward, tile by tile.
 ///
@@ -49,7 +50,7 @@ struct AttentionForwardKernel {
     let partial = plan.partial.map { part.partial(scratch, at: $0) } ?? output
     var isFirst = true
     for (index, block) in pass.blocks.enumerated() {
-      for keys in AttentionPart.ranges(attention.seen(block, by: part.rows), plan.keys) {
+      for keys in attention.seen(block, by: part.rows).pieces(of: plan.keys) {
         let scores = part.tile(scratch, at: scorePlace, keys, .float32)
         let factors = plan.factor.map { part.tile(scratch, at: $0, keys, pass.q.dtype) } ?? scores
         try score(part, pass.k[index], into: scores)

@@ -284,13 +284,15 @@ package final class PointRunner {
 
   /// The exact gradients for a point: kept from before, or computed now.
   ///
-  /// They are `full-graph`'s, or `replayed-prefix`'s where that does not fit; nil if neither does.
+  /// They are `full-graph`'s, or `replayed-prefix`'s where that does not fit; nil if neither does,
+  /// or if they would take more than `mostWork` times the point's own products.
   private func exactGradients(for planned: PlannedPoint) throws -> Reference? {
     let candidates = planned.gradientReferences
     if let reference, candidates.contains(reference.point) { return reference }
     reference = nil
+    let most = try Self.mostWork * predictor.totals(of: planned.point).matmulFlops
     for candidate in candidates {
-      if let gradients = try gradientsIfTheyFit(of: candidate) {
+      if let gradients = try gradientsIfTheyFit(of: candidate, atMost: most) {
         reference = Reference(point: candidate, gradients: gradients)
         return reference
       }
@@ -298,11 +300,18 @@ package final class PointRunner {
     return nil
   }
 
-  /// The gradients of a point beside a copy of another's; nil if there is no room for them.
-  private func gradientsIfTheyFit(of planned: PlannedPoint) throws -> [String: [Float]]? {
+  /// A detached million of tokens takes seconds, its exact gradient an hour that nobody asked for.
+  private static let mostWork: Int128 = 100
+
+  /// The gradients of a point beside a copy of another's; nil if there is no room for them, or they
+  /// take more products than `flops`.
+  private func gradientsIfTheyFit(
+    of planned: PlannedPoint, atMost flops: Int128
+  ) throws -> [String: [Float]]? {
     do {
       let predicted = try predictor.totals(of: planned.point)
-      guard MemoryNeed(predicted, gradientCopies: 2).fits(limit) else { return nil }
+      guard MemoryNeed(predicted, gradientCopies: 2).fits(limit), predicted.matmulFlops <= flops
+      else { return nil }
       let step = try makeStep(planned, models.machine(threads: planned.point.threads))
       _ = try step.run()
       return step.gradients()

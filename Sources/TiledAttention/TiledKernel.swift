@@ -42,7 +42,7 @@ import Threading
   /// Where there are enough of them they run at the same time; else `helpers` threads may divide
   /// the tiles of one. Either way every sum has its order.
   func forEachUnit(_ body: (_ unit: Unit) -> Void) {
-    let threads = isSmall ? 1 : Threads.count
+    let threads = min(Threads.count, plan.slots)
     let isWide = plan.units % threads == 0 || plan.units >= 4 * threads
     let tasks = isWide ? min(threads, plan.units, plan.slots) : 1
     let helpers = isWide ? 1 : min(threads, plan.slots)
@@ -54,12 +54,6 @@ import Threading
             helpers: helpers))
       }
     }
-  }
-
-  /// Whether threads would cost more than they save.
-  private var isSmall: Bool {
-    batch * geometry.heads * rows.count * runs.reduce(0) { $0 + $1.rows.count } * geometry.dHead
-      < 1 << 18
   }
 
   /// One sequence's KV head, and the threads that divide its tiles.
@@ -81,7 +75,7 @@ import Threading
   }
 
   /// The rows in spans, for which keys are packed once.
-  var spans: [Range<Int>] { AttentionPart.ranges(rows, plan.span) }
+  var spans: [Range<Int>] { rows.pieces(of: plan.span) }
 
   /// The keys that some of the rows see, from the first to the last.
   func seen(by rows: Range<Int>) -> Range<Int> {
@@ -112,7 +106,7 @@ import Threading
     return unsafe x.address.assumingMemoryBound(to: Float.self) + offset
   }
 
-  /// A tile's sizes and mask; `pitch` is the width of whole rows of scores, if it is a part of them.
+  /// A tile's sizes and mask; `pitch` is that of whole rows of scores, if it is a part of them.
   func tile(_ rows: Range<Int>, _ keys: Range<Int>, pitch: Int? = nil) -> ballast_tile {
     ballast_tile(
       rows: Int32(rows.count), keys: Int32(keys.count), width: Int32(geometry.dHead),

@@ -34,7 +34,7 @@ struct TiledBackward {
   }
 
   private func run(_ unit: TiledKernel.Unit, _ span: Range<Int>) {
-    let blocks = AttentionPart.ranges(span, plan.rows)
+    let blocks = span.pieces(of: plan.rows)
     let visible = kernel.seen(by: span)
     // Rows whose dq has something in it, by query head and tile.
     var started = Array(repeating: false, count: blocks.count * geometry.groupSize)

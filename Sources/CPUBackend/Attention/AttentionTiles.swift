@@ -1,18 +1,5 @@
 import Tensors
-
-/// How attention is cut, so that what a product writes is still in cache when the next pass reads
-/// it.
-package struct AttentionTiling: Sendable {
-  /// Query rows at a time.
-  package var rows = 256
-  /// Keys at a time, where probabilities are not kept.
-  package var keys = 512
-  /// The most bytes of one float32 tile; a tile has at least 16 rows of one KV head's group all the
-  /// same.
-  package var bytes = 4 << 20
-
-  package init() {}
-}
+import TiledAttention
 
 /// The tiles of one pass: their sizes, and where in the scratch each stands, in bytes.
 ///

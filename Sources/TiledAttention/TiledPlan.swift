@@ -37,7 +37,7 @@ struct TiledPlan {
   private(set) var gradient = 0
   private(set) var maxima = 0
   private(set) var sums = 0
-  /// Float32 sums of what is stored in another dtype: the output or dq of a span, dk and dv of keys.
+  /// Float32 sums of what is stored otherwise: the output or dq of a span, dk and dv of keys.
   private(set) var rowSums = 0
   private(set) var dk = 0
   private(set) var dv = 0
@@ -99,8 +99,9 @@ struct TiledPlan {
     geometry = attention.geometry
     let count = max(rows.count, 1)
     units = batch * geometry.kvHeads
-    slots = min(max(units, Self.slots.lowerBound), Self.slots.upperBound)
-    keys = Self.padded(max(1, min(blocks.reduce(0) { $0 + $1.count }, tiling.keys, 256)))
+    let all = blocks.reduce(0) { $0 + $1.count }
+    slots = Self.slots(for: units, geometry, pairs: Double(count) * Double(all))
+    keys = Self.padded(max(1, min(all, tiling.keys, 256)))
     // Fewer rows where there would be too few tiles for several threads.
     let isShort = units * geometry.groupSize * ((count + 95) / 96) < 16
     self.rows = min(count, tiling.rows, isShort ? 48 : 96)
@@ -115,12 +116,18 @@ struct TiledPlan {
   static func padded(_ count: Int) -> Int { (count + pad - 1) / pad * pad }
 
   /// Tiles of whole rows, with nothing in a slot yet.
-  init(whole attention: Attention, batch: Int, rows: Int) {
+  init(whole attention: Attention, batch: Int, of count: Int, keys all: Int, rows: Int) {
     geometry = attention.geometry
     self.rows = rows
     (keys, span) = (0, rows)
     units = batch * geometry.kvHeads
-    slots = min(max(units, Self.slots.lowerBound), Self.slots.upperBound)
+    slots = Self.slots(for: units, geometry, pairs: Double(count) * Double(all))
+  }
+
+  /// One slot where threads would cost more than they save.
+  private static func slots(for units: Int, _ geometry: HeadGeometry, pairs: Double) -> Int {
+    let work = Double(units * geometry.groupSize * geometry.dHead) * pairs
+    return work < 0x1p18 ? 1 : min(max(units, slots.lowerBound), slots.upperBound)
   }
 
   /// Room for so many elements, from a multiple of 64 bytes on.

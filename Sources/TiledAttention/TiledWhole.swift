@@ -60,12 +60,15 @@ struct TiledWhole {
       // Twelve is a multiple of every strip.
       let most = max(12, 98_304 / max(end, 1) / 12 * 12)
       var tiled = TiledPlan(
-        whole: attention, batch: batch, rows: min(max(rows.count, 1), most, tiling.rows, 96))
+        whole: attention, batch: batch, of: rows.count, keys: end,
+        rows: min(max(rows.count, 1), most, tiling.rows, 96))
       panels = tiled.take(end * geometry.dHead)
       columns = tiled.take(end * width)
-      scores = keepsScores ? tiled.take(tiled.rows * end) : 0
-      qColumns = isForward ? 0 : tiled.take(tiled.rows * width)
-      dOColumns = isForward ? 0 : tiled.take(tiled.rows * width)
+      // Room never shrinks as keys are added, though tiles do: shapes count chunks by that.
+      let mostRows = min(max(rows.count, 1), tiling.rows, 96)
+      scores = keepsScores ? tiled.take(min(mostRows * end, max(98_304, 12 * end))) : 0
+      qColumns = isForward ? 0 : tiled.take(mostRows * width)
+      dOColumns = isForward ? 0 : tiled.take(mostRows * width)
       self.tiled = tiled
     }
 
@@ -93,7 +96,7 @@ struct TiledWhole {
   /// The first key there is, where every row of scores begins.
   private var firstKey: Int { plan.runs.first?.rows.lowerBound ?? 0 }
 
-  /// The keys of a tile of whole rows: as far as a strip of products reaches that sees its last one.
+  /// The keys of a tile of whole rows: as far as a strip of products reaches at its last one.
   private func keys(_ rows: Range<Int>) -> Range<Int> {
     let last = plan.runs.last?.rows.upperBound ?? 0
     let end = kernel.seen(by: rows).upperBound + TiledPlan.pad
@@ -111,7 +114,7 @@ struct TiledWhole {
         whole.pack(pass.k[run.block], run, unit, transposed: start)
         if pass.output != nil { whole.pack(pass.v[run.block], run, unit, columns: start) }
       }
-      let blocks = AttentionPart.ranges(pass.rows, whole.plan.rows)
+      let blocks = pass.rows.pieces(of: whole.plan.rows)
       unit.parts(of: blocks.count * whole.geometry.groupSize, unit: 1) { part, indices in
         for index in indices {
           let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
@@ -169,7 +172,7 @@ struct TiledWhole {
       }
       var isTouched = Array(repeating: false, count: whole.plan.runs.count)
       for member in 0..<whole.geometry.groupSize {
-        for rows in AttentionPart.ranges(pass.rows, whole.plan.rows) {
+        for rows in pass.rows.pieces(of: whole.plan.rows) {
           whole.backward(pass, probabilities, unit, member, rows, &isTouched)
         }
       }

@@ -30,7 +30,7 @@ struct TiledForward {
   }
 
   private func run(_ unit: TiledKernel.Unit, _ span: Range<Int>) {
-    let blocks = AttentionPart.ranges(span, plan.rows)
+    let blocks = span.pieces(of: plan.rows)
     let tiles = blocks.count * geometry.groupSize
     let visible = kernel.seen(by: span)
     let lowest = kernel.runs.first?.rows.lowerBound ?? 0
