@@ -148,21 +148,34 @@ struct KeyRun {
   static func all(
     of blocks: [Range<Int>], dk: [GradientSink] = [], dv: [GradientSink] = [], atMost most: Int
   ) -> [KeyRun] {
-    func rows(_ sink: GradientSink) -> Range<Int> { sink.sum.shape[1].rows }
-    let ends = Set((dk + dv).flatMap { [rows($0).lowerBound, rows($0).upperBound] })
-    var runs: [KeyRun] = []
-    for (index, block) in blocks.enumerated() {
-      var first = block.lowerBound
-      while first < block.upperBound {
-        let end = ends.filter { $0 > first }.min() ?? block.upperBound
-        let last = min(first + most, end, block.upperBound)
-        runs.append(
-          KeyRun(
-            rows: first..<last, block: index, dk: dk.first { rows($0).contains(first) },
-            dv: dv.first { rows($0).contains(first) }))
-        first = last
+    parts(of: blocks, sinks: dk + dv).flatMap { part in
+      part.rows.pieces(of: most).map { rows in
+        KeyRun(
+          rows: rows, block: part.block,
+          dk: dk.first { $0.sum.shape[1].rows.contains(rows.lowerBound) },
+          dv: dv.first { $0.sum.shape[1].rows.contains(rows.lowerBound) })
       }
     }
-    return runs
+  }
+
+  /// The keys of all runs, each run padded: what packing them takes, without making the runs.
+  static func padded(
+    _ blocks: [Range<Int>], sinks: [GradientSink] = [], atMost most: Int
+  ) -> Int {
+    parts(of: blocks, sinks: sinks).reduce(0) { sum, part in
+      let (whole, rest) = part.rows.count.quotientAndRemainder(dividingBy: most)
+      return sum + whole * TiledPlan.padded(most) + TiledPlan.padded(rest)
+    }
+  }
+
+  /// The blocks, cut where a sink begins or ends.
+  private static func parts(
+    of blocks: [Range<Int>], sinks: [GradientSink]
+  ) -> [(rows: Range<Int>, block: Int)] {
+    let ends = sinks.map(\.sum.shape[1].rows).flatMap { [$0.lowerBound, $0.upperBound] }
+    return blocks.enumerated().flatMap { index, block in
+      let cuts = Set(ends.filter { block.lowerBound < $0 && $0 < block.upperBound }).sorted()
+      return zip([block.lowerBound] + cuts, cuts + [block.upperBound]).map { ($0..<$1, index) }
+    }
   }
 }

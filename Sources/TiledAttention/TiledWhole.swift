@@ -13,14 +13,14 @@ import Tensors
 struct TiledWhole {
   private let kernel: TiledKernel
   private let plan: Plan
+  /// Where each run begins among the packed keys.
+  private let starts: [Int]
 
   /// Where things stand in a slot; the packed keys are as long as the keys.
   struct Plan {
     let tiled: TiledPlan
-    let runs: [KeyRun]
-    /// Keys of all runs, each run padded; and where each begins.
+    /// Keys of all runs, each run padded.
     let packed: Int
-    let starts: [Int]
     /// Rows of a tile.
     var rows: Int { tiled.rows }
     let panels: Int
@@ -32,29 +32,23 @@ struct TiledWhole {
     init(of pass: AttentionForward, _ tiling: AttentionTiling) {
       self.init(
         pass.attention, batch: pass.q.extent(0), pass.rows,
-        KeyRun.all(of: pass.blocks, atMost: 256), keepsScores: pass.kept.probabilities == nil,
-        isForward: true, tiling)
+        packed: KeyRun.padded(pass.blocks, atMost: TiledWhole.runLength),
+        keepsScores: pass.kept.probabilities == nil, isForward: true, tiling)
     }
 
     init(of pass: AttentionBackward, _ tiling: AttentionTiling) {
       self.init(
         pass.attention, batch: pass.dO.extent(0), pass.rows,
-        KeyRun.all(of: pass.blocks, dk: pass.dk, dv: pass.dv, atMost: 256),
+        packed: KeyRun.padded(
+          pass.blocks, sinks: pass.dk + pass.dv, atMost: TiledWhole.runLength),
         keepsScores: pass.needsScores, isForward: false, tiling)
     }
 
     private init(
-      _ attention: Attention, batch: Int, _ rows: Range<Int>, _ runs: [KeyRun], keepsScores: Bool,
+      _ attention: Attention, batch: Int, _ rows: Range<Int>, packed end: Int, keepsScores: Bool,
       isForward: Bool, _ tiling: AttentionTiling
     ) {
-      self.runs = runs
-      var starts: [Int] = []
-      var end = 0
-      for run in runs {
-        starts.append(end)
-        end += TiledPlan.padded(run.rows.count)
-      }
-      (self.starts, packed) = (starts, end)
+      packed = end
       let geometry = attention.geometry
       let width = TiledPlan.padded(geometry.dHead)
       // Twelve is a multiple of every strip.
@@ -76,29 +70,40 @@ struct TiledWhole {
   }
 
   private init(
-    _ attention: Attention, _ plan: Plan, batch: Int, rows: Range<Int>, scratch: Tensor?
+    _ attention: Attention, _ plan: Plan, batch: Int, rows: Range<Int>, runs: [KeyRun],
+    scratch: Tensor?
   ) {
     self.plan = plan
     kernel = TiledKernel(
-      attention, plan.tiled, batch: batch, rows: rows, runs: plan.runs, scratch: scratch)
+      attention, plan.tiled, batch: batch, rows: rows, runs: runs, scratch: scratch)
+    var end = 0
+    starts = runs.map { run in
+      defer { end += TiledPlan.padded(run.rows.count) }
+      return end
+    }
+    precondition(end == plan.packed, "the plan is of other keys")
   }
+
+  /// Keys that are packed together.
+  private static let runLength = 256
+  private var runs: [KeyRun] { kernel.runs }
 
   private var geometry: HeadGeometry { kernel.geometry }
 
   /// The parts of a tile of whole rows: the runs that some of its rows see.
   private func parts(_ rows: Range<Int>) -> [(run: KeyRun, index: Int)] {
     let seen = kernel.seen(by: rows)
-    return plan.runs.enumerated().filter { $0.element.rows.overlaps(seen) }.map {
+    return runs.enumerated().filter { $0.element.rows.overlaps(seen) }.map {
       ($0.element, $0.offset)
     }
   }
 
   /// The first key there is, where every row of scores begins.
-  private var firstKey: Int { plan.runs.first?.rows.lowerBound ?? 0 }
+  private var firstKey: Int { runs.first?.rows.lowerBound ?? 0 }
 
   /// The keys of a tile of whole rows: as far as a strip of products reaches at its last one.
   private func keys(_ rows: Range<Int>) -> Range<Int> {
-    let last = plan.runs.last?.rows.upperBound ?? 0
+    let last = runs.last?.rows.upperBound ?? 0
     let end = kernel.seen(by: rows).upperBound + TiledPlan.pad
     return firstKey..<max(firstKey, min(end, last))
   }
@@ -108,9 +113,9 @@ struct TiledWhole {
   static func run(_ pass: AttentionForward, _ tiling: AttentionTiling, scratch: Tensor?) {
     let whole = TiledWhole(
       pass.attention, Plan(of: pass, tiling), batch: pass.q.extent(0), rows: pass.rows,
-      scratch: scratch)
+      runs: KeyRun.all(of: pass.blocks, atMost: runLength), scratch: scratch)
     whole.kernel.forEachUnit { unit in
-      for (run, start) in zip(whole.plan.runs, whole.plan.starts) {
+      for (run, start) in zip(whole.runs, whole.starts) {
         whole.pack(pass.k[run.block], run, unit, transposed: start)
         if pass.output != nil { whole.pack(pass.v[run.block], run, unit, columns: start) }
       }
@@ -138,7 +143,7 @@ struct TiledWhole {
       var tile = kernel.tile(rows, run.rows, pitch: pitch)
       let panels = unsafe kernel.place(plan.panels, slot: unit.slot)
       unsafe kernel.table.scores(
-        &tile, q, panels + plan.starts[index] * geometry.dHead,
+        &tile, q, panels + starts[index] * geometry.dHead,
         scores + (run.rows.lowerBound - firstKey))
     }
     var tile = kernel.tile(rows, keys(rows), pitch: pitch)
@@ -153,7 +158,7 @@ struct TiledWhole {
       let columns = unsafe kernel.place(plan.columns, slot: unit.slot)
       unsafe kernel.table.weigh(
         &tile, scores + (run.rows.lowerBound - firstKey),
-        columns + plan.starts[index] * TiledPlan.padded(geometry.dHead), sums, number > 0 ? 1 : 0)
+        columns + starts[index] * TiledPlan.padded(geometry.dHead), sums, number > 0 ? 1 : 0)
     }
   }
 
@@ -164,19 +169,20 @@ struct TiledWhole {
   ) {
     let whole = TiledWhole(
       pass.attention, Plan(of: pass, tiling), batch: pass.dO.extent(0), rows: pass.rows,
+      runs: KeyRun.all(of: pass.blocks, dk: pass.dk, dv: pass.dv, atMost: runLength),
       scratch: scratch)
     whole.kernel.forEachUnit { unit in
-      for (run, start) in zip(whole.plan.runs, whole.plan.starts) {
+      for (run, start) in zip(whole.runs, whole.starts) {
         if pass.needsScores { whole.pack(pass.v[run.block], run, unit, transposed: start) }
         if pass.dq != nil { whole.pack(pass.k[run.block], run, unit, columns: start) }
       }
-      var isTouched = Array(repeating: false, count: whole.plan.runs.count)
+      var isTouched = Array(repeating: false, count: whole.runs.count)
       for member in 0..<whole.geometry.groupSize {
         for rows in pass.rows.pieces(of: whole.plan.rows) {
           whole.backward(pass, probabilities, unit, member, rows, &isTouched)
         }
       }
-      for (run, _) in zip(whole.plan.runs, isTouched).filter({ !$1 }) {
+      for (run, _) in zip(whole.runs, isTouched).filter({ !$1 }) {
         for sink in [run.dk, run.dv].compactMap({ $0 }) where !sink.accumulates {
           whole.kernel.view(sink.sum, unit, head: unit.kvHead, run.rows).clear()
         }
@@ -248,7 +254,7 @@ struct TiledWhole {
       var tile = kernel.tile(rows, run.rows, pitch: plan.packed)
       let panels = unsafe kernel.place(plan.panels, slot: unit.slot)
       unsafe kernel.table.scores(
-        &tile, dO, panels + plan.starts[index] * geometry.dHead,
+        &tile, dO, panels + starts[index] * geometry.dHead,
         ds + (run.rows.lowerBound - firstKey))
     }
     var tile = kernel.tile(rows, keys(rows), pitch: plan.packed)
@@ -260,7 +266,7 @@ struct TiledWhole {
       let columns = unsafe kernel.place(plan.columns, slot: unit.slot)
       unsafe kernel.table.weigh(
         &tile, ds + (run.rows.lowerBound - firstKey),
-        columns + plan.starts[index] * TiledPlan.padded(geometry.dHead), sums,
+        columns + starts[index] * TiledPlan.padded(geometry.dHead), sums,
         number > 0 || dq.accumulates ? 1 : 0)
     }
   }
