@@ -98,9 +98,10 @@ final class Bench {
       // The recorded products hold their tensors, so the same memory is multiplied again.
       var products: [Product] = []
       backend.onProduct = { products.append($0) }
-      let result = try step.run()
+      _ = try step.run()
       backend.onProduct = nil
-      return try multiply(products, flops: Double(result.matmulFlops))
+      // Attention's own tiles are none of them.
+      return try multiply(products, flops: products.reduce(0) { $0 + Double($1.flops) })
     case "peak":
       guard let size = rest.first.flatMap({ Int($0) }) else { throw Usage() }
       let factory = TensorFactory(
