@@ -3,9 +3,9 @@ package import Tensors
 /// How attention is cut, so that what a product writes is still in cache when the next pass reads
 /// it.
 package struct AttentionTiling: Sendable {
-  /// Query rows at a time.
+  /// Query rows at a time; `TiledAttention` takes 96 of them at most.
   package var rows = 256
-  /// Keys at a time, where probabilities are not kept.
+  /// Keys at a time, where probabilities are not kept; `TiledAttention` takes 256 at most.
   package var keys = 512
   /// The most bytes of one float32 tile; a tile has at least 16 rows of one KV head's group all the
   /// same.

@@ -19,7 +19,7 @@ struct TiledBackward {
   init(_ pass: AttentionBackward, _ plan: TiledPlan, scratch: Tensor?) {
     self.pass = pass
     kernel = TiledKernel(
-      pass.attention, plan, batch: pass.dO.extent(0), rows: pass.rows,
+      pass.attention, plan, rows: pass.rows,
       runs: KeyRun.all(of: pass.blocks, dk: pass.dk, dv: pass.dv, atMost: plan.keys),
       scratch: scratch)
   }
@@ -27,11 +27,7 @@ struct TiledBackward {
   private var plan: TiledPlan { kernel.plan }
   private var geometry: HeadGeometry { kernel.geometry }
 
-  func run() {
-    kernel.forEachUnit { unit in
-      for span in kernel.spans { run(unit, span) }
-    }
-  }
+  func run() { kernel.forEachSpan(run) }
 
   private func run(_ unit: TiledKernel.Unit, _ span: Range<Int>) {
     let blocks = span.pieces(of: plan.rows)
@@ -60,8 +56,8 @@ struct TiledBackward {
     }
     guard let dq = pass.dq, dq.sum.dtype != .float32 else { return }
     for member in 0..<geometry.groupSize {
-      unsafe kernel.view(dq.sum, unit, head: head(unit, member), span).take(
-        rowSums(unit, member, span, span), accumulates: dq.accumulates)
+      unsafe kernel.view(dq.sum, unit, head: kernel.head(unit, member), span).take(
+        kernel.rowSums(unit, member, span, span), accumulates: dq.accumulates)
     }
   }
 
@@ -90,20 +86,6 @@ struct TiledBackward {
       transposed: plan.vPanels)
   }
 
-  private func head(_ unit: TiledKernel.Unit, _ member: Int) -> Int {
-    unit.kvHead * geometry.groupSize + member
-  }
-
-  /// The float32 sums of dq of some rows of a span.
-  private func rowSums(
-    _ unit: TiledKernel.Unit, _ member: Int, _ rows: Range<Int>, _ span: Range<Int>
-  ) -> ballast_rows {
-    let first = member * plan.span + rows.lowerBound - span.lowerBound
-    return unsafe ballast_rows(
-      start: kernel.place(plan.rowSums, slot: unit.slot) + first * geometry.dHead,
-      stride: geometry.dHead)
-  }
-
   private func tile(
     _ unit: TiledKernel.Unit, _ member: Int, _ rows: Range<Int>, _ keys: Range<Int>,
     _ span: Range<Int>, hasAll: Bool
@@ -111,7 +93,7 @@ struct TiledBackward {
     guard let q = pass.q, let logSumExp = pass.kept.logSumExp else {
       preconditionFailure("probabilities are made again from q, k and the log-sum-exp")
     }
-    let (slot, head) = (unit.slot, head(unit, member))
+    let (slot, head) = (unit.slot, kernel.head(unit, member))
     func wide(_ x: Tensor, _ place: Int) -> ballast_rows {
       unsafe kernel.view(x, unit, head: head, rows).widened(into: kernel.place(place, slot: slot))
     }
@@ -135,7 +117,7 @@ struct TiledBackward {
     unsafe tile.p = kernel.place(plan.scores, slot: slot)
     if let dq = pass.dq {
       let view = kernel.view(dq.sum, unit, head: head, rows)
-      unsafe tile.dq = view.isFloat ? view.floats : rowSums(unit, member, rows, span)
+      unsafe tile.dq = view.isFloat ? view.floats : kernel.rowSums(unit, member, rows, span)
       unsafe tile.adds_dq = view.isFloat && dq.accumulates ? 1 : 0
     }
     return unsafe tile

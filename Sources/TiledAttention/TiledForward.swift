@@ -16,18 +16,14 @@ struct TiledForward {
   init(_ pass: AttentionForward, _ plan: TiledPlan, scratch: Tensor?) {
     self.pass = pass
     kernel = TiledKernel(
-      pass.attention, plan, batch: pass.q.extent(0), rows: pass.rows,
+      pass.attention, plan, rows: pass.rows,
       runs: KeyRun.all(of: pass.blocks, atMost: plan.keys), scratch: scratch)
   }
 
   private var plan: TiledPlan { kernel.plan }
   private var geometry: HeadGeometry { kernel.geometry }
 
-  func run() {
-    kernel.forEachUnit { unit in
-      for span in kernel.spans { run(unit, span) }
-    }
-  }
+  func run() { kernel.forEachSpan(run) }
 
   private func run(_ unit: TiledKernel.Unit, _ span: Range<Int>) {
     let blocks = span.pieces(of: plan.rows)
@@ -68,29 +64,22 @@ struct TiledForward {
     }
   }
 
-  private func head(_ unit: TiledKernel.Unit, _ member: Int) -> Int {
-    unit.kvHead * geometry.groupSize + member
-  }
-
   /// Where a tile's output is summed: in the output itself where that is float32.
   private func output(
     _ unit: TiledKernel.Unit, _ member: Int, _ rows: Range<Int>, _ span: Range<Int>
   ) -> ballast_rows {
     guard let output = pass.output else { return unsafe ballast_rows(start: nil, stride: 0) }
-    let view = kernel.view(output, unit, head: head(unit, member), rows)
+    let view = kernel.view(output, unit, head: kernel.head(unit, member), rows)
     if view.isFloat { return unsafe view.floats }
-    let first = member * plan.span + rows.lowerBound - span.lowerBound
-    return unsafe ballast_rows(
-      start: kernel.place(plan.rowSums, slot: unit.slot) + first * geometry.dHead,
-      stride: geometry.dHead)
+    return unsafe kernel.rowSums(unit, member, rows, span)
   }
 
   private func tile(
     _ unit: TiledKernel.Unit, _ member: Int, _ rows: Range<Int>, _ keys: Range<Int>,
     _ span: Range<Int>, slot: Int
   ) -> ballast_forward {
-    let q = kernel.view(pass.q, unit, head: head(unit, member), rows)
-    let first = member * plan.span + rows.lowerBound - span.lowerBound
+    let q = kernel.view(pass.q, unit, head: kernel.head(unit, member), rows)
+    let first = kernel.row(member, rows, span)
     return unsafe ballast_forward(
       tile: kernel.tile(rows, keys), q: q.widened(into: kernel.place(plan.wideQ, slot: slot)),
       k_panels: kernel.place(plan.kPanels, slot: unit.slot),
@@ -105,11 +94,11 @@ struct TiledForward {
   ) {
     var tile = unsafe tile(unit, member, rows, rows, span, slot: slot)
     let statistic = unsafe pass.kept.logSumExp.map {
-      unsafe kernel.statistic($0, unit, head: head(unit, member), rows)
+      unsafe kernel.statistic($0, unit, head: kernel.head(unit, member), rows)
     }
     unsafe kernel.table.finish(&tile, statistic)
     guard let output = pass.output else { return }
-    let view = kernel.view(output, unit, head: head(unit, member), rows)
+    let view = kernel.view(output, unit, head: kernel.head(unit, member), rows)
     if !view.isFloat { unsafe view.take(tile.output, accumulates: false) }
   }
 }

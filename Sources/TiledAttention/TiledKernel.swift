@@ -6,7 +6,6 @@ import Threading
 @safe struct TiledKernel {
   let attention: Attention
   let plan: TiledPlan
-  let batch: Int
   let rows: Range<Int>
   let runs: [KeyRun]
   private let scratch: UnsafeMutablePointer<Float>
@@ -15,12 +14,10 @@ import Threading
   var geometry: HeadGeometry { attention.geometry }
 
   init(
-    _ attention: Attention, _ plan: TiledPlan, batch: Int, rows: Range<Int>, runs: [KeyRun],
-    scratch: Tensor?
+    _ attention: Attention, _ plan: TiledPlan, rows: Range<Int>, runs: [KeyRun], scratch: Tensor?
   ) {
     self.attention = attention
     self.plan = plan
-    self.batch = batch
     self.rows = rows
     self.runs = runs
     guard let scratch, scratch.count * scratch.dtype.size >= plan.bytes,
@@ -74,8 +71,15 @@ import Threading
     }
   }
 
-  /// The rows in spans, for which keys are packed once.
-  var spans: [Range<Int>] { rows.pieces(of: plan.span) }
+  /// Calls `body` with every unit and span of rows, for which keys are packed once.
+  func forEachSpan(_ body: (_ unit: Unit, _ span: Range<Int>) -> Void) {
+    forEachUnit { unit in
+      for span in rows.pieces(of: plan.span) { body(unit, span) }
+    }
+  }
+
+  /// The query head that is a member of a unit's group.
+  func head(_ unit: Unit, _ member: Int) -> Int { unit.kvHead * geometry.groupSize + member }
 
   /// The keys that some of the rows see, from the first to the last.
   func seen(by rows: Range<Int>) -> Range<Int> {
@@ -113,6 +117,20 @@ import Threading
       pitch: Int32(pitch ?? TiledPlan.padded(keys.count)), is_tight: pitch == nil ? 0 : 1,
       lead: Int64(attention.lead(rows: rows, keys: keys)), window: Int64(attention.window ?? 0),
       scale: geometry.scale)
+  }
+
+  /// Where a span's rows of a query head begin among those of its unit, in rows.
+  func row(_ member: Int, _ rows: Range<Int>, _ span: Range<Int>) -> Int {
+    member * plan.span + rows.lowerBound - span.lowerBound
+  }
+
+  /// The float32 sums of some rows of a span, `[rows, d_head]`, for a tensor of another dtype.
+  func rowSums(
+    _ unit: Unit, _ member: Int, _ rows: Range<Int>, _ span: Range<Int>
+  ) -> ballast_rows {
+    unsafe ballast_rows(
+      start: place(plan.rowSums, slot: unit.slot) + row(member, rows, span) * geometry.dHead,
+      stride: geometry.dHead)
   }
 
   // MARK: Keys

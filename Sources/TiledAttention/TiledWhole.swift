@@ -70,12 +70,11 @@ struct TiledWhole {
   }
 
   private init(
-    _ attention: Attention, _ plan: Plan, batch: Int, rows: Range<Int>, runs: [KeyRun],
-    scratch: Tensor?
+    _ attention: Attention, _ plan: Plan, rows: Range<Int>, runs: [KeyRun], scratch: Tensor?
   ) {
     self.plan = plan
     kernel = TiledKernel(
-      attention, plan.tiled, batch: batch, rows: rows, runs: runs, scratch: scratch)
+      attention, plan.tiled, rows: rows, runs: runs, scratch: scratch)
     var end = 0
     starts = runs.map { run in
       defer { end += TiledPlan.padded(run.rows.count) }
@@ -112,7 +111,7 @@ struct TiledWhole {
 
   static func run(_ pass: AttentionForward, _ tiling: AttentionTiling, scratch: Tensor?) {
     let whole = TiledWhole(
-      pass.attention, Plan(of: pass, tiling), batch: pass.q.extent(0), rows: pass.rows,
+      pass.attention, Plan(of: pass, tiling), rows: pass.rows,
       runs: KeyRun.all(of: pass.blocks, atMost: runLength), scratch: scratch)
     whole.kernel.forEachUnit { unit in
       for (run, start) in zip(whole.runs, whole.starts) {
@@ -132,7 +131,7 @@ struct TiledWhole {
   private func forward(
     _ pass: AttentionForward, _ unit: TiledKernel.Unit, _ member: Int, _ rows: Range<Int>, slot: Int
   ) {
-    let head = unit.kvHead * geometry.groupSize + member
+    let head = kernel.head(unit, member)
     let q = unsafe kernel.view(pass.q, unit, head: head, rows).floats
     // [rows, keys], in the tensor that is kept or in the slot.
     let (scores, pitch) =
@@ -168,7 +167,7 @@ struct TiledWhole {
     _ pass: AttentionBackward, probabilities: Tensor, _ tiling: AttentionTiling, scratch: Tensor?
   ) {
     let whole = TiledWhole(
-      pass.attention, Plan(of: pass, tiling), batch: pass.dO.extent(0), rows: pass.rows,
+      pass.attention, Plan(of: pass, tiling), rows: pass.rows,
       runs: KeyRun.all(of: pass.blocks, dk: pass.dk, dv: pass.dv, atMost: runLength),
       scratch: scratch)
     whole.kernel.forEachUnit { unit in
@@ -194,7 +193,7 @@ struct TiledWhole {
     _ pass: AttentionBackward, _ kept: Tensor, _ unit: TiledKernel.Unit, _ member: Int,
     _ rows: Range<Int>, _ isTouched: inout [Bool]
   ) {
-    let head = unit.kvHead * geometry.groupSize + member
+    let head = kernel.head(unit, member)
     let parts = parts(rows)
     let p = unsafe probabilities(kept, unit, head, rows)
     let ds = unsafe kernel.place(plan.scores, slot: unit.slot)
