@@ -13,8 +13,7 @@ import Testing
     let result = try Program.run([
       "measure", "--model", "seed", "--layers", "1", "--d-model", "4", "--heads", "1", "--kv-heads",
       "1", "--d-head", "64", "--d-ff", "4", "--vocab", "8", "--n-c", "\(nC)", "--n-g", "2",
-      "--mode",
-      "detached-prefix", "--format", "json",
+      "--mode", "detached-prefix", "--format", "json",
     ])
     #expect(result.status == 0, "\(result.sentence ?? "")")
     #expect(result.output.contains("\"gradient_reference\": \"\(reference)\""), "\(result.output)")

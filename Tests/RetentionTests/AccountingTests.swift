@@ -10,8 +10,8 @@ import Transformer
   @Test(arguments: 0..<240)
   func `the rules hold and gradients agree with double precision`(index: Int) throws {
     let full = randomPoint(index)
-    // About 40 sums a step, of up to 50 terms, √50 roundings each: together √40 times that, 45; in
-    // the worst of some 30,000 gradients four times as many (173 were measured).
+    // A5's bound, 168 roundings: about 40 sums a step, of up to 50 terms, √50 roundings each, come
+    // to √40 times that, 45; the worst of many gradients is some times as far off.
     try checkAllModes(full, keeping: index, tolerance: 1e-5)
   }
 

@@ -121,7 +121,7 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix()]
     let label = Comment(rawValue: "\(point)")
     let flows = try exactModes.map { try makeStep(with(point, $0)).step.flow().weights }
     // Where few weights are trained, theirs may all be differences that cancel. What cancels is of
-    // the loss's own gradient, whose norm is at least about 1 / √rows; 8 roundings of that are 0.
+    // the loss's own gradient, whose norm is at least about 1 / √rows; 4 roundings of that are 0.
     let zero = 0x1p-22 * max(norm(flows[0].map(\.totalNorm)), 0.05)
     for other in flows.dropFirst() {
       for (a, b) in zip(flows[0], other) {

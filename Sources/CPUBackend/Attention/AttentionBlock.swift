@@ -20,7 +20,7 @@ struct AttentionPart {
     _ geometry: HeadGeometry, batch: Int, rows: Range<Int>, _ tiles: AttentionTiles,
     isReversed: Bool = false
   ) -> [AttentionPart] {
-    let blocks = (rows).pieces(of: tiles.rows)
+    let blocks = rows.pieces(of: tiles.rows)
     return (0..<batch).pieces(of: tiles.sequences).flatMap { sequences in
       (0..<geometry.kvHeads).pieces(of: tiles.kvHeads).flatMap { kvHeads in
         (isReversed ? blocks.reversed() : blocks).map {
