@@ -300,8 +300,8 @@ package final class PointRunner {
     return nil
   }
 
-  /// A detached million of tokens takes seconds, a full graph of it more than ten minutes that nobody
-  /// asked for.
+  /// A detached million of tokens takes seconds, a full graph of it more than ten minutes that
+  /// nobody asked for.
   private static let mostWork: Int128 = 100
 
   /// The gradients of a point beside a copy of another's; nil if there is no room for them, or they
