@@ -14,6 +14,8 @@ package struct Weight {
     case whole
     /// Columns of an `[in, out]` matrix, seen as `[out, in]`.
     case columns(Range<Int>)
+    /// Rows of an `[out, in]` matrix.
+    case rows(Range<Int>)
     /// Entries of a vector.
     case entries(Range<Int>)
   }
@@ -35,6 +37,13 @@ package struct Weight {
     part = parameter.value.shape.rank == 1 ? .entries(range) : .columns(range)
   }
 
+  /// Rows `range` of an `[out, in]` matrix.
+  package init(_ parameter: Parameter, rows range: Range<Int>, symbol: String) {
+    self.parameter = parameter
+    self.symbol = symbol
+    part = range == 0..<parameter.value.extent(0) ? .whole : .rows(range)
+  }
+
   /// The values: `[out, in]`, or `[out]`.
   package var value: Tensor { view(parameter.value) }
   /// Where the parameter's gradient gathers; nil if it is frozen.
@@ -44,7 +53,7 @@ package struct Weight {
     switch part {
     case .whole: whole
     case .columns(let range): whole.sliced(1, range).transposed(0, 1)
-    case .entries(let range): whole.sliced(0, range)
+    case .rows(let range), .entries(let range): whole.sliced(0, range)
     }
   }
 

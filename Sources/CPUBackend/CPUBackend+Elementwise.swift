@@ -40,6 +40,12 @@ extension CPUBackend {
     dispatch(x, y, flat: isFlat, run, run, run, run)
   }
 
+  package func scale(_ x: Tensor, by factor: Float) {
+    let isFlat = areFlat(x)
+    func run<E: KernelElement>(_ x: Rows<E>) { Elementwise.scale(x, by: factor) }
+    dispatch(x, flat: isFlat, run, run)
+  }
+
   package func swiGLU(gate: Tensor, up: Tensor, to y: Tensor) {
     requireEqualExtents(y, gate, up)
     let isFlat = areFlat(y, gate, up)

@@ -187,6 +187,7 @@ struct ProfileParser {
     var request = PointRequest(model: NamedModel(custom: "", configuration: nothing))
     request.threads = threads
     request.weights = weights
+    request.folder = nodes.folder
     var lines = sizeLines
     for (axis, index) in zip(axes, choice) {
       let chosen = axis.values[index]

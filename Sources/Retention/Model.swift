@@ -17,11 +17,31 @@ package final class Model {
   private var trainable: String?
 
   /// Where the values of parameters come from.
-  package enum Values {
-    /// A checkpoint, and the number of its layers.
-    case stored(ModelWeights, layers: Int)
+  package struct Values {
+    /// A checkpoint, and the number of its layers; nil: drawn.
+    private var stored: (weights: ModelWeights, layers: Int)?
+    /// The adapter's own, if it is not drawn either.
+    package var adapter: ModelWeights?
+    /// What is drawn is drawn from it.
+    private let seed: UInt64
+
+    /// Those of a checkpoint; those of an adapter are drawn unless given.
+    package static func stored(_ weights: ModelWeights, layers: Int, seed: UInt64 = 0) -> Values {
+      Values(stored: (weights, layers), seed: seed)
+    }
+
     /// Drawn from a seed.
-    case drawn(seed: UInt64)
+    package static func drawn(seed: UInt64) -> Values { Values(seed: seed) }
+
+    fileprivate func fill(_ decoder: Decoder, by kernels: any Kernels) throws(WeightsError) {
+      decoder.initialize(seed: seed, by: kernels) { parameter in
+        AdapterConfiguration.owns(parameter.name) ? adapter == nil : stored == nil
+      }
+      if let stored {
+        try decoder.load(stored.weights, storedLayers: stored.layers, by: kernels)
+      }
+      if let adapter { try decoder.load(adapter: adapter, by: kernels) }
+    }
   }
 
   /// Makes the parameters, and gives them their values where something computes.
@@ -44,12 +64,7 @@ package final class Model {
       backend, ledger: ledger, layout: SequenceLayout([], lossRuns: []), limit: limit)
     decoder = try Decoder(configuration, dtype: dtype, tensors: tensors)
     guard let kernels = backend.kernels else { return }
-    switch values {
-    case .stored(let weights, let layers):
-      try decoder.load(weights, storedLayers: layers, by: kernels)
-    case .drawn(let seed):
-      decoder.initialize(seed: seed, by: kernels)
-    }
+    try values.fill(decoder, by: kernels)
   }
 
   /// The model of a point, with parameters drawn from its seed.
@@ -61,13 +76,17 @@ package final class Model {
       point.model, dtype: point.dtype, on: backend, values: .drawn(seed: point.seed), limit: limit)
   }
 
-  /// Says which parameters are trained: those that a point trains.
+  /// Says which parameters are trained: those that a point trains, all unless it says so, and of a
+  /// model with an adapter that and what its pattern finds.
   ///
   /// - Throws: `PointError` if its `trainable` is not a regular expression.
   func train(_ point: Point) throws(PointError) {
     guard trainable != point.trainable else { return }
     let pattern = try point.trainablePattern()
-    decoder.train { pattern?($0) ?? true }
+    let hasAdapter = point.model.adapter != nil
+    decoder.train { name in
+      hasAdapter && AdapterConfiguration.owns(name) || (pattern?(name) ?? !hasAdapter)
+    }
     trainable = point.trainable
   }
 

@@ -1,3 +1,4 @@
+import Files
 package import Tensors
 package import Transformer
 
@@ -20,8 +21,18 @@ package struct Point: Hashable, Sendable {
   /// Regular expression over parameter names; the others are frozen. Empty: all are trained.
   package var trainable = ""
   package var dropout = 0.0
+  /// The directory of an adapter that PEFT wrote; empty for none. What it is stands in `model`.
+  package var adapter = ""
+  /// An adapter in words, `r=16,alpha=32,targets=q_proj+v_proj`; empty for none.
+  ///
+  /// The model gets it at once; `validate` says what is wrong with the words.
+  package var lora = "" {
+    didSet { take(try? AdapterConfiguration(words: lora)) }
+  }
   package var optimizer = Optimizer.none
-  package var recipe = Recipe.ballast
+  package var recipe = Recipe.ballast {
+    didSet { take(model.adapter) }
+  }
   package var backend = BackendKind.cpu
   /// Threads that compute.
   package var threads = 1
@@ -36,6 +47,12 @@ package struct Point: Hashable, Sendable {
     (self.modelName, self.model, self.nC, self.nG) = (modelName, model, nC, nG)
   }
 
+  /// Gives the model an adapter, or none; PEFT casts what it adds to a model to float32.
+  package mutating func take(_ adapter: AdapterConfiguration?) {
+    model.adapter = adapter
+    model.adapter?.dtype = recipe == .ballast ? nil : .float32
+  }
+
   /// Tokens that the layers see, n = n_c + n_g.
   package var n: Int { nC + nG }
 
@@ -47,6 +64,8 @@ package struct Point: Hashable, Sendable {
   /// - Throws: `PointError` if `trainable` is not a regular expression.
   func trainablePattern() throws(PointError) -> ((String) -> Bool)? {
     guard !trainable.isEmpty else { return nil }
-    return try ParameterPattern(trainable).isFound(in:)
+    do { return try NamePattern(trainable, of: "trainable").isFound(in:) } catch {
+      throw PointError(error.description)
+    }
   }
 }

@@ -96,9 +96,22 @@ extension Point {
       dropout == 0 || model.family == .gpt2,
       "dropout goes with gpt2 models, not with \(model.family.rawValue)")
     _ = try trainablePattern()
+    try validateAdapter()
     try require(
       mode != .prunedGraph || head != .allRows,
       "pruned-graph makes logits for loss rows alone; use head loss-rows or chunked")
+  }
+
+  private func validateAdapter() throws(PointError) {
+    try require(
+      adapter.isEmpty || lora.isEmpty,
+      "adapter and lora both give an adapter; leave one of them out")
+    do throws(ValueError) {
+      if !lora.isEmpty { _ = try AdapterConfiguration(words: lora) }
+      try model.adapter?.requireTargets(in: model)
+    } catch {
+      throw PointError(error.description)
+    }
   }
 
   /// Checks what Hugging Face's code does not do, or does in one way alone.

@@ -57,10 +57,10 @@ final class Bench {
     request.settings = settings
     let planned = try request.planned()
     dtype = planned.point.dtype
-    guard let values = try Checkpoints().values(for: planned) else { throw Usage() }
+    guard planned.weights != nil else { throw Usage() }
     model = try Model(
       planned.point.model, dtype: planned.point.dtype, on: backend.backend,
-      values: .stored(values.values, layers: values.layers))
+      values: try Checkpoints().values(for: planned))
   }
 
   private func request(_ settings: AxisSettings) -> PointRequest {

@@ -21,6 +21,8 @@ package protocol Kernels: AnyObject {
   func copy(_ x: Tensor, to y: Tensor)
   /// `y += x`; equal extents, last axes contiguous.
   func add(_ x: Tensor, to y: Tensor)
+  /// `x *= factor`; the last axis contiguous.
+  func scale(_ x: Tensor, by factor: Float)
 
   /// `y[b, t, :] = table[ids[b · stride + t], :]`, for `y` `[batch, tokens, width]`.
   ///

@@ -15,8 +15,16 @@ extension DecoderLayer {
   /// The layer's weights, in the order of the forward pass.
   var weights: [Weight] {
     attentionNorm.weights
-      + [q, k, v].flatMap(\.weights) + [qNorm, kNorm].compactMap { $0.map { Weight($0) } }
+      + projectionWeights + [qNorm, kNorm].compactMap { $0.map { Weight($0) } }
       + o.weights + mlpNorm.weights + mlp.weights
+  }
+}
+
+extension DecoderLayer {
+  /// Those of q, k and v; an A that they share stands once.
+  private var projectionWeights: [Weight] {
+    q.weights
+      + [k, v].flatMap { $0.weights.filter { $0.parameter !== q.adapter?.a.parameter } }
   }
 }
 
@@ -30,7 +38,13 @@ extension DecoderLayer.MLP {
 }
 
 extension Projection {
-  fileprivate var weights: [Weight] { [weight] + (bias.map { [$0] } ?? []) }
+  fileprivate var weights: [Weight] {
+    [weight] + (bias.map { [$0] } ?? []) + (adapter?.weights ?? [])
+  }
+}
+
+extension Adapter {
+  fileprivate var weights: [Weight] { [a, b] }
 }
 
 extension Norm {

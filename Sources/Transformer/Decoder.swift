@@ -9,6 +9,7 @@ package final class Decoder {
   package let dtype: DType
   /// All parameters in the order of the model; a tied head is the embedding and stands once.
   package let parameters: [Parameter]
+  private let byName: [String: Parameter]
   let embedding: Parameter
   /// Learned positions `[positions, d_model]` (GPT-2).
   let positions: Parameter?
@@ -26,9 +27,10 @@ package final class Decoder {
     self.dtype = dtype
     let table = try ParameterTable(configuration, dtype: dtype, tensors: tensors)
     parameters = table.all
+    byName = table.byName
     let isGPT2 = configuration.family == .gpt2
     embedding = table[WeightMap(configuration).embedding]
-    positions = table.optional("transformer.wpe.weight")
+    positions = isGPT2 ? table.optional("transformer.wpe.weight") : nil
     layers = (0..<configuration.layers).map { table.layer($0) }
     norm = table.norm(isGPT2 ? "transformer.ln_f" : "model.norm")
     head = configuration.tiedEmbeddings ? embedding : table[WeightMap.head]
@@ -36,11 +38,14 @@ package final class Decoder {
 
   // MARK: Values
 
-  /// Draws every parameter: norms are 1, biases 0, the others normal with deviation 0.02.
+  /// Draws parameters: norms are 1, biases 0, the others normal with deviation 0.02, both matrices
+  /// of an adapter too, since a B of zeros would leave its A without a gradient.
   ///
   /// The numbers depend on seed, name and index alone, so that every machine draws the same.
-  package func initialize(seed: UInt64, by kernels: any Kernels) {
-    for parameter in parameters {
+  package func initialize(
+    seed: UInt64, by kernels: any Kernels, where isDrawn: (Parameter) -> Bool = { _ in true }
+  ) {
+    for parameter in parameters where isDrawn(parameter) {
       if parameter.symbol == "norm" {
         kernels.fill(parameter.value, with: 1)
       } else if parameter.symbol.hasPrefix("b_") {
@@ -53,15 +58,30 @@ package final class Decoder {
     }
   }
 
-  /// Reads every parameter from a checkpoint, rounding to the model's dtype.
+  /// Reads every parameter but an adapter's from a checkpoint, rounding to the model's dtype.
   ///
   /// - Throws: `WeightsError` for what is missing, has another shape or does not belong.
   package func load(
     _ weights: ModelWeights, storedLayers: Int, by kernels: any Kernels
-  ) throws {
-    let sources = try WeightMap(configuration, storedLayers: storedLayers).match(weights)
-    for (parameter, source) in zip(parameters, sources) {
-      precondition(parameter.name == source.parameter.name, "the map lists the parameters")
+  ) throws(WeightsError) {
+    try load(
+      WeightMap(configuration, storedLayers: storedLayers).match(weights), of: weights, by: kernels)
+  }
+
+  /// Reads an adapter's parameters from its file.
+  ///
+  /// - Throws: as above.
+  package func load(adapter weights: ModelWeights, by kernels: any Kernels) throws(WeightsError) {
+    try load(WeightMap(configuration).match(adapter: weights), of: weights, by: kernels)
+  }
+
+  private func load(
+    _ sources: [WeightSource], of weights: ModelWeights, by kernels: any Kernels
+  ) throws(WeightsError) {
+    for source in sources {
+      guard let parameter = byName[source.parameter.name] else {
+        preconditionFailure("the map lists the parameters")
+      }
       kernels.write(try weights.floats(source.stored), to: parameter.value)
     }
   }

@@ -59,6 +59,8 @@ package struct DecoderConfiguration: Hashable, Sendable {
   package var dtype: DType?
   /// The longest sequence that the model was made for; only learned positions enforce it.
   package var contextLength: Int?
+  /// Low-rank adapters on the layers' linear maps; nil for none.
+  package var adapter: AdapterConfiguration?
 
   package init(
     layers: Int = 1, dModel: Int, heads: Int, kvHeads: Int? = nil, dHead: Int? = nil, dFF: Int,

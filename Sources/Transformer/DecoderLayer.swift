@@ -1,12 +1,15 @@
 import Autograd
 import Tensors
 
-/// A linear map: a matrix `[out, in]`, and a bias `[out]` if the model has one.
+/// A linear map: a matrix `[out, in]`, a bias `[out]` if the model has one, and perhaps an adapter.
 struct Projection {
   let weight: Weight
   let bias: Weight?
+  let adapter: Adapter?
 
-  var isTrained: Bool { weight.gradient != nil || bias?.gradient != nil }
+  var isTrained: Bool {
+    weight.gradient != nil || bias?.gradient != nil || adapter?.isTrained == true
+  }
 }
 
 /// What stands before a branch.
@@ -97,8 +100,9 @@ struct DecoderLayer {
     tape.layer = index
     defer { tape.layer = nil }
     let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
-    _ = try keys(normed, into: kv, on: tape)
-    _ = try values(normed, into: kv, on: tape)
+    let hidden = try sharedHidden(normed, on: tape)
+    _ = try keys(normed, hidden, into: kv, on: tape)
+    _ = try values(normed, hidden, into: kv, on: tape)
   }
 
   // MARK: Attention
@@ -118,9 +122,11 @@ struct DecoderLayer {
     _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
-    let q = try queries(tape.rows(normed, at: rows), on: tape)
-    let k = try keys(normed, into: kv, on: tape)
-    let v = try values(normed, into: kv, on: tape)
+    let hidden = try sharedHidden(normed, on: tape)
+    let q = try queries(
+      tape.rows(normed, at: rows), hidden.map { try tape.rows($0, at: rows) }, on: tape)
+    let k = try keys(normed, hidden, into: kv, on: tape)
+    let v = try values(normed, hidden, into: kv, on: tape)
     let recorded = x.value.shape[1].rows
     return try tape.attention(
       q: q,
@@ -135,8 +141,18 @@ struct DecoderLayer {
         dropout: pass.dropout("layers.\(index).probabilities"), layout: tape.tensors.layout))
   }
 
-  private func queries(_ normed: Variable, on tape: Tape) throws -> Variable {
-    var q = try tape.project(normed, self.q, op: "q_proj", as: "q")
+  /// What q, k and v have in common of their adapters, where they are parts of one matrix (GPT-2).
+  private func sharedHidden(_ normed: Variable, on tape: Tape) throws -> Variable? {
+    guard let adapter = q.adapter, adapter.a.parameter === k.adapter?.a.parameter else {
+      return nil
+    }
+    return try tape.adapterHidden(normed, adapter, op: "qkv_proj")
+  }
+
+  private func queries(
+    _ normed: Variable, _ hidden: Variable?, on tape: Tape
+  ) throws -> Variable {
+    var q = try tape.project(normed, self.q, hidden: hidden, op: "q_proj", as: "q")
     if let qNorm {
       q = try tape.rmsNorm(
         q, qNorm, epsilon: configuration.normEpsilon, op: "q_norm", as: "q")
@@ -144,21 +160,27 @@ struct DecoderLayer {
     return try rotate(q, op: "q_rotary", on: tape)
   }
 
-  private func keys(_ normed: Variable, into kv: KeyValues, on tape: Tape) throws -> Variable {
+  private func keys(
+    _ normed: Variable, _ hidden: Variable?, into kv: KeyValues, on tape: Tape
+  ) throws -> Variable {
     let destination = kv.own(normed.value.shape[1].rows).k
     guard let kNorm else {
-      let k = try tape.project(normed, k, op: "k_proj", as: "k", into: destination)
+      let k = try tape.project(
+        normed, k, hidden: hidden, op: "k_proj", as: "k", into: destination)
       return try kv.gradients.inject(\.k, into: rotate(k, op: "k_rotary", on: tape), on: tape)
     }
-    let raw = try tape.project(normed, k, op: "k_proj", as: "k_raw")
+    let raw = try tape.project(normed, k, hidden: hidden, op: "k_proj", as: "k_raw")
     let k = try tape.rmsNorm(
       raw, kNorm, epsilon: configuration.normEpsilon, op: "k_norm", as: "k", into: destination)
     return try kv.gradients.inject(\.k, into: rotate(k, op: "k_rotary", on: tape), on: tape)
   }
 
-  private func values(_ normed: Variable, into kv: KeyValues, on tape: Tape) throws -> Variable {
+  private func values(
+    _ normed: Variable, _ hidden: Variable?, into kv: KeyValues, on tape: Tape
+  ) throws -> Variable {
     let destination = kv.own(normed.value.shape[1].rows).v
-    let v = try tape.project(normed, v, op: "v_proj", as: "v", into: destination)
+    let v = try tape.project(
+      normed, v, hidden: hidden, op: "v_proj", as: "v", into: destination)
     return try kv.gradients.inject(\.v, into: v, on: tape)
   }
 
@@ -198,16 +220,6 @@ struct DecoderLayer {
 }
 
 extension Tape {
-  /// `x · Wᵀ + b`.
-  func project(
-    _ x: Variable, _ projection: Projection, op: String, as output: String,
-    into destination: Tensor? = nil, isRead: Bool = true
-  ) throws -> Variable {
-    try linear(
-      x, projection.weight, bias: projection.bias, op: op, as: output, into: destination,
-      isRead: isRead)
-  }
-
   /// The model's kind of norm.
   func normalize(
     _ x: Variable, _ norm: Norm, _ configuration: DecoderConfiguration, op: String

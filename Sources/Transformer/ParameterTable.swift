@@ -6,7 +6,7 @@ import Tensors
 struct ParameterTable {
   /// In the order of the forward pass.
   let all: [Parameter]
-  private let byName: [String: Parameter]
+  let byName: [String: Parameter]
   private let configuration: DecoderConfiguration
   private let frequencies: [Float]
 
@@ -15,11 +15,13 @@ struct ParameterTable {
   /// - Throws: `AllocationError` if it does not fit.
   init(_ configuration: DecoderConfiguration, dtype: DType, tensors: TensorFactory) throws {
     all = try WeightMap(configuration).tensors.map { tensor in
-      Parameter(
+      let isAdapter = AdapterConfiguration.owns(tensor.name) && tensor.name.contains(".lora_")
+      return Parameter(
         name: tensor.name, symbol: Self.symbol(of: tensor.name),
         layer: Self.layer(of: tensor.name),
         value: try tensors.make(
-          tensor.name, Shape(tensor.shape.map(Axis.plain)), dtype, for: .parameter))
+          tensor.name, Shape(tensor.shape.map(Axis.plain)),
+          isAdapter ? configuration.adapter?.dtype ?? dtype : dtype, for: .parameter))
     }
     byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     self.configuration = configuration
@@ -32,7 +34,14 @@ struct ParameterTable {
   }
 
   /// The formula's name of a parameter: the weights by their module, biases with `b_` for `W_`.
+  ///
+  /// Those of an adapter have `A_` and `B_` for `W_`.
   private static func symbol(of name: String) -> String {
+    for (part, letter) in [(".lora_A.", "A_"), (".lora_B.", "B_")] {
+      if let range = name.firstRange(of: part) {
+        return letter + symbol(of: name[..<range.lowerBound] + ".weight").dropFirst(2)
+      }
+    }
     let modules = [
       "embed_tokens": "E", "wte": "E", "wpe": "P", "lm_head": "U", "c_attn": "W_QKV",
       "q_proj": "W_Q", "k_proj": "W_K", "v_proj": "W_V", "o_proj": "W_O", "gate_proj": "W_gate",
@@ -46,25 +55,42 @@ struct ParameterTable {
     return weight == "norm" ? "b_norm" : "b_" + weight.dropFirst(2)
   }
 
-  /// The parameter of this name; the model's own code asks only for what its family has.
+  /// The parameter of this name, or the copy that is trained in its place; the model's own code asks
+  /// only for what its family has.
   subscript(name: String) -> Parameter {
-    guard let parameter = byName[name] else {
+    guard let parameter = optional(name) else {
       preconditionFailure("\(configuration.family.rawValue) has no parameter \(name)")
     }
     return parameter
   }
 
-  /// The parameter of this name, if the configuration has it.
-  func optional(_ name: String) -> Parameter? { byName[name] }
+  /// The same, if the configuration has it.
+  func optional(_ name: String) -> Parameter? {
+    byName[AdapterConfiguration.prefix + name] ?? byName[name]
+  }
 
   /// The weight `name.weight` and, if there is one, the bias `name.bias`.
   func projection(_ name: String) -> Projection {
     let weight = self[name + ".weight"]
     guard configuration.family == .gpt2 else {
       return Projection(
-        weight: Weight(weight), bias: optional(name + ".bias").map { Weight($0) })
+        weight: Weight(weight), bias: optional(name + ".bias").map { Weight($0) },
+        adapter: adapter(of: name))
     }
     return part(name, columns: 0..<weight.value.extent(1), suffix: nil)
+  }
+
+  /// The adapter of a linear map, or the part of it that makes some of the outputs; nil for none.
+  private func adapter(of name: String, outputs: Range<Int>? = nil, suffix: String? = nil)
+    -> Adapter?
+  {
+    let names = AdapterConfiguration.names(of: name)
+    guard let adapter = configuration.adapter, let a = byName[names.a], let b = byName[names.b]
+    else { return nil }
+    let rows = outputs ?? 0..<b.value.extent(0)
+    return Adapter(
+      a: Weight(a), b: Weight(b, rows: rows, symbol: suffix.map { "B_" + $0 } ?? b.symbol),
+      scale: adapter.scale)
   }
 
   /// Columns of GPT-2's `Conv1D` `[in, out]`, as a projection of their own.
@@ -75,7 +101,8 @@ struct ParameterTable {
       Weight(parameter, part: columns, symbol: suffix.map { letter + $0 } ?? parameter.symbol)
     }
     return Projection(
-      weight: weight(self[name + ".weight"], "W_"), bias: weight(self[name + ".bias"], "b_"))
+      weight: weight(self[name + ".weight"], "W_"), bias: weight(self[name + ".bias"], "b_"),
+      adapter: adapter(of: name, outputs: columns, suffix: suffix))
   }
 
   /// The norm `name`.

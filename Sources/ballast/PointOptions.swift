@@ -41,6 +41,7 @@ struct PointOptions: ParsableArguments {
   /// The files and directories that are read, under their options.
   var inputs: [(option: String, path: String?)] {
     [("--model", model), ("--weights", weights), ("--tokens", tokens)]
+      + axes.texts.filter { $0.axis.name == "adapter" }.map { ("--adapter", $0.text) }
   }
 
   /// Reads and checks the options.

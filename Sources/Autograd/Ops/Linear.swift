@@ -2,7 +2,7 @@ import Ledger
 package import Tensors
 
 extension Tape {
-  /// `y = x · Wᵀ + b`.
+  /// `y = s · x · Wᵀ + b`.
   ///
   /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; `y` `[batch, tokens, out]`
   /// goes to `destination` or a new tensor, of `x`'s dtype unless another is given. Sums are
@@ -11,15 +11,17 @@ extension Tape {
   /// not computed.
   package func linear(
     _ x: Variable, _ weight: Weight, bias: Weight? = nil, op name: String, as output: String,
-    into destination: Tensor? = nil, dtype: DType? = nil, isRead: Bool = true
+    into destination: Tensor? = nil, dtype: DType? = nil, scale: Float = 1, isRead: Bool = true
   ) throws -> Variable {
-    try op(name) {
+    precondition(scale == 1 || bias == nil, "a scaled product has no bias")
+    return try op(name) {
       let width = Axis.plain(weight.value.extent(0))
       let y =
         try destination
         ?? tensors.make(output, x.value.shape.replacingLast(width), dtype ?? x.value.dtype)
       if isRead {
         try multiplyRows(x.value, weight.value.transposed(0, 1), bias: bias?.value, into: y)
+        if scale != 1 { kernels?.scale(y, by: scale) }
       }
       guard records(x.gradient, weight.gradient, bias?.gradient) else { return Variable(y) }
 
@@ -33,15 +35,12 @@ extension Tape {
         save(weight.value, as: "weight", neededFor: ["d\($0.name)"])
       }
       record { [tensors] in
-        guard var dy = slot.take() else { return }
-        if dy.dtype != weight.value.dtype { dy = try self.converted(dy, to: weight.value.dtype) }
-        if let x = try savedInput?.tensor {
-          try weight.accumulate(dy.shape[1].rows, from: tensors) { rows, sum, accumulates in
-            try self.multiplyColumns(
-              dy.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
-          }
-          self.measureRows(of: weight, dy: dy, x: x)
+        guard var dy = try scale == 1 ? slot.take() : slot.takeUnique(from: tensors) else {
+          return
         }
+        if scale != 1 { self.kernels?.scale(dy, by: scale) }
+        if dy.dtype != weight.value.dtype { dy = try self.converted(dy, to: weight.value.dtype) }
+        if let x = try savedInput?.tensor { try self.gatherProduct(dy, x, into: weight) }
         if let bias, bias.gradient != nil { try self.addColumnSums(of: dy, to: bias) }
         if let inputSlot, let weight = try savedWeight?.tensor {
           try inputSlot.accumulate(from: tensors) { sum, accumulates in
@@ -51,6 +50,50 @@ extension Tape {
       }
       return Variable(y, gradient: slot)
     }
+  }
+
+  /// `y += x · Wᵀ`, in place; nobody may have saved `y` before.
+  ///
+  /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `y` `[batch, tokens, out]`. Saves `x` if
+  /// the weight is trained, and the weight if `x` needs a gradient.
+  package func addProduct(
+    _ x: Variable, _ weight: Weight, to y: Variable, op name: String, isRead: Bool = true
+  ) throws -> Variable {
+    try op(name) {
+      if isRead {
+        try multiplyRows(
+          x.value, weight.value.transposed(0, 1), into: y.value, accumulates: true)
+      }
+      guard records(x.gradient, weight.gradient, y.gradient) else { return Variable(y.value) }
+      let slot = GradientSlot(
+        y.gradient?.name ?? "hidden", shape: y.value.shape, dtype: y.value.dtype)
+      let (inputSlot, sumSlot) = (x.gradient, y.gradient)
+      let savedInput = weight.gradient.map { _ in
+        save(x.value, as: "input", neededFor: [weight.symbol], recomputed: x.recomputed)
+      }
+      let savedWeight = inputSlot.map {
+        save(weight.value, as: "weight", neededFor: ["d\($0.name)"])
+      }
+      record { [tensors] in
+        guard let dy = slot.take() else { return }
+        if let x = try savedInput?.tensor { try self.gatherProduct(dy, x, into: weight) }
+        if let inputSlot, let weight = try savedWeight?.tensor {
+          try inputSlot.accumulate(from: tensors) { sum, accumulates in
+            try self.multiplyRows(dy, weight, into: sum, accumulates: accumulates)
+          }
+        }
+        try sumSlot?.add(dy, from: tensors)
+      }
+      return Variable(y.value, gradient: slot)
+    }
+  }
+
+  /// Adds `Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]` to a weight's gradient.
+  private func gatherProduct(_ dy: Tensor, _ x: Tensor, into weight: Weight) throws {
+    try weight.accumulate(dy.shape[1].rows, from: tensors) { rows, sum, accumulates in
+      try multiplyColumns(dy.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
+    }
+    measureRows(of: weight, dy: dy, x: x)
   }
 
   /// `y = x · w + b`, the sum rounded once: oneDNN rounds a product before a bias could be added.

@@ -34,6 +34,17 @@ enum Elementwise {
     }
   }
 
+  /// `x *= factor`.
+  static func scale<E: KernelElement>(_ x: Rows<E>, by factor: Float) {
+    forEachBlock(rows: x.count, width: x.width) { row, columns in
+      let x = unsafe x[row]
+      @inline(__always) func step(_ index: Int, _ lanes: Int) {
+        unsafe E.store(E.load(x + index, lanes) * factor, to: x + index, lanes)
+      }
+      forEachStep(columns, step)
+    }
+  }
+
   /// `y = silu(gate) · up`.
   static func swiGLU<E: KernelElement>(gate: Rows<E>, up: Rows<E>, to y: Rows<E>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in

@@ -14,6 +14,8 @@ package struct PointRequest: Sendable {
   package var threads = 1
   /// A checkpoint in place of the model's own: a file, an index or a directory.
   package var weights: String?
+  /// Where an adapter's relative path is looked for that leads nowhere from the working directory.
+  package var folder: String?
 
   package init(model: NamedModel) { self.model = model }
 
@@ -52,7 +54,11 @@ package struct PointRequest: Sendable {
   /// - Returns: The point, and its checkpoint unless its weights are drawn.
   /// - Throws: `ValueError` for more layers than the model has, `PointError` for what cannot be.
   package func planned(repetition: Int = 1, standsAlone: Bool = false) throws -> PlannedPoint {
-    let point = point
+    var point = point
+    if !point.adapter.isEmpty {
+      point.adapter = Paths.find(point.adapter, beside: folder)
+      point.take(try AdapterConfiguration(directory: point.adapter, model: point.model))
+    }
     if let most = model.mostLayers, point.model.layers > most {
       throw ValueError(
         "layers \(point.model.layers) is more than the model \(quoted(model.name)) has, \(most)")
@@ -89,10 +95,13 @@ package final class Checkpoints {
 
   package init() {}
 
-  /// Checks names, shapes and types of a point's checkpoint; reads no values.
+  /// Checks names, shapes and types of a point's checkpoint and adapter; reads no values.
   ///
-  /// - Throws: `WeightsError` for a checkpoint that does not belong to the point's model.
+  /// - Throws: `WeightsError` for one that does not belong to the point's model.
   package func check(_ planned: PlannedPoint) throws(WeightsError) {
+    if let adapter = try adapter(of: planned.point) {
+      _ = try WeightMap(planned.point.model).match(adapter: adapter)
+    }
     guard let weights = planned.weights else { return }
     let match = Match(weights: weights, model: planned.point.model)
     guard !matched.contains(match) else { return }
@@ -100,12 +109,20 @@ package final class Checkpoints {
     matched.insert(match)
   }
 
-  /// What `TrainingStep` takes; nil for weights that are drawn.
-  package func values(
-    for planned: PlannedPoint
-  ) throws(WeightsError) -> (values: ModelWeights, layers: Int)? {
-    guard let weights = planned.weights else { return nil }
-    return (try open(weights.path), weights.layers)
+  /// The values of a point's model.
+  package func values(for planned: PlannedPoint) throws(WeightsError) -> Model.Values {
+    let seed = planned.point.seed
+    var values = Model.Values.drawn(seed: seed)
+    if let weights = planned.weights {
+      values = .stored(try open(weights.path), layers: weights.layers, seed: seed)
+    }
+    values.adapter = try adapter(of: planned.point)
+    return values
+  }
+
+  private func adapter(of point: Point) throws(WeightsError) -> ModelWeights? {
+    guard !point.adapter.isEmpty else { return nil }
+    return try open(Paths.join(point.adapter, AdapterConfiguration.weightsName))
   }
 
   private func open(_ path: String) throws(WeightsError) -> ModelWeights {

@@ -15,7 +15,9 @@ final class ModelStore {
     let configuration: DecoderConfiguration
     let dtype: DType
     let weights: StoredWeights?
-    /// Where nothing is stored.
+    /// The adapter's directory; empty for none.
+    let adapter: String
+    /// Where something is drawn.
     let seed: UInt64?
     let threads: Int
 
@@ -23,7 +25,9 @@ final class ModelStore {
       configuration = planned.point.model
       dtype = planned.point.dtype
       weights = planned.weights
-      seed = planned.weights == nil ? planned.point.seed : nil
+      adapter = planned.point.adapter
+      let isDrawn = planned.weights == nil || !planned.point.lora.isEmpty
+      seed = isDrawn ? planned.point.seed : nil
       threads = planned.point.threads
     }
   }
@@ -51,12 +55,7 @@ final class ModelStore {
     let key = Key(planned)
     if let model, model.key == key { return model.model }
     model = nil
-    let values: Model.Values =
-      if let stored = try checkpoints.values(for: planned) {
-        .stored(stored.values, layers: stored.layers)
-      } else {
-        .drawn(seed: planned.point.seed)
-      }
+    let values = try checkpoints.values(for: planned)
     let made = try Model(
       planned.point.model, dtype: planned.point.dtype, on: machine.backend, values: values,
       limit: limit)

@@ -37,6 +37,16 @@ extension PointAxis {
     .numbers(
       "dropout", .step, \.dropout,
       "Dropout probability of embeddings, attention and branches (gpt2 models)"),
+    .texts(
+      "adapter", .step, \.adapter,
+      "Directory of a LoRA adapter that PEFT's save_pretrained wrote; the base is frozen unless "
+        + "trainable says otherwise"
+    ).unlessGiven("none"),
+    .texts(
+      "lora", .step, \.lora,
+      "A LoRA adapter drawn from the seed, such as r=16,alpha=32,targets=q_proj+v_proj, or "
+        + "targets=all-linear"
+    ).unlessGiven("none"),
     .words("optimizer", .step, \.optimizer, "Whose state is counted; no optimizer runs")
       .inReference(Optimizer.none),
     .words(

@@ -209,11 +209,24 @@ package struct HuggingFacePass {
     }
   }
 
+  /// A linear map, and what PEFT's `lora.Linear` adds to it: `lora_B(lora_A(x)) * scaling`, in the
+  /// adapter's type.
   private func project(
     _ module: String, _ x: Variable, _ projection: Projection, width: Int
   ) throws -> Variable {
-    try tape.pytorchLinear(
+    let y = try tape.pytorchLinear(
       module, x, projection.weight.parameter, bias: projection.bias?.parameter, width: width)
+    guard let adapter = projection.adapter else { return y }
+    let (a, b) = (adapter.a.parameter, adapter.b.parameter)
+    let hidden = try tape.pytorchLinear(
+      "\(module).lora_A", tape.pytorchCast(module, x, to: a.value.dtype), a, bias: nil,
+      width: a.value.extent(0))
+    let product = try tape.pytorchLinear(
+      "\(module).lora_B", hidden, b, bias: nil, width: width)
+    let scaled = try tape.pytorch(
+      module, as: "scaled", product.value.shape, product.value.dtype, from: [product])
+    return try tape.pytorchCast(
+      module, tape.pytorchAdd(module, scaled, y), to: y.value.dtype)
   }
 
   private func mlp(_ layer: DecoderLayer, _ x: Variable) throws -> Variable {

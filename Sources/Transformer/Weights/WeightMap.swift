@@ -46,9 +46,7 @@ package struct WeightMap: Sendable {
   package var parameterCount: Int { tensors.reduce(0) { $0 + $1.count } }
 
   /// The embedding's name.
-  package var embedding: String {
-    configuration.family == .gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight"
-  }
+  package var embedding: String { configuration.embeddingModule + ".weight" }
 
   /// What names have in front that a checkpoint of the model without its head lacks.
   private var prefix: String { configuration.family == .gpt2 ? "transformer." : "model." }
@@ -61,47 +59,43 @@ package struct WeightMap: Sendable {
     func add(_ name: String, _ shape: Int...) {
       tensors.append(ExpectedTensor(name: name, shape: shape))
     }
-    func addNorm(_ name: String) {
-      add("\(name).weight", c.dModel)
-      if isGPT2 { add("\(name).bias", c.dModel) }
+    /// A module's tensors, and the copies that are trained in their place.
+    func addModule(_ name: String, _ weight: [Int], bias: Bool = false) {
+      for prefix in c.adapter?.isSaved(name) == true ? ["", AdapterConfiguration.prefix] : [""] {
+        tensors.append(ExpectedTensor(name: "\(prefix)\(name).weight", shape: weight))
+        if bias { add("\(prefix)\(name).bias", c.dModel) }
+      }
     }
-    func addLinear(_ name: String, from input: Int, to output: Int, bias: Bool = true) {
-      let (rows, columns) = isGPT2 ? (input, output) : (output, input)
-      add("\(name).weight", rows, columns)
-      if bias { add("\(name).bias", output) }
+    func addNorm(_ name: String) { addModule(name, [c.dModel], bias: isGPT2) }
+    func addLinear(_ map: LinearMap) {
+      let (rows, columns) = isGPT2 ? (map.input, map.output) : (map.output, map.input)
+      add("\(map.module).weight", rows, columns)
+      if map.hasBias { add("\(map.module).bias", map.output) }
+      guard let adapter = c.adapter, adapter.isTarget(map.module) else { return }
+      let names = AdapterConfiguration.names(of: map.module)
+      add(names.a, adapter.rank, map.input)
+      add(names.b, map.output, adapter.rank)
     }
-    add(isGPT2 ? "transformer.wte.weight" : "model.embed_tokens.weight", c.vocab, c.dModel)
-    if case .learned(let most) = c.positions { add("transformer.wpe.weight", most, c.dModel) }
+    addModule(c.embeddingModule, [c.vocab, c.dModel])
+    if case .learned(let most) = c.positions { addModule("transformer.wpe", [most, c.dModel]) }
     for layer in 0..<c.layers {
-      guard !isGPT2 else {
-        let base = "transformer.h.\(layer)"
-        addNorm("\(base).ln_1")
-        addLinear("\(base).attn.c_attn", from: c.dModel, to: c.queryWidth + 2 * c.keyWidth)
-        addLinear("\(base).attn.c_proj", from: c.queryWidth, to: c.dModel)
-        addNorm("\(base).ln_2")
-        addLinear("\(base).mlp.c_fc", from: c.dModel, to: c.dFF)
-        addLinear("\(base).mlp.c_proj", from: c.dFF, to: c.dModel)
-        continue
+      let base = isGPT2 ? "transformer.h.\(layer)" : "model.layers.\(layer)"
+      let maps = c.linearMaps(ofLayer: layer)
+      let attention = maps.prefix { !$0.module.contains(".mlp.") }
+      addNorm("\(base).\(isGPT2 ? "ln_1" : "input_layernorm")")
+      for (index, map) in attention.enumerated() {
+        // Those of heads stand between the projections that make them and the one that joins them.
+        if c.queryKeyNorm, index == attention.count - 1 {
+          addModule("\(base).self_attn.q_norm", [c.dHead])
+          addModule("\(base).self_attn.k_norm", [c.dHead])
+        }
+        addLinear(map)
       }
-      let base = "model.layers.\(layer)"
-      let attention = "\(base).self_attn"
-      let bias = c.queryKeyValueBias
-      addNorm("\(base).input_layernorm")
-      addLinear("\(attention).q_proj", from: c.dModel, to: c.queryWidth, bias: bias)
-      addLinear("\(attention).k_proj", from: c.dModel, to: c.keyWidth, bias: bias)
-      addLinear("\(attention).v_proj", from: c.dModel, to: c.keyWidth, bias: bias)
-      if c.queryKeyNorm {
-        add("\(attention).q_norm.weight", c.dHead)
-        add("\(attention).k_norm.weight", c.dHead)
-      }
-      addLinear("\(attention).o_proj", from: c.queryWidth, to: c.dModel, bias: c.outputBias)
-      addNorm("\(base).post_attention_layernorm")
-      addLinear("\(base).mlp.gate_proj", from: c.dModel, to: c.dFF, bias: c.mlpBias)
-      addLinear("\(base).mlp.up_proj", from: c.dModel, to: c.dFF, bias: c.mlpBias)
-      addLinear("\(base).mlp.down_proj", from: c.dFF, to: c.dModel, bias: c.mlpBias)
+      addNorm("\(base).\(isGPT2 ? "ln_2" : "post_attention_layernorm")")
+      maps.dropFirst(attention.count).forEach(addLinear)
     }
     addNorm(isGPT2 ? "transformer.ln_f" : "model.norm")
-    if !c.tiedEmbeddings { add(head, c.vocab, c.dModel) }
+    if !c.tiedEmbeddings { addModule("lm_head", [c.vocab, c.dModel]) }
     return tensors
   }
 
@@ -114,7 +108,7 @@ package struct WeightMap: Sendable {
   package func match(_ weights: ModelWeights) throws(WeightsError) -> [WeightSource] {
     var sources: [WeightSource] = []
     var missing: [String] = []
-    for tensor in tensors {
+    for tensor in tensors where !AdapterConfiguration.owns(tensor.name) {
       if let stored = storedName(of: tensor.name, in: weights) {
         try check(stored, against: tensor, in: weights)
         sources.append(WeightSource(parameter: tensor, stored: stored))
@@ -133,6 +127,36 @@ package struct WeightMap: Sendable {
           + "\(storedLayers) layers); do weights and configuration belong together?")
     }
     return sources
+  }
+
+  /// Finds every parameter of the adapter in its file and accounts for everything in there.
+  ///
+  /// - Throws: as above.
+  package func match(adapter weights: ModelWeights) throws(WeightsError) -> [WeightSource] {
+    let wanted = tensors.filter { AdapterConfiguration.owns($0.name) }
+    for tensor in wanted {
+      guard weights.tensor(named: tensor.name) != nil else {
+        throw WeightsError(
+          file: weights.path, tensor: tensor.name,
+          "is missing, but the adapter's configuration needs it; do file and configuration belong "
+            + "together?")
+      }
+      try check(tensor.name, against: tensor, in: weights)
+    }
+    let names = Set(wanted.map(\.name))
+    let extra = weights.names.filter { !names.contains($0) && !isOfLaterLayer($0) }
+    if let first = extra.first {
+      throw WeightsError(
+        file: weights.path, tensor: first,
+        "\(others(extra.count)) not of this adapter's configuration and model")
+    }
+    return wanted.map { WeightSource(parameter: $0, stored: $0.name) }
+  }
+
+  /// Whether a name is of a layer beyond those that were asked for.
+  private func isOfLaterLayer(_ name: String) -> Bool {
+    let layer = name.split(separator: ".").lazy.compactMap { Int($0) }.first
+    return layer.map { $0 >= configuration.layers } ?? false
   }
 
   /// The name under which a parameter is stored; a tied embedding may be stored as the head.

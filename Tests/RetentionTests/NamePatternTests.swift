@@ -1,8 +1,8 @@
-import Retention
+import Files
 import TestSupport
 import Testing
 
-@Suite struct ParameterPatternTests {
+@Suite struct NamePatternTests {
   private static let name = "model.layers.12.self_attn.q_proj.weight"
 
   static let syntax: [(String, Bool?)] = [
@@ -23,10 +23,10 @@ import Testing
   @Test(arguments: syntax)
   func `the usual syntax means the usual`(pattern: String, isFound: Bool?) throws {
     guard let isFound else {
-      #expect(throws: PointError.self) { _ = try ParameterPattern(pattern) }
+      #expect(throws: ValueError.self) { _ = try NamePattern(pattern, of: "trainable") }
       return
     }
-    #expect(try ParameterPattern(pattern).isFound(in: Self.name) == isFound)
+    #expect(try NamePattern(pattern, of: "trainable").isFound(in: Self.name) == isFound)
   }
 
   @Test func `random patterns find what Swift's own expressions find`() throws {
@@ -51,7 +51,8 @@ import Testing
         pick(["a", "b", ".", "0", "_"])
       }.joined()
       let expected = try Regex(text).firstMatch(in: name) != nil
-      #expect(try ParameterPattern(text).isFound(in: name) == expected, "\(text) in \(name)")
+      #expect(
+        try NamePattern(text, of: "trainable").isFound(in: name) == expected, "\(text) in \(name)")
       found += expected ? 1 : 0
     }
     #expect(found > 500 && found < 2_500)
@@ -66,7 +67,7 @@ import Testing
   ) throws {
     let name = String(repeating: "a", count: 200)
     let start = ContinuousClock.now
-    #expect(try !ParameterPattern(pattern).isFound(in: name))
+    #expect(try !NamePattern(pattern, of: "trainable").isFound(in: name))
     // Milliseconds on a quiet machine; backtracking would outlast the Sun.
     #expect(ContinuousClock.now - start < .seconds(5))
   }
@@ -90,7 +91,9 @@ import Testing
   func `what is no pattern, or too much of one, is one sentence`(
     pattern: String, part: String
   ) throws {
-    let error = try #require(throws: PointError.self) { _ = try ParameterPattern(pattern) }
+    let error = try #require(throws: ValueError.self) {
+      _ = try NamePattern(pattern, of: "trainable")
+    }
     #expect(error.description.contains(part) && !error.description.contains("\n"), "\(error)")
     #expect(error.description.hasPrefix("trainable \"") && error.description.count < 200)
   }

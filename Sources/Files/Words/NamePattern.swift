@@ -1,4 +1,3 @@
-import Files
 import Glibc
 
 /// A regular expression that is looked for in parameter names, which takes no name long.
@@ -8,7 +7,7 @@ import Glibc
 /// POSIX lacks (`\d`, `(?:…)`, lazy quantifiers) are put into its own; what it cannot do
 /// (lookaround, references to groups, possessive quantifiers) is refused. It copies what is
 /// repeated, so the size of a pattern with all copies made is bounded.
-@safe package final class ParameterPattern: Sendable {
+@safe package final class NamePattern: Sendable {
   /// Most characters of a pattern, and most of them with every repetition written out.
   private static let most = 1_000
 
@@ -17,10 +16,13 @@ import Glibc
 
   /// Reads a pattern.
   ///
-  /// - Throws: `PointError` with a sentence that says what is wrong with it, or not known.
-  package init(_ text: String) throws(PointError) {
+  /// - Parameters:
+  ///   - text: What was written.
+  ///   - subject: What it is called in sentences.
+  /// - Throws: `ValueError` with a sentence that says what is wrong with it, or not known.
+  package init(_ text: String, of subject: String) throws(ValueError) {
     do throws(Fault) { unsafe compiled = try Self.compiled(text) } catch {
-      throw PointError("trainable \(quoted(text)) \(error.predicate)")
+      throw ValueError("\(subject) \(quoted(text)) \(error.predicate)")
     }
   }
 

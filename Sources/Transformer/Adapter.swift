@@ -1,0 +1,36 @@
+import Autograd
+import Tensors
+
+/// What is added to a linear map: `s · B (A x)`, A `[r, in]`, B `[out, r]`.
+struct Adapter {
+  let a: Weight
+  let b: Weight
+  let scale: Float
+
+  var isTrained: Bool { a.gradient != nil || b.gradient != nil }
+}
+
+extension Tape {
+  /// `x · Wᵀ + b`, and `s · (x · Aᵀ) · Bᵀ` if there is an adapter.
+  ///
+  /// `hidden` is `s · x · Aᵀ` where that is there already.
+  func project(
+    _ x: Variable, _ projection: Projection, hidden: Variable? = nil, op: String,
+    as output: String, into destination: Tensor? = nil, isRead: Bool = true
+  ) throws -> Variable {
+    let y = try linear(
+      x, projection.weight, bias: projection.bias, op: op, as: output, into: destination,
+      isRead: isRead)
+    guard let adapter = projection.adapter else { return y }
+    return try addProduct(
+      hidden ?? adapterHidden(x, adapter, op: op), adapter.b, to: y, op: "\(op).lora_B",
+      isRead: isRead)
+  }
+
+  /// `s · x · Aᵀ`, `[batch, tokens, r]`.
+  ///
+  /// The scale stands here, where it costs the fewest products.
+  func adapterHidden(_ x: Variable, _ adapter: Adapter, op: String) throws -> Variable {
+    try linear(x, adapter.a, op: "\(op).lora_A", as: "lora", scale: adapter.scale)
+  }
+}

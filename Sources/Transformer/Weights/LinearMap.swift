@@ -1,0 +1,55 @@
+/// A linear map of a layer, under Hugging Face's name.
+package struct LinearMap: Hashable, Sendable {
+  package let module: String
+  /// Widths of what it takes and what it makes.
+  let input: Int
+  let output: Int
+  let hasBias: Bool
+}
+
+extension DecoderConfiguration {
+  /// The linear maps of a layer, in the order of the forward pass.
+  func linearMaps(ofLayer layer: Int) -> [LinearMap] {
+    func map(_ module: String, from input: Int, to output: Int, bias: Bool) -> LinearMap {
+      LinearMap(module: module, input: input, output: output, hasBias: bias)
+    }
+    guard family != .gpt2 else {
+      let base = "transformer.h.\(layer)"
+      return [
+        map("\(base).attn.c_attn", from: dModel, to: queryWidth + 2 * keyWidth, bias: true),
+        map("\(base).attn.c_proj", from: queryWidth, to: dModel, bias: true),
+        map("\(base).mlp.c_fc", from: dModel, to: dFF, bias: true),
+        map("\(base).mlp.c_proj", from: dFF, to: dModel, bias: true),
+      ]
+    }
+    let (attention, mlp) = ("model.layers.\(layer).self_attn", "model.layers.\(layer).mlp")
+    return [
+      map("\(attention).q_proj", from: dModel, to: queryWidth, bias: queryKeyValueBias),
+      map("\(attention).k_proj", from: dModel, to: keyWidth, bias: queryKeyValueBias),
+      map("\(attention).v_proj", from: dModel, to: keyWidth, bias: queryKeyValueBias),
+      map("\(attention).o_proj", from: queryWidth, to: dModel, bias: outputBias),
+      map("\(mlp).gate_proj", from: dModel, to: dFF, bias: mlpBias),
+      map("\(mlp).up_proj", from: dModel, to: dFF, bias: mlpBias),
+      map("\(mlp).down_proj", from: dFF, to: dModel, bias: mlpBias),
+    ]
+  }
+
+  /// Those of all layers.
+  package var linearMaps: [LinearMap] { (0..<layers).flatMap { linearMaps(ofLayer: $0) } }
+
+  /// The module of the embedding.
+  var embeddingModule: String {
+    family == .gpt2 ? "transformer.wte" : "model.embed_tokens"
+  }
+
+  /// Norms, embeddings and the head.
+  var otherModules: [String] {
+    var plain = self
+    plain.adapter = nil
+    let linear = Set(linearMaps.map(\.module))
+    let all = WeightMap(plain).tensors.map { tensor in
+      tensor.name.split(separator: ".").dropLast().joined(separator: ".")
+    }
+    return all.filter { !linear.contains($0) }
+  }
+}
