@@ -1,0 +1,256 @@
+"""Holds losses and gradients of LoRA adapters against PEFT's; see compare-peft."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytorch_cases import Case
+from pytorch_files import write_tokens
+from pytorch_steps import (
+    InDouble, detached_loss, full_loss, in_double, new_model, new_tokens, relative)
+
+import peft  # isort: skip
+import safetensors.torch
+import torch
+import transformers
+
+ROOT = Path(__file__).resolve().parent.parent
+FAMILIES = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
+LINEAR = {
+    "gpt2": ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
+    "llama": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+}
+PREFIX = "base_model.model."
+# Float32 against float64, relative to each gradient, or twice PyTorch's own where that is more; and
+# for one that almost cancels, relative to all.
+FLOAT32, FLOOR = 2e-5, 2**-21
+
+
+@dataclass
+class Trial:
+    """A model, an adapter, and a step."""
+
+    case: Case
+    adapter: peft.LoraConfig
+    trainable: str | None
+    dtype: str
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        a = self.adapter
+        targets = a.target_modules if isinstance(a.target_modules, str) else \
+            "+".join(sorted(a.target_modules))
+        parts = [self.case.family, self.dtype, f"r {a.r}", targets,
+                 f"{self.case.n_c}+{self.case.n_g}"]
+        parts += [f"batch {self.case.batch}"] if self.case.batch > 1 else []
+        parts += ["rslora"] if a.use_rslora else []
+        parts += [f"saves {a.modules_to_save}"] if a.modules_to_save else []
+        parts += [f"trains {self.trainable}"] if self.trainable else []
+        return " ".join(parts + [f"{k} {v}" for k, v in self.options.items()])
+
+
+def random_trial(draw: random.Random, number: int, seed: int) -> Trial:
+    """A small model of one of the families with a random adapter."""
+    family = FAMILIES[number % len(FAMILIES)]
+    heads = draw.choice((1, 2, 4))
+    width = 2 * draw.randint(2, 8)
+    layers = draw.randint(1, 3)
+    tied = draw.random() < 0.4
+    if family == "gpt2":
+        config = dict(n_embd=heads * width, n_head=heads, n_layer=layers, n_positions=64,
+                      embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0)
+    else:
+        config = dict(
+            hidden_size=heads * width, num_attention_heads=heads, num_hidden_layers=layers,
+            num_key_value_heads=draw.choice([k for k in (1, 2, 4) if heads % k == 0]),
+            intermediate_size=draw.randint(5, 40), max_position_embeddings=64)
+        if family == "mistral":
+            config["sliding_window"] = draw.choice((None, draw.randint(3, 30)))
+    config |= dict(vocab_size=draw.randint(11, 60), tie_word_embeddings=tied)
+    names = LINEAR["gpt2" if family == "gpt2" else "llama"]
+    targets: list[str] | str
+    if draw.random() < 0.2:
+        inner = "|".join(re.escape(n) for n in draw.sample(names, 2))
+        targets = rf".*\.0\..*({inner})"
+    else:
+        targets = draw.sample(names, draw.randint(1, len(names)))
+    saves = None
+    if not tied and draw.random() < 0.3:
+        saves = draw.choice((["lm_head"], ["wte" if family == "gpt2" else "embed_tokens"]))
+    adapter = peft.LoraConfig(
+        r=draw.choice((1, 2, 4, 7)), lora_alpha=draw.choice((1, 4, 16)),
+        use_rslora=draw.random() < 0.3, target_modules=targets, modules_to_save=saves,
+        fan_in_fan_out=family == "gpt2", task_type="CAUSAL_LM")
+    n_c = draw.randint(0, 24)
+    case = Case(f"{family}-peft-{seed}-{number}", "", n_c, draw.randint(2, 9), config,
+                batch=draw.choice((1, 1, 2)),
+                loss_rows=draw.choice(("next-token", "generated")),
+                keep_prefix=min(n_c, draw.choice((0, 0, 3))))
+    options = {"recompute": draw.choice(("none", "none", "elementwise", "attention", "layer")),
+               "attention": draw.choice(("fused", "materialized")),
+               "head": draw.choice(("loss-rows", "chunked")), "chunk": draw.choice(("3", "256"))}
+    trainable = draw.choice((None, None, None, "norm|ln_", "bias|embed|wte"))
+    return Trial(case, adapter, trainable, draw.choice(("float32", "float32", "bfloat16")), options)
+
+
+def our_name(name: str) -> str:
+    """PEFT's name of a parameter as its files have it, or Hugging Face's where the base is meant."""
+    if ".lora_" in name or ".modules_to_save." in name:
+        return name.replace(".default", "").replace(".modules_to_save", "")
+    return name.removeprefix(PREFIX).replace(".base_layer", "")
+
+
+def adapted(base, trial: Trial, state: dict | None = None):
+    """The base with the adapter, random where no state is given."""
+    model = peft.get_peft_model(copy.deepcopy(base), copy.deepcopy(trial.adapter),
+                                autocast_adapter_dtype=False)
+    numbers = torch.Generator().manual_seed(len(trial.name))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if state is not None:
+                parameter.copy_(state[name])
+                continue
+            # What an adapter adds is half as large as what it is added to.
+            drawn = torch.randn(parameter.shape, generator=numbers)
+            a = trial.adapter
+            scale = a.lora_alpha / (a.r**0.5 if a.use_rslora else a.r)
+            if ".modules_to_save." in name:
+                parameter += 0.1 * drawn
+            elif ".lora_A." in name:
+                parameter.copy_(drawn / parameter.shape[1]**0.5)
+            elif ".lora_B." in name:
+                parameter.copy_(0.5 * drawn / (scale * a.r**0.5))
+    for name, parameter in model.named_parameters():
+        if trial.trainable and ".lora_" not in name and ".modules_to_save." not in name \
+                and ".original_module." not in name:
+            parameter.requires_grad_(re.search(trial.trainable, our_name(name)) is not None)
+    return model.train()
+
+
+def gradients(model, trial: Trial, tokens, mode: str) -> tuple[float, dict]:
+    model.zero_grad(set_to_none=True)
+    loss = (full_loss if mode == "full-graph" else detached_loss)(model, trial.case, tokens)
+    loss.backward()
+    return loss.item(), {our_name(n): torch.zeros_like(p) if p.grad is None else p.grad.clone()
+                         for n, p in model.named_parameters() if p.requires_grad}
+
+
+def ours(trial: Trial, folder: Path, mode: str) -> tuple[float, dict]:
+    case = trial.case
+    command = [
+        str(ROOT / ".build/release/ballast"), "measure", "--model", str(folder / "base"),
+        "--adapter", str(folder / "adapter"), "--tokens", str(folder / "tokens.json"),
+        "--n-c", str(case.n_c), "--n-g", str(case.n_g), "--batch", str(case.batch),
+        "--mode", mode, "--dtype", trial.dtype, "--loss-rows", case.loss_rows,
+        "--gradients", str(folder / f"{mode}.safetensors")]
+    command += ["--trainable", trial.trainable] if trial.trainable else []
+    if mode == "detached-prefix":
+        command += ["--keep-prefix", str(case.keep_prefix)]
+    for name, value in trial.options.items():
+        goes = value != "256" and (mode in ("detached-prefix", "replayed-prefix")
+                                   or trial.options["head"] == "chunked")
+        if name != "chunk" or goes:
+            command += [f"--{name}", value]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        raise SystemExit(f"compare-peft: {trial.name}: {run.stderr.strip()}\n{' '.join(command)}")
+    loss = float(re.search(r"^loss +(\S+)", run.stdout, re.MULTILINE)[1])
+    return loss, safetensors.torch.load_file(folder / f"{mode}.safetensors")
+
+
+def errors(got: dict, want: dict) -> dict[str, float]:
+    """The relative error of each gradient; 0 within the floor of all of them."""
+    whole = torch.cat([w.double().flatten() for w in want.values()]).norm()
+    return {name: 0.0 if (got[name].double() - w.double()).norm() <= FLOOR * whole
+            else relative(got[name], w) for name, w in want.items()}
+
+
+def whole_error(got: dict, want: dict) -> float:
+    names = sorted(want)
+    return relative(torch.cat([got[n].double().flatten() for n in names]),
+                    torch.cat([want[n].double().flatten() for n in names]))
+
+
+def faults(trial: Trial, folder: Path, ratios: list[float]) -> tuple[list[str], int]:
+    """What differs, and how many gradients were compared; bfloat16's errors over PyTorch's are added.
+
+    One draw of roundings may be twice another, so a single ratio is bounded by 3, their median by
+    1.25.
+    """
+    case = trial.case
+    base = new_model(case)
+    if trial.dtype == "bfloat16":  # both sides start from the same rounded values
+        base = base.to(torch.bfloat16).float()
+    base.save_pretrained(folder / "base")
+    tokens = new_tokens(case)
+    write_tokens(tokens, folder / "tokens.json")
+    model = adapted(base, trial)
+    if trial.dtype == "bfloat16":
+        model = model.to(torch.bfloat16).float()
+    model.save_pretrained(folder / "adapter")
+    exact = adapted(in_double(base), trial, dict(model.named_parameters()))
+    lines, count = [], 0
+    for mode in ("full-graph", "pruned-graph", "detached-prefix", "replayed-prefix"):
+        theirs = "detached-prefix" if mode == "detached-prefix" else "full-graph"
+        with InDouble():
+            loss, want = gradients(exact, trial, tokens, theirs)
+        our_loss, got = ours(trial, folder, mode)
+        if got.keys() != want.keys():
+            lines.append(f"{mode}: names differ: {sorted(got.keys() ^ want.keys())[:4]}")
+            continue
+        count += len(want)
+        if trial.dtype == "bfloat16":
+            narrow = copy.deepcopy(model).to(torch.bfloat16)
+            _, rough = gradients(narrow, trial, tokens, theirs)
+            mine, yours = whole_error(got, want), whole_error(rough, want)
+            ratios.append(mine / yours)
+            if mine > 3 * yours:
+                lines.append(f"{mode}: gradients are off by {mine:.2g}, PyTorch's by {yours:.2g}")
+            continue
+        if abs(our_loss - loss) > 1e-5 * loss:
+            lines.append(f"{mode}: loss {our_loss} and {loss}")
+        rough = errors(gradients(model, trial, tokens, theirs)[1], want)
+        lines += [f"{mode}: {name} is off by {error:.2g}, PyTorch's by {rough[name]:.2g}"
+                  for name, error in errors(got, want).items()
+                  if error > max(FLOAT32, 2 * rough[name])]
+    return lines, count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="compare-peft", description=__doc__)
+    parser.add_argument("--random", type=int, default=60, help="how many random models")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    transformers.utils.logging.disable_progress_bar()
+    print(f"torch {torch.__version__}, peft {peft.__version__}")
+    draw = random.Random(given.seed)
+    differing = total = 0
+    ratios: list[float] = []
+    for number in range(given.random):
+        trial = random_trial(draw, number, given.seed)
+        with tempfile.TemporaryDirectory() as folder:
+            lines, count = faults(trial, Path(folder), ratios)
+        total += count
+        differing += bool(lines)
+        print(f"{'✗' if lines else '✓'} {number + 1:3} {trial.name}: {count} gradients")
+        if lines:
+            print("\n".join(f"    {line}" for line in lines[:12]))
+    print(f"{given.random - differing} of {given.random} models agree, {total} gradients")
+    median = statistics.median(ratios) if ratios else 0.0
+    print(f"bfloat16: {len(ratios)} gradients' errors over PyTorch's, median {median:.2f}")
+    sys.exit(1 if differing or median > 1.25 else 0)
+
+
+main()
