@@ -15,6 +15,11 @@ import Transformer
     try checkAllModes(full, keeping: index, tolerance: 1e-5)
   }
 
+  @Test(arguments: 0..<120)
+  func `the rules hold with adapters`(index: Int) throws {
+    try checkAllModes(adapted(randomPoint(index + 9000), index), keeping: index, tolerance: 1e-5)
+  }
+
   /// Widths of 1 to 5 magnify rounding: only what is exact is checked.
   @Test(arguments: 0..<80)
   func `the rules hold for extreme widths`(index: Int) throws {
@@ -45,7 +50,8 @@ import Transformer
     if let tolerance, full.model.layers == 1, full.lossRows == .generated, kept == 0 {
       let generated = fullRun.reference.step(
         on: fullRun.batch, rows: full.nC..<full.n)
-      let errors = relativeErrors(detachedRun.gradients, against: generated.gradients)
+      let errors = relativeErrors(
+        detachedRun.gradients, against: detachedRun.expected(generated.gradients))
       #expect(errors.values.allSatisfy { $0 <= tolerance }, "A6 \(worst(errors))")
     }
   }
@@ -115,7 +121,7 @@ import Transformer
     #expect(
       abs(try #require(result.loss) - expected.loss) <= 1e-5 * max(abs(expected.loss), 1), label)
     guard let tolerance else { return run }
-    let errors = relativeErrors(run.gradients, against: expected.gradients)
+    let errors = relativeErrors(run.gradients, against: run.expected(expected.gradients))
     #expect(errors.values.allSatisfy { $0 <= tolerance }, "\(worst(errors)) \(label)")
     return run
   }

@@ -19,6 +19,68 @@ struct Run {
   /// What the ledger held at the boundary.
   let ledgerAllocatedAtBoundary: Int
   let unsavedAtBoundary: [String]
+  /// The model's own parameters and its adapter's.
+  let parameters: [String: [Double]]
+
+  /// What the oracle's gradients say of the parameters that are trained.
+  ///
+  /// The oracle has the adapter in its weights, `W + s B A`: `dA = s Bᵀ dW` and `dB = s dW Aᵀ`.
+  func expected(_ whole: [String: [Double]]) -> [String: [Double]] {
+    guard let adapter = point.model.adapter else { return whole }
+    var expected = whole.filter { gradients[$0.key] != nil }
+    for map in AdaptedMap.all(of: point.model) {
+      guard let gradient = whole[map.weight], let a = parameters[map.a],
+        let b = parameters[map.b]
+      else { continue }
+      let (r, s) = (adapter.rank, Double(adapter.scale))
+      let (input, output) = (a.count / r, b.count / r)
+      var (da, db) = (a.map { _ in 0.0 }, b.map { _ in 0.0 })
+      for o in 0..<output {
+        for k in 0..<r {
+          for i in 0..<input {
+            let dw = gradient[o * input + i]
+            da[k * input + i] += s * b[o * r + k] * dw
+            db[o * r + k] += s * dw * a[k * input + i]
+          }
+        }
+      }
+      (expected[map.a], expected[map.b]) = (da, db)
+    }
+    return expected
+  }
+}
+
+/// A linear map with an adapter: the names of its weight and of A and B.
+struct AdaptedMap {
+  let weight: String
+  let a: String
+  let b: String
+
+  static func all(of model: DecoderConfiguration) -> [AdaptedMap] {
+    WeightMap(model).tensors.map(\.name).filter { $0.hasSuffix(".lora_A.weight") }.map { a in
+      let module = a.dropFirst("base_model.model.".count).dropLast(".lora_A.weight".count)
+      return AdaptedMap(
+        weight: "\(module).weight", a: a, b: a.replacing(".lora_A.", with: ".lora_B."))
+    }
+  }
+}
+
+/// Parameters of a model without its adapter that computes the same: `W + s B A`.
+func merged(_ parameters: [String: [Double]], of model: DecoderConfiguration) -> [String: [Double]]
+{
+  guard let adapter = model.adapter else { return parameters }
+  var merged = parameters
+  for map in AdaptedMap.all(of: model) {
+    guard let a = parameters[map.a], let b = parameters[map.b] else { continue }
+    let (r, input) = (adapter.rank, a.count / adapter.rank)
+    for index in 0..<(parameters[map.weight]?.count ?? 0) {
+      let (o, i) = index.quotientAndRemainder(dividingBy: input)
+      let sum = (0..<r).reduce(0.0) { $0 + b[o * r + $1] * a[$1 * input + i] }
+      merged[map.weight]?[index] += Double(adapter.scale) * sum
+    }
+    (merged[map.a], merged[map.b]) = (nil, nil)
+  }
+  return merged
 }
 
 /// The oracle's description of a point's model.
@@ -35,8 +97,13 @@ func drawParameters(
   for model: DecoderConfiguration, seed: UInt64
 ) -> [String: [Double]] {
   var generator = SplitMix64(seed: seed)
-  return referenceConfiguration(of: model).randomParameters(using: &generator)
-    .mapValues { $0.map { Double(Float($0)) } }
+  var parameters = referenceConfiguration(of: model).randomParameters(using: &generator)
+  for tensor in WeightMap(model).tensors where AdapterConfiguration.owns(tensor.name) {
+    parameters[tensor.name] = (0..<tensor.shape.reduce(1, *)).map { _ in
+      Double.random(in: -0.3...0.3, using: &generator)
+    }
+  }
+  return parameters.mapValues { $0.map { Double(Float($0)) } }
 }
 
 /// Runs a point on the CPU with given parameters and the tokens that its seed draws.
@@ -67,14 +134,14 @@ func runOnCPU(
     point: point, result: result,
     gradients: step.gradients().mapValues { $0.map(Double.init) },
     reference: ReferenceDecoder(
-      referenceConfiguration(of: point.model), parameters: parameters),
+      referenceConfiguration(of: point.model), parameters: merged(parameters, of: point.model)),
     batch: ReferenceDecoder.Batch(
       tokens: tokens, prefixLength: point.nC,
       lossRows: point.lossRows == .generated ? .generated : .nextToken),
     allocatedAtBoundary: atBoundary,
     allocatedAfter: try backend.allocatedBytes(of: .activation),
     ledgerAllocatedAtBoundary: ledgerAtBoundary,
-    unsavedAtBoundary: unsaved)
+    unsavedAtBoundary: unsaved, parameters: parameters)
 }
 
 /// Shapes alone, counted as the CPU takes them.
@@ -138,6 +205,20 @@ func randomPoint(_ index: Int, extreme: Bool = false) -> Point {
   point.seed = generator.next()
   if flip() { point.recompute = Recompute.allCases[draw([1, 2, 3])] }
   return point
+}
+
+/// The same point with an adapter on some linear maps, and perhaps some of the base trained.
+func adapted(_ point: Point, _ index: Int) -> Point {
+  var generator = SplitMix64(seed: UInt64(index) &* 104_729 &+ 3)
+  let maps = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+  let targets = maps.filter { _ in Bool.random(using: &generator) }
+  var other = point
+  other.lora =
+    "r=\([1, 2, 3, 5][index % 4]),alpha=\([1, 4][index % 2]),targets="
+    + (targets.isEmpty ? "all-linear" : targets.joined(separator: "+"))
+    + (index % 3 == 0 ? ",rslora=true" : "")
+  other.trainable = ["", "", "norm", "embed|q_proj.weight"][Int(generator.next() % 4)]
+  return other
 }
 
 /// The same point with the prefix detached, keeping some of its rows at random.
