@@ -42,6 +42,7 @@ class Case:
         parts += [f"keep {o.keep_prefix}"] if o.keep_prefix else []
         parts += ["checkpointed"] if o.recompute == "layer" else []
         parts += [f"trains {o.trainable}"] if o.trainable else []
+        parts += [f"lora {o.lora}"] if o.lora else []
         return " ".join(parts)
 
 
@@ -73,6 +74,10 @@ def random_case(draw: random.Random) -> Case:
                 max_window_layers=draw.randint(0, layers))
     model |= dict(model_type=family, tie_word_embeddings=tied)
     mode = draw.choice(("full-graph", "detached-prefix"))
+    maps = ("c_attn", "c_fc", "c_proj") if family == "gpt2" else (
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    targets = "+".join(draw.sample(maps, draw.randint(1, len(maps))))
+    lora = f"r={draw.randint(1, 9)},alpha=8,targets={targets}" if draw.random() < 0.5 else None
     n_c = draw.randint(0, 40)
     keep = min(n_c, draw.choice((0, 0, 3))) if mode == "detached-prefix" else 0
     return Case(model, PointOptions(
@@ -80,7 +85,7 @@ def random_case(draw: random.Random) -> Case:
         mode=mode, keep_prefix=keep,
         attention=draw.choice(("eager", "sdpa")), dtype=draw.choice(("float32", "bfloat16")),
         recompute=draw.choice(("none", "layer")) if mode == "full-graph" else "none",
-        trainable=draw.choice((
+        lora=lora, device="cpu" if lora else "fake", trainable=draw.choice((
             None, None, "q_proj|c_attn", "mlp", "norm|ln_", r"\.0\.", "embed|wte", "bias|v_proj|wpe",
             "lm_head|down_proj|c_proj", r"layers\.1\.|h\.1\.|k_proj|c_fc"))))
 
@@ -99,6 +104,7 @@ def predicted(case: Case, folder: Path) -> list[tuple[Key, str]]:
     command += ["--dtype", o.dtype] if o.dtype else []
     command += ["--keep-prefix", str(o.keep_prefix)] if o.keep_prefix else []
     command += ["--trainable", o.trainable] if o.trainable else []
+    command += ["--lora", o.lora] if o.lora else []
     command += ["--layers", str(o.layers)] if o.layers else []
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
@@ -163,13 +169,15 @@ def main() -> None:
     parser.add_argument("--recompute", choices=("none", "layer"), default="none")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"))
     parser.add_argument("--trainable")
+    parser.add_argument("--lora", help="such as r=16,alpha=32,targets=q_proj+v_proj")
     given = parser.parse_args()
     print(f"torch {torch.__version__}, transformers {transformers.__version__}")
     if given.model:
         cases = [Case(given.model, PointOptions(
             n_c=given.n_c, n_g=given.n_g, batch=given.batch, layers=given.layers,
             attention=given.attention, mode=given.mode, recompute=given.recompute,
-            dtype=given.dtype, trainable=given.trainable))]
+            dtype=given.dtype, trainable=given.trainable, lora=given.lora,
+            device="cpu" if given.lora else "fake"))]
     else:
         draw = random.Random(given.seed)
         cases = [random_case(draw) for _ in range(given.random)]

@@ -96,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
                        help="last prefix rows that detached-prefix leaves in the graph")
     point.add_argument("--trainable", metavar="REGEX",
                        help="parameters in whose name it is found are trained (default: all)")
+    point.add_argument("--lora", metavar="WORDS",
+                       help="an adapter of PEFT's on a frozen base, such as "
+                       "r=16,alpha=32,targets=q_proj+v_proj")
     point.add_argument("--layers", type=int, metavar="N", help="the first N decoder layers")
     point.add_argument("--dropout", type=_dropout, default=0.0, metavar="P",
                        help="probability of every dropout, or config for the configuration's own "
@@ -132,7 +135,7 @@ def _points(arguments: argparse.Namespace) -> list[PointOptions]:
             recompute=recompute, layers=arguments.layers, seed=arguments.seed,
             keep_prefix=arguments.keep_prefix if mode != MODES[0] or len(arguments.mode or ()) < 2
             else 0,
-            trainable=arguments.trainable, device=arguments.device, dropout=arguments.dropout)
+            trainable=arguments.trainable, lora=arguments.lora, device=arguments.device, dropout=arguments.dropout)
         point.validate()
         if point not in points:
             points.append(point)

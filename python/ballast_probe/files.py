@@ -28,7 +28,7 @@ retained_shared_bytes retained_allocated_bytes predicted_retained_bytes predicte
 peak_bytes peak_forward_bytes peak_backward_bytes predicted_peak_bytes workspace_peak_bytes
 parameter_bytes gradient_bytes process_peak_rss_bytes matmul_flops forward_seconds backward_seconds
 gradient_relative_error gradient_cosine version started_at trainable dropout recipe kv_gradients
-gradient_reference predicted_workspace_bytes optimizer optimizer_bytes
+gradient_reference predicted_workspace_bytes optimizer optimizer_bytes adapter lora
 device held_by_checkpoint_bytes cuda_before_bytes cuda_allocated_bytes cuda_peak_bytes torch
 transformers
 """.split()
@@ -83,7 +83,7 @@ def _axes(row: Row) -> dict[str, Any]:
         "backend": "pytorch",
         "threads": torch.get_num_threads() if options.device in ("cpu", "cuda") else 1,
         "batch": options.batch, "n_c": options.n_c, "n_g": options.n_g, "seed": options.seed,
-        "trainable": options.trainable,
+        "trainable": options.trainable, "lora": options.lora,
         "dropout": None if options.dropout is None else float(options.dropout),
         "recipe": options.recipe, "kv_gradients": "float32", "optimizer": "none",
         "profile": PROFILE, "repeat": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import UsageError
 from .regions import Layout
@@ -34,6 +35,8 @@ class PointOptions:
         recompute: `layer` for gradient checkpointing as transformers does it.
         trainable: A regular expression; parameters in whose name it is found are trained. None for
             all of them.
+        lora: An adapter of PEFT's, `r=16,alpha=32,targets=q_proj+v_proj`, on a frozen base; None for
+            none.
         layers: The first so many decoder layers; None for all.
         seed: Of weights and tokens.
         device: `fake` runs on shapes alone and takes the ways that a CPU takes; `meta` runs on
@@ -50,6 +53,7 @@ class PointOptions:
     dtype: str | None = None
     recompute: str = "none"
     trainable: str | None = None
+    lora: str | None = None
     layers: int | None = None
     seed: int = 0
     device: str = "fake"
@@ -88,6 +92,11 @@ class PointOptions:
             raise UsageError("--mode detached-prefix does not go with --recompute layer: "
                              "transformers drops the keys and values of the prefix under gradient "
                              "checkpointing")
+        if self.lora is not None:
+            lora_settings(self.lora)
+            if self.device == "fake":
+                raise UsageError("--lora does not go with --device fake, whose tensors PEFT "
+                                 "replaces; use --device cpu")
         if self.trainable is not None:
             try:
                 re.compile(self.trainable)
@@ -111,3 +120,25 @@ class PointOptions:
     def recipe(self) -> str:
         """Ballast's word for whose ops the layers are made of."""
         return f"transformers-{self.attention}"
+
+
+def lora_settings(text: str) -> dict[str, Any]:
+    """What PEFT's LoraConfig takes, of `r=16,alpha=32,targets=q_proj+v_proj`.
+
+    Raises:
+        UsageError: One sentence says what is wrong.
+    """
+    wrong = UsageError(f"--lora '{text}' must be like r=16,alpha=32,targets=q_proj+v_proj, with "
+                       "rslora=true if wanted")
+    words = dict(word.partition("=")[::2] for word in text.split(","))
+    if not set(words) <= {"r", "alpha", "targets", "rslora"} or not words.get("targets"):
+        raise wrong
+    try:
+        targets = words["targets"]
+        return {
+            "r": int(words.get("r", "8")), "lora_alpha": float(words.get("alpha", "8")),
+            "use_rslora": words.get("rslora", "false") == "true",
+            "target_modules": targets if targets == "all-linear" else targets.split("+"),
+        }
+    except ValueError as error:
+        raise wrong from error

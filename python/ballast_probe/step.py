@@ -16,7 +16,7 @@ import torch
 
 from .configuration import dtype_of, first_line
 from .errors import OutOfMemory, ProbeError, UsageError
-from .options import DTYPES, PointOptions
+from .options import DTYPES, PointOptions, lora_settings
 from .recorder import Probe, record
 
 _IGNORED = -100  # the label of a row without loss
@@ -82,7 +82,33 @@ class Model:
             raise ProbeError(f"transformers cannot build this model of type "
                              f"'{self.config.model_type}': {first_line(error)}") from error
         assert isinstance(module, torch.nn.Module)
+        if options.lora is not None:
+            return self._adapted(module, options)
         _freeze(module, options.trainable)
+        return module
+
+    def _adapted(self, module: torch.nn.Module, options: PointOptions) -> torch.nn.Module:
+        """The model with PEFT's adapter, and what is found trained beside it."""
+        try:
+            import peft
+        except ImportError as error:
+            raise ProbeError("--lora needs PEFT; pip install peft") from error
+        assert options.lora is not None
+        try:
+            with self._running(), self._placed(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                adapted: Any = peft.get_peft_model(module, peft.LoraConfig(
+                    **lora_settings(options.lora), task_type="CAUSAL_LM",
+                    init_lora_weights=False))
+        except Exception as error:
+            raise ProbeError(f"PEFT cannot adapt this model of type '{self.config.model_type}': "
+                             f"{first_line(error)}") from error
+        for name, parameter in module.named_parameters():
+            if options.trainable is not None and ".lora_" not in name:
+                parameter.requires_grad_(
+                    re.search(options.trainable, name.replace(".base_layer", "")) is not None)
+        assert isinstance(module, torch.nn.Module)
+        del adapted  # its layers stay in the model, whose names are the ones that are reported
         return module
 
     @contextlib.contextmanager
