@@ -77,6 +77,27 @@ package final class GradientSlot {
   }
 }
 
+extension Tape {
+  /// Adds, in backward, what a slot has gathered for the rows of another to that one's gradient.
+  ///
+  /// Both are `[batch, tokens, width]`; the rows of the first contain those of the second. Where
+  /// they are the same, the first is emptied.
+  package func recordGathered(from gathered: GradientSlot, into slot: GradientSlot) {
+    record { [tensors, kernels] in
+      let rows = slot.shape[1].rows
+      let isAll = gathered.shape[1].rows == rows
+      guard let sum = isAll ? gathered.take() : gathered.value else { return }
+      try slot.accumulate(from: tensors) { gradient, accumulates in
+        if accumulates {
+          kernels?.add(sum.at(rows: rows), to: gradient)
+        } else {
+          kernels?.copy(sum.at(rows: rows), to: gradient)
+        }
+      }
+    }
+  }
+}
+
 /// A tensor, and the slot for its gradient if it needs one.
 package struct Variable {
   package var value: Tensor

@@ -89,11 +89,13 @@ extension Tape {
   /// Runs `body` without a graph, and once more with one when backward comes to it.
   ///
   /// Saves `x`, and the `constants` that `body` reads beside it. Whether any gradient is wanted of
-  /// `body` says `isTrained`, those of `x` aside. The second time nobody reads the numbers of what
+  /// `body` says `isTrained`, those of `x` aside. It runs again if its result has a gradient, or if
+  /// something that it made has one, as `isReached` says in backward. The second time nobody reads the numbers of what
   /// `body` gives, so that it need not compute those that it saves for nothing. Without the policy
   /// `layer`, just runs `body`.
   package func checkpoint(
-    _ x: Variable, constants: [(name: String, tensor: Tensor)], isTrained: Bool, op name: String,
+    _ x: Variable, constants: [(name: String, tensor: Tensor)], isTrained: Bool,
+    isReached: @escaping () -> Bool = { false }, op name: String,
     _ body: @escaping (_ x: Variable, _ constants: [Tensor], _ isRead: Bool) throws -> Variable
   ) throws -> Variable {
     guard isRecording, policy.contains(.layer), isTrained || x.gradient != nil else {
@@ -109,10 +111,11 @@ extension Tape {
       let input = save(x.value, as: "input", neededFor: all)
       let saved = constants.map { save($0.tensor, as: $0.name, neededFor: all) }
       record { [tensors] in
-        guard let dy = slot.take() else { return }
+        let dy = slot.take()
+        guard dy != nil || isReached() else { return }
         let y = try body(
           Variable(input.tensor, gradient: inputSlot), saved.map { try $0.tensor }, false)
-        try y.gradient?.add(dy, from: tensors)
+        if let dy { try y.gradient?.add(dy, from: tensors) }
       }
       return Variable(y, gradient: slot)
     }

@@ -64,6 +64,13 @@ extension Point {
     return start
   }
 
+  /// The gradients that are alive at the boundary beside what is saved: what suffixes that ran
+  /// backward before it have gathered for their prefix.
+  package var waitingGradients: Set<String> {
+    let isWaited = sharing == .prefix && suffixesAtATime > 0 && suffixesAtATime < suffixes
+    return isWaited ? ["dloss_rows", "dk", "dv"] : []
+  }
+
   /// Rows before this one are not recorded.
   ///
   /// `next-token` keeps the last prefix row in the graph, since it carries loss.

@@ -41,6 +41,12 @@ package struct Point: Hashable, Sendable {
   package var nC: Int
   /// Generated tokens.
   package var nG: Int
+  /// Generated continuations of each prefix, G.
+  package var suffixes = 1
+  /// What the suffixes of a prefix share of it.
+  package var sharing = Sharing.none
+  /// Suffixes whose graph is alive at a time under `sharing` `prefix`; 0 for all.
+  package var suffixesAtATime = 0
   package var seed: UInt64 = 0
 
   package init(modelName: String, model: DecoderConfiguration, nC: Int, nG: Int) {
@@ -55,6 +61,12 @@ package struct Point: Hashable, Sendable {
 
   /// Tokens that the layers see, n = n_c + n_g.
   package var n: Int { nC + nG }
+
+  /// Sequences with a loss of their own: one for each suffix.
+  package var sequences: Int { batch * suffixes }
+
+  /// Sequences that a tensor of a pass holds rows of.
+  package var rowBatch: Int { sharing == .prefix ? batch : sequences }
 
   /// Tokens of one sequence that the step reads: n, and one more label for `generated` rows.
   package var tokensPerSequence: Int { lossRows == .generated ? n + 1 : n }

@@ -97,6 +97,14 @@ extension Point {
       "dropout goes with gpt2 models, not with \(model.family.rawValue)")
     _ = try trainablePattern()
     try validateAdapter()
+    if sharing == .prefix {
+      try require(
+        recipe == .ballast, "sharing prefix goes with recipe ballast, not \(recipe.rawValue)")
+      try require(
+        head != .allRows,
+        "sharing prefix makes logits for loss rows alone; use head loss-rows or chunked")
+      try require(dropout == 0, "sharing prefix goes with dropout 0, not \(dropout)")
+    }
     try require(
       mode != .prunedGraph || head != .allRows,
       "pruned-graph makes logits for loss rows alone; use head loss-rows or chunked")
@@ -156,7 +164,7 @@ extension Point {
 
   /// More than the bytes of any part of the step.
   private var sizeEstimate: Double {
-    let rows = Double(batch) * Double(n + 1)
+    let rows = Double(batch) * Double(suffixes) * Double(n + 1)
     let widest = Double(
       [model.dModel, model.queryWidth, model.keyWidth, model.dFF, model.vocab].max() ?? 1)
     let square = attention == .materialized ? rows * Double(n) * Double(model.heads) : 0

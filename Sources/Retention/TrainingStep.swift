@@ -59,7 +59,8 @@ package final class TrainingStep {
       model.backend, ledger: ledger, layout: point.layout, limit: self.limit)
     tokens =
       model.backend.kernels == nil
-      ? TokenIDs(batch: point.batch, stride: point.tokensPerSequence) : Self.drawTokens(for: point)
+      ? TokenIDs(batch: point.sequences, stride: point.tokensPerSequence)
+      : Self.drawTokens(for: point)
     model.clearGradients()
     try model.train(point)
   }
@@ -86,13 +87,16 @@ package final class TrainingStep {
       observers: observers, limit: limit)
   }
 
-  /// Tokens drawn from the seed, the same on every machine.
+  /// Tokens drawn from the seed, the same on every machine; suffixes of one prefix share it.
   private static func drawTokens(for point: Point) -> TokenIDs {
     let random = CounterRandom(seed: point.seed, stream: "tokens")
-    let count = point.batch * point.tokensPerSequence
-    return TokenIDs(
-      ids: (0..<count).map { Int32(random.integer($0, below: point.model.vocab)) },
-      stride: point.tokensPerSequence)
+    let stride = point.tokensPerSequence
+    let ids = (0..<point.sequences * stride).map { index in
+      let (sequence, position) = index.quotientAndRemainder(dividingBy: stride)
+      let first = position < point.nC ? sequence % point.suffixes : 0
+      return Int32(random.integer(index - first * stride, below: point.model.vocab))
+    }
+    return TokenIDs(ids: ids, stride: stride)
   }
 
   /// Runs the step once; gradients of an earlier run are dropped first.
@@ -113,26 +117,31 @@ package final class TrainingStep {
 
   private func runOnce(_ atBoundary: (Ledger) throws -> Void) throws -> StepResult {
     for parameter in decoder.parameters { parameter.clearGradient() }
-    let tape = Tape(tensors: tensors, policy: point.recompute.policy)
-    defer { tape.discard() }
+    let tapes = StepTapes(tensors: tensors, policy: point.recompute.policy)
+    defer { tapes.discard() }
     let clock = ContinuousClock()
 
     ledger.enter(.forward)
     let start = clock.now
     let replay = PrefixReplay()
-    let loss = try forward(on: tape, replay: replay)
+    let losses =
+      point.sharing == .prefix
+      ? try groupForward(on: tapes, replay: replay)
+      : [try forward(on: tapes.next(), replay: replay)]
     let forwardTime = clock.now - start
 
     // PyTorch's hooks see the caller's tensors too.
     let saved = ledger.savedStorages(
       of: point.recipe == .ballast ? [.activation] : [.activation, .input])
     try atBoundary(ledger)
-    let value = tensors.kernels?.read(loss).first.map(Double.init)
+    let value = tensors.kernels.map { kernels in
+      losses.reduce(0) { $0 + Double(kernels.read($1)[0]) }
+    }
 
     ledger.enter(.backward)
     let turn = clock.now
-    try tape.backward()
-    try replay.run(on: tape)
+    try tapes.backward()
+    try replay.run()
     let backwardTime = clock.now - turn
 
     func peak(_ category: Category) -> Int {
@@ -151,7 +160,7 @@ package final class TrainingStep {
       peakAllocatedBytes: model.parameterAllocatedBytes
         + max(ledger.peakAllocatedBytes(in: .forward), ledger.peakAllocatedBytes(in: .backward)),
       optimizerBytes: point.optimizer.stateBytes(of: decoder.parameters),
-      matmulFlops: tape.matmulFlops,
+      matmulFlops: tapes.matmulFlops,
       forwardSeconds: isTimed ? forwardTime / .seconds(1) : nil,
       backwardSeconds: isTimed ? backwardTime / .seconds(1) : nil)
   }
@@ -180,7 +189,7 @@ package final class TrainingStep {
 
   // MARK: Forward
 
-  private var pass: PassOptions {
+  var pass: PassOptions {
     PassOptions(
       memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
       sequenceLength: point.n)
@@ -191,10 +200,9 @@ package final class TrainingStep {
     tensors.kernels == nil && ledger.isRecording && !ledger.isObserved
   }
 
-  /// The layers that run.
-  private var layerRuns: LayerRuns {
+  /// The layers that run of a pass over these rows before layer 0, after layer 0, …
+  func layerRuns(over rows: [Range<Int>]) -> LayerRuns {
     guard canSkip, skips == .chunksAndLayers else { return LayerRuns(all: point.model.layers) }
-    let rows = point.recordedRows
     return LayerRuns(
       kinds: (0..<point.model.layers).map { layer in
         LayerPart(kind: decoder.kind(ofLayer: layer), rows: [rows[layer], rows[layer + 1]])
@@ -213,7 +221,7 @@ package final class TrainingStep {
     var prefix = try prefill(on: tape, replay: replay)
     let rows = point.recordedRows
     var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
-    try layerRuns.forEach(in: 0..<point.model.layers, on: tape) { layer in
+    try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
       let kv = prefix[layer]
       prefix[layer] = nil
       x = try decoder.apply(
@@ -221,35 +229,50 @@ package final class TrainingStep {
     }
     let lossRows = point.layout.lossRows
     if point.head != .allRows { x = try tape.selectRows(x, at: lossRows) }
-    let labels = tokens.labels(of: point.layout.lossRuns)
+    return try loss(of: x, tokens, on: tape)
+  }
+
+  /// The part that rows `x` with loss, or all rows, have in the mean over the loss rows of all
+  /// sequences, `[1]`.
+  func loss(of x: consuming Variable, _ tokens: TokenIDs, on tape: Tape) throws -> Tensor {
+    let rows = point.layout.lossRows
+    let (labels, total) = (
+      tokens.labels(of: point.layout.lossRuns), point.sequences * rows.count
+    )
     if point.head == .chunked {
-      return try decoder.chunkedLoss(x, labels: labels, rowsAtATime: point.chunk, on: tape)
+      return try decoder.chunkedLoss(
+        x, labels: labels, rowsAtATime: point.chunk, of: total, on: tape)
     }
-    return try tape.crossEntropy(decoder.logits(x, on: tape), at: lossRows, labels: labels)
+    return try tape.crossEntropy(decoder.logits(x, on: tape), at: rows, labels: labels, of: total)
   }
 
   /// The same of Hugging Face's model code; the rows before the cut go into its cache at once.
   private func forward(as attention: HuggingFacePass.Attention, on tape: Tape) throws -> Tensor {
     let pass = try HuggingFacePass(
       decoder, attention: attention, checkpointsLayers: point.recompute == .layer,
-      batch: point.batch, tokens: point.n, on: tape)
-    let caches = try pass.prefill(0..<point.cut, runs: layerRuns)
-    return try pass.loss(point.cut..<point.n, caches: caches, runs: layerRuns)
+      batch: point.sequences, tokens: point.n, on: tape)
+    let runs = layerRuns(over: point.recordedRows)
+    let caches = try pass.prefill(0..<point.cut, runs: runs)
+    return try pass.loss(point.cut..<point.n, caches: caches, runs: runs)
   }
 
   /// Runs rows before the cut without a graph, `chunk` at a time: only their K and V stay.
-  private func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
+  func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
+    let isShared = point.sharing == .prefix
+    let tokens = isShared ? self.tokens(ofSuffix: 0) : self.tokens
     let isReplayed = point.mode.name == .replayedPrefix && decoder.learnsFromKeysAndValues
     var kv: [KeyValues?] = Array(repeating: nil, count: point.model.layers)
     guard point.cut > 0 else { return kv }
-    let runs = layerRuns
+    let runs = layerRuns(over: point.recordedRows)
     try tape.withoutRecording {
       try runs.forEach(in: kv.indices, on: tape) { layer in
         kv[layer] = try decoder.makeKeyValues(
-          batch: point.batch, rows: point.layout.rows, layer: layer, from: tensors)
+          batch: point.rowBatch, rows: isShared ? 0..<point.nC : point.layout.rows, layer: layer,
+          from: tensors)
         guard isReplayed else { return }
         kv[layer]?.gradients = KeyValueGradients(
-          batch: point.batch, rows: 0..<point.cut, width: point.model.keyWidth,
+          batch: point.rowBatch, rows: 0..<(isShared ? point.nC : point.cut),
+          width: point.model.keyWidth,
           dtype: point.mode.kvGradients == .float32 ? .float32 : point.dtype)
       }
     }
@@ -258,12 +281,12 @@ package final class TrainingStep {
       on: tape, skips: canSkip && skips != .nothing,
       growsWithKeys: point.attention == .materialized)
     try tape.withoutRecording {
-      try repeats.forEach(of: chunks) { [self] chunk in
+      try repeats.forEach(of: chunks) { chunk in
         try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
       }
     }
     if isReplayed {
-      replay.keep(kv, on: tape) { [decoder, tokens, pass, kv] in
+      replay.keep(kv, on: tape) { [decoder, pass, kv] in
         try repeats.forEach(of: chunks.reversed) { chunk in
           try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
           try tape.backward()
@@ -275,7 +298,7 @@ package final class TrainingStep {
 }
 
 /// What `replayed-prefix` has left to do when the suffix's graph is gone.
-private final class PrefixReplay {
+final class PrefixReplay {
   private var saved: [SavedTensor] = []
   private var pass: (() throws -> Void)?
 
@@ -295,7 +318,7 @@ private final class PrefixReplay {
   }
 
   /// Runs the prefix again, and drops what was kept for that.
-  func run(on tape: Tape) throws {
+  func run() throws {
     defer {
       saved = []
       pass = nil

@@ -98,6 +98,12 @@ package final class Decoder {
       || layers[layers.count - 1].trainsKeysAndValues
   }
 
+  /// Whether the keys and values of rows in a layer can give a trained parameter a gradient.
+  package func learnsFromKeysAndValues(ofLayer layer: Int) -> Bool {
+    embedding.gradient != nil || positions?.gradient != nil
+      || layers.prefix(layer).contains(where: \.isTrained) || layers[layer].trainsKeysAndValues
+  }
+
   // MARK: Forward
 
   /// Room for the keys and values of these rows of one layer.
@@ -127,6 +133,13 @@ package final class Decoder {
     try layers[layer](x, rows: rows, kv: kv, pass: pass, on: tape)
   }
 
+  /// Writes the keys and values of the rows of `x` into a layer, and nothing else.
+  package func writeKeysAndValues(
+    layer: Int, of x: Variable, into kv: KeyValues, on tape: Tape
+  ) throws {
+    try layers[layer].writeKeysAndValues(x, into: kv, on: tape)
+  }
+
   /// Writes the keys and values of the rows at `positions` into every layer, and nothing else.
   ///
   /// The last layer stops there: nobody reads its other results. Recorded, with gradients in `kv`,
@@ -145,14 +158,15 @@ package final class Decoder {
     try layers[last].writeKeysAndValues(x, into: kv, on: tape)
   }
 
-  /// The loss of the loss rows `x` `[batch, rows, d_model]`, `[1]`, with logits for a few of them
-  /// at a time.
+  /// The loss of the loss rows `x` `[batch, rows, d_model]`, of `total` in all, `[1]`, with logits
+  /// for a few of them at a time.
   package func chunkedLoss(
-    _ x: consuming Variable, labels: [Int32], rowsAtATime: Int, on tape: Tape
+    _ x: consuming Variable, labels: [Int32], rowsAtATime: Int, of total: Int, on tape: Tape
   ) throws -> Tensor {
     let normed = try tape.normalize(x, norm, configuration, op: "final_norm")
     return try tape.chunkedCrossEntropy(
-      normed, Weight(head, symbol: "U"), labels: labels, rowsAtATime: rowsAtATime, op: "head")
+      normed, Weight(head, symbol: "U"), labels: labels, rowsAtATime: rowsAtATime, of: total,
+      op: "head")
   }
 
   /// Final norm and head: `[batch, tokens, vocab]`, float32 whatever the model's dtype.

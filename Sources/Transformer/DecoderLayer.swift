@@ -71,17 +71,18 @@ struct DecoderLayer {
     let gradients = kv?.gradients
     return try tape.checkpoint(
       x, constants: kv?.tensors ?? [],
-      isTrained: isTrained || gradients != nil, op: "layer"
+      isTrained: isTrained || gradients != nil,
+      isReached: { gradients?.hasGathered(for: rows) ?? false }, op: "layer"
     ) { x, constants, isRead in
       let outer = tape.layer
       tape.layer = index
       defer { tape.layer = outer }
+      let shape = x.value.shape.replacingLast(.plain(configuration.keyWidth))
       let kv =
         constants.isEmpty
-        ? try KeyValues(
-          x.value.shape.replacingLast(.plain(configuration.keyWidth)), dtype: x.value.dtype,
-          layer: index, tensors: tape.tensors)
-        : KeyValues(tensors: constants, gradients: gradients)
+        ? try KeyValues(shape, dtype: x.value.dtype, layer: index, tensors: tape.tensors)
+        : try KeyValues(tensors: constants, gradients: gradients).withRoom(
+          for: shape, dtype: x.value.dtype, layer: index, tensors: tape.tensors)
       return try forward(x, rows: rows, kv: kv, isRead: isRead, pass: pass, on: tape)
     }
   }

@@ -5,8 +5,8 @@ package import Tensors
 /// The keys and values of one layer: blocks of earlier rows, and last the one that takes the rows'
 /// own.
 ///
-/// Rows are written once, where they stay: nothing is concatenated. Today's batch has one block; a
-/// prefix that many suffixes share will be one that stands before theirs.
+/// Rows are written once, where they stay: nothing is concatenated. A prefix that many suffixes
+/// share is a block that stands before theirs.
 package struct KeyValues {
   /// Ascending.
   let blocks: [KeyBlock]
@@ -44,6 +44,16 @@ package struct KeyValues {
       }, gradients: gradients)
   }
 
+  /// The same with room for the keys and values of rows `shape` `[batch, tokens, width]` that have
+  /// none yet.
+  func withRoom(
+    for shape: Shape, dtype: DType, layer: Int, tensors: TensorFactory
+  ) throws -> KeyValues {
+    if let last = blocks.last, last.rows.contains(shape[1].rows.lowerBound) { return self }
+    let own = try KeyValues(shape, dtype: dtype, layer: layer, tensors: tensors)
+    return KeyValues(blocks + own.blocks, gradients: gradients)
+  }
+
   /// Where the rows' own keys and values go.
   func own(_ rows: Range<Int>) -> KeyBlock { blocks[blocks.count - 1].at(rows: rows) }
 
@@ -69,6 +79,11 @@ package final class KeyValueGradients {
     self.rows = rows
   }
 
+  /// Whether later rows have given these some.
+  func hasGathered(for other: Range<Int>) -> Bool {
+    rows.upperBound >= other.upperBound && (k.value != nil || v.value != nil)
+  }
+
   /// The slots of the rows before `row`; nil if there are none.
   func before(_ row: Int) -> EarlierKeys? {
     let earlier = rows.lowerBound..<min(row, rows.upperBound)
@@ -77,17 +92,22 @@ package final class KeyValueGradients {
 }
 
 extension KeyValueGradients? {
-  /// Starts the gradient of replayed rows with what later rows have gathered for them.
+  /// Adds what later rows gather for these to their gradient.
   ///
-  /// `x` is `[batch, tokens, width]`, the keys or values of these rows in the replay.
+  /// `x` is `[batch, tokens, width]`, the keys or values of these rows: in a replay, which begins
+  /// with what was gathered, or in their own pass, whose backward comes after that of later rows.
   func inject(
     _ side: KeyPath<KeyValueGradients, GradientSlot>, into x: Variable, on tape: Tape
   ) throws -> Variable {
     let rows = x.value.shape[1].rows
-    guard let gathered = self, gathered.rows.upperBound >= rows.upperBound,
-      let sum = gathered[keyPath: side].value
+    guard let slot = self?[keyPath: side], slot.shape[1].rows.upperBound >= rows.upperBound,
+      let gradient = x.gradient
     else { return x }
-    try x.gradient?.accumulate(from: tape.tensors) { gradient, _ in
+    guard let sum = slot.value else {
+      tape.recordGathered(from: slot, into: gradient)
+      return x
+    }
+    try gradient.accumulate(from: tape.tensors) { gradient, _ in
       tape.kernels?.copy(sum.at(rows: rows), to: gradient)
     }
     return x

@@ -117,7 +117,7 @@ func runOnCPU(
     backend.write(values.map(Float.init), to: parameter.value)
   }
   let stride = point.tokensPerSequence
-  let tokens = (0..<point.batch).map { sequence in
+  let tokens = (0..<point.sequences).map { sequence in
     step.tokens.ids[sequence * stride..<(sequence + 1) * stride].map(Int.init)
   }
   var atBoundary = 0
@@ -205,6 +205,16 @@ func randomPoint(_ index: Int, extreme: Bool = false) -> Point {
   point.seed = generator.next()
   if flip() { point.recompute = Recompute.allCases[draw([1, 2, 3])] }
   return point
+}
+
+/// The same point with several completions of each prefix, which share it.
+func grouped(_ point: Point, _ index: Int) -> Point {
+  var other = point
+  other.suffixes = [2, 3, 4][index % 3]
+  other.sharing = .prefix
+  other.suffixesAtATime = [0, 1, 0, 2][index % 4]
+  if other.head == .allRows { other.head = .lossRows }
+  return other
 }
 
 /// The same point with an adapter on some linear maps, and perhaps some of the base trained.

@@ -8,14 +8,17 @@ extension Tape {
   /// `x` is `[batch, rows, d_model]`, the loss rows after the final norm, `weight`
   /// `[vocab, d_model]`, `labels` has `batch · rows` entries. Logits `[batch, rowsAtATime, vocab]`
   /// are float32 whatever the dtype of `x`; backward makes them again and turns them into their
-  /// gradient in place. Saves `x`, the weight and the float32 log-sum-exp `[batch, rows]`.
+  /// gradient in place. Where these are a part of the loss rows, `total` says how many there are:
+  /// then it is the sum over these, divided by that. Saves `x`, the weight and the float32 log-sum-exp `[batch, rows]`.
   package func chunkedCrossEntropy(
-    _ x: Variable, _ weight: Weight, labels: [Int32], rowsAtATime: Int, op name: String
+    _ x: Variable, _ weight: Weight, labels: [Int32], rowsAtATime: Int, of total: Int? = nil,
+    op name: String
   ) throws -> Tensor {
     try op(name) {
       let head = ChunkedHead(
         tape: self, vocab: weight.value.extent(0), labels: labels,
-        batch: x.value.shape[0], rows: x.value.shape[1].rows, rowsAtATime: rowsAtATime)
+        batch: x.value.shape[0], rows: x.value.shape[1].rows, rowsAtATime: rowsAtATime,
+        total: total)
       let logSumExp = try tensors.make("log_sum_exp", Shape(x.value.shape[0], x.value.shape[1]))
       let loss = try tensors.make("loss", Shape(.plain(1)))
       var sum = 0.0
@@ -63,9 +66,12 @@ private struct ChunkedHead {
   /// The positions of all loss rows.
   private let rows: Range<Int>
   private let rowsAtATime: Int
+  /// Loss rows that the mean is over.
+  let count: Int
 
   init(
-    tape: Tape, vocab: Int, labels: [Int32], batch: Axis, rows: Range<Int>, rowsAtATime: Int
+    tape: Tape, vocab: Int, labels: [Int32], batch: Axis, rows: Range<Int>, rowsAtATime: Int,
+    total: Int?
   ) {
     self.tape = tape
     self.vocab = vocab
@@ -73,10 +79,8 @@ private struct ChunkedHead {
     self.batch = batch
     self.rows = rows
     self.rowsAtATime = rowsAtATime
+    count = total ?? batch.extent * rows.count
   }
-
-  /// Loss rows of all sequences.
-  var count: Int { batch.extent * rows.count }
 
   /// The positions of each chunk.
   var chunks: [Range<Int>] {

@@ -144,17 +144,30 @@ extension Tape {
 
   /// A copy of the rows at `positions`, so that the other rows need not stay.
   package func selectRows(_ x: Variable, at positions: Range<Int>) throws -> Variable {
+    try selectRows([(x, positions)])
+  }
+
+  /// A copy of some rows of several tensors, one after the other: rows that follow on one another.
+  package func selectRows(_ parts: [(x: Variable, rows: Range<Int>)]) throws -> Variable {
     try op("loss_rows") {
-      let rows = x.value.at(rows: positions)
-      let y = try tensors.make("loss_rows", rows.shape, rows.dtype)
-      kernels?.copy(rows, to: y)
-      guard records(x.gradient), let inputSlot = x.gradient else { return Variable(y) }
+      guard let first = parts.first, let last = parts.last else {
+        preconditionFailure("rows of nothing")
+      }
+      let shape = Shape(
+        first.x.value.shape[0], .tokens(first.rows.lowerBound..<last.rows.upperBound),
+        first.x.value.shape[2])
+      let y = try tensors.make("loss_rows", shape, first.x.value.dtype)
+      for part in parts { kernels?.copy(part.x.value.at(rows: part.rows), to: y.at(rows: part.rows)) }
+      let slots = parts.map { ($0.x.gradient, $0.rows) }
+      guard isRecording, slots.contains(where: { $0.0 != nil }) else { return Variable(y) }
       let slot = GradientSlot("loss_rows", shape: y.shape, dtype: y.dtype)
       record { [tensors, kernels] in
         guard let dy = slot.take() else { return }
-        try inputSlot.accumulate(from: tensors) { sum, accumulates in
-          if !accumulates { kernels?.fill(sum, with: 0) }
-          kernels?.add(dy, to: sum.at(rows: positions))
+        for (inputSlot, positions) in slots {
+          try inputSlot?.accumulate(from: tensors) { sum, accumulates in
+            if !accumulates { kernels?.fill(sum, with: 0) }
+            kernels?.add(dy.at(rows: positions), to: sum.at(rows: positions))
+          }
         }
       }
       return Variable(y, gradient: slot)
@@ -163,17 +176,20 @@ extension Tape {
 
   /// The mean of `−log softmax(logits)[label]` over the rows at `positions`, as `[1]` float32.
   ///
+  /// Where these are a part of the loss rows, `total` says how many there are: then the sum over
+  /// these, divided by that.
+  ///
   /// Saves the logits `[batch, tokens, vocab]`, whose memory becomes their gradient, and the
   /// float32 log-sum-exp `[batch, loss rows]`.
   package func crossEntropy(
-    _ logits: Variable, at positions: Range<Int>, labels: [Int32]
+    _ logits: Variable, at positions: Range<Int>, labels: [Int32], of total: Int? = nil
   ) throws -> Tensor {
     try op("cross_entropy") {
       let rows = logits.value.at(rows: positions)
       let logSumExp = try tensors.make("log_sum_exp", Shape(rows.shape[0], rows.shape[1]))
       let loss = try tensors.make("loss", Shape(.plain(1)))
       let sum = kernels?.crossEntropy(rows, labels: labels, logSumExp: logSumExp) ?? 0
-      let count = logSumExp.count
+      let count = total ?? logSumExp.count
       kernels?.fill(loss, with: Float(sum / Double(max(count, 1))))
       guard records(logits.gradient), let logitsSlot = logits.gradient else { return loss }
       let savedLogits = save(logits.value, as: "logits", neededFor: ["dlogits"])

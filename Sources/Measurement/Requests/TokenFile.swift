@@ -91,16 +91,26 @@ package struct TokenFile: Sendable {
   ///
   /// - Throws: `TokensError` naming the position, or the counts that do not fit.
   package func check(_ point: Point) throws(TokensError) {
-    guard sequences.count >= point.batch else {
-      throw TokensError(path, .sequences(sequences.count, isFlat: isFlat, batch: point.batch))
+    guard sequences.count >= point.sequences else {
+      throw TokensError(
+        path,
+        .sequences(
+          sequences.count, isFlat: isFlat, batch: point.batch, suffixes: point.suffixes))
     }
-    for (number, tokens) in sequences.prefix(point.batch).enumerated()
+    for (number, tokens) in sequences.prefix(point.sequences).enumerated()
     where tokens.count < point.tokensPerSequence {
       throw TokensError(
         path,
         .tooFew(
           sequence: isFlat ? nil : number, found: tokens.count, needed: point.tokensPerSequence,
           isGenerated: point.lossRows == .generated))
+    }
+    for number in 0..<point.sequences where number % point.suffixes > 0 {
+      let (first, own) = (number - number % point.suffixes, sequences[number])
+      if let index = (0..<point.nC).first(where: { own[$0] != sequences[first][$0] }) {
+        throw TokensError(
+          path, .otherPrefix(TokensError.Position(sequence: number, index: index), first: first))
+      }
     }
     let valid = 0..<point.model.vocab
     if let range, valid.contains(range.lowerBound), valid.contains(range.upperBound) { return }
@@ -120,7 +130,7 @@ package struct TokenFile: Sendable {
     try check(point)
     let stride = point.tokensPerSequence
     return TokenIDs(
-      ids: sequences.prefix(point.batch).flatMap { $0.prefix(stride).map { Int32($0) } },
+      ids: sequences.prefix(point.sequences).flatMap { $0.prefix(stride).map { Int32($0) } },
       stride: stride)
   }
 
@@ -136,7 +146,7 @@ package struct TokenFile: Sendable {
   package func note(for points: [PlannedPoint]) -> String? {
     // Per batch the longest step, of which each of its sequences is read.
     let longest = Dictionary(
-      points.map { ($0.point.batch, $0.point.tokensPerSequence) }, uniquingKeysWith: max)
+      points.map { ($0.point.sequences, $0.point.tokensPerSequence) }, uniquingKeysWith: max)
     let widest = longest.keys.max() ?? 0
     let lengths = sequences.indices.map { number in
       longest.lazy.filter { $0.key > number }.map(\.value).max() ?? 0

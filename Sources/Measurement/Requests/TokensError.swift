@@ -28,7 +28,8 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     case notInteger(Position, found: String)
     case outsideVocabulary(Position, token: Int, vocab: Int)
     case tooFew(sequence: Int?, found: Int, needed: Int, isGenerated: Bool)
-    case sequences(Int, isFlat: Bool, batch: Int)
+    case sequences(Int, isFlat: Bool, batch: Int, suffixes: Int)
+    case otherPrefix(Position, first: Int)
   }
 
   package var description: String { "\(printable(file.unicodeScalars)): \(sentence)" }
@@ -48,10 +49,21 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     case .tooFew(let sequence, let found, let needed, let isGenerated):
       "tokens\(sequence.map { "[\($0)]" } ?? "") has \(found) tokens, but the step reads "
         + "\(needed): n_c + n_g\(isGenerated ? ", and one more for loss rows generated" : "")"
-    case .sequences(let found, let isFlat, let batch):
-      isFlat
-        ? "holds one flat list, but batch is \(batch); write a list of \(batch) lists"
-        : "holds \(found) \(found == 1 ? "sequence" : "sequences"), but batch is \(batch)"
+    case .sequences(let found, let isFlat, let batch, let suffixes):
+      Self.tooFewSequences(found, isFlat: isFlat, batch: batch, suffixes: suffixes)
+    case .otherPrefix(let position, let first):
+      "\(position) is another token than tokens[\(first)][\(position.index)], but suffixes of one "
+        + "prefix share their first n_c tokens"
     }
+  }
+
+  private static func tooFewSequences(
+    _ found: Int, isFlat: Bool, batch: Int, suffixes: Int
+  ) -> String {
+    let wanted =
+      suffixes == 1 ? "batch is \(batch)" : "batch is \(batch) and suffixes \(suffixes)"
+    return isFlat
+      ? "holds one flat list, but \(wanted); write a list of \(batch * suffixes) lists"
+      : "holds \(found) \(found == 1 ? "sequence" : "sequences"), but \(wanted)"
   }
 }

@@ -83,7 +83,9 @@ extension ParameterGradient {
 
 extension Point {
   /// Whether the point's own gradient is the exact one that others are compared with.
-  package var isGradientReference: Bool { mode == .fullGraph && recompute == .none }
+  package var isGradientReference: Bool {
+    mode == .fullGraph && recompute == .none && sharing == .none
+  }
 
   /// The points whose gradients are exact and otherwise the same, best first.
   ///

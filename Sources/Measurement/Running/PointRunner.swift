@@ -156,7 +156,9 @@ package final class PointRunner {
     let machine = try models.machine(threads: planned.point.threads)
     let isPeakReset = MachineMemory.resetPeak()
     let step = try makeStep(planned, machine)
-    let result = try step.run { ledger in try self.requireBoundary(ledger, machine) }
+    let result = try step.run { ledger in
+      try self.requireBoundary(ledger, machine, waiting: planned.point.waitingGradients)
+    }
     try MeasurementError.requireFinite(loss: result.loss)
     try MeasurementError.requireFinite(gradientOf: step.parameterWithoutFiniteGradient())
     outcome.record.processPeakRSSBytes = isPeakReset ? MachineMemory.peakResidentBytes() : nil
@@ -210,7 +212,11 @@ package final class PointRunner {
   }
 
   /// A2: allocator and ledger agree, and nothing lives at the boundary but saved storages and loss.
-  private func requireBoundary(_ ledger: Ledger, _ machine: Machine) throws {
+  ///
+  /// What suffixes that are done have gathered for their prefix may be `waiting` there.
+  private func requireBoundary(
+    _ ledger: Ledger, _ machine: Machine, waiting: Set<String>
+  ) throws {
     let counted = ledger.liveAllocatedBytes[.activation]
     if let reported = try machine.allocatedBytes?(.activation), reported != counted {
       throw MeasurementError(
@@ -219,7 +225,7 @@ package final class PointRunner {
     }
     let saved = Set(ledger.savedStorages().map(\.id))
     let others = ledger.liveStorages(of: .activation).filter { !saved.contains($0.id) }
-    for other in others where other.description.tensor != "loss" {
+    for other in others where !waiting.union(["loss"]).contains(other.description.tensor) {
       throw MeasurementError(
         "tensor \"\(other.description.tensor)\" is alive at the boundary, "
           + "though backward does not need it; this is a bug")

@@ -76,6 +76,14 @@ package enum LossRows: String, AxisWord {
   case generated
 }
 
+/// What several suffixes of one prefix share.
+package enum Sharing: String, AxisWord {
+  /// Nothing: each is a sequence of its own, prefix and all.
+  case none
+  /// The prefix runs once, and every suffix attends to it.
+  case prefix
+}
+
 /// Which ops a layer is made of: Ballast's own, or those that Hugging Face's model code runs in
 /// PyTorch, which are counted alone.
 package enum Recipe: String, AxisWord {

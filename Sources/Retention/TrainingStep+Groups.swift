@@ -1,0 +1,148 @@
+import Autograd
+import Tensors
+import Transformer
+
+/// The records of a step's passes, which run backward from the last to the first.
+final class StepTapes {
+  private let tensors: TensorFactory
+  private let policy: RecomputePolicy
+  private var tapes: [Tape] = []
+  /// Multiplications and additions of the passes that are done.
+  private var flops: Int128 = 0
+
+  init(tensors: TensorFactory, policy: RecomputePolicy) {
+    (self.tensors, self.policy) = (tensors, policy)
+  }
+
+  /// The tape of a pass that comes after those so far.
+  func next() -> Tape {
+    let tape = Tape(tensors: tensors, policy: policy)
+    tapes.append(tape)
+    return tape
+  }
+
+  /// Runs the last passes backward, and forgets them; the first stays for what follows.
+  func backward(last count: Int) throws {
+    for tape in tapes.suffix(count).reversed() { try tape.backward() }
+    let first = tapes.count - count
+    flops += tapes[first...].reduce(0) { $0 + $1.matmulFlops }
+    tapes.removeLast(count)
+  }
+
+  /// Runs all passes backward.
+  func backward() throws { for tape in tapes.reversed() { try tape.backward() } }
+
+  /// Drops what they saved.
+  func discard() { for tape in tapes { tape.discard() } }
+
+  /// Multiplications and additions so far.
+  var matmulFlops: Int128 { tapes.reduce(flops) { $0 + $1.matmulFlops } }
+}
+
+/// One prefix with several suffixes: the prefix runs once, and every suffix attends to its keys and
+/// values.
+///
+/// ```
+///   forward    prefix rows                     K, V ─┬─▶ suffix 0 ─▶ loss
+///              (before the cut without a graph)      ├─▶ suffix 1 ─▶ loss
+///                                                    └─▶ …
+///   backward   … suffix 1, suffix 0 ─▶ dK, dV gathered ─▶ prefix rows (before the cut: replay)
+/// ```
+///
+/// Every suffix is a pass of its own, over the rows behind the prefix of one sequence. The prefix's
+/// last row, where it carries loss, is part of every suffix's loss rows: it predicts the first token
+/// of each.
+extension TrainingStep {
+  /// Runs all passes forward and returns each suffix's part of the loss.
+  ///
+  /// Where not all suffixes are alive at a time, those before the last ones have run backward.
+  func groupForward(on tapes: StepTapes, replay: PrefixReplay) throws -> [Tensor] {
+    let prefix = tapes.next()
+    var kv = try prefill(on: prefix, replay: replay)
+    let boundary = try runPrefix(&kv, on: prefix)
+    let count = point.suffixes
+    let atATime = point.suffixesAtATime == 0 ? count : min(point.suffixesAtATime, count)
+    var losses: [Tensor] = []
+    for suffix in 0..<count {
+      // Nobody reads the prefix's keys after the last suffix but what has saved them.
+      let loss = try runSuffix(
+        suffix, &kv, drops: suffix == count - 1, boundary, on: tapes.next())
+      losses.append(loss)
+      let alive = suffix % atATime + 1
+      if suffix < count - 1, alive == atATime { try tapes.backward(last: alive) }
+    }
+    return losses
+  }
+
+  /// The tokens of one suffix with its prefix, in every sequence of the batch.
+  func tokens(ofSuffix suffix: Int) -> TokenIDs {
+    guard !tokens.ids.isEmpty else {
+      return TokenIDs(batch: point.rowBatch, stride: tokens.stride)
+    }
+    let ids = (0..<point.batch).flatMap { sequence in
+      let first = (sequence * point.suffixes + suffix) * tokens.stride
+      return tokens.ids[first..<first + tokens.stride]
+    }
+    return TokenIDs(ids: ids, stride: tokens.stride)
+  }
+
+  /// Runs the prefix rows that stay in the graph; returns those that carry loss.
+  ///
+  /// `kv` has the keys and values of the others, and gets theirs.
+  private func runPrefix(_ kv: inout [KeyValues?], on tape: Tape) throws -> Variable? {
+    let rows = point.recordedRows.map { $0.clamped(to: 0..<point.nC) }
+    guard !rows[0].isEmpty else { return nil }
+    var x: Variable? = try decoder.embed(
+      tokens(ofSuffix: 0), at: rows[0], pass: pass, on: tape)
+    try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
+      guard let input = x else { preconditionFailure("a layer without rows") }
+      let own = try keysAndValues(kv[layer], rows: rows[layer], layer: layer)
+      kv[layer] = own
+      x = nil
+      guard !rows[layer + 1].isEmpty else {
+        return try decoder.writeKeysAndValues(layer: layer, of: input, into: own, on: tape)
+      }
+      x = try decoder.apply(
+        layer: layer, to: input, rows: rows[layer + 1], kv: own, pass: pass, on: tape)
+    }
+    let lossRows = point.layout.lossRows.clamped(to: 0..<point.nC)
+    guard let x, !lossRows.isEmpty else { return nil }
+    return try tape.selectRows(x, at: lossRows)
+  }
+
+  /// Room for a layer's keys and values of the prefix, unless it is there, with slots for what
+  /// suffixes gather.
+  private func keysAndValues(
+    _ earlier: KeyValues?, rows: Range<Int>, layer: Int
+  ) throws -> KeyValues {
+    var kv =
+      try earlier
+      ?? decoder.makeKeyValues(batch: point.rowBatch, rows: rows, layer: layer, from: tensors)
+    if kv.gradients == nil, decoder.learnsFromKeysAndValues(ofLayer: layer) {
+      kv.gradients = KeyValueGradients(
+        batch: point.rowBatch, rows: rows, width: point.model.keyWidth, dtype: .float32)
+    }
+    return kv
+  }
+
+  /// Runs one suffix, and returns its part of the loss.
+  private func runSuffix(
+    _ suffix: Int, _ kv: inout [KeyValues?], drops: Bool, _ boundary: Variable?, on tape: Tape
+  ) throws -> Tensor {
+    let tokens = tokens(ofSuffix: suffix)
+    let rows = point.recordedRows.map { $0.clamped(to: point.nC..<point.n) }
+    var parts = boundary.map { [($0, $0.value.shape[1].rows)] } ?? []
+    if !rows[0].isEmpty {
+      var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
+      try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
+        let prefix = kv[layer]
+        if drops { kv[layer] = nil }
+        x = try decoder.apply(
+          layer: layer, to: x, rows: rows[layer + 1], kv: prefix, pass: pass, on: tape)
+      }
+      parts.append((x, point.layout.lossRows.clamped(to: point.nC..<point.n)))
+    }
+    parts.removeAll { $0.1.isEmpty }
+    return try loss(of: tape.selectRows(parts), tokens, on: tape)
+  }
+}
