@@ -47,10 +47,10 @@ package struct Combination: Sendable {
     return possible
   }
 
-  /// The step with which work is compared: the whole graph, with nothing computed twice.
+  /// The step with which work is compared: the whole graph, with nothing shared or computed twice.
   static func reference(of point: Point) -> Point {
     var point = point
-    (point.mode, point.recompute) = (.fullGraph, .none)
+    (point.mode, point.recompute, point.sharing) = (.fullGraph, .none, .none)
     // A recipe has one attention and one head.
     if point.recipe == .ballast { (point.attention, point.head) = (.fused, .lossRows) }
     return point

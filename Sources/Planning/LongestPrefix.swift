@@ -14,8 +14,14 @@ struct LongestPrefix {
 
   /// The longest that may be asked for.
   let longest: Int
+  /// How far the first guess goes.
+  var firstStep = 4096
   /// What a step needs; nil where nothing so long can be counted.
   let need: (Int) throws -> Int128?
+
+  init(longest: Int, firstStep: Int = 4096, need: @escaping (Int) throws -> Int128?) {
+    (self.longest, self.firstStep, self.need) = (longest, firstStep, need)
+  }
 
   /// The longest prefix within a memory; nil if not even none fits.
   func find(within memory: Int) throws -> Int? {
@@ -23,8 +29,8 @@ struct LongestPrefix {
     guard let least = try need(0), least <= memory else { return nil }
     var fits = (nC: 0, need: least)
     var exceeds: (nC: Int, need: Int128?)?
-    var step = 4096
-    var leastStep = 2
+    var step = firstStep
+    var leastStep = min(2, firstStep)
     var round = 0
     while fits.nC < longest, exceeds.map({ $0.nC - fits.nC > 1 }) ?? true {
       let next: Int

@@ -12,9 +12,18 @@ package struct PlanRecord: Sendable {
 
 extension PlanRecord: Record {
   package static let columns: [Column<PlanRecord>] =
+    axes.filter { !later.contains($0.name) } + figures + axes.filter { later.contains($0.name) }
+    + [Column("most_suffixes") { .integer(orEmpty: $0.row.mostSuffixes) }]
+
+  private static let axes: [Column<PlanRecord>] =
     PointColumns.axes.filter { $0.name != "threads" && $0.name != "seed" }.map { column in
       column.of { $0.row.combination.point(nC: $0.row.nC ?? 0) }
-    } + figures
+    }
+
+  /// Axes that came after the first figures, and so stand behind them.
+  private static let later: Set<String> = [
+    "adapter", "lora", "suffixes", "sharing", "suffixes_at_a_time",
+  ]
 
   private static let figures: [Column<PlanRecord>] = [
     Column("memory_bytes") { .integer(orEmpty: $0.row.memory) },

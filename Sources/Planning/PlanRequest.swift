@@ -11,6 +11,12 @@ package struct PlanRequest: Sendable {
   package var question: Question
   package var account = MemoryAccount()
 
+  /// Whether it is also asked how many completions of the prefix fit.
+  package var asksForSuffixes: Bool {
+    guard case .cost(_, .some) = question else { return false }
+    return point.settings["suffixes"] != nil || point.settings["sharing"] != nil
+  }
+
   package enum Question: Sendable {
     /// What each combination takes with a prefix of so many tokens, and whether that fits.
     case cost(nC: Int, memory: Int?)
@@ -36,6 +42,9 @@ package struct PlanRow: Sendable {
   package let total: Int128
   /// Matrix work over that of `full-graph` with the same prefix, where nothing is computed twice.
   package let relativeWork: Double
+  /// The most completions of the prefix within the memory, 0 if not even one fits; nil where it was
+  /// not asked for.
+  package var mostSuffixes: Int?
   /// Whether nothing else is as exact, and takes less or reaches further, for no more work.
   package fileprivate(set) var isBest = false
   /// Whether it is the one to take.

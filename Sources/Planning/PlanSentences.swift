@@ -20,7 +20,7 @@ extension Plan {
       guard let memory else { return "No combination with exact gradients is among these." }
       let least = rows.min { $0.total < $1.total }
       return "Nothing fits \(Units.bytes(memory)): the least that any of these takes is "
-        + "\(Units.bytes(Int(clamping: least?.total ?? 0)))."
+        + "\(Units.bytes(Int(clamping: least?.total ?? 0)))." + mostCompletions
     }
     let total = Int(clamping: best.total)
     var text =
@@ -32,10 +32,28 @@ extension Plan {
     if let usual = rows.first(where: \.isDefault), usual.total > best.total {
       text += " \(name(usual)) takes \(Units.bytes(Int(clamping: usual.total)))."
     }
-    return text
+    return text + mostCompletions
       + biased(rows) { row in
         row.total < best.total ? "takes \(Units.bytes(Int(clamping: row.total)))" : nil
       }
+  }
+
+  /// How many completions of the prefix fit, and how; nothing where it was not asked for.
+  private var mostCompletions: String {
+    guard request.asksForSuffixes else { return "" }
+    guard let exact = withMostCompletions, let count = exact.mostSuffixes else {
+      return " Not even one completion fits with exact gradients."
+    }
+    return " Most completions with exact gradients: \(Units.grouped(count)) by \(name(exact)), for "
+      + "\(work(exact))."
+  }
+
+  /// Of the combinations with exact gradients that have room for the most completions the one with
+  /// the least work; nil where none has room for one, or that was not asked for.
+  var withMostCompletions: PlanRow? {
+    rows.filter { $0.combination.isExact && $0.mostSuffixes ?? 0 > 0 }.max {
+      ($0.mostSuffixes ?? 0, $1.relativeWork) < ($1.mostSuffixes ?? 0, $0.relativeWork)
+    }
   }
 
   private func lengthRecommendation(_ memory: Int, _ rows: ArraySlice<PlanRow>) -> String {

@@ -41,6 +41,8 @@ extension Plan {
           + "\(point.dtype.rawValue)"
           + (point.trainable.isEmpty
             ? "" : ", trained: \(printable(point.trainable.unicodeScalars))")
+          + (point.lora.isEmpty ? "" : ", lora \(printable(point.lora.unicodeScalars))")
+          + (point.adapter.isEmpty ? "" : ", adapter \(printable(point.adapter.unicodeScalars))")
       ),
       ("tokens", tokens(point)),
     ]
@@ -71,6 +73,9 @@ extension Plan {
     var text = ""
     if case .cost(let nC, _) = request.question { text = "n_c \(Units.grouped(nC)), " }
     text += "n_g \(Units.grouped(point.nG)), batch \(point.batch)"
+    if point.suffixes > 1 || point.sharing != .none {
+      text += ", suffixes \(point.suffixes), sharing \(point.sharing.rawValue)"
+    }
     if let context = point.model.contextLength {
       text += "; the model's own context is \(Units.grouped(context))"
     }
@@ -102,7 +107,10 @@ extension Plan {
     if case .longestPrefix(let memories) = request.question {
       rows = Array(rows.suffix(rows.count / max(memories.count, 1)))
     }
-    return rows.filter { listsAll || $0.isBest || $0.isDefault }
+    let fullest = withMostCompletions?.combination.words
+    return rows.filter { row in
+      listsAll || row.isBest || row.isDefault || row.combination.words == fullest
+    }
   }
 
   private func table(listsAll: Bool) -> String {
@@ -118,14 +126,14 @@ extension Plan {
     var table = TextTable(
       [("", .left)] + Self.axes + [
         ("retained", .right), ("peak", .right), ("work", .right), ("gradient", .left),
-        ("", .left),
-      ])
+      ] + (request.asksForSuffixes ? [("completions", .right)] : []) + [("", .left)])
     for row in shown(listsAll: listsAll).sorted(by: { $0.total < $1.total }) {
       table.add(
         [mark(row)] + row.combination.words + [
           Units.bytes(row.figures.retained.total), Units.bytes(row.figures.peakBytes),
           Units.fixed(row.relativeWork, 2), row.combination.isExact ? "exact" : "biased",
-          row.fits ? "" : "too large",
+        ] + (row.mostSuffixes.map { [$0 == 0 ? "none" : Units.grouped($0)] } ?? []) + [
+          row.fits ? "" : "too large"
         ])
     }
     return table.text

@@ -61,7 +61,12 @@ package struct Planner: Sendable {
     switch request.question {
     case .cost(let nC, let memory):
       rows = try each(of: combinations, share: share) { combination, predictor in
-        try row(combination, nC: nC, memory: memory, request.account, predictor)
+        var row = try row(combination, nC: nC, memory: memory, request.account, predictor)
+        if request.asksForSuffixes, let memory {
+          row.mostSuffixes = try mostSuffixes(
+            of: combination.point(nC: nC), request.account, predictor, within: memory)
+        }
+        return row
       }
       PlanRow.mark(&rows, isSearch: false)
     case .longestPrefix(let memories):
@@ -147,6 +152,25 @@ package struct Planner: Sendable {
       }
       return account.total(of: try predictor.totals(of: point), dtype: point.dtype)
     }
+  }
+
+  /// The most completions of a point's prefix within a memory; 0 if not even one fits.
+  private func mostSuffixes(
+    of point: Point, _ account: MemoryAccount, _ predictor: Predictor, within memory: Int
+  ) throws -> Int {
+    let most = PointAxis.named("suffixes").range?.upperBound ?? 1
+    // Some at a time: where three rounds fit, all do, but for four bytes of loss each.
+    let rounds = point.suffixesAtATime > 0 && point.sharing == .prefix
+    let longest = rounds ? min(3 * point.suffixesAtATime, most) : most
+    // One completion takes a place of its own: the search goes over those beyond it.
+    let search = LongestPrefix(longest: longest - 1, firstStep: 8) { further in
+      var point = point
+      point.suffixes = further + 1
+      do { try point.validate() } catch { return nil }
+      return account.total(of: try predictor.totals(of: point), dtype: point.dtype)
+    }
+    let found = try search.find(within: memory).map { $0 + 1 } ?? 0
+    return found == longest ? most : found
   }
 
   // MARK: What would let it be longer

@@ -21,6 +21,8 @@ package struct LawRecord: Sendable {
   package var step: Int
   /// Of how many devices that share a layer this is one's law, which is then computed and not run.
   package var tensorParallel = 1
+  /// What each completion adds where completions share their prefix.
+  package var group: GroupLaw?
 
   /// Whose law it is.
   package enum Figure: String, Sendable {
@@ -52,7 +54,9 @@ extension LawRecord: Record {
       profile model layers d_model heads kv_heads d_head d_ff vocab dtype attention head recompute
       loss_rows mode keep_prefix chunk backend threads batch n_g seed trainable dropout recipe
       constant_bytes linear_bytes quadratic_bytes n_c_min n_c_max points_checked points_matching
-      kv_gradients holds_from_n_c optimizer
+      kv_gradients holds_from_n_c optimizer adapter lora suffixes sharing suffixes_at_a_time
+      completion_constant_bytes completion_n_c_bytes completion_n_g_bytes
+      completion_n_c_n_g_bytes completion_n_g_n_g_bytes
       """)
 
   private static let figures: [Column<LawRecord>] = [
@@ -60,6 +64,11 @@ extension LawRecord: Record {
     Column("constant_bytes") { .integer($0.law.constant) },
     Column("linear_bytes") { .integer($0.law.linear) },
     Column("quadratic_bytes") { .integer($0.law.quadratic) },
+    Column("completion_constant_bytes") { .integer(orEmpty: $0.group?.constant) },
+    Column("completion_n_c_bytes") { .integer(orEmpty: $0.group?.prefix) },
+    Column("completion_n_g_bytes") { .integer(orEmpty: $0.group?.generated) },
+    Column("completion_n_c_n_g_bytes") { .integer(orEmpty: $0.group?.product) },
+    Column("completion_n_g_n_g_bytes") { .integer(orEmpty: $0.group?.square) },
     Column("n_c_min") { .integer(orEmpty: $0.checkedRange?.lowerBound) },
     Column("n_c_max") { .integer(orEmpty: $0.checkedRange?.upperBound) },
     Column("points_checked") { .integer($0.pointsChecked) },

@@ -47,6 +47,7 @@ package enum PointTable {
   private static func values(of section: PointAxis.Section, in point: Point) -> String {
     let axes = PointAxis.all.filter { $0.section == section && $0.speaks(in: point) }
     let shown = axes.filter { axis in
+      if axis.isQuiet, axis.value(point) == axis.standard { return false }
       if case .words(let words) = axis.kind { return words.count > 1 }
       return axis.section != .step || axis.value(point) != axis.standard
     }

@@ -106,7 +106,10 @@ struct Measure: ParsableCommand {
     try traces.write(outcome, recorder, to: outputs, snapshot: snapshotFile)
     if outputs.printsRow {
       let tables = totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }
-      try Output.write(text(of: outcome, as: format) + tables.joined())
+      let group = format == .table ? try? Predictor(engine: .cpu).groupLaw(of: planned.point) : nil
+      try Output.write(
+        text(of: outcome, as: format)
+          + (group.map { GroupTable.text(of: $0, at: planned.point) } ?? "") + tables.joined())
     }
     // After everything that can fail, so that a failure stays one sentence.
     for note in parsed.notes { Output.note(note) }

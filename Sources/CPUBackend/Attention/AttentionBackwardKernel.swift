@@ -39,16 +39,15 @@ struct AttentionBackwardKernel {
     let dq = pass.dq.map { part.byHead($0.sum) }
     let partial = plan.partial.flatMap { place in scratch.map { part.partial($0, at: place) } }
     var isFirst = true
-    for (index, block) in pass.blocks.enumerated() {
-      let seen =
-        pass.kept.probabilities == nil
-        ? attention.seen(block, by: part.rows)
-        : block.clamped(
-          to: block.lowerBound..<part.lastKey(of: pass.blocks, seenBy: attention))
-      for keys in seen.pieces(of: plan.keys) {
-        let probabilities = try probabilities(part, index, keys)
-        try addValues(part, probabilities, keys, writes: writes)
-        guard let dS = try scoreGradient(part, index, keys, probabilities, dots) else { continue }
+    for columns in pieces(part) {
+      let keys = columns[0].keys.lowerBound..<columns[columns.count - 1].keys.upperBound
+      let probabilities = try probabilities(part, columns[0].block, keys)
+      for (_, keys) in columns {
+        try addValues(part, probabilities?.at(rows: keys, axis: 3), keys, writes: writes)
+      }
+      guard let dS = try scoreGradient(part, columns, keys, probabilities, dots) else { continue }
+      for (index, keys) in columns {
+        let dS = dS.at(rows: keys, axis: 3)
         if let sum = partial ?? dq, !pass.k.isEmpty {
           let accumulates = !isFirst || (partial == nil && pass.dq?.accumulates == true)
           let k = part.keys(pass.k[index], keys)
@@ -68,6 +67,21 @@ struct AttentionBackwardKernel {
     if let partial, let dq, let sink = pass.dq {
       if sink.accumulates { backend.add(partial, to: dq) } else { backend.copy(partial, to: dq) }
     }
+  }
+
+  /// Keys that are gone through at a time, each with its block: a piece of a block, or, where
+  /// probabilities were kept, all that the rows see, over which `D` is summed.
+  private func pieces(_ part: AttentionPart) -> [[(block: Int, keys: Range<Int>)]] {
+    let blocks = pass.blocks.enumerated()
+    guard pass.kept.probabilities != nil else {
+      return blocks.flatMap { index, block in
+        attention.seen(block, by: part.rows).pieces(of: plan.keys).map { [(index, $0)] }
+      }
+    }
+    let last = part.lastKey(of: pass.blocks, seenBy: attention)
+    let seen = blocks.map { ($0, $1.clamped(to: $1.lowerBound..<max(last, $1.lowerBound))) }
+    let columns = seen.filter { !$0.1.isEmpty }
+    return columns.isEmpty ? [] : [columns]
   }
 
   /// `D` of each row where only output and log-sum-exp were kept: `Σ do · o` of each head.
@@ -123,18 +137,21 @@ struct AttentionBackwardKernel {
     try addToKeys(part, factors, pass.dO, keys, sinks: pass.dv, writes: writes)
   }
 
-  /// `dS = scale · P (dP − D)` of one block of keys, in the dtype of q.
+  /// `dS = scale · P (dP − D)` of neighbouring keys, in the dtype of q.
   private func scoreGradient(
-    _ part: AttentionPart, _ index: Int, _ keys: Range<Int>, _ probabilities: Tensor?,
-    _ dots: Rows<Float>?
+    _ part: AttentionPart, _ columns: [(block: Int, keys: Range<Int>)], _ keys: Range<Int>,
+    _ probabilities: Tensor?, _ dots: Rows<Float>?
   ) throws -> Tensor? {
     guard let scratch, let place = plan.gradient, let probabilities, !pass.v.isEmpty else {
       return nil
     }
     let gradient = part.tile(scratch, at: place, keys, .float32)
-    let v = part.keys(pass.v[index], keys).transposed(2, 3)
-    for j in 0..<geometry.groupSize {
-      try multiply(part.queries(pass.dO, member: j), v, into: part.member(j, of: gradient))
+    for (index, keys) in columns {
+      let v = part.keys(pass.v[index], keys).transposed(2, 3)
+      let target = gradient.at(rows: keys, axis: 3)
+      for j in 0..<geometry.groupSize {
+        try multiply(part.queries(pass.dO, member: j), v, into: part.member(j, of: target))
+      }
     }
     drop(gradient, part, keys)
     let softmax = attention.softmax(of: gradient)

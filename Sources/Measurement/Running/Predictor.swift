@@ -52,4 +52,12 @@ package final class Predictor {
     step.skips = .chunksAndLayers
     return try step.run()
   }
+
+  /// What the prompt costs once and each completion adds; nil where they do not share it.
+  ///
+  /// - Throws: `ScalingLawError` where bytes are no such sum, as under a short window.
+  package func groupLaw(of point: Point) throws -> GroupLaw? {
+    guard point.hasGroupLaw else { return nil }
+    return try GroupLaw(of: point) { try totals(of: $0).retained.total }
+  }
 }

@@ -49,9 +49,12 @@ package struct SeriesLaws: Sendable {
       }
     }
     let range = lengths.min().flatMap { low in lengths.max().map { low...$0 } }
-    records.append(
-      LawRecord(
-        profile: points.first?.profile, point: key, law: law, checkedRange: range,
-        pointsChecked: measured.count, pointsMatching: matching))
+    var record = LawRecord(
+      profile: points.first?.profile, point: key, law: law, checkedRange: range,
+      pointsChecked: measured.count, pointsMatching: matching)
+    if let longest = lengths.max() {
+      record.group = try? predictor.groupLaw(of: key.atLawLength(longest))
+    }
+    records.append(record)
   }
 }

@@ -23,16 +23,17 @@ extension PointAxis {
     .integers("batch", .tokens, \.batch, 1...1 << 20, "Sequences at a time"),
     .integers(
       "suffixes", .tokens, \.suffixes, 1...1 << 16,
-      "Completions of each prefix, n_g tokens each; the loss is the mean over all of them"),
+      "Completions of each prefix, n_g tokens each; the loss is the mean over all of them"
+    ).quiet(),
     .words(
       "sharing", .tokens, \.sharing,
       "What completions of one prefix share: nothing, as whole sequences, or the prefix, which "
         + "runs once"
-    ).inReference(Sharing.none),
+    ).inReference(Sharing.none).quiet(),
     .integers(
       "suffixes_at_a_time", .tokens, \.suffixesAtATime, 0...1 << 16,
       "Completions whose graph is alive at a time, 0 for all"
-    ).goesWith("sharing", Sharing.prefix),
+    ).goesWith("sharing", Sharing.prefix).quiet(),
     .words("dtype", .step, \.dtype, "Type of activations and parameters")
       .unlessGiven("the configuration's own, or else float32"),
     .words("attention", .step, \.attention, "What attention saves"),

@@ -48,6 +48,8 @@ package struct PointAxis: Sendable {
   package private(set) var referenceValue: AxisValue?
   /// What the axis goes with, one of them being enough; empty: with everything.
   package private(set) var conditions: [Condition] = []
+  /// Whether tables of one point leave it out where it has its default.
+  package private(set) var isQuiet = false
   /// Whether bytes depend on it; else baselines do without.
   package private(set) var changesBytes = true
 
@@ -168,6 +170,9 @@ extension PointAxis {
       $0.conditions.append(Condition(axis: axis, values: Set(values.map(\.rawValue))))
     }
   }
+
+  /// Tables of one point leave it out where it has its default.
+  func quiet() -> PointAxis { with { $0.isQuiet = true } }
 
   /// Bytes do not depend on it.
   func withoutBytes() -> PointAxis { with { $0.changesBytes = false } }

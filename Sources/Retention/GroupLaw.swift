@@ -1,0 +1,92 @@
+/// Retained bytes of completions that share a prefix: the prompt once, and each completion.
+///
+/// ```
+///   retained = prompt(n_c) + G · (constant + prefix · n_c + generated · n_g
+///                                 + product · n_c · n_g + square · n_g²)
+/// ```
+package struct GroupLaw: Equatable, Sendable {
+  /// What is kept of the prefix, however many completions there are.
+  package let prompt: ScalingLaw
+  /// What each completion adds, by the powers of n_c and n_g.
+  package let constant: Int
+  package let prefix: Int
+  package let generated: Int
+  package let product: Int
+  package let square: Int
+
+  /// Finds the law of a point's series from exact byte counts, in integers alone.
+  ///
+  /// Differences of two and one completions at a few lengths fix it; further lengths, three
+  /// completions, and the point itself must lie on it.
+  ///
+  /// - Parameters:
+  ///   - point: Any point of the series.
+  ///   - bytes: The exact retained bytes of a point.
+  /// - Throws: `ScalingLawError`, or what `bytes` throws.
+  package init(of point: Point, bytes: (Point) throws -> Int) throws {
+    func count(_ nC: Int, _ nG: Int, _ suffixes: Int) throws -> Int {
+      var other = point
+      (other.nG, other.suffixes) = (nG, suffixes)
+      return try bytes(other.atLawLength(nC))
+    }
+    func completion(_ nC: Int, _ nG: Int) throws -> Int {
+      try count(nC, nG, 2) - count(nC, nG, 1)
+    }
+    let (c, g) = (point.lawStart + 1, 2)
+    let (f00, f01, f02) = try (completion(c, g), completion(c, g + 1), completion(c, g + 2))
+    let (f10, f11) = try (completion(c + 1, g), completion(c + 1, g + 1))
+    let (square, half) = (f02 - 2 * f01 + f00).quotientAndRemainder(dividingBy: 2)
+    guard half == 0 else { throw ScalingLawError.halfInteger(nC: c) }
+    product = f11 - f10 - f01 + f00
+    prefix = f10 - f00 - product * g
+    generated = f01 - f00 - product * c - square * (2 * g + 1)
+    self.square = square
+    constant = f00 - prefix * c - generated * g - product * c * g - square * g * g
+    prompt = try ScalingLaw(from: point.lawStart) { try count($0, g, 1) - completion($0, g) }
+    for (nC, nG, suffixes) in [
+      (c + 5, g + 3, 3), (max(point.nC, c), max(point.nG, g), point.suffixes),
+    ] {
+      let counted = try count(nC, nG, suffixes)
+      guard self.bytes(nC: nC, nG: nG, suffixes: suffixes) == counted else {
+        throw ScalingLawError.notQuadratic(
+          nC: nC, counted: counted, expected: self.bytes(nC: nC, nG: nG, suffixes: suffixes))
+      }
+    }
+  }
+
+  /// What each completion adds; nil if it does not fit 64 bits.
+  package func completionBytes(nC: Int, nG: Int) -> Int? {
+    let (c, g) = (Int128(nC), Int128(nG))
+    let all =
+      Int128(constant) + Int128(prefix) * c + Int128(generated) * g + Int128(product) * c * g
+      + Int128(square) * g * g
+    return Int(exactly: all)
+  }
+
+  /// The law's bytes; nil if they do not fit 64 bits.
+  package func bytes(nC: Int, nG: Int, suffixes: Int) -> Int? {
+    guard let prompt = prompt.bytes(at: nC), let each = completionBytes(nC: nC, nG: nG) else {
+      return nil
+    }
+    return Int(exactly: Int128(prompt) + Int128(suffixes) * Int128(each))
+  }
+
+  /// What each completion adds, as a polynomial, such as `512 + 2048·n_g`.
+  package var completionText: String {
+    var text = ""
+    for (value, unit) in [
+      (constant, ""), (prefix, "·n_c"), (generated, "·n_g"), (product, "·n_c·n_g"),
+      (square, "·n_g²"),
+    ] where value != 0 {
+      let sign = value < 0 ? "−" : "+"
+      text += text.isEmpty ? (value < 0 ? sign : "") : " \(sign) "
+      text += "\(value.magnitude)\(unit)"
+    }
+    return text.isEmpty ? "0" : text
+  }
+}
+
+extension Point {
+  /// Whether retained bytes are the prompt once and each completion: where all are alive at once.
+  package var hasGroupLaw: Bool { sharing == .prefix && suffixesAtATime == 0 }
+}
