@@ -47,6 +47,13 @@ package struct Point: Hashable, Sendable {
   package var sharing = Sharing.none
   /// Suffixes whose graph is alive at a time under `sharing` `prefix`; 0 for all.
   package var suffixesAtATime = 0
+  /// Sequences of different lengths, `n_c+n_g` each, such as `128+16,4096+512`; empty where all are
+  /// of `nC` and `nG`, which else are the longest.
+  package var lengths = "" {
+    didSet { takeLengths() }
+  }
+  /// How sequences of different lengths share a step.
+  package var packing = Packing.packed
   package var seed: UInt64 = 0
 
   package init(modelName: String, model: DecoderConfiguration, nC: Int, nG: Int) {

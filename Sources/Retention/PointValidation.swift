@@ -17,6 +17,7 @@ extension Point {
     try validateModel()
     try validateSequence()
     try validateAxes()
+    try validateLengths()
     try validateRecipe()
     try validateSize()
   }

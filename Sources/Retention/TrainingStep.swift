@@ -90,6 +90,13 @@ package final class TrainingStep {
   /// Tokens drawn from the seed, the same on every machine; suffixes of one prefix share it.
   private static func drawTokens(for point: Point) -> TokenIDs {
     let random = CounterRandom(seed: point.seed, stream: "tokens")
+    let lengths = point.sequencePoints
+    guard lengths.isEmpty else {
+      let count = lengths.reduce(0) { $0 + $1.tokensPerSequence }
+      return TokenIDs(
+        ids: (0..<count).map { Int32(random.integer($0, below: point.model.vocab)) },
+        stride: count)
+    }
     let stride = point.tokensPerSequence
     let ids = (0..<point.sequences * stride).map { index in
       let (sequence, position) = index.quotientAndRemainder(dividingBy: stride)
@@ -117,17 +124,14 @@ package final class TrainingStep {
 
   private func runOnce(_ atBoundary: (Ledger) throws -> Void) throws -> StepResult {
     for parameter in decoder.parameters { parameter.clearGradient() }
-    let tapes = StepTapes(tensors: tensors, policy: point.recompute.policy)
+    let tapes = StepTapes(policy: point.recompute.policy)
     defer { tapes.discard() }
     let clock = ContinuousClock()
 
     ledger.enter(.forward)
     let start = clock.now
-    let replay = PrefixReplay()
-    let losses =
-      point.sharing == .prefix
-      ? try groupForward(on: tapes, replay: replay)
-      : [try forward(on: tapes.next(), replay: replay)]
+    var replays: [PrefixReplay] = []
+    let losses = try forward(on: tapes, replays: &replays)
     let forwardTime = clock.now - start
 
     // PyTorch's hooks see the caller's tensors too.
@@ -141,7 +145,7 @@ package final class TrainingStep {
     ledger.enter(.backward)
     let turn = clock.now
     try tapes.backward()
-    try replay.run()
+    for replay in replays.reversed() { try replay.run() }
     let backwardTime = clock.now - turn
 
     func peak(_ category: Category) -> Int {
@@ -187,142 +191,45 @@ package final class TrainingStep {
     return result
   }
 
-  // MARK: Forward
+  // MARK: Passes
 
-  var pass: PassOptions {
-    PassOptions(
-      memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
-      sequenceLength: point.n)
-  }
-
-  /// Whether a part may be counted and not run: not while kernels compute or somebody listens.
-  private var canSkip: Bool {
-    tensors.kernels == nil && ledger.isRecording && !ledger.isObserved
-  }
-
-  /// The layers that run of a pass over these rows before layer 0, after layer 0, …
-  func layerRuns(over rows: [Range<Int>]) -> LayerRuns {
-    guard canSkip, skips == .chunksAndLayers else { return LayerRuns(all: point.model.layers) }
-    return LayerRuns(
-      kinds: (0..<point.model.layers).map { layer in
-        LayerPart(kind: decoder.kind(ofLayer: layer), rows: [rows[layer], rows[layer + 1]])
-      })
-  }
-
-  /// What a layer's part of the step depends on.
-  private struct LayerPart: Equatable {
-    let kind: LayerKind
-    let rows: [Range<Int>]
-  }
-
-  /// Runs the model and returns the loss, `[1]`; leaves in `replay` what must run again.
-  private func forward(on tape: Tape, replay: PrefixReplay) throws -> Tensor {
-    if let attention = point.recipe.attention { return try forward(as: attention, on: tape) }
-    var prefix = try prefill(on: tape, replay: replay)
-    let rows = point.recordedRows
-    var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
-    try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
-      let kv = prefix[layer]
-      prefix[layer] = nil
-      x = try decoder.apply(
-        layer: layer, to: x, rows: rows[layer + 1], kv: kv, pass: pass, on: tape)
+  /// Runs the model forward and returns the parts of the loss, `[1]` each; leaves in the last place
+  /// of `replays` what must run again first.
+  private func forward(on tapes: StepTapes, replays: inout [PrefixReplay]) throws -> [Tensor] {
+    let sequences = point.sequencePoints
+    guard !sequences.isEmpty else {
+      replays = [PrefixReplay()]
+      return try stepPass(point, tokens, tensors).run(on: tapes, replay: replays[0])
     }
-    let lossRows = point.layout.lossRows
-    if point.head != .allRows { x = try tape.selectRows(x, at: lossRows) }
-    return try loss(of: x, tokens, on: tape)
+    let total = sequences.reduce(0) { $0 + $1.lossPositions.count }
+    var losses: [Tensor] = []
+    var first = 0
+    for sequence in sequences {
+      let end = first + sequence.tokensPerSequence
+      let own =
+        tokens.ids.isEmpty
+        ? TokenIDs(batch: 1, stride: end - first)
+        : TokenIDs(ids: Array(tokens.ids[first..<end]), stride: end - first)
+      first = end
+      let tensors = TensorFactory(
+        model.backend, ledger: ledger, layout: sequence.layout, limit: limit)
+      replays.append(PrefixReplay())
+      losses += try stepPass(sequence, own, tensors, of: total).run(
+        on: tapes, replay: replays[replays.count - 1])
+    }
+    return losses
   }
 
-  /// The part that rows `x` with loss, or all rows, have in the mean over the loss rows of all
-  /// sequences, `[1]`.
-  func loss(of x: consuming Variable, _ tokens: TokenIDs, on tape: Tape) throws -> Tensor {
-    let rows = point.layout.lossRows
-    let (labels, total) = (
-      tokens.labels(of: point.layout.lossRuns), point.sequences * rows.count
-    )
-    if point.head == .chunked {
-      return try decoder.chunkedLoss(
-        x, labels: labels, rowsAtATime: point.chunk, of: total, on: tape)
-    }
-    return try tape.crossEntropy(decoder.logits(x, on: tape), at: rows, labels: labels, of: total)
-  }
-
-  /// The same of Hugging Face's model code; the rows before the cut go into its cache at once.
-  private func forward(as attention: HuggingFacePass.Attention, on tape: Tape) throws -> Tensor {
-    let pass = try HuggingFacePass(
-      decoder, attention: attention, checkpointsLayers: point.recompute == .layer,
-      batch: point.sequences, tokens: point.n, on: tape)
-    let runs = layerRuns(over: point.recordedRows)
-    let caches = try pass.prefill(0..<point.cut, runs: runs)
-    return try pass.loss(point.cut..<point.n, caches: caches, runs: runs)
-  }
-
-  /// Runs rows before the cut without a graph, `chunk` at a time: only their K and V stay.
-  func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
-    let isShared = point.sharing == .prefix
-    let tokens = isShared ? self.tokens(ofSuffix: 0) : self.tokens
-    let isReplayed = point.mode.name == .replayedPrefix && decoder.learnsFromKeysAndValues
-    var kv: [KeyValues?] = Array(repeating: nil, count: point.model.layers)
-    guard point.cut > 0 else { return kv }
-    let runs = layerRuns(over: point.recordedRows)
-    try tape.withoutRecording {
-      try runs.forEach(in: kv.indices, on: tape) { layer in
-        kv[layer] = try decoder.makeKeyValues(
-          batch: point.rowBatch, rows: isShared ? 0..<point.nC : point.layout.rows, layer: layer,
-          from: tensors)
-        guard isReplayed else { return }
-        kv[layer]?.gradients = KeyValueGradients(
-          batch: point.rowBatch, rows: 0..<(isShared ? point.nC : point.cut),
-          width: point.model.keyWidth,
-          dtype: point.mode.kvGradients == .float32 ? .float32 : point.dtype)
-      }
-    }
-    let chunks = RowChunks(rows: 0..<point.cut, atATime: point.chunk)
-    let repeats = Repetition(
-      on: tape, skips: canSkip && skips != .nothing,
-      growsWithKeys: point.attention == .materialized)
-    try tape.withoutRecording {
-      try repeats.forEach(of: chunks) { chunk in
-        try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
-      }
-    }
-    if isReplayed {
-      replay.keep(kv, on: tape) { [decoder, pass, kv] in
-        try repeats.forEach(of: chunks.reversed) { chunk in
-          try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
-          try tape.backward()
-        }
-      }
-    }
-    return kv
+  private func stepPass(
+    _ point: Point, _ tokens: TokenIDs, _ tensors: TensorFactory, of total: Int? = nil
+  ) -> StepPass {
+    // While kernels compute or somebody listens everything runs.
+    let canSkip = tensors.kernels == nil && ledger.isRecording && !ledger.isObserved
+    return StepPass(
+      point: point, decoder: decoder, tokens: tokens, tensors: tensors,
+      lossRows: total ?? point.sequences * point.lossPositions.count,
+      skipsChunks: canSkip && skips != .nothing,
+      skipsLayers: canSkip && skips == .chunksAndLayers)
   }
 }
 
-/// What `replayed-prefix` has left to do when the suffix's graph is gone.
-final class PrefixReplay {
-  private var saved: [SavedTensor] = []
-  private var pass: (() throws -> Void)?
-
-  /// Saves keys and values for the replay, which reads them in every layer.
-  func keep(_ kv: [KeyValues?], on tape: Tape, _ pass: @escaping () throws -> Void) {
-    for (layer, kv) in kv.enumerated() {
-      guard let kv else { continue }
-      tape.layer = layer
-      tape.op("replay") {
-        for (name, tensor) in kv.tensors {
-          saved.append(tape.save(tensor, as: name, neededFor: ["dk", "dv"]))
-        }
-      }
-    }
-    tape.layer = nil
-    self.pass = pass
-  }
-
-  /// Runs the prefix again, and drops what was kept for that.
-  func run() throws {
-    defer {
-      saved = []
-      pass = nil
-    }
-    try pass?()
-  }
-}

@@ -91,6 +91,7 @@ package struct TokenFile: Sendable {
   ///
   /// - Throws: `TokensError` naming the position, or the counts that do not fit.
   package func check(_ point: Point) throws(TokensError) {
+    let each = point.sequencePoints
     guard sequences.count >= point.sequences else {
       throw TokensError(
         path,
@@ -98,11 +99,12 @@ package struct TokenFile: Sendable {
           sequences.count, isFlat: isFlat, batch: point.batch, suffixes: point.suffixes))
     }
     for (number, tokens) in sequences.prefix(point.sequences).enumerated()
-    where tokens.count < point.tokensPerSequence {
+    where tokens.count < (each.isEmpty ? point : each[number]).tokensPerSequence {
       throw TokensError(
         path,
         .tooFew(
-          sequence: isFlat ? nil : number, found: tokens.count, needed: point.tokensPerSequence,
+          sequence: isFlat ? nil : number, found: tokens.count,
+          needed: (each.isEmpty ? point : each[number]).tokensPerSequence,
           isGenerated: point.lossRows == .generated))
     }
     for number in 0..<point.sequences where number % point.suffixes > 0 {
@@ -128,6 +130,13 @@ package struct TokenFile: Sendable {
   /// - Throws: `TokensError` as `check` does.
   package func tokens(for point: Point) throws(TokensError) -> TokenIDs {
     try check(point)
+    let each = point.sequencePoints
+    guard each.isEmpty else {
+      let ids = zip(sequences, each).flatMap { tokens, point in
+        tokens.prefix(point.tokensPerSequence).map { Int32($0) }
+      }
+      return TokenIDs(ids: ids, stride: ids.count)
+    }
     let stride = point.tokensPerSequence
     return TokenIDs(
       ids: sequences.prefix(point.sequences).flatMap { $0.prefix(stride).map { Int32($0) } },

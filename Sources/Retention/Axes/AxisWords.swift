@@ -76,6 +76,12 @@ package enum LossRows: String, AxisWord {
   case generated
 }
 
+/// How sequences of different lengths share a step.
+package enum Packing: String, AxisWord {
+  /// One behind the other without padding, blind to each other, positions from 0 in each.
+  case packed
+}
+
 /// What several suffixes of one prefix share.
 package enum Sharing: String, AxisWord {
   /// Nothing: each is a sequence of its own, prefix and all.

@@ -21,6 +21,12 @@ extension PointAxis {
     .integers("d_ff", .model, \.model.dFF, 1...1 << 24, "Inner width of the MLP"),
     .integers("vocab", .model, \.vocab, 1...1 << 24, "Tokens in the vocabulary"),
     .integers("batch", .tokens, \.batch, 1...1 << 20, "Sequences at a time"),
+    .texts(
+      "lengths", .tokens, \.lengths,
+      "Sequences of different lengths in place of n_c, n_g and batch, n_c+n_g each, such as "
+        + "128+16,4096+512; the loss is the mean over all loss rows"
+    ).unlessGiven("all alike").quiet(),
+    .words("layout", .tokens, \.packing, "How sequences of different lengths share a step").quiet(),
     .integers(
       "suffixes", .tokens, \.suffixes, 1...1 << 16,
       "Completions of each prefix, n_g tokens each; the loss is the mean over all of them"

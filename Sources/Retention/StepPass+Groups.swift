@@ -2,43 +2,6 @@ import Autograd
 import Tensors
 import Transformer
 
-/// The records of a step's passes, which run backward from the last to the first.
-final class StepTapes {
-  private let tensors: TensorFactory
-  private let policy: RecomputePolicy
-  private var tapes: [Tape] = []
-  /// Multiplications and additions of the passes that are done.
-  private var flops: Int128 = 0
-
-  init(tensors: TensorFactory, policy: RecomputePolicy) {
-    (self.tensors, self.policy) = (tensors, policy)
-  }
-
-  /// The tape of a pass that comes after those so far.
-  func next() -> Tape {
-    let tape = Tape(tensors: tensors, policy: policy)
-    tapes.append(tape)
-    return tape
-  }
-
-  /// Runs the last passes backward, and forgets them; the first stays for what follows.
-  func backward(last count: Int) throws {
-    for tape in tapes.suffix(count).reversed() { try tape.backward() }
-    let first = tapes.count - count
-    flops += tapes[first...].reduce(0) { $0 + $1.matmulFlops }
-    tapes.removeLast(count)
-  }
-
-  /// Runs all passes backward.
-  func backward() throws { for tape in tapes.reversed() { try tape.backward() } }
-
-  /// Drops what they saved.
-  func discard() { for tape in tapes { tape.discard() } }
-
-  /// Multiplications and additions so far.
-  var matmulFlops: Int128 { tapes.reduce(flops) { $0 + $1.matmulFlops } }
-}
-
 /// One prefix with several suffixes: the prefix runs once, and every suffix attends to its keys and
 /// values.
 ///
@@ -52,12 +15,12 @@ final class StepTapes {
 /// Every suffix is a pass of its own, over the rows behind the prefix of one sequence. The prefix's
 /// last row, where it carries loss, is part of every suffix's loss rows: it predicts the first token
 /// of each.
-extension TrainingStep {
+extension StepPass {
   /// Runs all passes forward and returns each suffix's part of the loss.
   ///
   /// Where not all suffixes are alive at a time, those before the last ones have run backward.
   func groupForward(on tapes: StepTapes, replay: PrefixReplay) throws -> [Tensor] {
-    let prefix = tapes.next()
+    let prefix = tapes.next(tensors)
     var kv = try prefill(on: prefix, replay: replay)
     let boundary = try runPrefix(&kv, on: prefix)
     let count = point.suffixes
@@ -66,7 +29,7 @@ extension TrainingStep {
     for suffix in 0..<count {
       // Nobody reads the prefix's keys after the last suffix but what has saved them.
       let loss = try runSuffix(
-        suffix, &kv, drops: suffix == count - 1, boundary, on: tapes.next())
+        suffix, &kv, drops: suffix == count - 1, boundary, on: tapes.next(tensors))
       losses.append(loss)
       let alive = suffix % atATime + 1
       if suffix < count - 1, alive == atATime { try tapes.backward(last: alive) }

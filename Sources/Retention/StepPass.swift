@@ -1,0 +1,157 @@
+import Autograd
+import Tensors
+import Transformer
+
+/// The passes of a step over sequences of one layout.
+///
+/// The step is one of these, or, where lengths differ, one for each sequence.
+struct StepPass {
+  /// What is run: equal lengths, and so one layout.
+  let point: Point
+  let decoder: Decoder
+  let tokens: TokenIDs
+  /// Tensors of its layout.
+  let tensors: TensorFactory
+  /// The loss rows of the whole step, over which the loss is the mean.
+  let lossRows: Int
+  /// What is counted and not run where the ledger has proven that it repeats another.
+  let skipsChunks: Bool
+  let skipsLayers: Bool
+
+  /// Runs the model forward and returns the parts of the loss, `[1]` each; leaves in `replay` what
+  /// must run again.
+  func run(on tapes: StepTapes, replay: PrefixReplay) throws -> [Tensor] {
+    point.sharing == .prefix
+      ? try groupForward(on: tapes, replay: replay)
+      : [try forward(on: tapes.next(tensors), replay: replay)]
+  }
+
+  var pass: PassOptions {
+    PassOptions(
+      memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
+      sequenceLength: point.n)
+  }
+
+  /// The layers that run of a pass over these rows before layer 0, after layer 0, …
+  func layerRuns(over rows: [Range<Int>]) -> LayerRuns {
+    guard skipsLayers else { return LayerRuns(all: point.model.layers) }
+    return LayerRuns(
+      kinds: (0..<point.model.layers).map { layer in
+        LayerPart(kind: decoder.kind(ofLayer: layer), rows: [rows[layer], rows[layer + 1]])
+      })
+  }
+
+  /// What a layer's part of the step depends on.
+  private struct LayerPart: Equatable {
+    let kind: LayerKind
+    let rows: [Range<Int>]
+  }
+
+  /// Runs the model and returns the loss, `[1]`; leaves in `replay` what must run again.
+  private func forward(on tape: Tape, replay: PrefixReplay) throws -> Tensor {
+    if let attention = point.recipe.attention { return try forward(as: attention, on: tape) }
+    var prefix = try prefill(on: tape, replay: replay)
+    let rows = point.recordedRows
+    var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
+    try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
+      let kv = prefix[layer]
+      prefix[layer] = nil
+      x = try decoder.apply(
+        layer: layer, to: x, rows: rows[layer + 1], kv: kv, pass: pass, on: tape)
+    }
+    if point.head != .allRows { x = try tape.selectRows(x, at: point.layout.lossRows) }
+    return try loss(of: x, tokens, on: tape)
+  }
+
+  /// The part that rows `x` with loss, or all rows, have in the mean over the loss rows of all
+  /// sequences, `[1]`.
+  func loss(of x: consuming Variable, _ tokens: TokenIDs, on tape: Tape) throws -> Tensor {
+    let rows = point.layout.lossRows
+    let labels = tokens.labels(of: point.layout.lossRuns)
+    if point.head == .chunked {
+      return try decoder.chunkedLoss(
+        x, labels: labels, rowsAtATime: point.chunk, of: lossRows, on: tape)
+    }
+    return try tape.crossEntropy(decoder.logits(x, on: tape), at: rows, labels: labels, of: lossRows)
+  }
+
+  /// The same of Hugging Face's model code; the rows before the cut go into its cache at once.
+  private func forward(as attention: HuggingFacePass.Attention, on tape: Tape) throws -> Tensor {
+    let pass = try HuggingFacePass(
+      decoder, attention: attention, checkpointsLayers: point.recompute == .layer,
+      batch: point.sequences, tokens: point.n, on: tape)
+    let runs = layerRuns(over: point.recordedRows)
+    let caches = try pass.prefill(0..<point.cut, runs: runs)
+    return try pass.loss(point.cut..<point.n, caches: caches, runs: runs)
+  }
+
+  /// Runs rows before the cut without a graph, `chunk` at a time: only their K and V stay.
+  func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
+    let isShared = point.sharing == .prefix
+    let tokens = isShared ? self.tokens(ofSuffix: 0) : self.tokens
+    let isReplayed = point.mode.name == .replayedPrefix && decoder.learnsFromKeysAndValues
+    var kv: [KeyValues?] = Array(repeating: nil, count: point.model.layers)
+    guard point.cut > 0 else { return kv }
+    let runs = layerRuns(over: point.recordedRows)
+    try tape.withoutRecording {
+      try runs.forEach(in: kv.indices, on: tape) { layer in
+        kv[layer] = try decoder.makeKeyValues(
+          batch: point.rowBatch, rows: isShared ? 0..<point.nC : point.layout.rows, layer: layer,
+          from: tensors)
+        guard isReplayed else { return }
+        kv[layer]?.gradients = KeyValueGradients(
+          batch: point.rowBatch, rows: 0..<(isShared ? point.nC : point.cut),
+          width: point.model.keyWidth,
+          dtype: point.mode.kvGradients == .float32 ? .float32 : point.dtype)
+      }
+    }
+    let chunks = RowChunks(rows: 0..<point.cut, atATime: point.chunk)
+    let repeats = Repetition(
+      on: tape, skips: skipsChunks,
+      growsWithKeys: point.attention == .materialized)
+    try tape.withoutRecording {
+      try repeats.forEach(of: chunks) { chunk in
+        try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
+      }
+    }
+    if isReplayed {
+      replay.keep(kv, on: tape) { [decoder, pass, kv] in
+        try repeats.forEach(of: chunks.reversed) { chunk in
+          try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
+          try tape.backward()
+        }
+      }
+    }
+    return kv
+  }
+}
+
+/// What `replayed-prefix` has left to do when the suffix's graph is gone.
+final class PrefixReplay {
+  private var saved: [SavedTensor] = []
+  private var pass: (() throws -> Void)?
+
+  /// Saves keys and values for the replay, which reads them in every layer.
+  func keep(_ kv: [KeyValues?], on tape: Tape, _ pass: @escaping () throws -> Void) {
+    for (layer, kv) in kv.enumerated() {
+      guard let kv else { continue }
+      tape.layer = layer
+      tape.op("replay") {
+        for (name, tensor) in kv.tensors {
+          saved.append(tape.save(tensor, as: name, neededFor: ["dk", "dv"]))
+        }
+      }
+    }
+    tape.layer = nil
+    self.pass = pass
+  }
+
+  /// Runs the prefix again, and drops what was kept for that.
+  func run() throws {
+    defer {
+      saved = []
+      pass = nil
+    }
+    try pass?()
+  }
+}
