@@ -25,42 +25,49 @@ package enum Phase: Int, CaseIterable, Sendable {
 /// Bytes by the tokens they belong to.
 ///
 /// `crossing` bytes join rows of the generated tokens with columns of the prefix, as attention
-/// probabilities do; `shared` bytes have no token axis.
+/// probabilities do; `shared` bytes have no token axis; `padding` bytes belong to rows that fill
+/// sequences up to the longest, or to keys there.
 package struct RegionBytes: Equatable, Sendable {
   package var prefix: Int
   package var generated: Int
   package var crossing: Int
   package var shared: Int
+  package var padding: Int
 
-  package init(prefix: Int = 0, generated: Int = 0, crossing: Int = 0, shared: Int = 0) {
+  package init(
+    prefix: Int = 0, generated: Int = 0, crossing: Int = 0, shared: Int = 0, padding: Int = 0
+  ) {
     self.prefix = prefix
     self.generated = generated
     self.crossing = crossing
     self.shared = shared
+    self.padding = padding
   }
 
-  /// The sum over all four regions.
-  package var total: Int { prefix + generated + crossing + shared }
+  /// The sum over all regions.
+  package var total: Int { prefix + generated + crossing + shared + padding }
 
   package static func += (left: inout RegionBytes, right: RegionBytes) {
     left.prefix += right.prefix
     left.generated += right.generated
     left.crossing += right.crossing
     left.shared += right.shared
+    left.padding += right.padding
   }
 
   /// What `share` makes of each region's bytes.
   package func mapped(_ share: (Int) -> Int) -> Self {
     RegionBytes(
       prefix: share(prefix), generated: share(generated), crossing: share(crossing),
-      shared: share(shared))
+      shared: share(shared), padding: share(padding))
   }
 
   /// The same bytes so many times.
   package static func * (left: Self, count: Int) -> Self {
     RegionBytes(
       prefix: left.prefix * count, generated: left.generated * count,
-      crossing: left.crossing * count, shared: left.shared * count)
+      crossing: left.crossing * count, shared: left.shared * count,
+      padding: left.padding * count)
   }
 }
 

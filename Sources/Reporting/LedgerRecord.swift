@@ -71,5 +71,6 @@ extension LedgerRecord: Record {
       Column("shared_bytes") { .integer($0.storage.description.regions.shared) },
       Column("needed_for") { .text($0.neededFor) },
       Column("also_saved_by") { .text($0.alsoSavedBy) },
+      Column("padding_bytes") { .integer($0.storage.description.regions.padding) },
     ]
 }

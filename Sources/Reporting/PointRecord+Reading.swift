@@ -49,9 +49,10 @@ extension PointRecord {
   private static func regions(_ cells: [String: String]) throws(RecordError) -> RegionBytes? {
     var parts: [Int] = []
     var total = 0
-    for region in ["prefix", "generated", "crossing", "shared"] {
+    for region in ["prefix", "generated", "crossing", "shared", "padding"] {
       let column = "retained_\(region)_bytes"
-      guard let text = cells[column] else { return nil }
+      // Files from before there was padding have none.
+      guard let text = cells[column] ?? (region == "padding" ? "0" : nil) else { return nil }
       guard let bytes = Int(text), bytes >= 0 else { throw noNumber(text, column) }
       let (sum, overflows) = total.addingReportingOverflow(bytes)
       guard !overflows else {
@@ -61,6 +62,7 @@ extension PointRecord {
       parts.append(bytes)
     }
     return RegionBytes(
-      prefix: parts[0], generated: parts[1], crossing: parts[2], shared: parts[3])
+      prefix: parts[0], generated: parts[1], crossing: parts[2], shared: parts[3],
+      padding: parts[4])
   }
 }

@@ -97,7 +97,8 @@ extension PointRecord: Record {
       peak_backward_bytes predicted_peak_bytes workspace_peak_bytes parameter_bytes gradient_bytes
       process_peak_rss_bytes matmul_flops forward_seconds backward_seconds gradient_relative_error
       gradient_cosine version started_at trainable dropout recipe kv_gradients gradient_reference
-      predicted_workspace_bytes optimizer optimizer_bytes
+      predicted_workspace_bytes optimizer optimizer_bytes adapter lora suffixes sharing
+      suffixes_at_a_time lengths layout retained_padding_bytes
       """)
 
   /// What is not an axis; a new figure comes last.
@@ -116,6 +117,7 @@ extension PointRecord: Record {
       Column("peak_bytes") { .integer(orEmpty: $0.peakBytes) },
       Column("version") { .text($0.version) },
       Column("started_at") { .text($0.startedAt) },
+      Column("retained_padding_bytes") { .integer(orEmpty: $0.retained?.padding) },
       Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
     ] + PointFigure.all.map(\.column)
 }

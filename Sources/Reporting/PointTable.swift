@@ -90,6 +90,7 @@ package enum PointTable {
       ("  generated", bytes(retained?.generated)),
       ("  crossing", bytes(retained?.crossing)),
       ("  shared", bytes(retained?.shared)),
+      ("  padding", retained?.padding == 0 ? nil : bytes(retained?.padding)),
       ("  storages", record.savedTensors.map { String($0) }),
       ("  allocated", bytes(record.retainedAllocatedBytes)),
       ("  predicted", bytes(record.predictedRetainedBytes)),

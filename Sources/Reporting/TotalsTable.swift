@@ -44,6 +44,7 @@ package enum TotalsTable {
       return [
         ("prefix", regions.prefix), ("generated", regions.generated),
         ("crossing", regions.crossing), ("shared", regions.shared),
+        ("padding", regions.padding),
       ]
     }
   }

@@ -1,4 +1,6 @@
 package import Files
+import Autograd
+import Tensors
 
 /// Prefix and generated tokens of each of some sequences.
 package struct Lengths: Hashable, Sendable {
@@ -57,6 +59,13 @@ extension Point {
     }
   }
 
+  /// The sequences in one rectangle, filled up to the longest; nil where they are not.
+  var rectangle: PaddedSequences? {
+    let sequences = sequencePoints
+    guard packing == .padded, !sequences.isEmpty else { return nil }
+    return PaddedSequences(sequences: sequences)
+  }
+
   /// The longest prefix and the most generated tokens become the point's own.
   mutating func takeLengths() {
     guard !lengths.isEmpty, let all = try? Lengths(words: lengths) else { return }
@@ -84,5 +93,60 @@ extension Point {
     }
     guard dropout == 0 else { throw PointError("lengths go with dropout 0, not \(dropout)") }
     for sequence in sequences { try sequence.validate() }
+    guard packing == .padded else { return }
+    guard mode == .fullGraph else {
+      throw PointError(
+        "layout padded goes with mode full-graph, not \(mode.name.rawValue); layout packed goes with "
+          + "every mode")
+    }
+  }
+}
+
+/// Sequences of different lengths as one batch, each filled up to the longest behind its own rows.
+struct PaddedSequences {
+  let sequences: [Point]
+
+  /// A point of sequences that are all as long as the longest, with all of its rows.
+  var point: Point {
+    var point = sequences[0]
+    point.batch = sequences.count
+    (point.nC, point.nG) = (0, sequences.map(\.n).max() ?? 0)
+    return point
+  }
+
+  var layout: SequenceLayout {
+    SequenceLayout(
+      padded: sequences.map { SequenceLayout.PaddedSequence(nC: $0.nC, nG: $0.nG) })
+  }
+
+  /// From the first row of any sequence that carries loss to the last.
+  var lossRange: Range<Int> {
+    let all = sequences.map(\.lossPositions)
+    return (all.map(\.lowerBound).min() ?? 0)..<(all.map(\.upperBound).max() ?? 0)
+  }
+
+  /// The tokens of the sequences that follow on one another, filled up with token 0.
+  func tokens(_ flat: TokenIDs) -> TokenIDs {
+    let stride = point.tokensPerSequence
+    guard !flat.ids.isEmpty else { return TokenIDs(batch: sequences.count, stride: stride) }
+    var first = 0
+    let ids = sequences.flatMap { sequence -> [Int32] in
+      let end = first + sequence.tokensPerSequence
+      defer { first = end }
+      return flat.ids[first..<end] + Array(repeating: 0, count: stride - (end - first))
+    }
+    return TokenIDs(ids: ids, stride: stride)
+  }
+
+  /// What each row of `lossRange` is to predict, −1 where it carries no loss; empty without numbers.
+  func labels(_ flat: TokenIDs) -> [Int32] {
+    guard !flat.ids.isEmpty else { return [] }
+    var first = 0
+    return sequences.flatMap { sequence -> [Int32] in
+      defer { first += sequence.tokensPerSequence }
+      return lossRange.map { row in
+        sequence.lossPositions.contains(row) ? flat.ids[first + row + 1] : -1
+      }
+    }
   }
 }

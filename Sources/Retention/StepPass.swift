@@ -14,6 +14,8 @@ struct StepPass {
   let tensors: TensorFactory
   /// The loss rows of the whole step, over which the loss is the mean.
   let lossRows: Int
+  /// The rows among which those with loss are, and what each is to predict; nil for the layout's.
+  var padded: (rows: Range<Int>, labels: [Int32])?
   /// What is counted and not run where the ledger has proven that it repeats another.
   let skipsChunks: Bool
   let skipsLayers: Bool
@@ -59,20 +61,23 @@ struct StepPass {
       x = try decoder.apply(
         layer: layer, to: x, rows: rows[layer + 1], kv: kv, pass: pass, on: tape)
     }
-    if point.head != .allRows { x = try tape.selectRows(x, at: point.layout.lossRows) }
+    if point.head != .allRows {
+      x = try tape.selectRows(x, at: padded?.rows ?? point.layout.lossRows)
+    }
     return try loss(of: x, tokens, on: tape)
   }
 
   /// The part that rows `x` with loss, or all rows, have in the mean over the loss rows of all
   /// sequences, `[1]`.
   func loss(of x: consuming Variable, _ tokens: TokenIDs, on tape: Tape) throws -> Tensor {
-    let rows = point.layout.lossRows
-    let labels = tokens.labels(of: point.layout.lossRuns)
+    let rows = padded?.rows ?? point.layout.lossRows
+    let labels = padded?.labels ?? tokens.labels(of: point.layout.lossRuns)
     if point.head == .chunked {
       return try decoder.chunkedLoss(
         x, labels: labels, rowsAtATime: point.chunk, of: lossRows, on: tape)
     }
-    return try tape.crossEntropy(decoder.logits(x, on: tape), at: rows, labels: labels, of: lossRows)
+    return try tape.crossEntropy(
+      decoder.logits(x, on: tape), at: rows, labels: labels, of: lossRows)
   }
 
   /// The same of Hugging Face's model code; the rows before the cut go into its cache at once.

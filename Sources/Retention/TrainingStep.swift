@@ -202,6 +202,14 @@ package final class TrainingStep {
       return try stepPass(point, tokens, tensors).run(on: tapes, replay: replays[0])
     }
     let total = sequences.reduce(0) { $0 + $1.lossPositions.count }
+    if let rectangle = point.rectangle {
+      replays = [PrefixReplay()]
+      let tensors = TensorFactory(
+        model.backend, ledger: ledger, layout: rectangle.layout, limit: limit)
+      var pass = stepPass(rectangle.point, rectangle.tokens(tokens), tensors, of: total)
+      pass.padded = (rectangle.lossRange, rectangle.labels(tokens))
+      return try pass.run(on: tapes, replay: replays[0])
+    }
     var losses: [Tensor] = []
     var first = 0
     for sequence in sequences {
@@ -232,4 +240,3 @@ package final class TrainingStep {
       skipsLayers: canSkip && skips == .chunksAndLayers)
   }
 }
-

@@ -53,6 +53,22 @@ package struct SequenceLayout: Hashable, Sendable {
   /// Ascending; a row that predicts several tokens, as the end of a shared prefix does, stands in
   /// several runs.
   package let lossRuns: [LossRun]
+  /// The tokens of each sequence of the batch where they are filled up to the longest; empty where
+  /// all are alike.
+  package var padded: [PaddedSequence] = []
+
+  /// A sequence whose rows end before the batch's.
+  package struct PaddedSequence: Hashable, Sendable {
+    package let nC: Int
+    package let nG: Int
+
+    package init(nC: Int, nG: Int) { (self.nC, self.nG) = (nC, nG) }
+
+    /// How many of some rows belong to the prefix, and how many to generated tokens.
+    func counts(in rows: Range<Int>) -> (prefix: Int, generated: Int) {
+      (rows.clamped(to: 0..<nC).count, rows.clamped(to: nC..<nC + nG).count)
+    }
+  }
 
   /// A layout of segments that follow on one another.
   package init(_ segments: [Segment], lossRuns: [LossRun]) {
@@ -74,6 +90,15 @@ package struct SequenceLayout: Hashable, Sendable {
         Segment(role: .generated, rows: nC..<nC + nG, firstPosition: nC, sees: [0]),
       ],
       lossRuns: [LossRun(rows: lossRows, firstTarget: lossRows.lowerBound + 1)])
+  }
+
+  /// Sequences of different lengths in rows up to the longest's end; what is behind their own is
+  /// padding, which no row of theirs sees.
+  package init(padded sequences: [PaddedSequence]) {
+    let count = sequences.map { $0.nC + $0.nG }.max() ?? 0
+    self.init(
+      [Segment(role: .generated, rows: 0..<count, firstPosition: 0, sees: [])], lossRuns: [])
+    padded = sequences
   }
 
   /// Rows of one sequence.

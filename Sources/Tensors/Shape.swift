@@ -109,6 +109,9 @@ package struct Shape: Sendable {
       return RegionBytes(shared: bytes)
     }
     let bytesPerRow = bytes / rows.extent
+    if !layout.padded.isEmpty, axes[0].kind == .plain, axes[0].extent == layout.padded.count {
+      return paddedRegions(in: layout, rows.rows, keys: tokens == nil ? nil : keys?.rows, bytes)
+    }
     let prefixRows = layout.prefixRows(in: rows.rows)
     let prefix = prefixRows * bytesPerRow
     guard tokens != nil, let keys, keys.extent > 0 else {
@@ -117,5 +120,30 @@ package struct Shape: Sendable {
     let crossing =
       (rows.extent - prefixRows) * layout.prefixRows(in: keys.rows) * (bytesPerRow / keys.extent)
     return RegionBytes(prefix: prefix, generated: bytes - prefix - crossing, crossing: crossing)
+  }
+
+  /// The same of sequences that are filled up to the longest, the first axis.
+  private func paddedRegions(
+    in layout: SequenceLayout, _ rows: Range<Int>, keys: Range<Int>?, _ bytes: Int
+  ) -> RegionBytes {
+    let perRow = bytes / (layout.padded.count * rows.count)
+    return layout.padded.reduce(into: RegionBytes()) { sum, sequence in
+      let (prefix, generated) = sequence.counts(in: rows)
+      let all = perRow * rows.count
+      guard let keys, !keys.isEmpty else {
+        let own = RegionBytes(prefix: prefix * perRow, generated: generated * perRow)
+        sum += own
+        sum.padding += all - own.total
+        return
+      }
+      let perPair = perRow / keys.count
+      let (prefixKeys, generatedKeys) = sequence.counts(in: keys)
+      let own = RegionBytes(
+        prefix: prefix * (prefixKeys + generatedKeys) * perPair,
+        generated: generated * generatedKeys * perPair,
+        crossing: generated * prefixKeys * perPair)
+      sum += own
+      sum.padding += all - own.total
+    }
   }
 }

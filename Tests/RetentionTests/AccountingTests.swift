@@ -28,6 +28,45 @@ import Transformer
     try checkAllModes(point, keeping: index, tolerance: 1e-5)
   }
 
+  /// Every sequence is held against the oracle alone; padding is not there for it.
+  @Test(arguments: 0..<80)
+  func `the rules hold with sequences of different lengths`(index: Int) throws {
+    var point = lengthened(randomPoint(index + 13_000), index)
+    if index % 4 == 0 { point = adapted(point, index) }
+    try checkAllModes(point, keeping: index, tolerance: 1e-5)
+    point.packing = .padded
+    let parameters = drawParameters(for: point.model, seed: point.seed)
+    let padded = try check(point, parameters: parameters, tolerance: 1e-5).result.retained
+    point.packing = .packed
+    let packed = try check(point, parameters: parameters, tolerance: nil).result.retained
+    // Without logits of rows that others' loss rows reach, all else is the same but for padding.
+    #expect(padded.padding >= 0 && padded.total >= packed.total, "\(point)")
+    #expect(packed.padding == 0, "\(point)")
+  }
+
+  /// Retained bytes of packed sequences are those of each alone, to the byte; of padded ones those
+  /// of as many as long as the longest.
+  @Test(arguments: 0..<40)
+  func `packed and padded bytes are sums`(index: Int) throws {
+    var point = lengthened(randomPoint(index + 15_000), index)
+    point.head = .allRows
+    let packed = try runOnShapes(point).retained.total
+    let each = try point.sequencePoints.map { try runOnShapes($0).retained.total }
+    #expect(packed == each.reduce(0, +), "\(point)")
+    point.packing = .padded
+    let padded = try runOnShapes(point).retained
+    var longest = point.sequencePoints[0]
+    let rows = point.sequencePoints.map(\.n).max() ?? 0
+    (longest.nC, longest.nG, longest.batch) = (0, rows, point.batch)
+    // All logits are kept, whichever rows have a loss; only its log-sum-exp goes by loss rows.
+    let all = try runOnShapes(longest).retained.total
+    let lossRows = point.sequencePoints.map(\.lossPositions)
+    let range =
+      (lossRows.map(\.lowerBound).min() ?? 0)..<(lossRows.map(\.upperBound).max() ?? 0)
+    let difference = (longest.lossPositions.count - range.count) * point.batch * 4
+    #expect(padded.total == all - difference, "\(point)")
+  }
+
   /// Widths of 1 to 5 magnify rounding: only what is exact is checked.
   @Test(arguments: 0..<80)
   func `the rules hold for extreme widths`(index: Int) throws {
@@ -55,7 +94,8 @@ import Transformer
     }
 
     let kept = detachedRun.point.mode.keepPrefix
-    if let tolerance, full.model.layers == 1, full.lossRows == .generated, kept == 0 {
+    let isOneBatch = fullRun.batches.count == 1
+    if let tolerance, full.model.layers == 1, full.lossRows == .generated, kept == 0, isOneBatch {
       let generated = fullRun.reference.step(
         on: fullRun.batch, rows: full.nC..<full.n)
       let errors = relativeErrors(
@@ -106,7 +146,8 @@ import Transformer
     #expect(result.retained.total == requested, "A1 \(label)")
 
     #expect(run.allocatedAtBoundary == run.ledgerAllocatedAtBoundary, "A2 \(label)")
-    let losses = point.sharing == .prefix ? point.suffixes : 1
+    let passes = point.packing == .packed ? point.sequencePoints.count : 0
+    let losses = point.sharing == .prefix ? point.suffixes : max(passes, 1)
     let others = run.unsavedAtBoundary.filter { $0 != "loss" }
     #expect(run.unsavedAtBoundary.count - others.count == losses, "A2 \(label)")
     #expect(Set(others).isSubset(of: point.waitingGradients), "A2 \(label)")
@@ -128,7 +169,7 @@ import Transformer
     #expect(unobserved.result.loss == result.loss, "A7 \(label)")
     #expect(unobserved.gradients == run.gradients, "A7 \(label)")
 
-    let expected = run.reference.step(on: run.batch, cut: point.mode.isExact ? 0 : point.cut)
+    let expected = run.exact
     #expect(
       abs(try #require(result.loss) - expected.loss) <= 1e-5 * max(abs(expected.loss), 1), label)
     guard let tolerance else { return run }

@@ -12,7 +12,8 @@ struct Run {
   let result: StepResult
   let gradients: [String: [Double]]
   let reference: ReferenceDecoder
-  let batch: ReferenceDecoder.Batch
+  /// The sequences, those of one length together.
+  let batches: [Part]
   /// The activation arena's own count at the boundary and after the step (`stats.arenas.<i>`).
   let allocatedAtBoundary: Int
   let allocatedAfter: Int
@@ -21,6 +22,36 @@ struct Run {
   let unsavedAtBoundary: [String]
   /// The model's own parameters and its adapter's.
   let parameters: [String: [Double]]
+
+  /// Sequences of one length.
+  struct Part {
+    let batch: ReferenceDecoder.Batch
+    let lossRows: Int
+    let cut: Int
+  }
+
+  /// All sequences of a run whose lengths are equal.
+  var batch: ReferenceDecoder.Batch { batches[0].batch }
+
+  /// The oracle's loss and gradients: the mean over the loss rows of all sequences.
+  var exact: ReferenceDecoder.Step {
+    guard batches.count > 1 else {
+      return reference.step(on: batches[0].batch, cut: batches[0].cut)
+    }
+    let total = Double(batches.reduce(0) { $0 + $1.lossRows })
+    var sum = ReferenceDecoder.Step(loss: 0, gradients: [:])
+    for part in batches {
+      let (step, share) = (
+        reference.step(on: part.batch, cut: part.cut), Double(part.lossRows) / total
+      )
+      sum.loss += share * step.loss
+      for (name, values) in step.gradients {
+        let before = sum.gradients[name] ?? values.map { _ in 0 }
+        sum.gradients[name] = zip(before, values).map { $0 + share * $1 }
+      }
+    }
+    return sum
+  }
 
   /// What the oracle's gradients say of the parameters that are trained.
   ///
@@ -117,8 +148,28 @@ func runOnCPU(
     backend.write(values.map(Float.init), to: parameter.value)
   }
   let stride = point.tokensPerSequence
-  let tokens = (0..<point.sequences).map { sequence in
-    step.tokens.ids[sequence * stride..<(sequence + 1) * stride].map(Int.init)
+  var batches: [Run.Part] = []
+  func add(_ point: Point, _ tokens: [[Int]]) {
+    let batch = ReferenceDecoder.Batch(
+      tokens: tokens, prefixLength: point.nC,
+      lossRows: point.lossRows == .generated ? .generated : .nextToken)
+    batches.append(
+      Run.Part(
+        batch: batch, lossRows: tokens.count * point.lossPositions.count,
+        cut: point.mode.isExact ? 0 : point.cut))
+  }
+  var first = 0
+  for sequence in point.sequencePoints {
+    let end = first + sequence.tokensPerSequence
+    add(sequence, [step.tokens.ids[first..<end].map(Int.init)])
+    first = end
+  }
+  if batches.isEmpty {
+    add(
+      point,
+      (0..<point.sequences).map { sequence in
+        step.tokens.ids[sequence * stride..<(sequence + 1) * stride].map(Int.init)
+      })
   }
   var atBoundary = 0
   var ledgerAtBoundary = 0
@@ -135,9 +186,7 @@ func runOnCPU(
     gradients: step.gradients().mapValues { $0.map(Double.init) },
     reference: ReferenceDecoder(
       referenceConfiguration(of: point.model), parameters: merged(parameters, of: point.model)),
-    batch: ReferenceDecoder.Batch(
-      tokens: tokens, prefixLength: point.nC,
-      lossRows: point.lossRows == .generated ? .generated : .nextToken),
+    batches: batches,
     allocatedAtBoundary: atBoundary,
     allocatedAfter: try backend.allocatedBytes(of: .activation),
     ledgerAllocatedAtBoundary: ledgerAtBoundary,
@@ -214,6 +263,18 @@ func grouped(_ point: Point, _ index: Int) -> Point {
   other.sharing = .prefix
   other.suffixesAtATime = [0, 1, 0, 2][index % 4]
   if other.head == .allRows { other.head = .lossRows }
+  return other
+}
+
+/// The same point with sequences of different lengths.
+func lengthened(_ point: Point, _ index: Int) -> Point {
+  var generator = SplitMix64(seed: UInt64(index) &* 31_337 &+ 5)
+  var other = point
+  other.lengths = (0..<[2, 3, 5][index % 3]).map { _ in
+    let nC = [0, 1, 4, 9, 20].randomElement(using: &generator) ?? 0
+    let nG = [1, 2, 5, 11].randomElement(using: &generator) ?? 1
+    return "\(nC)+\(nC == 0 ? nG + 1 : nG)"
+  }.joined(separator: ",")
   return other
 }
 

@@ -77,6 +77,10 @@ package struct ReferenceDecoder {
     package var loss: Double
     /// The gradient of each parameter, under its name; a tied head is part of the embedding.
     package var gradients: [String: [Double]]
+
+    package init(loss: Double, gradients: [String: [Double]]) {
+      (self.loss, self.gradients) = (loss, gradients)
+    }
   }
 
   /// The loss alone.

@@ -26,19 +26,21 @@ enum CrossEntropy {
     }
   }
 
-  /// The sum of `logSumExp − logits[label]`, in the order of rows in float64.
+  /// The sum of `logSumExp − logits[label]`, in the order of rows in float64; rows whose label is
+  /// negative carry no loss.
   static func totalLoss<E: KernelElement>(
     _ logits: Rows<E>, labels: [Int32], logSumExp: Rows<Float>
   ) -> Double {
     var sum = 0.0
-    for row in 0..<logits.count {
+    for row in 0..<logits.count where labels[row] >= 0 {
       let logit = unsafe logits[row][Int(labels[row])].float
       sum += Double(unsafe logSumExp[row].pointee) - Double(logit)
     }
     return sum
   }
 
-  /// `logits = (exp(logits − logSumExp) − onehot(label)) / rows`, in place.
+  /// `logits = (exp(logits − logSumExp) − onehot(label)) / rows`, in place; 0 where the label is
+  /// negative.
   static func backward<E: KernelElement>(
     _ logits: Rows<E>, labels: [Int32], logSumExp: Rows<Float>, rows: Float
   ) {
@@ -47,6 +49,12 @@ enum CrossEntropy {
       let top = unsafe logSumExp[row].pointee
       let (tops, scales) = (Lanes(repeating: top), Lanes(repeating: 1 / rows))
       let label = Int(labels[row])
+      guard label >= 0 else {
+        @inline(__always) func clear(_ index: Int, _ lanes: Int) {
+          unsafe E.store(Lanes(repeating: 0), to: values + index, lanes)
+        }
+        return forEachStep(columns, clear)
+      }
       let logit = columns.contains(label) ? unsafe values[label].float : 0
       @inline(__always) func step(_ index: Int, _ lanes: Int) {
         let value = unsafe (E.load(values + index, lanes) - tops).exponential * scales

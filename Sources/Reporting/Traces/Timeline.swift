@@ -142,6 +142,7 @@ private struct LiveCounts {
     regions.generated += sign * description.regions.generated
     regions.crossing += sign * description.regions.crossing
     regions.shared += sign * description.regions.shared
+    regions.padding += sign * description.regions.padding
   }
 
   var counters: [(name: String, values: [(name: String, bytes: Int)])] {
@@ -152,6 +153,7 @@ private struct LiveCounts {
         [
           ("prefix", regions.prefix), ("generated", regions.generated),
           ("crossing", regions.crossing), ("shared", regions.shared),
+          ("padding", regions.padding),
         ]
       ),
       ("saved for backward", [("bytes", saved)]),

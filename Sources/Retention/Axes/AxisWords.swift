@@ -80,6 +80,8 @@ package enum LossRows: String, AxisWord {
 package enum Packing: String, AxisWord {
   /// One behind the other without padding, blind to each other, positions from 0 in each.
   case packed
+  /// Filled up to the longest.
+  case padded
 }
 
 /// What several suffixes of one prefix share.
