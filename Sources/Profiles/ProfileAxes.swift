@@ -9,6 +9,8 @@ extension ProfileParser {
   mutating func values(of entry: ProfileNodes.Entry) throws(ProfileError) -> [Choice] {
     switch (entry.key, entry.node) {
     case ("n_c", .mapping(let range)): return try prefixLengths(range, entry)
+    case ("lengths", .mapping(let draws)):
+      return [Choice(.text(try drawnLengths(draws, entry).text), line: entry.line)]
     case ("model", .mapping(let sizes)):
       return [Choice(try ownModel(sizes, entry), line: entry.line)]
     case ("model", _):
@@ -60,6 +62,40 @@ extension ProfileParser {
     return stride(from: from, through: to, by: step).map {
       Choice(.integer($0), line: entry.line)
     }
+  }
+
+  // MARK: Lengths
+
+  /// Lengths drawn evenly from two ranges: `{n_c: [128, 4096], n_g: [16, 512], count: 8, seed: 1}`.
+  private func drawnLengths(
+    _ mapping: Node.Mapping, _ entry: ProfileNodes.Entry
+  ) throws(ProfileError) -> Lengths {
+    let parts = try nodes.entries(of: mapping, known: ["n_c", "n_g", "count", "seed"], in: "lengths")
+    func range(_ name: String, from least: Int) throws(ProfileError) -> ClosedRange<Int> {
+      guard let part = parts[name] else {
+        throw nodes.error(entry.line, "lengths have no \(name)")
+      }
+      let nodes = nodes
+      let ends = try nodes.list(part) { (node, entry) throws(ProfileError) in
+        try nodes.integer(node, entry)
+      }.map(\.value)
+      guard ends.count == 2, ends[0] >= least, ends[0] <= ends[1], ends[1] <= 1 << 28 else {
+        throw nodes.error(
+          part.line, "\(name) of lengths must be a range such as [\(max(least, 16)), 512]")
+      }
+      return ends[0]...ends[1]
+    }
+    func number(_ name: String, default fallback: Int) throws(ProfileError) -> Int {
+      guard let part = parts[name] else { return fallback }
+      return try nodes.integer(part.node, part)
+    }
+    let (prefix, generated) = (try range("n_c", from: 0), try range("n_g", from: 1))
+    let count = try number("count", default: 0)
+    guard (1...Lengths.most).contains(count) else {
+      throw nodes.error(entry.line, "count of lengths must be 1 to \(Lengths.most)")
+    }
+    let seed = UInt64(bitPattern: Int64(try number("seed", default: 0)))
+    return Lengths(drawing: count, prefix: prefix, generated: generated, seed: seed)
   }
 
   // MARK: Models

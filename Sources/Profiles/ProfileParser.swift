@@ -102,8 +102,14 @@ struct ProfileParser {
   }
 
   mutating func profile() throws(ProfileError) -> Profile {
-    for key in ["model", "n_c", "n_g"] where entries[key] == nil {
-      throw nodes.error(nil, "has no \(key); a profile gives at least model, n_c and n_g")
+    let hasLengths = entries["lengths"] != nil
+    for key in ["model"] + (hasLengths ? [] : ["n_c", "n_g"]) where entries[key] == nil {
+      throw nodes.error(
+        nil, "has no \(key); a profile gives at least model, n_c and n_g, or model and lengths")
+    }
+    if hasLengths, let other = ["n_c", "n_g", "batch"].first(where: { entries[$0] != nil }) {
+      throw nodes.error(
+        entries[other]?.line, "lengths say \(other) of each sequence; leave \(other) out")
     }
     var axes: [Choices] = []
     for key in Self.axisKeys {

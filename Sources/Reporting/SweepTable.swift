@@ -59,7 +59,7 @@ package enum SweepTable {
   }
 
   /// `mode`, and every other column whose values are not all the same.
-  private static func varyingColumns(of points: [Point]) -> [Column<Point>] {
+  static func varyingColumns(of points: [Point]) -> [Column<Point>] {
     PointColumns.ofSeries.filter { column in
       column.name == "mode" || Set(points.map { column.cell($0).text }).count > 1
     }

@@ -90,8 +90,17 @@ extension TrainingStep {
 
   /// Measures who gets gradient from where, and the part of each single row if asked to.
   ///
-  /// - Throws: `AllocationError`, what the backend throws.
+  /// - Throws: `PointError` for sequences of different lengths, and for single rows of completions
+  ///   that share a prefix; `AllocationError`, what the backend throws.
   package func flow(measuresPositions: Bool = false) throws -> Flow {
+    guard point.lengths.isEmpty else {
+      throw PointError("a flow goes by position, so that sequences must be of one length")
+    }
+    guard !measuresPositions || point.sharing == .none else {
+      throw PointError(
+        "positions of completions that share a prefix stand several times; use sharing none, whose "
+          + "gradients are the same")
+    }
     let result = try run(inParts: point.flowRows, measuresRows: measuresPositions)
     defer { for parameter in decoder.parameters { parameter.parts = nil } }
     let trained = decoder.weights.filter { $0.gradient != nil }

@@ -42,6 +42,18 @@ package struct Lengths: Hashable, Sendable {
     self.init(sequences)
   }
 
+  /// Draws lengths evenly from two ranges, the same on every machine.
+  package init(
+    drawing count: Int, prefix: ClosedRange<Int>, generated: ClosedRange<Int>, seed: UInt64
+  ) {
+    let random = CounterRandom(seed: seed, stream: "lengths")
+    func draw(_ index: Int, from range: ClosedRange<Int>) -> Int {
+      range.lowerBound + random.integer(index, below: range.count)
+    }
+    self.init(
+      (0..<count).map { (draw(2 * $0, from: prefix), draw(2 * $0 + 1, from: generated)) })
+  }
+
   package var text: String { sequences.map { "\($0.nC)+\($0.nG)" }.joined(separator: ",") }
 }
 
@@ -53,7 +65,7 @@ extension Point {
     guard !lengths.isEmpty, let all = try? Lengths(words: lengths) else { return [] }
     return all.sequences.map { nC, nG in
       var point = self
-      point.lengths = ""
+      (point.lengths, point.packing) = ("", .packed)
       (point.nC, point.nG, point.batch) = (nC, nG, 1)
       return point
     }
@@ -76,7 +88,10 @@ extension Point {
 
   /// Checks lengths that differ, and what goes with them.
   func validateLengths() throws(PointError) {
-    guard !lengths.isEmpty else { return }
+    guard !lengths.isEmpty else {
+      guard packing == .packed else { throw PointError("layout padded goes with lengths") }
+      return
+    }
     do throws(ValueError) { _ = try Lengths(words: lengths) } catch {
       throw PointError(error.description)
     }

@@ -106,9 +106,11 @@ struct Measure: ParsableCommand {
     try traces.write(outcome, recorder, to: outputs, snapshot: snapshotFile)
     if outputs.printsRow {
       let tables = totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }
+      let each = format == .table ? try? Predictor(engine: .cpu).sequences(of: planned.point) : nil
       let group = format == .table ? try? Predictor(engine: .cpu).groupLaw(of: planned.point) : nil
       try Output.write(
         text(of: outcome, as: format)
+          + (each.map { SequenceTable.text($0) } ?? "")
           + (group.map { GroupTable.text(of: $0, at: planned.point) } ?? "") + tables.joined())
     }
     // After everything that can fail, so that a failure stays one sentence.

@@ -160,6 +160,13 @@ struct PlanCommand: ParsableCommand {
     for (axis, text) in axes.texts {
       point.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
     }
+    guard point.settings["lengths"] == nil else {
+      throw UsageError("plan goes by n_c; sequences of different lengths are for measure and sweep")
+    }
+    let hasAdapter = !point.point.lora.isEmpty || !point.point.adapter.isEmpty
+    guard !hasAdapter || tensorParallel == nil else {
+      throw UsageError("--tensor-parallel does not know how devices divide an adapter")
+    }
     let recipe = point.point.recipe
     guard recipe == .ballast || (!laws && lawsCsv == nil && tensorParallel == nil) else {
       throw UsageError(

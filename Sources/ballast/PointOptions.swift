@@ -52,11 +52,11 @@ struct PointOptions: ParsableArguments {
   ///   that cannot be used.
   func parsed() throws -> Parsed {
     do {
-      let request = try request()
-      let planned = try request.planned(standsAlone: true)
-      try requireGiven()
-      try Checkpoints().check(planned)
       let tokens = try tokens.map { try TokenFile.read($0) }
+      let request = try request(tokens)
+      let planned = try request.planned(standsAlone: true)
+      try requireGiven(planned.point)
+      try Checkpoints().check(planned)
       try tokens?.check(planned.point)
       let note = tokens?.note(for: [planned])
       return Parsed(
@@ -68,7 +68,7 @@ struct PointOptions: ParsableArguments {
     }
   }
 
-  private func request() throws -> PointRequest {
+  private func request(_ tokens: TokenFile?) throws -> PointRequest {
     var request = PointRequest(model: try ModelSource.resolve(model ?? "seed"))
     request.threads = ProcessInfo.processInfo.activeProcessorCount
     request.weights = weights
@@ -79,12 +79,23 @@ struct PointOptions: ParsableArguments {
     for (axis, text) in axes.texts {
       request.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
     }
+    if request.settings["lengths"] == nil, let lengths = tokens?.lengths {
+      request.settings["lengths"] = .text(lengths)
+    }
+    if request.settings["lengths"] != nil {
+      let given = axes.texts.map(\.axis.name).first { ["n_c", "n_g", "batch"].contains($0) }
+      if let given {
+        throw UsageError("lengths say n_c, n_g and batch of each sequence; leave \(given) out")
+      }
+    }
     return request
   }
 
-  private func requireGiven() throws {
+  private func requireGiven(_ point: Point) throws {
     let given = Set(axes.texts.map(\.axis.name))
-    let missing = AxisOptions.axes.filter { $0.isRequired && !given.contains($0.name) }
+    let missing = AxisOptions.axes.filter {
+      $0.isRequired && !given.contains($0.name) && point.lengths.isEmpty
+    }
     let options = (model == nil ? ["--model"] : []) + missing.map { "--\($0.option)" }
     guard options.isEmpty else {
       throw UsageError("\(options.joined(separator: " and ")) must be given")

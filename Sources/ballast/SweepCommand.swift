@@ -83,7 +83,10 @@ struct SweepCommand: ParsableCommand {
     Interrupts.handle { sweep.stop(signal: $0) }
     let summary = try sweep.run()
     guard !store.part.isEmpty else { return }
-    try Output.write(SweepTable.text(laws: summary.laws.records, points: summary.records))
+    let laws = summary.laws.records
+    try Output.write(
+      (laws.isEmpty ? "" : SweepTable.text(laws: laws, points: summary.records))
+        + LengthsTable.text(summary.records))
     // Points without figures fail the sweep whoever ran them, and whenever.
     if let complaint = summary.complaint { throw Failure(complaint) }
   }

@@ -5,6 +5,8 @@ import Transformer
 
 /// The tokens of `--tokens`: `{"tokens": [...]}`, one list, or a list of lists with one a sequence.
 ///
+/// Sequences of different lengths have `"n_c"` and `"n_g"` beside them, a number for each.
+///
 /// A point reads the first `batch` sequences, of each the first `n_c + n_g` tokens, and one more
 /// where `loss_rows` is `generated`; the rest is left, so that one file serves a whole sweep.
 package struct TokenFile: Sendable {
@@ -15,6 +17,9 @@ package struct TokenFile: Sendable {
   private let isFlat: Bool
   /// The least and the greatest token.
   private let range: ClosedRange<Int>?
+  /// Prefix and generated tokens of each sequence, as the axis `lengths` has them; nil where the
+  /// file does not say.
+  package let lengths: String?
 
   /// The most bytes of a file, and the most values in it: together they stay below 1 GiB of memory.
   package static let mostBytes = 64 << 20
@@ -36,7 +41,8 @@ package struct TokenFile: Sendable {
   /// Reads the bytes of a file; `file` names it in errors.
   package init(_ bytes: [UInt8], file: String) throws(TokensError) {
     path = file
-    let list = try Self.list(bytes, file: file)
+    let members = try Self.members(bytes, file: file)
+    let list = try Self.list(members, file: file)
     func integer(_ value: JSON, _ sequence: Int?, _ position: Int) throws(TokensError) -> Int {
       if case .integer(let token) = value { return token }
       let place = TokensError.Position(sequence: sequence, index: position)
@@ -59,13 +65,16 @@ package struct TokenFile: Sendable {
       sequences.append(try integers(values, number))
     }
     self.sequences = sequences
+    lengths = try Self.lengths(members, of: sequences.count, file: file)
     let least = sequences.lazy.compactMap { $0.min() }.min()
     let greatest = sequences.lazy.compactMap { $0.max() }.max()
     range = least.flatMap { least in greatest.map { least...$0 } }
   }
 
-  /// The value of `"tokens"`, which must stand alone.
-  private static func list(_ bytes: [UInt8], file: String) throws(TokensError) -> [JSON] {
+  /// The object's members: `"tokens"`, and perhaps `"n_c"` and `"n_g"`.
+  private static func members(
+    _ bytes: [UInt8], file: String
+  ) throws(TokensError) -> [String: JSON] {
     let json: JSON
     do throws(JSONError) {
       json = try JSONParser.parse(bytes, maximumDepth: 8, maximumValues: mostTokens)
@@ -75,9 +84,37 @@ package struct TokenFile: Sendable {
     guard case .object(let members) = json else {
       throw TokensError(file, .notObject(found: json.kind))
     }
-    if let other = members.keys.filter({ $0 != "tokens" }).min() {
+    if let other = members.keys.filter({ !["tokens", "n_c", "n_g"].contains($0) }).min() {
       throw TokensError(file, .otherKey(other))
     }
+    return members
+  }
+
+  /// The lengths that stand beside the tokens; nil for none.
+  private static func lengths(
+    _ members: [String: JSON], of count: Int, file: String
+  ) throws(TokensError) -> String? {
+    guard members["n_c"] != nil || members["n_g"] != nil else { return nil }
+    func numbers(_ key: String) throws(TokensError) -> [Int] {
+      guard case .array(let list)? = members[key], list.count == count else {
+        throw TokensError(file, .lengths(key, sequences: count))
+      }
+      var numbers: [Int] = []
+      for value in list {
+        guard case .integer(let number) = value else {
+          throw TokensError(file, .lengths(key, sequences: count))
+        }
+        numbers.append(number)
+      }
+      return numbers
+    }
+    let (nC, nG) = (try numbers("n_c"), try numbers("n_g"))
+    return zip(nC, nG).map { "\($0)+\($1)" }.joined(separator: ",")
+  }
+
+  private static func list(
+    _ members: [String: JSON], file: String
+  ) throws(TokensError) -> [JSON] {
     guard let value = members["tokens"] else { throw TokensError(file, .noTokens) }
     guard case .array(let list) = value else {
       throw TokensError(file, .notList(found: value.kind))
@@ -155,7 +192,10 @@ package struct TokenFile: Sendable {
   package func note(for points: [PlannedPoint]) -> String? {
     // Per batch the longest step, of which each of its sequences is read.
     let longest = Dictionary(
-      points.map { ($0.point.sequences, $0.point.tokensPerSequence) }, uniquingKeysWith: max)
+      points.filter(\.point.lengths.isEmpty).map {
+        ($0.point.sequences, $0.point.tokensPerSequence)
+      }, uniquingKeysWith: max)
+    guard !longest.isEmpty else { return nil }
     let widest = longest.keys.max() ?? 0
     let lengths = sequences.indices.map { number in
       longest.lazy.filter { $0.key > number }.map(\.value).max() ?? 0

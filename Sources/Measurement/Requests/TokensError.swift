@@ -30,6 +30,7 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     case tooFew(sequence: Int?, found: Int, needed: Int, isGenerated: Bool)
     case sequences(Int, isFlat: Bool, batch: Int, suffixes: Int)
     case otherPrefix(Position, first: Int)
+    case lengths(String, sequences: Int)
   }
 
   package var description: String { "\(printable(file.unicodeScalars)): \(sentence)" }
@@ -38,7 +39,8 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     switch fault {
     case .unreadable(let sentence), .notJSON(let sentence): sentence
     case .notObject(let found): "must hold an object {\"tokens\": [...]}, not \(found)"
-    case .otherKey(let key): "has the key \(quoted(key)); a tokens file holds \"tokens\" alone"
+    case .otherKey(let key): "has the key \(quoted(key)); a tokens file holds \"tokens\", and for sequences of "
+        + "different lengths \"n_c\" and \"n_g\""
     case .noTokens: "has no \"tokens\"; write {\"tokens\": [...]}"
     case .notList(let found): "\"tokens\" must be a list of whole numbers, not \(found)"
     case .notSequence(let number, let found):
@@ -51,6 +53,8 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
         + "\(needed): n_c + n_g\(isGenerated ? ", and one more for loss rows generated" : "")"
     case .sequences(let found, let isFlat, let batch, let suffixes):
       Self.tooFewSequences(found, isFlat: isFlat, batch: batch, suffixes: suffixes)
+    case .lengths(let key, let sequences):
+      "\(quoted(key)) must be a list of whole numbers, one for each of the \(sequences) sequences"
     case .otherPrefix(let position, let first):
       "\(position) is another token than tokens[\(first)][\(position.index)], but suffixes of one "
         + "prefix share their first n_c tokens"

@@ -84,7 +84,7 @@ extension ParameterGradient {
 extension Point {
   /// Whether the point's own gradient is the exact one that others are compared with.
   package var isGradientReference: Bool {
-    mode == .fullGraph && recompute == .none && sharing == .none
+    mode == .fullGraph && recompute == .none && sharing == .none && packing == .packed
   }
 
   /// The points whose gradients are exact and otherwise the same, best first.

@@ -53,6 +53,15 @@ package final class Predictor {
     return try step.run()
   }
 
+  /// What each sequence keeps where lengths differ and are packed; nil elsewhere.
+  ///
+  /// - Throws: `PointError` for an impossible point.
+  package func sequences(of point: Point) throws -> [(nC: Int, nG: Int, bytes: Int)]? {
+    let sequences = point.sequencePoints
+    guard !sequences.isEmpty, point.packing == .packed else { return nil }
+    return try sequences.map { ($0.nC, $0.nG, try totals(of: $0).retained.total) }
+  }
+
   /// What the prompt costs once and each completion adds; nil where they do not share it.
   ///
   /// - Throws: `ScalingLawError` where bytes are no such sum, as under a short window.

@@ -24,6 +24,7 @@ package struct SeriesLaws: Sendable {
   }
 
   private mutating func add(_ key: Point, _ points: [PointRecord], _ predictor: Predictor) {
+    guard key.lengths.isEmpty else { return checkSum(key, points, predictor) }
     let lowest = key.lawStart
     let measured = points.filter { $0.status == .ok && $0.point.nC >= lowest }
     let lengths = measured.map(\.point.nC)
@@ -56,5 +57,19 @@ package struct SeriesLaws: Sendable {
       record.group = try? predictor.groupLaw(of: key.atLawLength(longest))
     }
     records.append(record)
+  }
+
+  /// Sequences of different lengths have no law in n_c: what is kept of packed ones is the sum of
+  /// what is kept of each.
+  private mutating func checkSum(
+    _ key: Point, _ points: [PointRecord], _ predictor: Predictor
+  ) {
+    guard let each = try? predictor.sequences(of: key) else { return }
+    let sum = each.reduce(0) { $0 + $1.bytes }
+    for record in points where record.status == .ok && record.retained?.total != sum {
+      disagreements.append(
+        "sequences of \(key.lengths) keep \(sum) bytes each by each, but "
+          + "\(record.retained?.total ?? 0) were measured together")
+    }
   }
 }

@@ -26,7 +26,8 @@ extension PointAxis {
       "Sequences of different lengths in place of n_c, n_g and batch, n_c+n_g each, such as "
         + "128+16,4096+512; the loss is the mean over all loss rows"
     ).unlessGiven("all alike").quiet(),
-    .words("layout", .tokens, \.packing, "How sequences of different lengths share a step").quiet(),
+    .words("layout", .tokens, \.packing, "How sequences of different lengths share a step")
+      .inReference(Packing.packed).quiet(),
     .integers(
       "suffixes", .tokens, \.suffixes, 1...1 << 16,
       "Completions of each prefix, n_g tokens each; the loss is the mean over all of them"
@@ -37,7 +38,7 @@ extension PointAxis {
         + "runs once"
     ).inReference(Sharing.none).quiet(),
     .integers(
-      "suffixes_at_a_time", .tokens, \.suffixesAtATime, 0...1 << 16,
+      "suffixes_at_a_time", .tokens, \.suffixesAlive, 0...1 << 16,
       "Completions whose graph is alive at a time, 0 for all"
     ).goesWith("sharing", Sharing.prefix).quiet(),
     .words("dtype", .step, \.dtype, "Type of activations and parameters")
@@ -135,6 +136,12 @@ extension Point {
         model.slidingLayers = .listed(Array(list.prefix(max(newValue, 0))))
       }
     }
+  }
+
+  /// Suffixes alive at a time, where they share a prefix.
+  fileprivate var suffixesAlive: Int {
+    get { sharing == .prefix ? suffixesAtATime : 0 }
+    set { if sharing == .prefix { suffixesAtATime = newValue } }
   }
 
   /// The width of the residual stream; a head's becomes the usual share of it.

@@ -1,0 +1,33 @@
+import Ledger
+import Retention
+
+/// The end of a sweep over sequences of different lengths, which have no law in one n_c.
+package enum LengthsTable {
+  /// A row a point, under the axes in which points differ; empty where all lengths are alike.
+  ///
+  /// Of padded sequences it says what part of the retained bytes is padding.
+  package static func text(_ points: [PointRecord]) -> String {
+    let points = points.filter { !$0.point.lengths.isEmpty && $0.status == .ok }
+    guard !points.isEmpty else { return "" }
+    let labels = SweepTable.varyingColumns(of: points.map(\.point)).filter { $0.name != "lengths" }
+    var table = TextTable(
+      labels.map { ($0.name, .left) } + [
+        ("sequences", .right), ("tokens", .right), ("retained", .right), ("padding", .right),
+        ("peak + workspace", .right), ("gradient error", .right),
+      ], hiding: "–")
+    for record in points {
+      let each = record.point.sequencePoints
+      let retained = record.retained
+      let share = retained.map { Double($0.padding) / Double(max($0.total, 1)) } ?? 0
+      table.add(
+        labels.map { $0.cell(record.point).text } + [
+          String(each.count), Units.grouped(each.reduce(0) { $0 + $1.n }),
+          retained.map { Units.bytes($0.total) } ?? "–",
+          share == 0 ? "–" : "\(Units.fixed(100 * share, 1)) %",
+          record.peakWithWorkspaceBytes.map(Units.bytes) ?? "–",
+          record.gradientRelativeError.map { Units.significant($0) } ?? "–",
+        ])
+    }
+    return table.text
+  }
+}
