@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import random
 import re
 import statistics
@@ -11,13 +12,14 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytorch_cases import Case
 from pytorch_files import write_tokens
 from pytorch_steps import (
-    InDouble, detached_loss, full_loss, in_double, new_model, new_tokens, relative)
+    IGNORED, InDouble, detached_loss, full_loss, in_double, loss_of, new_model, new_tokens, relative,
+    targets)
 
 import peft  # isort: skip
 import safetensors.torch
@@ -47,6 +49,15 @@ class Trial:
     options: dict[str, str] = field(default_factory=dict)
     # Completions of one prefix; the case's batch is all of them.
     suffixes: int = 1
+    # n_c and n_g of each sequence where they differ; then the case is of the longest.
+    lengths: list[tuple[int, int]] | None = None
+
+    @property
+    def sequences(self) -> list[Case]:
+        """The cases of single sequences."""
+        return [replace(self.case, n_c=n_c, n_g=n_g, batch=1,
+                        keep_prefix=min(n_c, self.case.keep_prefix))
+                for n_c, n_g in self.lengths or []]
 
     @property
     def name(self) -> str:
@@ -57,6 +68,7 @@ class Trial:
                  f"{self.case.n_c}+{self.case.n_g}"]
         parts += [f"batch {self.case.batch}"] if self.case.batch > 1 else []
         parts += [f"suffixes {self.suffixes}"] if self.suffixes > 1 else []
+        parts += [f"lengths {self.lengths}"] if self.lengths else []
         parts += ["rslora"] if a.use_rslora else []
         parts += [f"saves {a.modules_to_save}"] if a.modules_to_save else []
         parts += [f"trains {self.trainable}"] if self.trainable else []
@@ -108,9 +120,14 @@ def random_trial(draw: random.Random, number: int, seed: int) -> Trial:
         options["sharing"] = draw.choice(("none", "prefix", "prefix"))
         if options["sharing"] == "prefix":
             options["suffixes-at-a-time"] = draw.choice(("0", "1", "2"))
+    lengths = None
+    if suffixes == 1 and draw.random() < 0.4:
+        lengths = [(draw.randint(1, 20), draw.randint(1, 9)) for _ in range(draw.randint(2, 4))]
+        case = replace(case, n_c=max(n for n, _ in lengths), batch=len(lengths),
+                       n_g=max(n for _, n in lengths), keep_prefix=min(case.keep_prefix, 1))
     trainable = draw.choice((None, None, None, "norm|ln_", "bias|embed|wte"))
     return Trial(case, adapter, trainable, draw.choice(("float32", "float32", "bfloat16")), options,
-                 suffixes)
+                 suffixes, lengths)
 
 
 def our_name(name: str) -> str:
@@ -147,9 +164,32 @@ def adapted(base, trial: Trial, state: dict | None = None):
     return model.train()
 
 
+def padded_loss(model, trial: Trial, tokens):
+    """One batch, filled up behind the shorter sequences, with a mask over what fills."""
+    longest = max(case.n for case in trial.sequences)
+    ids = torch.zeros(len(tokens), longest, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    labels = torch.full_like(ids, IGNORED)
+    for row, (case, own) in enumerate(zip(trial.sequences, tokens)):
+        ids[row, :case.n] = own[:case.n]
+        mask[row, :case.n] = 1
+        labels[row, :case.n] = targets(case, own[None])[0]
+    logits = model(ids, attention_mask=mask, use_cache=False).logits
+    return loss_of(logits, labels)
+
+
 def gradients(model, trial: Trial, tokens, mode: str) -> tuple[float, dict]:
     model.zero_grad(set_to_none=True)
-    loss = (full_loss if mode == "full-graph" else detached_loss)(model, trial.case, tokens)
+    if mode == "padded":
+        loss = padded_loss(model, trial, tokens)
+    elif trial.lengths:
+        step = full_loss if mode == "full-graph" else detached_loss
+        cases = trial.sequences
+        rows = [case.n - case.first_loss_row - (case.loss_rows == "next-token") for case in cases]
+        loss = sum(step(model, case, t[None]) * count / sum(rows)
+                   for case, t, count in zip(cases, tokens, rows))
+    else:
+        loss = (full_loss if mode == "full-graph" else detached_loss)(model, trial.case, tokens)
     loss.backward()
     return loss.item(), {our_name(n): torch.zeros_like(p) if p.grad is None else p.grad.clone()
                          for n, p in model.named_parameters() if p.requires_grad}
@@ -160,10 +200,15 @@ def ours(trial: Trial, folder: Path, mode: str, draw: int) -> tuple[float, dict]
     command = [
         str(ROOT / ".build/release/ballast"), "measure", "--model", str(folder / "base"),
         "--adapter", str(folder / "adapter"), "--tokens", str(folder / f"tokens-{draw}.json"),
-        "--n-c", str(case.n_c), "--n-g", str(case.n_g), "--batch",
-        str(case.batch // trial.suffixes), "--suffixes", str(trial.suffixes), "--mode", mode,
+        "--suffixes", str(trial.suffixes), "--mode", "full-graph" if mode == "padded" else mode,
         "--dtype", trial.dtype, "--loss-rows", case.loss_rows,
         "--gradients", str(folder / f"{mode}.safetensors")]
+    if trial.lengths:
+        command += ["--lengths", ",".join(f"{n_c}+{n_g}" for n_c, n_g in trial.lengths),
+                    "--layout", "padded" if mode == "padded" else "packed"]
+    else:
+        command += ["--n-c", str(case.n_c), "--n-g", str(case.n_g), "--batch",
+                    str(case.batch // trial.suffixes)]
     command += ["--trainable", trial.trainable] if trial.trainable else []
     if mode == "detached-prefix":
         command += ["--keep-prefix", str(case.keep_prefix)]
@@ -212,15 +257,21 @@ def faults(trial: Trial, folder: Path, ratios: list[float]) -> tuple[list[str], 
         for sequence in range(case.batch):
             first = sequence - sequence % trial.suffixes
             tokens[sequence, :case.n_c] = tokens[first, :case.n_c]
-        write_tokens(tokens, folder / f"tokens-{number}.json")
+        if trial.lengths:
+            draws[number] = [t[:c.tokens] for t, c in zip(tokens, trial.sequences)]
+            rows = [t.tolist() for t in draws[number]]
+            (folder / f"tokens-{number}.json").write_text(json.dumps({"tokens": rows}))
+        else:
+            write_tokens(tokens, folder / f"tokens-{number}.json")
     model = adapted(base, trial)
     if trial.dtype == "bfloat16":
         model = model.to(torch.bfloat16).float()
     model.save_pretrained(folder / "adapter")
     exact = adapted(in_double(base), trial, dict(model.named_parameters()))
     lines, count = [], 0
-    for mode in ("full-graph", "pruned-graph", "detached-prefix", "replayed-prefix"):
-        theirs = "detached-prefix" if mode == "detached-prefix" else "full-graph"
+    modes = ("full-graph", "pruned-graph", "detached-prefix", "replayed-prefix")
+    for mode in modes + (("padded",) if trial.lengths else ()):
+        theirs = mode if mode in ("detached-prefix", "padded") else "full-graph"
         if trial.dtype == "bfloat16":
             narrow = copy.deepcopy(model).to(torch.bfloat16)
             mine, yours = [], []

@@ -54,7 +54,8 @@ extension LawRecord: Record {
       profile model layers d_model heads kv_heads d_head d_ff vocab dtype attention head recompute
       loss_rows mode keep_prefix chunk backend threads batch n_g seed trainable dropout recipe
       constant_bytes linear_bytes quadratic_bytes n_c_min n_c_max points_checked points_matching
-      kv_gradients holds_from_n_c optimizer adapter lora suffixes sharing suffixes_at_a_time
+      kv_gradients holds_from_n_c optimizer figure part holds_to_n_c n_c_step tensor_parallel
+      adapter lora suffixes sharing suffixes_at_a_time
       completion_constant_bytes completion_n_c_bytes completion_n_g_bytes
       completion_n_c_n_g_bytes completion_n_g_n_g_bytes
       """)

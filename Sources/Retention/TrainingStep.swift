@@ -144,8 +144,11 @@ package final class TrainingStep {
 
     ledger.enter(.backward)
     let turn = clock.now
-    try tapes.backward()
-    for replay in replays.reversed() { try replay.run() }
+    // The caller of a step holds its loss.
+    try withExtendedLifetime(losses) {
+      try tapes.backward()
+      for replay in replays.reversed() { try replay.run() }
+    }
     let backwardTime = clock.now - turn
 
     func peak(_ category: Category) -> Int {

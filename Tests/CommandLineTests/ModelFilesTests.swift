@@ -267,7 +267,7 @@ private struct Case: Decodable {
     (point + " --tokens nowhere", 1, "nowhere: cannot be opened: No such file"),
     (point + " --tokens .", 1, ".: is a directory"),
     (point + " --tokens README.md", 1, "README.md: is not a JSON file"),
-    (point + " --tokens llama-gqa/case.json", 1, "a tokens file holds \"tokens\" alone"),
+    (point + " --tokens llama-gqa/case.json", 1, "a tokens file holds \"tokens\", and for"),
     (point + " --batch 3 --tokens llama-gqa/tokens.json", 1, "holds 2 sequences, but batch is 3"),
     (
       "--model llama-gqa --batch 2 --n-c 15 --n-g 4 --tokens llama-gqa/tokens.json", 1,

@@ -15,7 +15,22 @@ private func sample(_ axis: PointAxis) throws -> String {
   case .integer: axis.name == "keep_prefix" ? "2" : "3"
   case .unsigned: "18446744073709551615"
   case .number: "0.25"
-  case .text: "attn"
+  case .text: try text(of: axis.name)
+  }
+}
+
+/// A value of an axis of texts; of an adapter the directory, with its configuration.
+private func text(of axis: String) throws -> String {
+  switch axis {
+  case "lengths": return "3+2,1+4"
+  case "lora": return "r=2,alpha=4,targets=c_attn"
+  case "adapter":
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ballast-axis-tests")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let configuration = #"{"peft_type": "LORA", "r": 2, "target_modules": ["c_attn"]}"#
+    try Data(configuration.utf8).write(to: folder.appendingPathComponent("adapter_config.json"))
+    return folder.path
+  default: return "attn"
   }
 }
 
@@ -27,8 +42,10 @@ private func point(_ axis: PointAxis, _ text: String?) throws -> Point {
   var lines = ["n_c": "4", "n_g": "4"]
   if let condition = axis.conditions.first { lines[condition.axis] = condition.values.min() }
   if let text { lines[axis.name] = text }
-  // Transformers' recipes are counted alone.
-  if axis.name == "recipe" { lines["backend"] = "shape" }
+  // Transformers' recipes are counted alone, and an adapter without its tensors.
+  if ["recipe", "adapter"].contains(axis.name) { lines["backend"] = "shape" }
+  if axis.name == "layout" { lines["lengths"] = "3+2,1+4" }
+  if lines["lengths"] != nil { (lines["n_c"], lines["n_g"]) = (nil, nil) }
   let yaml = lines.map { "\($0): \($1)\n" }.joined()
   let profile = try Profile(text: "model: gpt2\n" + yaml, file: "p.yaml")
   return try #require(profile.points.first).point

@@ -71,7 +71,7 @@ private func point(batch: Int = 1, lossRows: LossRows = .nextToken) -> Point {
     ),
     ("[1, 2, 3, 4, 5]", 1, "must hold an object {\"tokens\": [...]}, not an array"),
     ("{}", 1, "has no \"tokens\"; write {\"tokens\": [...]}"),
-    ("{\"token\": [1]}", 1, "has the key \"token\"; a tokens file holds \"tokens\" alone"),
+    ("{\"token\": [1]}", 1, "has the key \"token\"; a tokens file holds \"tokens\", and for"),
     ("{\"tokens\": [1], \"attention_mask\": [1]}", 1, "has the key \"attention_mask\""),
     ("{\"tokens\": 7}", 1, "\"tokens\" must be a list of whole numbers, not 7"),
     ("{\"tokens\": null}", 1, "\"tokens\" must be a list of whole numbers, not null"),

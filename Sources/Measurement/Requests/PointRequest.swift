@@ -122,7 +122,9 @@ package final class Checkpoints {
 
   private func adapter(of point: Point) throws(WeightsError) -> ModelWeights? {
     guard !point.adapter.isEmpty else { return nil }
-    return try open(Paths.join(point.adapter, AdapterConfiguration.weightsName))
+    let path = Paths.join(point.adapter, AdapterConfiguration.weightsName)
+    // Shapes need no values, and a configuration alone says the bytes.
+    return point.backend == .shape && !Paths.exists(path) ? nil : try open(path)
   }
 
   private func open(_ path: String) throws(WeightsError) -> ModelWeights {
