@@ -60,7 +60,10 @@ let package = Package(
       "CPUBackend",
       uses: ["Tensors", "TiledAttention", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
     module("Autograd", uses: ["Tensors", "Ledger"]),
-    module("Transformer", uses: ["Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
+    module("PyTorchOps", uses: ["Autograd", "Tensors", "Ledger"]),
+    module(
+      "Transformer",
+      uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
     module(
       "Retention",
       uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),

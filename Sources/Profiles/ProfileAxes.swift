@@ -70,7 +70,8 @@ extension ProfileParser {
   private func drawnLengths(
     _ mapping: Node.Mapping, _ entry: ProfileNodes.Entry
   ) throws(ProfileError) -> Lengths {
-    let parts = try nodes.entries(of: mapping, known: ["n_c", "n_g", "count", "seed"], in: "lengths")
+    let keys = ["n_c", "n_g", "count", "seed"]
+    let parts = try nodes.entries(of: mapping, known: keys, in: "lengths")
     func range(_ name: String, from least: Int) throws(ProfileError) -> ClosedRange<Int> {
       guard let part = parts[name] else {
         throw nodes.error(entry.line, "lengths have no \(name)")

@@ -26,13 +26,13 @@ package struct Lengths: Hashable, Sendable {
       }
       guard parts.count == 2, let nC = parts[0], let nG = parts[1] else {
         throw ValueError(
-          "lengths \(quoted(text)) has \(quoted(String(word))); write n_c+n_g of each sequence, such "
-            + "as 128+16,4096+512")
+          "lengths \(quoted(text)) has \(quoted(String(word))); write n_c+n_g of each sequence, "
+            + "such as 128+16,4096+512")
       }
       guard nC >= 0, nG >= 1, nC <= 1 << 28, nG <= 1 << 28 else {
         throw ValueError(
-          "lengths \(quoted(text)) has \(quoted(String(word))); n_c must be 0 to \(1 << 28) and n_g 1 "
-            + "to \(1 << 28)")
+          "lengths \(quoted(text)) has \(quoted(String(word))); n_c must be 0 to \(1 << 28) and "
+            + "n_g 1 to \(1 << 28)")
       }
       sequences.append((nC, nG))
     }
@@ -111,7 +111,7 @@ extension Point {
     guard packing == .padded else { return }
     guard mode == .fullGraph else {
       throw PointError(
-        "layout padded goes with mode full-graph, not \(mode.name.rawValue); layout packed goes with "
+        "layout padded goes with mode full-graph, not \(mode.name.rawValue); packed goes with "
           + "every mode")
     }
   }
@@ -153,7 +153,8 @@ struct PaddedSequences {
     return TokenIDs(ids: ids, stride: stride)
   }
 
-  /// What each row of `lossRange` is to predict, −1 where it carries no loss; empty without numbers.
+  /// What each row of `lossRange` is to predict, −1 where it carries no loss; empty without
+  /// numbers.
   func labels(_ flat: TokenIDs) -> [Int32] {
     guard !flat.ids.isEmpty else { return [] }
     var first = 0

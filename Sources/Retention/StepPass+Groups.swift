@@ -12,9 +12,9 @@ import Transformer
 ///   backward   … suffix 1, suffix 0 ─▶ dK, dV gathered ─▶ prefix rows (before the cut: replay)
 /// ```
 ///
-/// Every suffix is a pass of its own, over the rows behind the prefix of one sequence. The prefix's
-/// last row, where it carries loss, is part of every suffix's loss rows: it predicts the first token
-/// of each.
+/// Every suffix is a pass of its own, over the rows behind the prefix of one sequence. The
+/// prefix's last row, where it carries loss, is part of every suffix's loss rows: it predicts the
+/// first token of each.
 extension StepPass {
   /// Runs all passes forward and returns each suffix's part of the loss.
   ///

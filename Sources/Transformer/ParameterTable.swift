@@ -55,8 +55,8 @@ struct ParameterTable {
     return weight == "norm" ? "b_norm" : "b_" + weight.dropFirst(2)
   }
 
-  /// The parameter of this name, or the copy that is trained in its place; the model's own code asks
-  /// only for what its family has.
+  /// The parameter of this name, or the copy that is trained in its place; the model's own code
+  /// asks only for what its family has.
   subscript(name: String) -> Parameter {
     guard let parameter = optional(name) else {
       preconditionFailure("\(configuration.family.rawValue) has no parameter \(name)")

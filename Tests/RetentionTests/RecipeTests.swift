@@ -116,7 +116,7 @@ import Transformer
 
   @Test func `the page quotes the table, and all name the same versions`() throws {
     let page = try Self.text("docs/pytorch.md").split(separator: "\n")
-    let table = try Self.text("Sources/Transformer/Recipes/PyTorchOps.swift")
+    let table = try Self.text("Sources/PyTorchOps/PyTorchOps.swift")
       .split(separator: "\n").filter { $0.hasPrefix("/// |") }.map { $0.dropFirst(4) }
     #expect(table.count > 10 && table.allSatisfy(page.contains))
     for (package, version) in [("torch", "2.13.0"), ("transformers", "5.23.0")] {

@@ -39,8 +39,9 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     switch fault {
     case .unreadable(let sentence), .notJSON(let sentence): sentence
     case .notObject(let found): "must hold an object {\"tokens\": [...]}, not \(found)"
-    case .otherKey(let key): "has the key \(quoted(key)); a tokens file holds \"tokens\", and for sequences of "
-        + "different lengths \"n_c\" and \"n_g\""
+    case .otherKey(let key):
+      "has the key \(quoted(key)); a tokens file holds \"tokens\", and for sequences of different "
+        + "lengths \"n_c\" and \"n_g\""
     case .noTokens: "has no \"tokens\"; write {\"tokens\": [...]}"
     case .notList(let found): "\"tokens\" must be a list of whole numbers, not \(found)"
     case .notSequence(let number, let found):

@@ -1,5 +1,6 @@
 package import Autograd
 import Ledger
+import PyTorchOps
 package import Tensors
 
 /// The forward pass of Hugging Face's model code (transformers 5.23), as the ops that it runs in

@@ -1,20 +1,20 @@
-import Autograd
+package import Autograd
 import Ledger
-import Tensors
+package import Tensors
 
 /// What an op of PyTorch keeps of an operand or a result, if one of the gradients is wanted.
-struct PyTorchSave {
+package struct PyTorchSave {
   /// The autograd node and its own name for it, `MmBackward0.self`.
-  let name: String
+  package let name: String
   /// Nil for the op's result.
-  let tensor: Tensor?
+  package let tensor: Tensor?
   /// The extents that the op sees.
-  let view: [Int]
+  package let view: [Int]
   /// The gradients whose formulas read it.
-  let gradients: [GradientSlot]
+  package let gradients: [GradientSlot]
 
   /// Kept for the gradients that are wanted; for none, not at all.
-  init(_ name: String, _ tensor: Tensor?, _ view: [Int], for gradients: GradientSlot?...) {
+  package init(_ name: String, _ tensor: Tensor?, _ view: [Int], for gradients: GradientSlot?...) {
     (self.name, self.tensor, self.view) = (name, tensor, view)
     self.gradients = gradients.compactMap(\.self)
   }
@@ -50,7 +50,7 @@ extension Tape {
   /// A result of which the op `passes` the gradient on, as a sum does, shares it with its inputs.
   /// A matrix product has `work` multiplications and additions, and as many for the gradient of
   /// each of its two factors, the first inputs.
-  func pytorch(
+  package func pytorch(
     _ module: String, as output: String, _ shape: Shape, _ dtype: DType, from inputs: [Variable],
     passes: Bool = false, work: Int128 = 0, keeping saves: [PyTorchSave] = []
   ) throws -> Variable {
@@ -62,7 +62,7 @@ extension Tape {
   }
 
   /// The same for a result that is there already: a view of an input.
-  func pytorch(
+  package func pytorch(
     _ y: Tensor, as output: String, from inputs: [Variable], passes: Bool,
     work: Int128 = 0, keeping saves: [PyTorchSave] = []
   ) -> Variable {
@@ -99,7 +99,7 @@ extension Tape {
   // MARK: Tables, products, norms
 
   /// `F.embedding`: rows `indices` of a table.
-  func pytorchEmbedding(
+  package func pytorchEmbedding(
     _ module: String, _ table: Parameter, indices: Tensor, view: [Int], _ shape: Shape,
     _ dtype: DType
   ) throws -> Variable {
@@ -109,7 +109,7 @@ extension Tape {
   }
 
   /// `nn.Linear` of `[B, T, in]`, or gpt2's `Conv1D`: `mm` over all rows, `addmm` with a bias.
-  func pytorchLinear(
+  package func pytorchLinear(
     _ module: String, _ x: Variable, _ weight: Parameter, bias: Parameter?, width: Int
   ) throws -> Variable {
     let shape = x.value.shape
@@ -127,7 +127,9 @@ extension Tape {
   }
 
   /// Hugging Face's RMSNorm over the last axis: `w · (x₃₂ · rsqrt(mean(x₃₂²) + ε))`, op by op.
-  func pytorchRMSNorm(_ module: String, _ x: Variable, _ weight: Parameter) throws -> Variable {
+  package func pytorchRMSNorm(_ module: String, _ x: Variable, _ weight: Parameter) throws
+    -> Variable
+  {
     let shape = x.value.shape
     let statistic = shape.replacingLast(.plain(1))
     let wide = try pytorchCast(module, x, to: .float32)
@@ -156,7 +158,7 @@ extension Tape {
   }
 
   /// `nn.LayerNorm` of `[B, T, W]`; statistics are in the model's dtype on a CPU.
-  func pytorchLayerNorm(
+  package func pytorchLayerNorm(
     _ module: String, _ x: Variable, _ weight: Parameter, bias: Parameter
   ) throws -> Variable {
     try op(module) {
@@ -180,7 +182,7 @@ extension Tape {
   }
 
   /// `x.to(dtype)`: nothing where that is its dtype already.
-  func pytorchCast(_ module: String, _ x: Variable, to dtype: DType) throws -> Variable {
+  package func pytorchCast(_ module: String, _ x: Variable, to dtype: DType) throws -> Variable {
     guard x.value.dtype != dtype else { return x }
     return try pytorch(
       module, as: "\(dtype.rawValue) copy", x.value.shape, dtype, from: [x])
@@ -189,12 +191,12 @@ extension Tape {
   // MARK: Elementwise
 
   /// `a + b`: keeps nothing.
-  func pytorchAdd(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {
+  package func pytorchAdd(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {
     try pytorch(module, as: "hidden", a.value.shape, a.value.dtype, from: [a, b], passes: true)
   }
 
   /// `a · b`: each factor for the other's gradient.
-  func pytorchMultiply(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {
+  package func pytorchMultiply(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {
     let view = a.value.shape.extents
     return try pytorch(
       module, as: "product", a.value.shape, a.value.dtype, from: [a, b],
@@ -205,14 +207,14 @@ extension Tape {
   }
 
   /// `F.silu`, `F.gelu`: the input.
-  func pytorchActivation(_ module: String, _ x: Variable, node: String) throws -> Variable {
+  package func pytorchActivation(_ module: String, _ x: Variable, node: String) throws -> Variable {
     try pytorch(
       module, as: "activated", x.value.shape, x.value.dtype, from: [x],
       keeping: [PyTorchSave("\(node).self", x.value, x.value.shape.extents, for: x.gradient)])
   }
 
   /// `gelu_new`, written out: `0.5 · x · (1 + tanh(c · (x + 0.044715 · x³)))`.
-  func pytorchNewGELU(_ module: String, _ x: Variable) throws -> Variable {
+  package func pytorchNewGELU(_ module: String, _ x: Variable) throws -> Variable {
     let (shape, dtype) = (x.value.shape, x.value.dtype)
     func scaled(_ x: Variable) throws -> Variable {
       try pytorch(module, as: "scaled", shape, dtype, from: [x])

@@ -1,27 +1,33 @@
-import Autograd
+package import Autograd
 import Ledger
-import Tensors
+package import Tensors
 
 /// The constants of a rotation, `[1, T, D]`, which all layers share.
-struct PyTorchRotation {
-  let cos: Tensor
-  let sin: Tensor
+package struct PyTorchRotation {
+  package let cos: Tensor
+  package let sin: Tensor
+
+  package init(cos: Tensor, sin: Tensor) { (self.cos, self.sin) = (cos, sin) }
 }
 
 /// A head-wise operand of attention, `[B, heads, tokens, D]` as PyTorch sees it.
-struct PyTorchHeads {
-  var x: Variable
-  let heads: Int
-  let tokens: Int
+package struct PyTorchHeads {
+  package var x: Variable
+  package let heads: Int
+  package let tokens: Int
   /// Whether it is a part of a wider tensor, as gpt2's q, k and v are, or one head seen as many.
-  var isPart = false
+  package var isPart = false
+
+  package init(x: Variable, heads: Int, tokens: Int, isPart: Bool = false) {
+    (self.x, self.heads, self.tokens, self.isPart) = (x, heads, tokens, isPart)
+  }
 }
 
 /// Attention of Hugging Face's models: `eager_attention_forward` and
 /// `scaled_dot_product_attention`; the table stands in `PyTorchOps.swift`.
 extension Tape {
   /// `x · cos + rotate_half(x) · sin`: keeps cos and sin, as `[1, 1, T, D]`.
-  func pytorchRotate(_ module: String, _ x: Variable, _ rotation: PyTorchRotation) throws
+  package func pytorchRotate(_ module: String, _ x: Variable, _ rotation: PyTorchRotation) throws
     -> Variable
   {
     let (shape, dtype) = (x.value.shape, x.value.dtype)
@@ -38,7 +44,7 @@ extension Tape {
   }
 
   /// `DynamicCache.update`: earlier keys or values and these, in a new tensor.
-  func pytorchConcatenate(
+  package func pytorchConcatenate(
     _ module: String, _ earlier: Tensor?, _ x: PyTorchHeads
   ) throws -> PyTorchHeads {
     let shape = x.x.value.shape
@@ -51,7 +57,9 @@ extension Tape {
 
   /// `repeat_kv`: every key head copied for each query head that it serves; a single one is only
   /// seen so many times.
-  func pytorchRepeat(_ module: String, _ x: PyTorchHeads, to heads: Int) throws -> PyTorchHeads {
+  package func pytorchRepeat(_ module: String, _ x: PyTorchHeads, to heads: Int) throws
+    -> PyTorchHeads
+  {
     guard x.heads < heads else { return x }
     if x.heads == 1 {
       return PyTorchHeads(x: x.x, heads: heads, tokens: x.tokens, isPart: true)
@@ -77,7 +85,7 @@ extension Tape {
   /// `softmax(scale · q kᵀ + mask) v`, op by op: `[B, T, H · D]`.
   ///
   /// Probabilities are float32, but for gpt2, which leaves them in the model's dtype.
-  func pytorchEagerAttention(
+  package func pytorchEagerAttention(
     _ module: String, q: PyTorchHeads, k: PyTorchHeads, v: PyTorchHeads, dHead: Int,
     probabilities: DType
   ) throws -> Variable {
@@ -121,7 +129,7 @@ extension Tape {
   /// The flash kernel of a CPU: `[B, T, H · D]`. All operands are kept, constants too.
   ///
   /// A mask is made from the boolean one in the model's dtype, `[B, 1, T, S]`, anew in every layer.
-  func pytorchFlashAttention(
+  package func pytorchFlashAttention(
     _ module: String, q: PyTorchHeads, k: PyTorchHeads, v: PyTorchHeads, dHead: Int,
     isMasked: Bool
   ) throws -> Variable {
