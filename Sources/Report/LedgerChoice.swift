@@ -14,7 +14,7 @@ struct LedgerChoice {
   private static let columns = [
     "order", "layer", "op", "tensor", "shape", "dtype", "requested_bytes", "allocated_bytes",
     "prefix_bytes", "generated_bytes", "crossing_bytes", "shared_bytes", "needed_for",
-    "also_saved_by",
+    "also_saved_by", "padding_bytes",
   ]
 
   init(_ ledger: CSVDocument, of points: CSVDocument) {

@@ -28,7 +28,8 @@ retained_shared_bytes retained_allocated_bytes predicted_retained_bytes predicte
 peak_bytes peak_forward_bytes peak_backward_bytes predicted_peak_bytes workspace_peak_bytes
 parameter_bytes gradient_bytes process_peak_rss_bytes matmul_flops forward_seconds backward_seconds
 gradient_relative_error gradient_cosine version started_at trainable dropout recipe kv_gradients
-gradient_reference predicted_workspace_bytes optimizer optimizer_bytes adapter lora
+gradient_reference predicted_workspace_bytes optimizer optimizer_bytes adapter lora suffixes
+sharing suffixes_at_a_time lengths layout retained_padding_bytes
 device held_by_checkpoint_bytes cuda_before_bytes cuda_allocated_bytes cuda_peak_bytes torch
 transformers
 """.split()
@@ -38,7 +39,7 @@ _KEY = "mode keep_prefix chunk recompute attention head loss_rows dtype batch n_
 
 LEDGER_COLUMNS = ["profile", *_KEY, *"""
 repeat order layer op tensor shape dtype requested_bytes allocated_bytes prefix_bytes
-generated_bytes crossing_bytes shared_bytes needed_for also_saved_by
+generated_bytes crossing_bytes shared_bytes needed_for also_saved_by padding_bytes
 """.split()]
 """Ballast's columns; `dtype` is there twice, the point's own and the tensor's."""
 
@@ -86,6 +87,7 @@ def _axes(row: Row) -> dict[str, Any]:
         "trainable": options.trainable, "lora": options.lora,
         "dropout": None if options.dropout is None else float(options.dropout),
         "recipe": options.recipe, "kv_gradients": "float32", "optimizer": "none",
+        "suffixes": 1, "sharing": "none", "suffixes_at_a_time": 0, "layout": "packed",
         "profile": PROFILE, "repeat": 1,
     }
 
@@ -103,7 +105,7 @@ def _point(row: Row) -> dict[str, Any]:
         "loss": result.loss, "saved_tensors": len(result.saved),
         "retained_bytes": result.retained_bytes, "retained_prefix_bytes": regions.prefix,
         "retained_generated_bytes": regions.generated, "retained_crossing_bytes": regions.crossing,
-        "retained_shared_bytes": regions.shared, "parameter_bytes": result.parameter_bytes,
+        "retained_padding_bytes": 0, "retained_shared_bytes": regions.shared, "parameter_bytes": result.parameter_bytes,
         "gradient_bytes": result.gradient_bytes, "device": result.options.device,
         "held_by_checkpoint_bytes": result.held_by_checkpoint_bytes,
         "cuda_before_bytes": result.cuda_before_bytes, "cuda_allocated_bytes": result.cuda_bytes,
@@ -121,6 +123,7 @@ def _ledger(row: Row) -> Iterable[list[Any]]:
             op_of(saved.path), saved.node or "saved", "x".join(map(str, saved.shape)), saved.dtype,
             saved.storage_bytes, None, saved.regions.prefix, saved.regions.generated,
             saved.regions.crossing, saved.regions.shared, None, " ".join(saved.also_saved_by),
+            0,
         ]
 
 

@@ -9,7 +9,8 @@ extension Tape {
   /// `[vocab, d_model]`, `labels` has `batch · rows` entries. Logits `[batch, rowsAtATime, vocab]`
   /// are float32 whatever the dtype of `x`; backward makes them again and turns them into their
   /// gradient in place. Where these are a part of the loss rows, `total` says how many there are:
-  /// then it is the sum over these, divided by that. Saves `x`, the weight and the float32 log-sum-exp `[batch, rows]`.
+  /// then it is the sum over these, divided by that. Saves `x`, the weight and the float32
+  /// log-sum-exp `[batch, rows]`.
   package func chunkedCrossEntropy(
     _ x: Variable, _ weight: Weight, labels: [Int32], rowsAtATime: Int, of total: Int? = nil,
     op name: String

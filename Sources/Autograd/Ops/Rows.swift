@@ -157,7 +157,9 @@ extension Tape {
         first.x.value.shape[0], .tokens(first.rows.lowerBound..<last.rows.upperBound),
         first.x.value.shape[2])
       let y = try tensors.make("loss_rows", shape, first.x.value.dtype)
-      for part in parts { kernels?.copy(part.x.value.at(rows: part.rows), to: y.at(rows: part.rows)) }
+      for part in parts {
+        kernels?.copy(part.x.value.at(rows: part.rows), to: y.at(rows: part.rows))
+      }
       let slots = parts.map { ($0.x.gradient, $0.rows) }
       guard isRecording, slots.contains(where: { $0.0 != nil }) else { return Variable(y) }
       let slot = GradientSlot("loss_rows", shape: y.shape, dtype: y.dtype)

@@ -2,7 +2,12 @@
 // What was measured: tables of a result folder, and the words and numbers that are made of them.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const REGIONS = ["prefix", "generated", "crossing", "shared"];
+const REGIONS = ["prefix", "generated", "crossing", "shared", "padding"];
+
+/** The regions that rows can have bytes in: padding where one has some. */
+function regionsOf(rows, column) {
+  return REGIONS.filter(region => region !== "padding" || rows.some(row => row[column(region)]));
+}
 const MODES = ["full-graph", "pruned-graph", "detached-prefix", "replayed-prefix"];
 // What only some modes have.
 const OF_MODES = ["keep_prefix", "chunk", "kv_gradients"];

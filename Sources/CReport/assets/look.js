@@ -13,7 +13,7 @@ const OTHERS = ["#0b62a4", "#cc6a00", "#0b7a5b", "#a03b7b", "#7a5a00", "#5b6470"
 const DARK_OTHERS = ["#6db6f2", "#f0a04b", "#4fc9a4", "#e08cc0", "#d8b64a", "#aab4bf", "#f08a7e",
                      "#7fd0ea"];
 const REGION_COLORS = {prefix: "#cc6a00", generated: "#0b7a5b", crossing: "#a03b7b",
-                       shared: "#8a919b"};
+                       shared: "#8a919b", padding: "#c9b458"};
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "cross", "star", "pentagon"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 

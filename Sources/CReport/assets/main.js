@@ -8,7 +8,8 @@ function showPoints(result) {
       isNumber: result.points.every(point => typeof point[axis] === "number"),
     })),
     {label: "status", value: point => point.status, title: point => point.error ?? ""},
-    ...[["retained_bytes", "retained"], ...REGIONS.map(r => [`retained_${r}_bytes`, r]),
+    ...[["retained_bytes", "retained"], ...regionsOf(result.points, r => `retained_${r}_bytes`)
+          .map(r => [`retained_${r}_bytes`, r]),
         ["retained_allocated_bytes", "allocated"], ["peak_bytes", "peak"],
         ["workspace_peak_bytes", "workspace"], ["saved_tensors", "tensors"],
         ["gradient_relative_error", "gradient's error"], ["loss", "loss"],

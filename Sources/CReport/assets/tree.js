@@ -104,8 +104,8 @@ function showTensors(result, points, first) {
     {label: "op", value: row => row.op}, {label: "tensor", value: row => row.tensor},
     {label: "shape", value: row => row.shape}, {label: "dtype", value: row => row.dtype},
     {label: "bytes", value: row => row.requested_bytes, isNumber: true, sum: true},
-    ...REGIONS.map(region => ({label: region, value: row => row[`${region}_bytes`],
-                               isNumber: true, sum: true})),
+    ...regionsOf(points, region => `retained_${region}_bytes`).map(region => (
+      {label: region, value: row => row[`${region}_bytes`], isNumber: true, sum: true})),
     {label: "allocated", value: row => row.allocated_bytes, isNumber: true},
     {label: "needed for the gradient of", value: row => row.needed_for, isWide: true},
     {label: "also saved by", value: row => row.also_saved_by, isWide: true},
