@@ -302,14 +302,78 @@ def faults(trial: Trial, folder: Path, ratios: list[float]) -> tuple[list[str], 
     return lines, count
 
 
+def fixtures() -> list[Trial]:
+    """Small steps whose numbers are committed: a family each, adapters, a group, lengths."""
+    def trial(family: str, targets: list[str] | str, suffixes: int = 1,
+              lengths: list[tuple[int, int]] | None = None, **adapter: object) -> Trial:
+        if family == "gpt2":
+            config: dict = dict(n_embd=12, n_head=2, n_layer=2, n_positions=32, embd_pdrop=0.0,
+                                attn_pdrop=0.0, resid_pdrop=0.0)
+        else:
+            config = dict(hidden_size=12, num_attention_heads=4, num_key_value_heads=2, head_dim=4,
+                          num_hidden_layers=2, intermediate_size=18, max_position_embeddings=32)
+        if family == "mistral":
+            config["sliding_window"] = 5
+        config |= dict(vocab_size=19, tie_word_embeddings=False)
+        batch = len(lengths) if lengths else suffixes
+        case = Case(f"{family}-adapter", "", 7 if not lengths else max(n for n, _ in lengths),
+                    4 if not lengths else max(n for _, n in lengths), config, batch=batch)
+        return Trial(case, peft.LoraConfig(
+            target_modules=targets, fan_in_fan_out=family == "gpt2", task_type="CAUSAL_LM",
+            **({"r": 2, "lora_alpha": 4} | adapter)), None, "float32", {}, suffixes, lengths)
+
+    return [
+        trial("gpt2", ["attn.c_attn", "mlp.c_proj"], use_rslora=True),
+        trial("llama", ["q_proj", "v_proj"], modules_to_save=["lm_head"]),
+        trial("mistral", r".*\.0\..*(k_proj|up_proj)", r=3),
+        trial("qwen2", ["k_proj", "o_proj", "gate_proj"], suffixes=2),
+        trial("qwen3", ["q_proj", "k_proj", "v_proj", "down_proj"], lengths=[(7, 4), (3, 2), (1, 5)]),
+    ]
+
+
+def write(trial: Trial, folder: Path) -> None:
+    """A fixture: the model, the adapter, tokens, and PyTorch's float64 losses and gradients."""
+    case = trial.case
+    folder.mkdir(parents=True, exist_ok=True)
+    base = new_model(case)
+    base.save_pretrained(folder)
+    model = adapted(base, trial)
+    model.save_pretrained(folder)
+    for extra in ("README.md", "generation_config.json"):
+        (folder / extra).unlink(missing_ok=True)
+    tokens = new_tokens(case)
+    for sequence in range(case.batch):
+        first = sequence - sequence % trial.suffixes
+        tokens[sequence, :case.n_c] = tokens[first, :case.n_c]
+    rows = [t[:c.tokens] for t, c in zip(tokens, trial.sequences)] if trial.lengths else tokens
+    (folder / "tokens.json").write_text(json.dumps({"tokens": [t.tolist() for t in rows]}) + "\n")
+    exact = adapted(in_double(base), trial, dict(model.named_parameters()))
+    losses = {}
+    for mode in ("full-graph", "detached-prefix"):
+        with InDouble():
+            losses[mode], found = gradients(exact, trial, rows, mode)
+        safetensors.torch.save_file({n: g.float().contiguous() for n, g in found.items()},
+                                    folder / f"{mode}.safetensors")
+    lengths = ",".join(f"{n_c}+{n_g}" for n_c, n_g in trial.lengths or [])
+    (folder / "adapter.json").write_text(json.dumps({
+        "n_c": case.n_c, "n_g": case.n_g, "suffixes": trial.suffixes, "lengths": lengths,
+        "losses": losses, "torch": torch.__version__, "peft": peft.__version__}, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="compare-peft", description=__doc__)
     parser.add_argument("--random", type=int, default=60, help="how many random models")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", type=Path, metavar="FOLDER",
+                        help="write the committed fixtures, adapter-FAMILY each, and compare nothing")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     transformers.utils.logging.disable_progress_bar()
     print(f"torch {torch.__version__}, peft {peft.__version__}")
+    if given.write:
+        for trial in fixtures():
+            write(trial, given.write / f"adapter-{trial.case.family}")
+        return
     draw = random.Random(given.seed)
     differing = total = 0
     ratios: list[float] = []
