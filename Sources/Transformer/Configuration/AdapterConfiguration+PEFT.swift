@@ -111,6 +111,11 @@ extension AdapterConfiguration {
     ]
     for name in fields.rest where !harmless.contains(name) {
       guard let value = members[name], !off.contains(value) else { continue }
+      if name == "lora_dropout" {
+        throw fields.error(
+          "\"lora_dropout\" is \(value.kind); Ballast measures adapters without dropout, so set it "
+            + "to 0")
+      }
       throw fields.error(
         "\(quoted(name)) is \(value.kind) that Ballast does not build; it has plain LoRA with r, "
           + "lora_alpha, use_rslora, target_modules and modules_to_save")
