@@ -1,0 +1,44 @@
+import Ledger
+import Retention
+import TestSupport
+import Testing
+import Transformer
+
+/// Retained bytes of completions that share a prefix: the prompt once, and each completion.
+@Suite struct GroupLawTests {
+  /// The law is made at a few lengths and one and two completions; these are others.
+  @Test(arguments: 0..<40)
+  func `the law in n_c, n_g and completions holds where it was not made`(index: Int) throws {
+    var point = grouped(randomPoint(index + 17_000), index)
+    point.suffixesAtATime = 0
+    if index % 3 == 0 { point = adapted(point, index) }
+    point.mode = Mode.allCases[index % Mode.allCases.count]
+    let law = try GroupLaw(of: point) { try runOnShapes($0).retained.total }
+    var generator = SplitMix64(seed: UInt64(index))
+    for _ in 0..<4 {
+      point.nC = point.lawStart + Int.random(in: 0...40, using: &generator)
+      point.nG = Int.random(in: 2...20, using: &generator)
+      point.suffixes = Int.random(in: 1...6, using: &generator)
+      let counted = try runOnShapes(point).retained.total
+      #expect(
+        law.bytes(nC: point.nC, nG: point.nG, suffixes: point.suffixes) == counted, "\(point)")
+    }
+  }
+
+  @Test func `a prompt token and a completion's token cost what the formulas say`() throws {
+    let model = DecoderConfiguration(layers: 2, dModel: 16, heads: 2, dFF: 24, vocab: 32)
+    var point = Point(modelName: "m", model: model, nC: 9, nG: 4)
+    (point.suffixes, point.sharing, point.lossRows) = (3, .prefix, .generated)
+    point.mode = .replayedPrefix()
+    let law = try GroupLaw(of: point) { try runOnShapes($0).retained.total }
+    // K and V of the prompt: 2 layers · 2 · 16 numbers of 4 bytes.
+    #expect(law.prompt == ScalingLaw(constant: 0, linear: 256, quadratic: 0))
+    // Of a completion's token in a layer: input, its norm, q, k, v, output, sum and its norm of 16
+    // each, gate, up and activation, 2 log-sum-exps, 2 statistics; and behind the layers the copied
+    // last sum, its statistic and norm, logits and their log-sum-exp.
+    let layer = 8 * 16 + 3 * 24 + 2 + 2
+    let end = 16 + 1 + 16 + 32 + 1
+    #expect((law.constant, law.prefix, law.product, law.square) == (0, 0, 0, 0))
+    #expect(law.generated == 4 * (2 * layer + end))
+  }
+}
