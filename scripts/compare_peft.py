@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytorch_cases import Case
-from pytorch_files import write_tokens
+from pytorch_files import write_json
 from pytorch_steps import (
     IGNORED, InDouble, detached_loss, full_loss, in_double, loss_of, new_model, new_tokens, relative,
     targets)
@@ -128,6 +128,16 @@ def random_trial(draw: random.Random, number: int, seed: int) -> Trial:
     trainable = draw.choice((None, None, None, "norm|ln_", "bias|embed|wte"))
     return Trial(case, adapter, trainable, draw.choice(("float32", "float32", "bfloat16")), options,
                  suffixes, lengths)
+
+
+def tokens_of(trial: Trial, purpose: str = "tokens"):
+    """Every sequence's tokens; completions share their prompt, and lengths may differ."""
+    case = trial.case
+    tokens = new_tokens(case, purpose)
+    for sequence in range(case.batch):
+        first = sequence - sequence % trial.suffixes
+        tokens[sequence, :case.n_c] = tokens[first, :case.n_c]
+    return [t[:c.tokens] for t, c in zip(tokens, trial.sequences)] if trial.lengths else tokens
 
 
 def our_name(name: str) -> str:
@@ -252,17 +262,9 @@ def faults(trial: Trial, folder: Path, ratios: list[float]) -> tuple[list[str], 
     if trial.dtype == "bfloat16":  # both sides start from the same rounded values
         base = base.to(torch.bfloat16).float()
     base.save_pretrained(folder / "base")
-    draws = [new_tokens(case, f"tokens {n}") for n in range(4 if trial.dtype == "bfloat16" else 1)]
+    draws = [tokens_of(trial, f"tokens {n}") for n in range(4 if trial.dtype == "bfloat16" else 1)]
     for number, tokens in enumerate(draws):
-        for sequence in range(case.batch):
-            first = sequence - sequence % trial.suffixes
-            tokens[sequence, :case.n_c] = tokens[first, :case.n_c]
-        if trial.lengths:
-            draws[number] = [t[:c.tokens] for t, c in zip(tokens, trial.sequences)]
-            rows = [t.tolist() for t in draws[number]]
-            (folder / f"tokens-{number}.json").write_text(json.dumps({"tokens": rows}))
-        else:
-            write_tokens(tokens, folder / f"tokens-{number}.json")
+        write_json(folder / f"tokens-{number}.json", {"tokens": [t.tolist() for t in tokens]})
     model = adapted(base, trial)
     if trial.dtype == "bfloat16":
         model = model.to(torch.bfloat16).float()
@@ -341,11 +343,7 @@ def write(trial: Trial, folder: Path) -> None:
     model.save_pretrained(folder)
     for extra in ("README.md", "generation_config.json"):
         (folder / extra).unlink(missing_ok=True)
-    tokens = new_tokens(case)
-    for sequence in range(case.batch):
-        first = sequence - sequence % trial.suffixes
-        tokens[sequence, :case.n_c] = tokens[first, :case.n_c]
-    rows = [t[:c.tokens] for t, c in zip(tokens, trial.sequences)] if trial.lengths else tokens
+    rows = tokens_of(trial)
     (folder / "tokens.json").write_text(json.dumps({"tokens": [t.tolist() for t in rows]}) + "\n")
     exact = adapted(in_double(base), trial, dict(model.named_parameters()))
     losses = {}
@@ -355,9 +353,9 @@ def write(trial: Trial, folder: Path) -> None:
         safetensors.torch.save_file({n: g.float().contiguous() for n, g in found.items()},
                                     folder / f"{mode}.safetensors")
     lengths = ",".join(f"{n_c}+{n_g}" for n_c, n_g in trial.lengths or [])
-    (folder / "adapter.json").write_text(json.dumps({
+    write_json(folder / "adapter.json", {
         "n_c": case.n_c, "n_g": case.n_g, "suffixes": trial.suffixes, "lengths": lengths,
-        "losses": losses, "torch": torch.__version__, "peft": peft.__version__}, indent=2) + "\n")
+        "losses": losses, "torch": torch.__version__, "peft": peft.__version__})
 
 
 def main() -> None:

@@ -176,6 +176,6 @@ extension CPUBackend {
     requireCells(of: logits, logSumExp)
     precondition(labels.count == logits.extent(0) * logits.extent(1), "one label a row")
     let vocab = logits.extent(2)
-    precondition(labels.allSatisfy { $0 < vocab }, "a label is outside the vocabulary")
+    precondition(labels.allSatisfy { $0 >= -1 && $0 < vocab }, "a label is outside the vocabulary")
   }
 }

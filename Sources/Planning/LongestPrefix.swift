@@ -15,7 +15,7 @@ struct LongestPrefix {
   /// The longest that may be asked for.
   let longest: Int
   /// How far the first guess goes.
-  var firstStep = 4096
+  let firstStep: Int
   /// What a step needs; nil where nothing so long can be counted.
   let need: (Int) throws -> Int128?
 

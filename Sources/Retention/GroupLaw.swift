@@ -73,16 +73,10 @@ package struct GroupLaw: Equatable, Sendable {
 
   /// What each completion adds, as a polynomial, such as `512 + 2048·n_g`.
   package var completionText: String {
-    var text = ""
-    for (value, unit) in [
+    ScalingLaw.text([
       (constant, ""), (prefix, "·n_c"), (generated, "·n_g"), (product, "·n_c·n_g"),
       (square, "·n_g²"),
-    ] where value != 0 {
-      let sign = value < 0 ? "−" : "+"
-      text += text.isEmpty ? (value < 0 ? sign : "") : " \(sign) "
-      text += "\(value.magnitude)\(unit)"
-    }
-    return text.isEmpty ? "0" : text
+    ])
   }
 }
 

@@ -1,9 +1,9 @@
-package import Files
 import Autograd
+package import Files
 import Tensors
 
 /// Prefix and generated tokens of each of some sequences.
-package struct Lengths: Hashable, Sendable {
+package struct Lengths: Sendable {
   /// At least one.
   package let sequences: [(nC: Int, nG: Int)]
 
@@ -11,9 +11,6 @@ package struct Lengths: Hashable, Sendable {
   package static let most = 4096
 
   package init(_ sequences: [(nC: Int, nG: Int)]) { self.sequences = sequences }
-
-  package static func == (one: Lengths, other: Lengths) -> Bool { one.text == other.text }
-  package func hash(into hasher: inout Hasher) { hasher.combine(text) }
 
   /// Reads `128+16,4096+512`.
   ///

@@ -27,11 +27,11 @@ package struct Point: Hashable, Sendable {
   ///
   /// The model gets it at once; `validate` says what is wrong with the words.
   package var lora = "" {
-    didSet { take(try? AdapterConfiguration(words: lora)) }
+    didSet { setAdapter(try? AdapterConfiguration(words: lora)) }
   }
   package var optimizer = Optimizer.none
   package var recipe = Recipe.ballast {
-    didSet { take(model.adapter) }
+    didSet { setAdapter(model.adapter) }
   }
   package var backend = BackendKind.cpu
   /// Threads that compute.
@@ -61,7 +61,7 @@ package struct Point: Hashable, Sendable {
   }
 
   /// Gives the model an adapter, or none; PEFT casts what it adds to a model to float32.
-  package mutating func take(_ adapter: AdapterConfiguration?) {
+  package mutating func setAdapter(_ adapter: AdapterConfiguration?) {
     model.adapter = adapter
     model.adapter?.dtype = recipe == .ballast ? nil : .float32
   }

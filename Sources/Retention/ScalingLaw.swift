@@ -73,11 +73,16 @@ package struct ScalingLaw: Equatable, Sendable {
 extension ScalingLaw: CustomStringConvertible {
   /// The polynomial without terms that are zero, such as `8192 + 2048·n_c`.
   package var description: String {
+    Self.text([(constant, ""), (linear, "·n_c"), (quadratic, "·n_c²")])
+  }
+
+  /// Terms, each a coefficient and its powers, without those that are zero.
+  static func text(_ terms: [(coefficient: Int, powers: String)]) -> String {
     var text = ""
-    for (value, unit) in [(constant, ""), (linear, "·n_c"), (quadratic, "·n_c²")] where value != 0 {
+    for (value, powers) in terms where value != 0 {
       let sign = value < 0 ? "−" : "+"
       text += text.isEmpty ? (value < 0 ? sign : "") : " \(sign) "
-      text += "\(value.magnitude)\(unit)"
+      text += "\(value.magnitude)\(powers)"
     }
     return text.isEmpty ? "0" : text
   }

@@ -106,8 +106,8 @@ package protocol Kernels: AnyObject {
 
   /// The sum of `−log softmax(logits)[label]` over all rows, in the order of rows.
   ///
-  /// `logits` is `[batch, rows, vocab]`, `labels` has `batch · rows` entries, negative ones where a
-  /// row carries no loss, `logSumExp` is
+  /// `logits` is `[batch, rows, vocab]`, `labels` has `batch · rows` entries, −1 where a row
+  /// carries no loss, `logSumExp` is
   /// `[batch, rows]` float32 and keeps what backward needs.
   func crossEntropy(_ logits: Tensor, labels: [Int32], logSumExp: Tensor) -> Double
   /// Turns logits into their gradient, in place: `(softmax(logits) − onehot) / rows`.

@@ -1,5 +1,6 @@
 import Foundation
 import Retention
+import TestSupport
 import Testing
 
 /// Every axis of the registry is an option of `measure`, with its words and its default in help.
@@ -16,22 +17,6 @@ import Testing
     let others = (tokens + [("--backend", "shape")])
       .filter { $0.0 != "--\(axis.option)" }.flatMap { [$0.0, $0.1] }
     return ["measure", "--model", "gpt2", "--format", "json"] + others + condition
-  }
-
-  /// A value of an axis of texts; of an adapter the directory, with its configuration.
-  private func text(of axis: String) throws -> String {
-    switch axis {
-    case "lengths": return "3+2,1+4"
-    case "lora": return "r=2,alpha=4,targets=c_attn"
-    case "adapter":
-      let folder = FileManager.default.temporaryDirectory
-        .appendingPathComponent("ballast-option-tests")
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      let configuration = #"{"peft_type": "LORA", "r": 2, "target_modules": ["c_attn"]}"#
-      try Data(configuration.utf8).write(to: folder.appendingPathComponent("adapter_config.json"))
-      return folder.path
-    default: return "attn"
-    }
   }
 
   @Test func `help lists every option, its words and its default`() throws {
@@ -53,7 +38,7 @@ import Testing
       case .integer: name == "d_model" ? "1536" : "2"
       case .unsigned: "18446744073709551615"
       case .number: "0.25"
-      case .text: try text(of: name)
+      case .text: try AxisSamples.text(of: name)
       }
     let result = try Program.run(arguments(axis) + ["--\(axis.option)", value])
     #expect(result.status == 0, "\(result.errors)")

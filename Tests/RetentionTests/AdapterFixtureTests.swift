@@ -39,7 +39,7 @@ import Transformer
     var point = Point(
       modelName: "fixture", model: try HuggingFaceConfiguration.read(folder.path).decoder,
       nC: numbers.n_c, nG: numbers.n_g)
-    point.take(try AdapterConfiguration(directory: folder.path, model: point.model))
+    point.setAdapter(try AdapterConfiguration(directory: folder.path, model: point.model))
     (point.suffixes, point.lengths, point.mode) = (numbers.suffixes, numbers.lengths, mode)
     (point.chunk, point.threads) = (3, 2)
     let isRagged = !point.lengths.isEmpty

@@ -5,6 +5,7 @@ import Measurement
 import Profiles
 import Reporting
 import Retention
+import TestSupport
 import Testing
 import Transformer
 
@@ -15,22 +16,7 @@ private func sample(_ axis: PointAxis) throws -> String {
   case .integer: axis.name == "keep_prefix" ? "2" : "3"
   case .unsigned: "18446744073709551615"
   case .number: "0.25"
-  case .text: try text(of: axis.name)
-  }
-}
-
-/// A value of an axis of texts; of an adapter the directory, with its configuration.
-private func text(of axis: String) throws -> String {
-  switch axis {
-  case "lengths": return "3+2,1+4"
-  case "lora": return "r=2,alpha=4,targets=c_attn"
-  case "adapter":
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ballast-axis-tests")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let configuration = #"{"peft_type": "LORA", "r": 2, "target_modules": ["c_attn"]}"#
-    try Data(configuration.utf8).write(to: folder.appendingPathComponent("adapter_config.json"))
-    return folder.path
-  default: return "attn"
+  case .text: try AxisSamples.text(of: axis.name)
   }
 }
 

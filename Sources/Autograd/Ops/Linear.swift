@@ -26,27 +26,15 @@ extension Tape {
       guard records(x.gradient, weight.gradient, bias?.gradient) else { return Variable(y) }
 
       let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
-      let inputSlot = x.gradient
-      let savedInput = weight.gradient.map { _ in
-        save(
-          x.value, as: "input", neededFor: [weight.symbol], recomputed: x.recomputed)
-      }
-      let savedWeight = inputSlot.map {
-        save(weight.value, as: "weight", neededFor: ["d\($0.name)"])
-      }
+      let operands = ProductOperands(x, weight, on: self)
       record { [tensors] in
         guard var dy = try scale == 1 ? slot.take() : slot.takeUnique(from: tensors) else {
           return
         }
         if scale != 1 { self.kernels?.scale(dy, by: scale) }
         if dy.dtype != weight.value.dtype { dy = try self.converted(dy, to: weight.value.dtype) }
-        if let x = try savedInput?.tensor { try self.gatherProduct(dy, x, into: weight) }
         if let bias, bias.gradient != nil { try self.addColumnSums(of: dy, to: bias) }
-        if let inputSlot, let weight = try savedWeight?.tensor {
-          try inputSlot.accumulate(from: tensors) { sum, accumulates in
-            try self.multiplyRows(dy, weight, into: sum, accumulates: accumulates)
-          }
-        }
+        try operands.backward(dy, on: self)
       }
       return Variable(y, gradient: slot)
     }
@@ -67,33 +55,14 @@ extension Tape {
       guard records(x.gradient, weight.gradient, y.gradient) else { return Variable(y.value) }
       let slot = GradientSlot(
         y.gradient?.name ?? "hidden", shape: y.value.shape, dtype: y.value.dtype)
-      let (inputSlot, sumSlot) = (x.gradient, y.gradient)
-      let savedInput = weight.gradient.map { _ in
-        save(x.value, as: "input", neededFor: [weight.symbol], recomputed: x.recomputed)
-      }
-      let savedWeight = inputSlot.map {
-        save(weight.value, as: "weight", neededFor: ["d\($0.name)"])
-      }
+      let (operands, sumSlot) = (ProductOperands(x, weight, on: self), y.gradient)
       record { [tensors] in
         guard let dy = slot.take() else { return }
-        if let x = try savedInput?.tensor { try self.gatherProduct(dy, x, into: weight) }
-        if let inputSlot, let weight = try savedWeight?.tensor {
-          try inputSlot.accumulate(from: tensors) { sum, accumulates in
-            try self.multiplyRows(dy, weight, into: sum, accumulates: accumulates)
-          }
-        }
+        try operands.backward(dy, on: self)
         try sumSlot?.add(dy, from: tensors)
       }
       return Variable(y.value, gradient: slot)
     }
-  }
-
-  /// Adds `Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]` to a weight's gradient.
-  private func gatherProduct(_ dy: Tensor, _ x: Tensor, into weight: Weight) throws {
-    try weight.accumulate(dy.shape[1].rows, from: tensors) { rows, sum, accumulates in
-      try multiplyColumns(dy.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
-    }
-    measureRows(of: weight, dy: dy, x: x)
   }
 
   /// `y = x · w + b`, the sum rounded once: oneDNN rounds a product before a bias could be added.
@@ -157,6 +126,42 @@ extension Tape {
         try multiply(
           dy.selecting(0, sequence).transposed(0, 1), x.selecting(0, sequence), into: c,
           accumulates: accumulates || sequence > 0)
+      }
+    }
+  }
+}
+
+/// What `x · Wᵀ` keeps for backward: `x` `[batch, tokens, in]` if the weight is trained, and the
+/// weight `[out, in]` if `x` needs a gradient.
+private struct ProductOperands {
+  private let input: SavedTensor?
+  private let weight: SavedTensor?
+  /// Where the gradients gather.
+  private let parameter: Weight
+  private let inputSlot: GradientSlot?
+
+  init(_ x: Variable, _ weight: Weight, on tape: Tape) {
+    (parameter, inputSlot) = (weight, x.gradient)
+    input = weight.gradient.map { _ in
+      tape.save(x.value, as: "input", neededFor: [weight.symbol], recomputed: x.recomputed)
+    }
+    self.weight = inputSlot.map {
+      tape.save(weight.value, as: "weight", neededFor: ["d\($0.name)"])
+    }
+  }
+
+  /// `dW += Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]` and `dx += dy · W`, for `dy` `[batch, tokens, out]`.
+  func backward(_ dy: Tensor, on tape: Tape) throws {
+    if let x = try input?.tensor {
+      try parameter.accumulate(dy.shape[1].rows, from: tape.tensors) { rows, sum, accumulates in
+        try tape.multiplyColumns(
+          dy.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
+      }
+      tape.measureRows(of: parameter, dy: dy, x: x)
+    }
+    if let inputSlot, let weight = try weight?.tensor {
+      try inputSlot.accumulate(from: tape.tensors) { sum, accumulates in
+        try tape.multiplyRows(dy, weight, into: sum, accumulates: accumulates)
       }
     }
   }

@@ -57,7 +57,7 @@ package struct PointRequest: Sendable {
     var point = point
     if !point.adapter.isEmpty {
       point.adapter = Paths.find(point.adapter, beside: folder)
-      point.take(try AdapterConfiguration(directory: point.adapter, model: point.model))
+      point.setAdapter(try AdapterConfiguration(directory: point.adapter, model: point.model))
     }
     if let most = model.mostLayers, point.model.layers > most {
       throw ValueError(

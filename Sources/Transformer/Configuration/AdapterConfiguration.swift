@@ -83,7 +83,7 @@ extension AdapterConfiguration {
       }
     }
     let rank = try Self.rank(values["r"] ?? "8")
-    let alpha = try AxisNumber.positive(values["alpha"] ?? "8", of: "lora's alpha")
+    let alpha = try Self.alpha(values["alpha"] ?? "8")
     let isStabilized: Bool
     switch values["rslora"] ?? "false" {
     case "true": isStabilized = true
@@ -109,6 +109,14 @@ extension AdapterConfiguration {
           + quoted(text))
     }
     return rank
+  }
+
+  private static func alpha(_ text: String) throws(ValueError) -> Double {
+    guard let alpha = Double(text), alpha.isFinite, alpha > 0, alpha < 1e6 else {
+      throw ValueError(
+        "lora's alpha must be a number above 0 and below a million, not \(quoted(text))")
+    }
+    return alpha
   }
 
   static func scale(alpha: Double, rank: Int, isStabilized: Bool) -> Float {
@@ -145,15 +153,5 @@ extension AdapterConfiguration {
           "the adapter's modules_to_save has \(quoted(name)), which the model ties to another")
       }
     }
-  }
-}
-
-/// A number among words.
-private enum AxisNumber {
-  static func positive(_ text: String, of name: String) throws(ValueError) -> Double {
-    guard let value = Double(text), value.isFinite, value > 0, value < 1e6 else {
-      throw ValueError("\(name) must be a number above 0 and below a million, not \(quoted(text))")
-    }
-    return value
   }
 }
