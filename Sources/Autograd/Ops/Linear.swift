@@ -150,7 +150,7 @@ private struct ProductOperands {
     }
   }
 
-  /// `dW += Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]` and `dx += dy · W`, for `dy` `[batch, tokens, out]`.
+  /// `dW += Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]`, `dx += dy · W`, for `dy` `[batch, tokens, out]`.
   func backward(_ dy: Tensor, on tape: Tape) throws {
     if let x = try input?.tensor {
       try parameter.accumulate(dy.shape[1].rows, from: tape.tensors) { rows, sum, accumulates in
