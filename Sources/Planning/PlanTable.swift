@@ -126,7 +126,8 @@ extension Plan {
     var table = TextTable(
       [("", .left)] + Self.axes + [
         ("retained", .right), ("peak", .right), ("work", .right), ("gradient", .left),
-      ] + (request.asksForSuffixes ? [("completions", .right)] : []) + [("", .left)])
+      ] + (request.asksForSuffixes ? [("completions", .right)] : []) + [("", .left)],
+      keys: 1 + Self.axes.count)
     for row in shown(listsAll: listsAll).sorted(by: { $0.total < $1.total }) {
       table.add(
         [mark(row)] + row.combination.words + [
@@ -144,7 +145,8 @@ extension Plan {
     var table = TextTable(
       [("", .left)] + Self.axes
         + memories.map { (isOne ? "longest n_c" : Units.short($0), .right) }
-        + (isOne ? [("peak", .right), ("work", .right)] : []) + [("gradient", .left)])
+        + (isOne ? [("peak", .right), ("work", .right)] : []) + [("gradient", .left)],
+      keys: 1 + Self.axes.count)
     let count = rows.count / max(memories.count, 1)
     let lines = (0..<count).map { index in memories.indices.map { rows[$0 * count + index] } }
     let shown = lines.filter { line in

@@ -71,7 +71,8 @@ package enum ComparisonTable {
       [("point", .left)]
         + shown.flatMap { name, _, _ -> [(String, TextTable.Alignment)] in
           [("\(name) A", .right), ("B", .right), ("change", .right)]
-        } + (hasStatus ? [("status", .left)] : []))
+        } + (hasStatus ? [("status", .left)] : []),
+      starts: Set(stride(from: 1, through: 3 * shown.count + 1, by: 3)))
     for point in points {
       let cells = shown.flatMap { name, pair, write -> [String] in
         let pair = pair(point)

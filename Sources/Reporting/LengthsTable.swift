@@ -14,7 +14,7 @@ package enum LengthsTable {
       labels.map { ($0.name, .left) } + [
         ("sequences", .right), ("tokens", .right), ("retained", .right), ("padding", .right),
         ("peak + workspace", .right), ("gradient error", .right),
-      ], hiding: "–")
+      ], keys: labels.count, hiding: "–")
     for record in points {
       let each = record.point.sequencePoints
       let retained = record.retained

@@ -15,6 +15,7 @@ package enum SweepTable {
     let labels = varyingColumns(of: laws.map(\.point))
     let repetitions = points.map(\.repetition).max() ?? 1
     let isTimed = repetitions > 1 && points.contains { $0.stepSeconds != nil }
+    // What is kept, then what the step takes and costs.
     var table = TextTable(
       labels.map { ($0.name, .left) }
         + [
@@ -22,7 +23,7 @@ package enum SweepTable {
           ("B/token", .right), ("saved", .right), ("peak + workspace", .right), ("B/token", .right),
           ("products", .right), ("gradient error", .right),
         ] + (isTimed ? [("median step of \(repetitions)", .right)] : []),
-      hiding: "–")
+      keys: labels.count, starts: [labels.count + 5], hiding: "–")
     for record in laws {
       let series = points.filter {
         $0.status == .ok && $0.point.seriesKey == record.point.seriesKey

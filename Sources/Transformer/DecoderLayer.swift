@@ -125,7 +125,7 @@ struct DecoderLayer {
     let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
     let hidden = try sharedHidden(normed, on: tape)
     let q = try queries(
-      tape.rows(normed, at: rows), hidden.map { try tape.rows($0, at: rows) }, on: tape)
+      tape.rows(normed, at: rows), hidden.map { tape.rows($0, at: rows) }, on: tape)
     let k = try keys(normed, hidden, into: kv, on: tape)
     let v = try values(normed, hidden, into: kv, on: tape)
     let recorded = x.value.shape[1].rows

@@ -183,7 +183,6 @@ private func expectWithin(
     let error = abs(actual[index] - expected[index])
     largest = max(largest, error == 0 ? 0 : error / sizes[index])
   }
-  print("WORST", label, largest, bound, largest / bound)
   #expect(
     actual.count == expected.count && largest <= bound, "\(label)",
     sourceLocation: sourceLocation)
@@ -314,7 +313,6 @@ extension CPUBackendTests {
       pass, tiles: bench.scratch(for: .forward(pass)), scratchpad: bench.scratch)
     // Two sums of up to 40 terms drift by √40 roundings each; a quotient, a product and a store.
     let worst = bench.values(o).map { abs($0 - 1) }.max() ?? 1
-    print("WORST one", worst, 16 * 0x1p-24)
     #expect(worst <= 16 * 0x1p-24)
   }
 }

@@ -37,6 +37,35 @@ import Transformer
     #expect(table.text == "name      n\na       100\nlonger    7\n")
   }
 
+  @Test(arguments: [1, 2])
+  func `a table wider than a hundred columns goes on below, its labels said again`(keys: Int) {
+    let wide = String(repeating: "w", count: 31)
+    var table = TextTable(
+      [("a", .left), ("b", .right), (wide, .right), (wide, .left), (wide, .right)], keys: keys,
+      starts: [3])
+    table.add(["x", "1", "2", "3", "4"])
+    let parts = table.text.split(separator: "\n\n").map { part in
+      part.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    }
+    let labels = [["a", "b"], ["x", "1"]].map { Array($0.prefix(keys)) }
+    #expect(
+      parts == [
+        [["a", "b", wide], ["x", "1", "2"]],
+        [labels[0] + [wide, wide], labels[1] + ["3", "4"]],
+      ])
+    #expect(table.text.split(separator: "\n").allSatisfy { $0.count <= 100 })
+
+    // One column to the line's very end stays whole; one more does not.
+    for (length, count) in [(100 - 3, 1), (100 - 2, 2)] {
+      var table = TextTable([("a", .left), ("b", .left), ("c", .left)])
+      table.add(["x", String(repeating: "y", count: length - 3), "z"])
+      #expect(table.text.split(separator: "\n\n").count == count, "\(length)")
+    }
+    var alone = TextTable([("", .left)])
+    alone.add([String(repeating: "y", count: 200)])
+    #expect(alone.text.count == 201)
+  }
+
   @Test func `the table of a point names the gradient that is off the most`() {
     var point = Point(
       modelName: "m", model: DecoderConfiguration(dModel: 64, heads: 4, dFF: 172, vocab: 256),
