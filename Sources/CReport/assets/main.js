@@ -73,14 +73,14 @@ function showContents() {
 }
 
 async function main() {
+  // Unpacked and compiled beside the rest: what is read is there first.
+  const plotly = loadPlotly();
   const results = DATA.results.map(packed => new Result(packed));
   const result = results.at(-1);
   const unit = commonUnit(results);
   $("made").textContent = result.name;
   followTheme();
   showAnswer(result, unit);
-  // Unpacked and compiled beside the rest: what is read is there first.
-  const plotly = loadPlotly();
   if (results.length > 1) showAgainst(results[0], result);
   showSteps(result);
   showCurves(result, unit);
