@@ -124,17 +124,18 @@ extension Plan {
 
   private func costs(_ memory: Int?, _ listsAll: Bool) -> String {
     var table = TextTable(
-      [("", .left)] + Self.axes + [
-        ("retained", .right), ("peak", .right), ("work", .right), ("gradient", .left),
-      ] + (request.asksForSuffixes ? [("completions", .right)] : []) + [("", .left)],
+      [("", .left)] + Self.axes + (request.asksForSuffixes ? [] : [("retained", .right)])
+        + [("peak", .right), ("work", .right), ("gradient", .left)]
+        + [request.asksForSuffixes ? ("completions", .right) : ("", .left)],
       keys: 1 + Self.axes.count)
     for row in shown(listsAll: listsAll).sorted(by: { $0.total < $1.total }) {
+      let retained = Units.bytes(row.figures.retained.total)
+      let completions = row.mostSuffixes.map { $0 == 0 ? "none" : Units.grouped($0) }
       table.add(
-        [mark(row)] + row.combination.words + [
-          Units.bytes(row.figures.retained.total), Units.bytes(row.figures.peakBytes),
-          Units.fixed(row.relativeWork, 2), row.combination.isExact ? "exact" : "biased",
-        ] + (row.mostSuffixes.map { [$0 == 0 ? "none" : Units.grouped($0)] } ?? []) + [
-          row.fits ? "" : "too large"
+        [mark(row)] + row.combination.words + (request.asksForSuffixes ? [] : [retained]) + [
+          Units.bytes(row.figures.peakBytes), Units.fixed(row.relativeWork, 2),
+          row.combination.isExact ? "exact" : "biased",
+          completions ?? (row.fits ? "" : "too large"),
         ])
     }
     return table.text

@@ -9,13 +9,13 @@ import Transformer
 /// What the saved tensors of a layer are for, in PyTorch's ops as in Ballast's, so that what one
 /// keeps beyond the other has a name.
 enum KeptFor: String, CaseIterable {
-  case normInputs = "norms: float32 copies of their inputs"
-  case normResults = "norms op by op: normalised inputs, statistics"
-  case activations = "activation functions op by op: their parts"
-  case queries = "queries, keys and values: repeated, or one product whole"
-  case probabilities = "attention probabilities: float32 copies"
+  case normInputs = "norms: float32 copies of inputs"
+  case normResults = "norms op by op: outputs, statistics"
+  case activations = "activations op by op: their parts"
+  case queries = "q, k, v: repeated, or one product"
+  case probabilities = "probabilities: float32 copies"
   case masks = "masks"
-  case constants = "constants: cos, sin, token numbers, labels"
+  case constants = "constants: cos, sin, tokens, labels"
   case others = "inputs of products, and the rest"
 
   init(_ saved: SavedStorage) {
@@ -99,10 +99,10 @@ package struct WasteLadder: Sendable {
     add("attention fused", "attention probabilities") { $0.attention = .fused }
     add("head on loss rows", "head: rows without loss") { $0.head = .lossRows }
     if point.mode == .fullGraph {
-      add("pruned-graph", "last layer: rows that no loss row reads") { $0.mode = .prunedGraph }
+      add("pruned-graph", "last layer: rows that no loss reads") { $0.mode = .prunedGraph }
     }
     if point.recompute == .none {
-      add("recompute elementwise", "norms and activations, quickly made again") {
+      add("recompute elementwise", "norms, activations: made again") {
         $0.recompute = .elementwise
       }
     }

@@ -20,9 +20,9 @@ package enum FlowTable {
     let boundaryColumn = boundary.map { ["its row \($0)"] } ?? []
     let columns =
       ["layer", "weight", "from the prefix"] + boundaryColumn + [
-        "from generated", "prefix share", "cosine",
+        "from generated", "share", "cosine",
       ]
-    var table = TextTable(columns.map { ($0, .left) })
+    var table = TextTable(columns.map { ($0, .left) }, keys: 2, starts: [columns.count - 2])
     for (index, group) in groups(of: flow).enumerated() {
       if index > 0 { table.add(columns.map { _ in "" }) }
       for (row, weights) in group.rows.enumerated() {
@@ -38,13 +38,14 @@ package enum FlowTable {
     return table.text
   }
 
-  /// What the prefix gives; where only the row that carries loss gives something, this is said.
+  /// What the prefix gives; where only the row that carries loss gives something, this is said, and
+  /// how much stands in the next column.
   private static func prefixAnswer(_ weights: [WeightFlow], _ boundary: Int?) -> String {
     let norms = weights.map(\.prefixNorm)
     guard let boundary, weights.allSatisfy({ $0.silentNorm == 0 && $0.prefixNorm > 0 }) else {
       return answer(norms)
     }
-    return "✗ but for row \(boundary)  \(range(norms))"
+    return "✗ only row \(boundary)"
   }
 
   /// The seed's mark and word, and the norm or the norms of several layers.
@@ -58,12 +59,12 @@ package enum FlowTable {
     return from == to ? from : "\(from) … \(to)"
   }
 
-  /// The weight's name, and the module's beside it where a layer has several of the name.
+  /// The weight's name, or the module's where a layer has several of the name.
   static func label(of weight: WeightFlow) -> String {
     guard weight.layer != nil, ["norm", "b_norm"].contains(weight.weight) else {
       return weight.weight
     }
-    return "\(weight.weight) \(weight.parameter.split(separator: ".").dropLast().last ?? "")"
+    return weight.parameter.split(separator: ".").dropLast().last.map(String.init) ?? weight.weight
   }
 
   // MARK: Groups

@@ -5,7 +5,8 @@ import Retention
 package enum LengthsTable {
   /// A row a point, under the axes in which points differ; empty where all lengths are alike.
   ///
-  /// Of padded sequences it says what part of the retained bytes is padding.
+  /// Of padded sequences it says what part of the retained bytes is padding; the error is that of
+  /// the gradient.
   package static func text(_ points: [PointRecord]) -> String {
     let points = points.filter { !$0.point.lengths.isEmpty && $0.status == .ok }
     guard !points.isEmpty else { return "" }
@@ -13,7 +14,7 @@ package enum LengthsTable {
     var table = TextTable(
       labels.map { ($0.name, .left) } + [
         ("sequences", .right), ("tokens", .right), ("retained", .right), ("padding", .right),
-        ("peak + workspace", .right), ("gradient error", .right),
+        ("peak + workspace", .right), ("error", .right),
       ], keys: labels.count, hiding: "–")
     for record in points {
       let each = record.point.sequencePoints

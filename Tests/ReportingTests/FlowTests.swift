@@ -121,7 +121,7 @@ private func sentences(_ flow: Flow) -> [String] {
   @Test func `the boundary row is named where it alone gives`() {
     let point = makePoint(layers: 1, .nextToken)
     let alone = Flow(point: point, weights: layer(0, isSilent: true, boundary: 0.125))
-    #expect(FlowTable.text(of: alone).contains("✗ but for row 3  0.125"))
+    #expect(FlowTable.text(of: alone).contains("✗ only row 3     ✓ yes  0.125"))
     #expect(FlowTable.text(of: alone).contains("its row 3"))
     #expect(
       sentences(alone).last?.hasPrefix("Row 3 belongs to the prefix and carries loss") == true)
