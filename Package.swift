@@ -35,12 +35,12 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
-    // C libraries: one target each, imported by exactly one Swift module.
+    // C libraries: one target each, imported by exactly one Swift module, kernels by two.
     .systemLibrary(
       name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "CThreading", linkerSettings: [.linkedLibrary("gomp")]),
-    // Attention's tiles, compiled for each instruction set.
+    // Attention's tiles and kernels over runs of elements, compiled for each instruction set.
     .target(name: "CKernels"),
     // A report's page and its plotting library, embedded by `#embed`.
     .target(name: "CReport", exclude: ["assets"]),
@@ -58,7 +58,7 @@ let package = Package(
     module("TiledAttention", uses: ["Tensors", "CKernels", "Threading"]),
     module(
       "CPUBackend",
-      uses: ["Tensors", "TiledAttention", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
+      uses: ["Tensors", "TiledAttention", "CKernels", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
     module("Autograd", uses: ["Tensors", "Ledger"]),
     module("PyTorchOps", uses: ["Autograd", "Tensors", "Ledger"]),
     module(

@@ -172,9 +172,9 @@ package final class Tape {
     let product = Product(a, b, into: c, accumulates: accumulates)
     guard c.count > 0 else { return }
     count(product.flops)
-    guard let kernels else { return }
-    try kernels.multiply(
-      product, workspace: scratch("scratchpad", bytes: kernels.workspaceBytes(for: product)))
+    let workspace = try scratch(
+      "scratchpad", bytes: tensors.memory.workspaceBytes(for: product))
+    try kernels?.multiply(product, workspace: workspace)
   }
 
   /// Counts the work of a product.

@@ -35,36 +35,3 @@ const ballast_kernel_table *ballast_kernels(void) {
   __atomic_store_n(&chosen, table, __ATOMIC_RELEASE);
   return table;
 }
-
-void ballast_widen(const uint16_t *x, ptrdiff_t stride, int32_t rows, int32_t width,
-                   ballast_rows y) {
-  for (int32_t i = 0; i < rows; i++, x += stride) {
-    uint32_t *to = (uint32_t *)(y.start + i * y.stride);
-    for (int32_t c = 0; c < width; c++) to[c] = (uint32_t)x[c] << 16;
-  }
-}
-
-/// Nearest, ties to even; what is not a number stays so.
-static inline uint16_t rounded(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)((bits >> 16) | 64);
-  return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-void ballast_round(ballast_rows x, int32_t rows, int32_t width, uint16_t *y, ptrdiff_t stride,
-                   int32_t accumulates) {
-  for (int32_t i = 0; i < rows; i++, y += stride) {
-    const float *from = x.start + i * x.stride;
-    for (int32_t c = 0; c < width; c++) {
-      float value = from[c];
-      if (accumulates) {
-        const uint32_t bits = (uint32_t)y[c] << 16;
-        float there;
-        memcpy(&there, &bits, sizeof there);
-        value += there;
-      }
-      y[c] = rounded(value);
-    }
-  }
-}

@@ -1,7 +1,9 @@
 // The kernels of ballast_kernels.h for one instruction set. Before this is included, STRIP (rows of
 // a product at once), LANES (floats of a vector), NAME and TABLE (what it defines) are set.
 
+#include "vectors.inl"
 #include "products.inl"
+#include "runs.inl"
 
 // MARK: Which keys
 
@@ -92,6 +94,24 @@ INLINE void gather(const ballast_tile *tile, const float *a, const float *b, bal
 
 // MARK: Kernels
 
+typedef float four __attribute__((vector_size(16)));
+typedef float loose_four __attribute__((vector_size(16), aligned(4)));
+
+/// Four rows of four, `stride` apart, as four columns, `step` apart.
+INLINE void transpose_four(const float *from, ptrdiff_t stride, float *to, ptrdiff_t step) {
+  const four a = *(const loose_four *)from, b = *(const loose_four *)(from + stride),
+             c = *(const loose_four *)(from + 2 * stride),
+             d = *(const loose_four *)(from + 3 * stride);
+  const four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+             cd = __builtin_shufflevector(c, d, 0, 4, 1, 5),
+             ba = __builtin_shufflevector(a, b, 2, 6, 3, 7),
+             dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *(loose_four *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+  *(loose_four *)(to + step) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  *(loose_four *)(to + 2 * step) = __builtin_shufflevector(ba, dc, 0, 1, 4, 5);
+  *(loose_four *)(to + 3 * step) = __builtin_shufflevector(ba, dc, 2, 3, 6, 7);
+}
+
 static void transpose(ballast_rows x, int32_t rows, int32_t width, float *panels) {
   for (int32_t j = 0; j < rows; j += PANEL, panels += (ptrdiff_t)width * PANEL) {
     const int32_t count = least(PANEL, rows - j);
@@ -100,9 +120,14 @@ static void transpose(ballast_rows x, int32_t rows, int32_t width, float *panels
     // Sixteen columns at a time: a cache line of each row.
     for (int32_t c = 0; c < width; c += 16) {
       const int32_t columns = least(16, width - c);
+      const int32_t whole_rows = count / 4 * 4, whole = columns / 4 * 4;
+      float *to = panels + (ptrdiff_t)c * PANEL;
+      for (int32_t i = 0; i < whole_rows; i += 4)
+        for (int32_t l = 0; l < whole; l += 4)
+          transpose_four(from + i * x.stride + c + l, x.stride, to + l * PANEL + i, PANEL);
       for (int32_t i = 0; i < count; i++)
-        for (int32_t l = 0; l < columns; l++)
-          panels[(ptrdiff_t)(c + l) * PANEL + i] = from[i * x.stride + c + l];
+        for (int32_t l = i < whole_rows ? whole : 0; l < columns; l++)
+          to[l * PANEL + i] = from[i * x.stride + c + l];
     }
   }
 }
@@ -267,19 +292,11 @@ static void backward_keys(const ballast_backward *pass, int32_t first, int32_t l
        (count = least(LANES, (keys).last - c), 1); c += LANES)
 
 INLINE lanes load_some(const float *x, int32_t count, float rest) {
-  if (count == LANES) return load(x);
-  float all_of_it[LANES];
-  for (int l = 0; l < LANES; l++) all_of_it[l] = l < count ? x[l] : rest;
-  return load(all_of_it);
+  return count == LANES ? load(x) : get(BALLAST_F32, x, 0, count, rest);
 }
 INLINE void store_some(float *x, lanes value, int32_t count) {
-  if (count == LANES) {
-    store(x, value);
-    return;
-  }
-  float all_of_it[LANES];
-  store(all_of_it, value);
-  for (int32_t l = 0; l < count; l++) x[l] = all_of_it[l];
+  if (count == LANES) store(x, value);
+  else put(BALLAST_F32, x, 0, value, count);
 }
 
 /// Zeros beside a row's span.
@@ -355,4 +372,19 @@ const ballast_kernel_table TABLE = {
     .score_gradient = score_gradient,
     .weigh = weigh_all,
     .gather = gather_all,
+    .runs =
+        {
+            .convert = convert,
+            .add = add,
+            .dot = dot,
+            .swiglu = swiglu,
+            .swiglu_gradient = swiglu_gradient,
+            .rms_norm = rms_norm,
+            .norm_gradient = norm_gradient,
+            .rotate = rotate,
+            .maximum = maximum,
+            .exponentiate = exponentiate,
+            .scale = scale,
+            .softmax_gradient = softmax_gradient,
+        },
 };

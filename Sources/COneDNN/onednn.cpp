@@ -41,11 +41,12 @@ memory::desc memory_description(const ballast_operand &operand, int rank) {
       memory::dims(operand.strides, operand.strides + rank));
 }
 
-dnnl::matmul::primitive_desc primitive_description(
-    const memory::desc &a, const memory::desc &b, const memory::desc &c, bool accumulates) {
+dnnl::matmul::primitive_desc primitive_description(const ballast_matmul_description &d) {
+  const memory::desc a = memory_description(d.a, d.rank), b = memory_description(d.b, d.rank),
+                     c = memory_description(d.c, d.rank);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (accumulates) {
+  if (d.accumulates) {
     dnnl::post_ops sum;
     sum.append_sum(1.0f);
     attributes.set_post_ops(sum);
@@ -62,9 +63,7 @@ dnnl::matmul::primitive_desc primitive_description(
 /// A product, with everything that execution needs made beforehand.
 struct ballast_matmul {
   explicit ballast_matmul(const ballast_matmul_description &d)
-      : description(primitive_description(
-            memory_description(d.a, d.rank), memory_description(d.b, d.rank),
-            memory_description(d.c, d.rank), d.accumulates != 0)),
+      : description(primitive_description(d)),
         primitive(description),
         implementation(description.impl_info_str()),
         stream(cpu()),
@@ -88,6 +87,13 @@ int ballast_matmul_create(const ballast_matmul_description *description, ballast
   *matmul = nullptr;
   return guarded([&] {
     *matmul = new ballast_matmul(*description);
+  });
+}
+
+int ballast_matmul_described_bytes(const ballast_matmul_description *description, size_t *bytes) {
+  *bytes = 0;
+  return guarded([&] {
+    *bytes = primitive_description(*description).scratchpad_desc().get_size();
   });
 }
 

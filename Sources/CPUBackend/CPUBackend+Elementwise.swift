@@ -23,10 +23,12 @@ extension CPUBackend {
   package func copy(_ x: Tensor, to y: Tensor) {
     requireEqualExtents(x, y)
     let isFlat = areFlat(x, y)
-    func run<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, _ y: Rows<Y>) {
+    func run<X: NumberElement, Y: NumberElement>(_ x: Rows<X>, _ y: Rows<Y>) {
       Elementwise.copy(x, to: y)
     }
-    if x.dtype == .uint8 { return run(Rows<UInt8>(x, isFlat), Rows<UInt8>(y, isFlat)) }
+    if x.dtype == .uint8 {
+      return Elementwise.move(Rows<UInt8>(x, isFlat), to: Rows<UInt8>(y, isFlat))
+    }
     dispatch(x, y, flat: isFlat, run, run, run, run)
   }
 
@@ -34,7 +36,7 @@ extension CPUBackend {
   package func add(_ x: Tensor, to y: Tensor) {
     requireEqualExtents(x, y)
     let isFlat = areFlat(x, y)
-    func run<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, _ y: Rows<Y>) {
+    func run<X: NumberElement, Y: NumberElement>(_ x: Rows<X>, _ y: Rows<Y>) {
       Elementwise.add(x, to: y)
     }
     dispatch(x, y, flat: isFlat, run, run, run, run)
@@ -49,7 +51,7 @@ extension CPUBackend {
   package func swiGLU(gate: Tensor, up: Tensor, to y: Tensor) {
     requireEqualExtents(y, gate, up)
     let isFlat = areFlat(y, gate, up)
-    func run<E: KernelElement>(_ y: Rows<E>) {
+    func run<E: NumberElement>(_ y: Rows<E>) {
       Elementwise.swiGLU(gate: Rows(gate, isFlat), up: Rows(up, isFlat), to: y)
     }
     dispatch(y, flat: isFlat, run, run)
@@ -60,7 +62,7 @@ extension CPUBackend {
   ) {
     requireEqualExtents(dy, gate, up, dgate, dup)
     let isFlat = areFlat(dy, gate, up, dgate, dup)
-    func run<E: KernelElement>(_ dy: Rows<E>) {
+    func run<E: NumberElement>(_ dy: Rows<E>) {
       Elementwise.swiGLUBackward(
         dy, gate: Rows(gate, isFlat), up: Rows(up, isFlat), dgate: Rows(dgate, isFlat),
         dup: Rows(dup, isFlat))

@@ -1,14 +1,33 @@
 internal import OneDNN
 package import Tensors
+internal import Threading
 
 extension CPUBackend {
   /// The bytes of scratch for this product; compiles it if it is new.
   ///
   /// - Throws: `OneDNNError` if oneDNN has no kernel for these extents, strides and dtypes.
   package func workspaceBytes(for product: Product) throws -> Int {
+    try Self.workspaceBytes(for: product) { try products.matmul(for: $0).scratchpadBytes }
+  }
+
+  /// The same on so many threads, for a product that is only counted: nothing is compiled.
+  ///
+  /// - Throws: `OneDNNError`, as above.
+  package static func workspaceBytes(for product: Product, threads: Int) throws -> Int {
+    let before = Threads.count
+    if threads != before { Threads.set(threads) }
+    defer { if threads != before { Threads.set(before) } }
+    return try workspaceBytes(for: product) { try Matmul.scratchpadBytes(of: $0) }
+  }
+
+  private static func workspaceBytes(
+    for product: Product, scratchpad: (MatmulShape) throws -> Int
+  ) throws -> Int {
     if product.isEmpty { return 0 }
-    if let widened = WidenedProduct(product) { return try widened.workspaceBytes(on: products) }
-    return try products.matmul(for: MatmulShape(product)).scratchpadBytes
+    if let widened = WidenedProduct(product) {
+      return try widened.workspaceBytes(scratchpad: scratchpad)
+    }
+    return try scratchpad(MatmulShape(product))
   }
 
   /// Computes a product with oneDNN; `c` overlaps neither operand.

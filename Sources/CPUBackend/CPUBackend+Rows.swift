@@ -6,7 +6,7 @@ extension CPUBackend {
   /// `y[b, t, :] = table[ids[b · stride + t], :]`; any two dtypes.
   package func gatherRows(of table: Tensor, ids: [Int32], idStride: Int, to y: Tensor) {
     let ids = tableRows(table, ids, idStride, y, skipsNegative: false)
-    func run<T: KernelElement, Y: KernelElement>(_ table: Rows<T>, _ y: Rows<Y>) {
+    func run<T: NumberElement, Y: NumberElement>(_ table: Rows<T>, _ y: Rows<Y>) {
       Embedding.gather(table, ids, to: y)
     }
     dispatch(table, y, run, run, run, run)
@@ -15,7 +15,7 @@ extension CPUBackend {
   /// `table[ids[b · stride + t], :] += dy[b, t, :]`; any two dtypes.
   package func scatterAddRows(_ dy: Tensor, ids: [Int32], idStride: Int, to table: Tensor) {
     let ids = tableRows(table, ids, idStride, dy, skipsNegative: true)
-    func run<D: KernelElement, T: KernelElement>(_ dy: Rows<D>, _ table: Rows<T>) {
+    func run<D: NumberElement, T: NumberElement>(_ dy: Rows<D>, _ table: Rows<T>) {
       Embedding.scatterAdd(dy, ids, to: table)
     }
     dispatch(dy, table, run, run, run, run)
@@ -39,7 +39,7 @@ extension CPUBackend {
     requireEqualExtents(x, y)
     requireWidth(of: x, weight: weight)
     requireCells(of: x, rstd)
-    func run<E: KernelElement, W: KernelElement>(_ x: Rows<E>, _ weight: Rows<W>) {
+    func run<E: NumberElement, W: NumberElement>(_ x: Rows<E>, _ weight: Rows<W>) {
       Normalization.rmsNorm(
         x, weight: weight, epsilon: epsilon, to: Rows(y), rstd: Rows(cells: rstd))
     }
@@ -51,20 +51,20 @@ extension CPUBackend {
     _ dy: Tensor, x: Tensor, rstd: Tensor, weight: Tensor, to dx: Tensor?, accumulates: Bool,
     partials: Tensor?
   ) {
-    normBackward(dy, x, NoMeans(), rstd, weight, to: dx, accumulates, partials)
+    normBackward(dy, x, nil, rstd, weight, to: dx, accumulates, partials)
   }
 
   private func normBackward(
-    _ dy: Tensor, _ x: Tensor, _ mean: some Means, _ rstd: Tensor, _ weight: Tensor,
+    _ dy: Tensor, _ x: Tensor, _ mean: Tensor?, _ rstd: Tensor, _ weight: Tensor,
     to dx: Tensor?, _ accumulates: Bool, _ partials: Tensor?
   ) {
     requireEqualExtents(x, dy)
     if let dx { requireEqualExtents(x, dx) }
     requireWidth(of: x, weight: weight)
     requireCells(of: x, rstd)
-    func run<E: KernelElement, W: KernelElement>(_ x: Rows<E>, _ weight: Rows<W>) {
+    func run<E: NumberElement, W: NumberElement>(_ x: Rows<E>, _ weight: Rows<W>) {
       Normalization.backward(
-        Rows(dy), x: x, mean: mean, rstd: Rows(cells: rstd), weight: weight,
+        Rows(dy), x: x, mean: mean.map { Rows(cells: $0) }, rstd: Rows(cells: rstd), weight: weight,
         to: dx.map { Rows($0) }, accumulates: accumulates,
         partials: partials.map { partialRows($0, of: x) })
     }
@@ -81,7 +81,7 @@ extension CPUBackend {
     requireWidth(of: x, weight: bias)
     requireCells(of: x, mean)
     requireCells(of: x, rstd)
-    func run<E: KernelElement, W: KernelElement>(_ x: Rows<E>, _ weight: Rows<W>) {
+    func run<E: NumberElement, W: NumberElement>(_ x: Rows<E>, _ weight: Rows<W>) {
       Normalization.layerNorm(
         x, weight: weight, bias: Rows(bias), epsilon: epsilon, to: Rows(y),
         mean: Rows(cells: mean), rstd: Rows(cells: rstd))
@@ -95,20 +95,20 @@ extension CPUBackend {
     accumulates: Bool, partials: Tensor?
   ) {
     requireCells(of: x, mean)
-    normBackward(dy, x, Rows<Float>(cells: mean), rstd, weight, to: dx, accumulates, partials)
+    normBackward(dy, x, mean, rstd, weight, to: dx, accumulates, partials)
   }
 
   /// `y[…, j] += bias[j]`; any two dtypes.
   package func addBias(_ bias: Tensor, to y: Tensor) {
     requireWidth(of: y, weight: bias)
-    func run<B: KernelElement, Y: KernelElement>(_ bias: Rows<B>, _ y: Rows<Y>) {
+    func run<B: NumberElement, Y: NumberElement>(_ bias: Rows<B>, _ y: Rows<Y>) {
       Elementwise.add(bias, to: y)
     }
     dispatch(bias, y, run, run, run, run)
   }
 
   package func partialSums(_ x: Tensor, to partials: Tensor) {
-    func run<E: KernelElement>(_ x: Rows<E>) {
+    func run<E: NumberElement>(_ x: Rows<E>) {
       Normalization.partialSums(x, to: partialRows(partials, of: x))
     }
     dispatch(x, run, run)
@@ -140,7 +140,7 @@ extension CPUBackend {
   /// `y[j] = Σ_i x[i, j]`; any two dtypes, summed in float32.
   package func sumRows(_ x: Tensor, to y: Tensor, accumulates: Bool) {
     requireWidth(of: x, weight: y)
-    func run<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, _ y: Rows<Y>) {
+    func run<X: NumberElement, Y: NumberElement>(_ x: Rows<X>, _ y: Rows<Y>) {
       Normalization.sumRows(x, to: y, accumulates: accumulates)
     }
     dispatch(x, y, run, run, run, run)

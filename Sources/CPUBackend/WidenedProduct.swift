@@ -59,8 +59,9 @@ struct WidenedProduct {
     [product.a, product.b, product.c].reduce(0) { $0 + Self.room(for: $1) }
   }
 
-  func workspaceBytes(on cache: MatmulCache) throws -> Int {
-    try 4 * copied + cache.matmul(for: shape).scratchpadBytes
+  /// The copies, and what `scratchpad` says of the product of them.
+  func workspaceBytes(scratchpad: (MatmulShape) throws -> Int) throws -> Int {
+    try 4 * copied + scratchpad(shape)
   }
 
   func multiply(on backend: CPUBackend, workspace: Tensor) throws {

@@ -6,9 +6,7 @@ internal import Threading
   let pointer: OpaquePointer
 
   init(_ shape: MatmulShape) throws(OneDNNError) {
-    var description = ballast_matmul_description(
-      a: ballast_operand(shape.a), b: ballast_operand(shape.b), c: ballast_operand(shape.c),
-      rank: Int32(shape.rank), accumulates: shape.accumulates ? 1 : 0)
+    var description = ballast_matmul_description(shape)
     var pointer: OpaquePointer?
     try OneDNNError.check(unsafe ballast_matmul_create(&description, &pointer), shape)
     guard let pointer = unsafe pointer else { throw OneDNNError(message: "no handle (\(shape))") }
@@ -16,6 +14,14 @@ internal import Threading
   }
 
   deinit { unsafe ballast_matmul_destroy(pointer) }
+}
+
+extension ballast_matmul_description {
+  fileprivate init(_ shape: MatmulShape) {
+    self.init(
+      a: ballast_operand(shape.a), b: ballast_operand(shape.b), c: ballast_operand(shape.c),
+      rank: Int32(shape.rank), accumulates: shape.accumulates ? 1 : 0)
+  }
 }
 
 extension ballast_operand {
@@ -47,11 +53,27 @@ package final class Matmul {
   ///
   /// - Throws: `OneDNNError` if the operands do not fit, or oneDNN has no kernel for them.
   package init(_ shape: MatmulShape) throws(OneDNNError) {
-    try shape.validate()
     self.shape = shape
     isTransposed = shape.isColumnMajor
-    handle = try MatmulHandle((isTransposed ? shape.transposed : shape).normalized())
+    handle = try MatmulHandle(Self.compiled(shape))
     scratchpadBytes = Int(unsafe ballast_matmul_scratchpad_bytes(handle.pointer))
+  }
+
+  /// The product that is compiled for a shape: one whose rows are consecutive.
+  private static func compiled(_ shape: MatmulShape) throws(OneDNNError) -> MatmulShape {
+    try shape.validate()
+    return (shape.isColumnMajor ? shape.transposed : shape).normalized()
+  }
+
+  /// The scratch bytes that a product would need; nothing is compiled.
+  ///
+  /// - Throws: `OneDNNError`, as the initializer does.
+  package static func scratchpadBytes(of shape: MatmulShape) throws(OneDNNError) -> Int {
+    let shape = try compiled(shape)
+    var description = ballast_matmul_description(shape)
+    var bytes = 0
+    try OneDNNError.check(unsafe ballast_matmul_described_bytes(&description, &bytes), shape)
+    return bytes
   }
 
   /// Whether oneDNN multiplies bfloat16 on this processor; 2.6 does so with AVX-512 alone.

@@ -52,7 +52,7 @@ extension Plan {
       lines.append(
         (
           "counted",
-          "all parts, in the allocator's blocks, as measure does; oneDNN's scratch comes on top"
+          "all parts, in the allocator's blocks, as measure does on this processor"
         )
       )
       return lines

@@ -4,9 +4,7 @@
 /// duty (`precondition`). Tensors named `[rows…, width]` may be any views whose last axis is
 /// contiguous; `dtype` may differ from `float32` where nothing else is said.
 package protocol Kernels: AnyObject {
-  /// The scratch bytes that `multiply` wants for this product.
-  func workspaceBytes(for product: Product) throws -> Int
-  /// Computes a product; `workspace` holds at least `workspaceBytes(for:)` bytes.
+  /// Computes a product; `workspace` holds at least `Memory.workspaceBytes(for:)` bytes.
   func multiply(_ product: Product, workspace: Tensor?) throws
 
   /// Sets every element of a tensor whose last axis is contiguous.

@@ -152,6 +152,12 @@ import Threading
   }
 }
 
+/// The kernels over runs, those of this processor.
+private let runs: ballast_runs = {
+  guard let table = unsafe ballast_kernels() else { preconditionFailure("there are no kernels") }
+  return unsafe table.pointee.runs
+}()
+
 /// Rows of one head in a tensor.
 @safe struct HeadView {
   let start: UnsafeMutableRawPointer
@@ -170,17 +176,24 @@ import Threading
   /// The rows as float32: where they are, or copied to `room`.
   func widened(into room: UnsafeMutablePointer<Float>) -> ballast_rows {
     if isFloat { return unsafe floats }
-    let copy = unsafe ballast_rows(start: room, stride: width)
-    unsafe ballast_widen(
-      start.assumingMemoryBound(to: UInt16.self), stride, Int32(rows), Int32(width), copy)
-    return unsafe copy
+    let (half, float) = (Int32(BALLAST_BF16), Int32(BALLAST_F32))
+    for row in 0..<rows {
+      unsafe runs.convert(half, start + 2 * row * stride, float, room + row * width, width)
+    }
+    return unsafe ballast_rows(start: room, stride: width)
   }
 
-  /// Writes float32 rows here in the tensor's dtype, or adds them.
+  /// Writes float32 rows here as bfloat16, or adds them.
   func take(_ sums: ballast_rows, accumulates: Bool) {
-    unsafe ballast_round(
-      sums, Int32(rows), Int32(width), start.assumingMemoryBound(to: UInt16.self), stride,
-      accumulates ? 1 : 0)
+    let (half, float) = (Int32(BALLAST_BF16), Int32(BALLAST_F32))
+    for row in 0..<rows {
+      let (sum, target) = unsafe (sums.start + row * sums.stride, start + 2 * row * stride)
+      if accumulates {
+        unsafe runs.add(float, sum, half, target, width)
+      } else {
+        unsafe runs.convert(float, sum, half, target, width)
+      }
+    }
   }
 
   /// Writes zeros.

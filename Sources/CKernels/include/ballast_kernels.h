@@ -2,9 +2,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Attention over tiles of rows × keys, in float32, at the width of the processor's vectors.
+// Attention over tiles of rows × keys, in float32, and kernels over runs of elements, at the width of
+// the processor's vectors.
 //
-// The same source (tiles.inl) is compiled for each instruction set; ballast_kernels() chooses once.
+// The same source (tiles.inl, runs.inl) is compiled for each instruction set; ballast_kernels() chooses once.
 // A tile lies in cache between the products, so that scaling, mask and exp find it there. Strides
 // are in elements; rows of a matrix are contiguous. Nothing here allocates or starts threads.
 
@@ -65,6 +66,59 @@ typedef struct {
   int32_t adds_dq, adds_dk, adds_dv;
 } ballast_backward;
 
+// MARK: Runs of elements
+
+/// The types of elements; where a function takes a type, it is that of the pointer after it.
+enum { BALLAST_F32 = 0, BALLAST_BF16 = 1 };
+
+/// Gradient of one row of a normalisation, x̂ = (x - mean) · rstd, g = dy · weight:
+///
+///     sums += dy · x̂        dx (+)= rstd · (g - mean(g) - x̂ · mean(g · x̂))
+typedef struct {
+  int32_t type;            // of dy, x and dx
+  int32_t weight_type;
+  const void *dy, *x;
+  const void *weight;
+  void *dx;                // may be dy; NULL where not wanted
+  float *sums;             // NULL where not wanted
+  ptrdiff_t count;
+  float mean, rstd;
+  int32_t has_mean;        // else x̂ = x · rstd, and mean(g) goes
+  int32_t adds;            // dx += in place of dx =
+} ballast_norm_row;
+
+/// Kernels over `count` neighbouring elements, computed in float32 and rounded once, to nearest
+/// even. Sums are float32, in an order that the count alone sets.
+typedef struct {
+  /// y = x.
+  void (*convert)(int32_t x_type, const void *x, int32_t y_type, void *y, ptrdiff_t count);
+  /// y += x.
+  void (*add)(int32_t x_type, const void *x, int32_t y_type, void *y, ptrdiff_t count);
+  /// Σ x · y.
+  float (*dot)(int32_t x_type, const void *x, int32_t y_type, const void *y, ptrdiff_t count);
+  /// y = gate · σ(gate) · up, all of a type.
+  void (*swiglu)(int32_t type, const void *gate, const void *up, void *y, ptrdiff_t count);
+  /// dgate = dy · up · σ · (1 + gate · (1 - σ)), dup = dy · gate · σ, all of a type.
+  void (*swiglu_gradient)(int32_t type, const void *dy, const void *gate, const void *up,
+                          void *dgate, void *dup, ptrdiff_t count);
+  /// y = x · rstd · weight; returns rstd = 1 / √(mean(x²) + epsilon).
+  float (*rms_norm)(int32_t type, const void *x, int32_t weight_type, const void *weight, void *y,
+                    ptrdiff_t count, float epsilon);
+  void (*norm_gradient)(const ballast_norm_row *row);
+  /// Pairs (x[i], x[half + i]) turned by angles of which cosines and sines are given.
+  void (*rotate)(int32_t type, void *x, const float *cosines, const float *sines, ptrdiff_t half);
+  /// The largest scale · x; -∞ of none.
+  float (*maximum)(const float *x, ptrdiff_t count, float scale);
+  /// y = exp(scale · x - less), an exponent up to 88; returns Σ y before rounding. y may be x.
+  float (*exponentiate)(const float *x, int32_t y_type, void *y, ptrdiff_t count, float scale,
+                        float less);
+  /// y = x · factor; y may be x.
+  void (*scale)(const float *x, int32_t y_type, void *y, ptrdiff_t count, float factor);
+  /// dp = scale · p · (dp - mean), with the mean given, or Σ p · dp / Σ p where it is NULL.
+  void (*softmax_gradient)(float *dp, int32_t p_type, const void *p, ptrdiff_t count, float scale,
+                           const float *mean);
+} ballast_runs;
+
 typedef struct {
   const char *name;
   /// Panels of `rows` rows of x, transposed: [⌈rows / panel⌉, width, panel], zeros at the end.
@@ -97,6 +151,8 @@ typedef struct {
   /// c (+)= aᵀ · b, with a [rows, pitch] and b the columns of [rows, width].
   void (*gather)(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
                  int32_t adds);
+
+  ballast_runs runs;
 } ballast_kernel_table;
 
 /// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512 in the environment asks for
@@ -104,12 +160,6 @@ typedef struct {
 const ballast_kernel_table *ballast_kernels(void);
 /// Those of an instruction set by name; NULL where the processor lacks it.
 const ballast_kernel_table *ballast_kernels_named(const char *name);
-
-/// y = x of bfloat16, and y = x rounded to nearest even, or y += x, rounded.
-void ballast_widen(const uint16_t *x, ptrdiff_t stride, int32_t rows, int32_t width,
-                   ballast_rows y);
-void ballast_round(ballast_rows x, int32_t rows, int32_t width, uint16_t *y, ptrdiff_t stride,
-                   int32_t accumulates);
 
 #ifdef __cplusplus
 }

@@ -35,6 +35,8 @@ const char *ballast_last_error(void);
 
 /// dnnl::matmul::primitive_desc and dnnl::matmul, with the scratchpad left to the caller.
 int ballast_matmul_create(const ballast_matmul_description *description, ballast_matmul **matmul);
+/// The scratchpad of a product that is described and not made: its kernel is not compiled.
+int ballast_matmul_described_bytes(const ballast_matmul_description *description, size_t *bytes);
 /// dnnl::primitive_desc::scratchpad_desc().
 size_t ballast_matmul_scratchpad_bytes(const ballast_matmul *matmul);
 /// dnnl::primitive_desc::impl_info_str(); lives as long as the handle.

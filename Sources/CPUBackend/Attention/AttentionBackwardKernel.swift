@@ -155,7 +155,7 @@ struct AttentionBackwardKernel {
     }
     drop(gradient, part, keys)
     let softmax = attention.softmax(of: gradient)
-    func run<P: KernelElement>(_: P.Type) {
+    func run<P: NumberElement>(_: P.Type) {
       softmax.backward(
         Rows<Float>(gradient), probabilities: Rows<P>(probabilities), scale: geometry.scale,
         rowDots: dots)

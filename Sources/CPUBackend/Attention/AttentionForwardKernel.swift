@@ -73,7 +73,7 @@ struct AttentionForwardKernel {
     output: Tensor?, isFirst: Bool
   ) {
     let softmax = attention.softmax(of: scores)
-    func run<P: KernelElement>(_: P.Type) {
+    func run<P: NumberElement>(_: P.Type) {
       softmax.online(
         Rows<Float>(scores), to: Rows<P>(factors), scale: geometry.scale, maxima: maxima,
         sums: sums, output: output.map { Rows<Float>($0) }, isFirst: isFirst)

@@ -1,3 +1,4 @@
+import CKernels
 import Tensors
 
 /// Kernels that treat every element alike; all shapes `[rows…, width]`.
@@ -15,20 +16,23 @@ enum Elementwise {
   }
 
   /// `y = x`, converting between dtypes.
-  static func copy<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, to y: Rows<Y>) {
+  static func copy<X: NumberElement, Y: NumberElement>(_ x: Rows<X>, to y: Rows<Y>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
-      let (x, y) = unsafe (x[row], y[row])
-      if X.self == Y.self {
-        unsafe UnsafeMutableRawPointer(y + columns.lowerBound).copyMemory(
-          from: x + columns.lowerBound, byteCount: columns.count * MemoryLayout<X>.stride)
-        return
-      }
-      unsafe copyRow(x, to: y, columns)
+      unsafe copyRow(x[row], to: y[row], columns)
+    }
+  }
+
+  /// `y = x` of one dtype.
+  static func move<E: KernelElement>(_ x: Rows<E>, to y: Rows<E>) {
+    forEachBlock(rows: y.count, width: y.width) { row, columns in
+      let (x, y) = unsafe (x[row] + columns.lowerBound, y[row] + columns.lowerBound)
+      unsafe UnsafeMutableRawPointer(y).copyMemory(
+        from: x, byteCount: columns.count * MemoryLayout<E>.stride)
     }
   }
 
   /// `y += x`; the row of an `x` `[width]` is added to every row.
-  static func add<X: KernelElement, Y: KernelElement>(_ x: Rows<X>, to y: Rows<Y>) {
+  static func add<X: NumberElement, Y: NumberElement>(_ x: Rows<X>, to y: Rows<Y>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
       unsafe addRow(x[row], to: y[row], columns)
     }
@@ -46,58 +50,23 @@ enum Elementwise {
   }
 
   /// `y = silu(gate) · up`.
-  static func swiGLU<E: KernelElement>(gate: Rows<E>, up: Rows<E>, to y: Rows<E>) {
+  static func swiGLU<E: NumberElement>(gate: Rows<E>, up: Rows<E>, to y: Rows<E>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
-      let (gate, up, y) = unsafe (gate[row], up[row], y[row])
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let g = unsafe E.load(gate + index, lanes)
-        let u = unsafe E.load(up + index, lanes)
-        unsafe E.store(g * g.sigmoid * u, to: y + index, lanes)
-      }
-      forEachStep(columns, step)
+      let first = columns.lowerBound
+      unsafe runs.swiglu(
+        E.type, gate[row] + first, up[row] + first, y[row] + first, columns.count)
     }
   }
 
   /// `dgate = dy · up · σ(g) · (1 + g · (1 − σ(g)))` and `dup = dy · silu(g)`.
-  static func swiGLUBackward<E: KernelElement>(
+  static func swiGLUBackward<E: NumberElement>(
     _ dy: Rows<E>, gate: Rows<E>, up: Rows<E>, dgate: Rows<E>, dup: Rows<E>
   ) {
     forEachBlock(rows: dy.count, width: dy.width) { row, columns in
-      let (dy, gate, up) = unsafe (dy[row], gate[row], up[row])
-      let (dgate, dup) = unsafe (dgate[row], dup[row])
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        let d = unsafe E.load(dy + index, lanes)
-        let g = unsafe E.load(gate + index, lanes)
-        let u = unsafe E.load(up + index, lanes)
-        let sigma = g.sigmoid
-        let one = Lanes(repeating: 1)
-        unsafe E.store(d * u * sigma * (one + g * (one - sigma)), to: dgate + index, lanes)
-        unsafe E.store(d * g * sigma, to: dup + index, lanes)
-      }
-      forEachStep(columns, step)
+      let first = columns.lowerBound
+      unsafe runs.swiglu_gradient(
+        E.type, dy[row] + first, gate[row] + first, up[row] + first, dgate[row] + first,
+        dup[row] + first, columns.count)
     }
   }
-}
-
-/// `y = x` in some columns of a row.
-@unsafe @inline(__always)
-func copyRow<X: KernelElement, Y: KernelElement>(
-  _ x: UnsafePointer<X>, to y: UnsafeMutablePointer<Y>, _ columns: Range<Int>
-) {
-  @inline(__always) func step(_ index: Int, _ lanes: Int) {
-    unsafe Y.store(X.load(x + index, lanes), to: y + index, lanes)
-  }
-  forEachStep(columns, step)
-}
-
-/// `y += x` in some columns of a row.
-@unsafe @inline(__always)
-func addRow<X: KernelElement, Y: KernelElement>(
-  _ x: UnsafePointer<X>, to y: UnsafeMutablePointer<Y>, _ columns: Range<Int>
-) {
-  @inline(__always) func step(_ index: Int, _ lanes: Int) {
-    let sum = unsafe Y.load(y + index, lanes) + X.load(x + index, lanes)
-    unsafe Y.store(sum, to: y + index, lanes)
-  }
-  forEachStep(columns, step)
 }

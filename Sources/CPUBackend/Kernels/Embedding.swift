@@ -38,7 +38,7 @@ struct TableRows: Sendable {
 /// Reading rows of a table by number, and adding gradients back to them.
 enum Embedding {
   /// `y[row, :] = table[rows[row], :]`; `y` `[batch · tokens, width]`, `table` `[vocab, width]`.
-  static func gather<T: KernelElement, Y: KernelElement>(
+  static func gather<T: NumberElement, Y: NumberElement>(
     _ table: Rows<T>, _ rows: TableRows, to y: Rows<Y>
   ) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in
@@ -49,7 +49,7 @@ enum Embedding {
   /// `table[rows[row], :] += dy[row, :]`, rows in order, but for those with a negative number.
   ///
   /// Tasks share columns, not rows: two rows may hold the same id, and each sum keeps its order.
-  static func scatterAdd<D: KernelElement, T: KernelElement>(
+  static func scatterAdd<D: NumberElement, T: NumberElement>(
     _ dy: Rows<D>, _ rows: TableRows, to table: Rows<T>
   ) {
     guard dy.count > 0, dy.width > 0 else { return }

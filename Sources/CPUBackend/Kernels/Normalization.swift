@@ -1,3 +1,4 @@
+import CKernels
 import Tensors
 import Threading
 
@@ -7,24 +8,15 @@ enum Normalization {
   /// `y = x · rstd · weight`, `rstd = 1 / sqrt(mean(x²) + epsilon)`.
   ///
   /// `x`, `y` `[rows, width]`, `weight` `[1, width]`, `rstd` `[rows, 1]`.
-  static func rmsNorm<E: KernelElement, W: KernelElement>(
+  static func rmsNorm<E: NumberElement, W: NumberElement>(
     _ x: Rows<E>, weight: Rows<W>, epsilon: Float, to y: Rows<E>, rstd: Rows<Float>
   ) {
     let width = x.width
     guard width > 0 else { return }
     Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: width)) { range in
-      let w = unsafe weight[0]
       for row in range {
-        let (x, y) = unsafe (x[row], y[row])
-        let squares = unsafe dot(x, x, width)
-        let scale = 1 / (squares / Float(width) + epsilon).squareRoot()
-        unsafe rstd[row].pointee = scale
-        let scales = Lanes(repeating: scale)
-        @inline(__always) func step(_ index: Int, _ lanes: Int) {
-          let value = unsafe E.load(x + index, lanes) * scales * W.load(w + index, lanes)
-          unsafe E.store(value, to: y + index, lanes)
-        }
-        forEachStep(0..<width, step)
+        unsafe rstd[row].pointee = runs.rms_norm(
+          E.type, x[row], W.type, weight[0], y[row], width, epsilon)
       }
     }
   }
@@ -62,50 +54,34 @@ enum Normalization {
   /// Without means, `x̂ = x · rstd` and `mean(g)` goes. `dy`, `x`, `dx` `[rows, width]`, `mean`,
   /// `rstd` `[rows, 1]`, `weight` `[1, width]`, `partials` `[⌈rows / RowBlock.size⌉, width]`. One
   /// task takes whole row blocks, so the partial sums are the same for every number of threads.
-  static func backward<E: KernelElement, W: KernelElement, M: Means>(
-    _ dy: Rows<E>, x: Rows<E>, mean: M, rstd: Rows<Float>, weight: Rows<W>, to dx: Rows<E>?,
-    accumulates: Bool, partials: Rows<Float>?
+  static func backward<E: NumberElement, W: NumberElement>(
+    _ dy: Rows<E>, x: Rows<E>, mean: Rows<Float>?, rstd: Rows<Float>, weight: Rows<W>,
+    to dx: Rows<E>?, accumulates: Bool, partials: Rows<Float>?
   ) {
     let width = x.width
     let rows = x.count
     guard width > 0 else { return }
     let grain = max(1, Grain.rows(ofWidth: width) / RowBlock.size)
     Threads.parallel(rows: RowBlock.count(for: rows), grain: grain) { blocks in
-      let w = unsafe weight[0]
+      var norm = unsafe ballast_norm_row()
+      unsafe norm.type = E.type
+      unsafe norm.weight_type = W.type
+      unsafe norm.weight = UnsafeRawPointer(weight[0])
+      unsafe norm.count = width
+      unsafe norm.has_mean = mean == nil ? 0 : 1
+      unsafe norm.adds = accumulates ? 1 : 0
       for block in blocks {
-        if let partials { unsafe partials[block].update(repeating: 0, count: width) }
+        if let partials {
+          unsafe partials[block].update(repeating: 0, count: width)
+          unsafe norm.sums = partials[block]
+        }
         for row in block * RowBlock.size..<min((block + 1) * RowBlock.size, rows) {
-          let (dy, x) = unsafe (dy[row], x[row])
-          let (center, scale) = unsafe (mean[of: row], rstd[row].pointee)
-          let scales = Lanes(repeating: scale)
-          // The weight's sums come first: `dx` may be the very tensor that `dy` is.
-          if let partials {
-            let sums = unsafe partials[block]
-            @inline(__always) func step(_ index: Int, _ lanes: Int) {
-              let normal = unsafe M.subtract(center, from: E.load(x + index, lanes)) * scales
-              let term = unsafe E.load(dy + index, lanes) * normal
-              unsafe Float.store(
-                Float.load(sums + index, lanes) + term, to: sums + index, lanes)
-            }
-            forEachStep(0..<width, step)
-          }
-          guard let dx else { continue }
-          let target = unsafe dx[row]
-          @inline(__always) func terms(_ index: Int, _ lanes: Int) -> (Lanes, Lanes) {
-            let g = unsafe E.load(dy + index, lanes) * W.load(w + index, lanes)
-            return unsafe (g, g * M.subtract(center, from: E.load(x + index, lanes)))
-          }
-          let (sum, weighted) = twoSums(0..<width, terms)
-          let gradientMean = M.mean(sum / Float(width))
-          let weightedMeans = Lanes(repeating: weighted * scale / Float(width))
-          @inline(__always) func step(_ index: Int, _ lanes: Int) {
-            let g = unsafe E.load(dy + index, lanes) * W.load(w + index, lanes)
-            let normal = unsafe M.subtract(center, from: E.load(x + index, lanes)) * scales
-            var value = scales * (M.subtract(gradientMean, from: g) - normal * weightedMeans)
-            if accumulates { value += unsafe E.load(target + index, lanes) }
-            unsafe E.store(value, to: target + index, lanes)
-          }
-          forEachStep(0..<width, step)
+          unsafe norm.dy = UnsafeRawPointer(dy[row])
+          unsafe norm.x = UnsafeRawPointer(x[row])
+          unsafe norm.rstd = rstd[row].pointee
+          if let mean { unsafe norm.mean = mean[row].pointee }
+          if let dx { unsafe norm.dx = UnsafeMutableRawPointer(dx[row]) }
+          unsafe runs.norm_gradient(&norm)
         }
       }
     }
@@ -114,7 +90,7 @@ enum Normalization {
   /// `partials[i, j] = Σ_rows x[row, j]` over the rows of block `i`, in their order.
   ///
   /// `x` `[rows, width]`, `partials` `[⌈rows / RowBlock.size⌉, width]`.
-  static func partialSums<X: KernelElement>(_ x: Rows<X>, to partials: Rows<Float>) {
+  static func partialSums<X: NumberElement>(_ x: Rows<X>, to partials: Rows<Float>) {
     let panel = 512  // columns whose sums stay in the first-level cache
     let panels = (x.width + panel - 1) / panel
     let grain = max(1, Grain.elements / (panel * RowBlock.size))
@@ -134,7 +110,7 @@ enum Normalization {
   }
 
   /// `y[j] += Σ_i x[i, j]`, or `=`, in the order of `i`; `x` `[rows, width]`, `y` `[1, width]`.
-  static func sumRows<X: KernelElement, Y: KernelElement>(
+  static func sumRows<X: NumberElement, Y: NumberElement>(
     _ x: Rows<X>, to y: Rows<Y>, accumulates: Bool
   ) {
     let panel = 512  // columns whose float32 sums stay in the first-level cache
@@ -157,29 +133,6 @@ enum Normalization {
       }
     }
   }
-}
-
-/// The means that a normalisation takes out of rows; a mean of type `Void` costs kernels nothing.
-protocol Means: Sendable {
-  associatedtype Mean
-  static func mean(_ value: Float) -> Mean
-  static func subtract(_ mean: Mean, from x: Lanes) -> Lanes
-  subscript(of row: Int) -> Mean { get }
-}
-
-extension Rows<Float>: Means {
-  // Not inlined: where the optimiser sees equal lanes, it takes bfloat16's vectors apart (1.2 × the
-  // time).
-  @inline(never) static func mean(_ value: Float) -> Lanes { Lanes(repeating: value) }
-  @inline(__always) static func subtract(_ mean: Lanes, from x: Lanes) -> Lanes { x - mean }
-  @inline(__always) subscript(of row: Int) -> Lanes { Self.mean(unsafe self[row].pointee) }
-}
-
-/// What root-mean-square normalisation takes out.
-struct NoMeans: Means {
-  @inline(__always) static func mean(_ value: Float) {}
-  @inline(__always) static func subtract(_ mean: Void, from x: Lanes) -> Lanes { x }
-  @inline(__always) subscript(of row: Int) -> Void { () }
 }
 
 /// The mean and the biased variance of `count` elements, however far the mean is from 0.

@@ -1,16 +1,5 @@
 /// Sums of a row in float32, in an order that only its width sets.
 
-/// `Σ a · b` over `count` elements, in four accumulators of `Lanes`.
-@unsafe @inline(__always)
-func dot<A: KernelElement, B: KernelElement>(
-  _ a: UnsafePointer<A>, _ b: UnsafePointer<B>, _ count: Int
-) -> Float {
-  @inline(__always) func term(_ index: Int, _ lanes: Int) -> Lanes {
-    unsafe A.load(a + index, lanes) * B.load(b + index, lanes)
-  }
-  return longSum(count, term)
-}
-
 /// `Σ term(index, lanes)` over `count` elements, in four accumulators of `Lanes`.
 @inline(__always)
 func longSum(_ count: Int, _ term: (Int, Int) -> Lanes) -> Float {

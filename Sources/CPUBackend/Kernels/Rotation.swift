@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Tensors
 import Threading
@@ -8,7 +9,7 @@ enum Rotation {
   ///
   /// `x` `[batch · tokens · heads, d_head]`; token `t` stands at position `start + t`. A token's
   /// cosines and sines `[half]` are computed once for all its heads and sequences.
-  static func rotate<E: KernelElement>(
+  static func rotate<E: NumberElement>(
     _ x: Rows<E>, batch: Int, tokens: Int, heads: Int, start: Int, frequencies: [Float],
     inverse: Bool
   ) {
@@ -28,15 +29,7 @@ enum Rotation {
           for sequence in 0..<batch {
             for head in 0..<heads {
               let x = unsafe x[(sequence * tokens + token) * heads + head]
-              @inline(__always) func step(_ index: Int, _ lanes: Int) {
-                let c = unsafe Float.load(cosines + index, lanes)
-                let s = unsafe Float.load(sines + index, lanes)
-                let first = unsafe E.load(x + index, lanes)
-                let second = unsafe E.load(x + half + index, lanes)
-                unsafe E.store(first * c - second * s, to: x + index, lanes)
-                unsafe E.store(second * c + first * s, to: x + half + index, lanes)
-              }
-              forEachStep(0..<half, step)
+              unsafe runs.rotate(E.type, x, cosines, sines, half)
             }
           }
         }

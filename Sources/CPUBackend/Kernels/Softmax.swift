@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import Tensors
 import Threading
@@ -60,9 +61,10 @@ struct CausalSoftmax: Sendable {
     deal(scores.count) { rows in
       for (row, visible) in rows {
         let values = unsafe scores[row] + visible.lowerBound
-        let top = unsafe maximum(values, visible.count, scale: scale)
-        let sum = unsafe exponentiate(values, to: values, visible.count, scale: scale, less: top)
-        unsafe multiply(values, by: 1 / sum, to: values, visible.count)
+        let top = unsafe runs.maximum(values, visible.count, scale)
+        let sum = unsafe runs.exponentiate(
+          values, Float.type, values, visible.count, scale, top)
+        unsafe runs.scale(values, Float.type, values, visible.count, 1 / sum)
         if let logSumExp { unsafe logSumExp[row].pointee = top + logf(sum) }
         unsafe clear(scores[row], but: visible, of: keys)
       }
@@ -75,7 +77,7 @@ struct CausalSoftmax: Sendable {
   /// `scores`, `factors` are `[batch · heads · tokens, keys]`; `maxima`, `sums` `[…, 1]` and
   /// `output` `[…, d_head]` hold what earlier blocks gave, which is scaled to the new maximum; with
   /// `isFirst` they hold nothing.
-  func online<P: KernelElement>(
+  func online<P: NumberElement>(
     _ scores: Rows<Float>, to factors: Rows<P>, scale: Float, maxima: Rows<Float>,
     sums: Rows<Float>, output: Rows<Float>?, isFirst: Bool
   ) {
@@ -90,15 +92,15 @@ struct CausalSoftmax: Sendable {
           continue
         }
         let values = unsafe scores[row] + visible.lowerBound
-        let top = max(before, unsafe maximum(values, visible.count, scale: scale))
-        let sum = unsafe exponentiate(
-          values, to: factors[row] + visible.lowerBound, visible.count, scale: scale, less: top)
+        let top = max(before, unsafe runs.maximum(values, visible.count, scale))
+        let sum = unsafe runs.exponentiate(
+          values, P.type, factors[row] + visible.lowerBound, visible.count, scale, top)
         let correction = before == -.infinity ? 0 : expf(before - top)
         unsafe maxima[row].pointee = top
         unsafe sums[row].pointee = sumBefore * correction + sum
         unsafe clear(factors[row], but: visible, of: keys)
         guard let output, !isFirst, correction != 1 else { continue }
-        unsafe multiply(output[row], by: correction, to: output[row], output.width)
+        unsafe runs.scale(output[row], Float.type, output[row], output.width, correction)
       }
     }
   }
@@ -108,13 +110,9 @@ struct CausalSoftmax: Sendable {
     deal(scores.count) { rows in
       for (row, visible) in rows {
         let values = unsafe scores[row]
-        let scales = Lanes(repeating: scale)
-        let sum = Lanes(repeating: unsafe logSumExp[row].pointee)
-        @inline(__always) func step(_ index: Int, _ lanes: Int) {
-          let value = unsafe (Float.load(values + index, lanes) * scales - sum).exponentialOfSmall
-          unsafe Float.store(value, to: values + index, lanes)
-        }
-        forEachStep(visible, step)
+        let visibleValues = unsafe values + visible.lowerBound
+        _ = unsafe runs.exponentiate(
+          visibleValues, Float.type, visibleValues, visible.count, scale, logSumExp[row].pointee)
         unsafe clear(values, but: visible, of: keys)
       }
     }
@@ -124,38 +122,19 @@ struct CausalSoftmax: Sendable {
   ///
   /// `D` is `Σ P · dP / Σ P`, or comes from `rowDots` `[batch · heads · tokens, 1]`. `Σ P` is 1 but
   /// for rounding, which would be left over in `Σ dS`, where all else cancels.
-  func backward<P: KernelElement>(
+  func backward<P: NumberElement>(
     _ gradient: Rows<Float>, probabilities: Rows<P>, scale: Float, rowDots: Rows<Float>?
   ) {
     deal(gradient.count) { rows in
       for (row, visible) in rows {
         let (g, p) = unsafe (gradient[row], probabilities[row])
-        let rowDot = unsafe rowDots.map { unsafe $0[row].pointee } ?? meanOf(g, p, visible)
-        let sum = Lanes(repeating: rowDot)
-        let scales = Lanes(repeating: scale)
-        @inline(__always) func step(_ index: Int, _ lanes: Int) {
-          let value =
-            unsafe scales * P.load(p + index, lanes) * (Float.load(g + index, lanes) - sum)
-          unsafe Float.store(value, to: g + index, lanes)
-        }
-        forEachStep(visible, step)
+        let first = visible.lowerBound
+        unsafe runs.softmax_gradient(
+          g + first, P.type, p + first, visible.count, scale, rowDots.map { unsafe $0[row] })
         unsafe clear(g, but: visible, of: keys)
       }
     }
   }
-}
-
-/// `Σ weights · values / Σ weights` over some columns of a row.
-@unsafe @inline(__always)
-private func meanOf<P: KernelElement>(
-  _ values: UnsafePointer<Float>, _ weights: UnsafePointer<P>, _ columns: Range<Int>
-) -> Float {
-  @inline(__always) func terms(_ index: Int, _ lanes: Int) -> (Lanes, Lanes) {
-    let weight = unsafe P.load(weights + index, lanes)
-    return unsafe (weight * Float.load(values + index, lanes), weight)
-  }
-  let (weighted, total) = twoSums(columns, terms)
-  return weighted / total
 }
 
 /// Sets the elements outside `kept` to 0, which is all bits 0 in every element type.
@@ -168,42 +147,16 @@ private func clear<E: KernelElement>(
     .update(repeating: E(rounding: 0), count: count - kept.upperBound)
 }
 
-/// `y = x · factor` of one row.
-@unsafe @inline(__always)
-private func multiply<Y: KernelElement>(
-  _ x: UnsafePointer<Float>, by factor: Float, to y: UnsafeMutablePointer<Y>, _ count: Int
-) {
-  let factors = Lanes(repeating: factor)
-  @inline(__always) func step(_ index: Int, _ lanes: Int) {
-    unsafe Y.store(Float.load(x + index, lanes) * factors, to: y + index, lanes)
-  }
-  forEachStep(0..<count, step)
-}
-
-/// `factors = exp(scale · values − top)` of one row, and their float32 sum.
-@unsafe @inline(__always)
-private func exponentiate<P: KernelElement>(
-  _ values: UnsafePointer<Float>, to factors: UnsafeMutablePointer<P>, _ count: Int, scale: Float,
-  less top: Float
-) -> Float {
-  let (scales, tops) = (Lanes(repeating: scale), Lanes(repeating: top))
-  @inline(__always) func term(_ index: Int, _ lanes: Int) -> Lanes {
-    let value = unsafe Float.load(values + index, lanes, padding: -.infinity) * scales - tops
-    let exponential = value.exponentialOfSmall
-    unsafe P.store(exponential, to: factors + index, lanes)
-    return exponential.masked(lanes)
-  }
-  return sum(0..<count, term)
-}
-
 /// Ends a softmax that went through its keys block by block: `y = x / sums`, and the log-sum-exp.
 ///
 /// `x`, `y` are `[rows, d_head]`, the others `[rows, 1]`; `y` may be `x`.
-func finishSoftmax<Y: KernelElement>(
+func finishSoftmax<Y: NumberElement>(
   _ x: Rows<Float>, to y: Rows<Y>, maxima: Rows<Float>, sums: Rows<Float>
 ) {
   Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: x.width)) { range in
-    for row in range { unsafe multiply(x[row], by: 1 / sums[row].pointee, to: y[row], x.width) }
+    for row in range {
+      unsafe runs.scale(x[row], Y.type, y[row], x.width, 1 / sums[row].pointee)
+    }
   }
 }
 
@@ -216,7 +169,7 @@ func logSumExp(maxima: Rows<Float>, sums: Rows<Float>, to result: Rows<Float>) {
 }
 
 /// `dots[i] = Σ_j x[i, j] · y[i, j]`; `x`, `y` `[rows, width]`, `dots` `[rows, 1]`.
-func headDots<E: KernelElement>(_ x: Rows<E>, _ y: Rows<E>, to dots: Rows<Float>) {
+func headDots<E: NumberElement>(_ x: Rows<E>, _ y: Rows<E>, to dots: Rows<Float>) {
   Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: x.width)) { range in
     for row in range { unsafe dots[row].pointee = dot(x[row], y[row], x.width) }
   }

@@ -8,7 +8,11 @@ enum Transfer {
     unsafe values.withUnsafeBufferPointer { buffer in
       guard let source = buffer.baseAddress else { return }
       for row in 0..<y.count {
-        unsafe copyRow(source + row * y.width, to: y[row], 0..<y.width)
+        let (source, target) = unsafe (source + row * y.width, y[row])
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
+          unsafe Y.store(Float.load(source + index, lanes), to: target + index, lanes)
+        }
+        forEachStep(0..<y.width, step)
       }
     }
   }
@@ -20,7 +24,11 @@ enum Transfer {
       initialized = count
       guard let target = buffer.baseAddress else { return }
       for row in 0..<x.count {
-        unsafe copyRow(x[row], to: target + row * x.width, 0..<x.width)
+        let (source, target) = unsafe (x[row], target + row * x.width)
+        @inline(__always) func step(_ index: Int, _ lanes: Int) {
+          unsafe Float.store(X.load(source + index, lanes), to: target + index, lanes)
+        }
+        forEachStep(0..<x.width, step)
       }
     }
   }

@@ -27,23 +27,35 @@ package struct Engine: Sendable {
   package var makeMachine: @Sendable (_ threads: Int) throws -> Machine
   /// The bytes that the allocator takes for a block of so many.
   package var sizeClass: @Sendable (_ bytes: Int) -> Int
+  /// The scratch bytes of a product on so many threads.
+  package var productBytes: @Sendable (_ product: Product, _ threads: Int) throws -> Int
   /// The scratch bytes of attention's kernels.
   package var tileBytes: @Sendable (AttentionPass) -> Int
 
   package init(
     makeMachine: @escaping @Sendable (_ threads: Int) throws -> Machine,
     sizeClass: @escaping @Sendable (_ bytes: Int) -> Int,
+    productBytes: @escaping @Sendable (_ product: Product, _ threads: Int) throws -> Int = {
+      _, _ in 0
+    },
     tileBytes: @escaping @Sendable (AttentionPass) -> Int
   ) {
     self.makeMachine = makeMachine
     self.sizeClass = sizeClass
+    self.productBytes = productBytes
     self.tileBytes = tileBytes
   }
 
   /// Shapes alone, counted as a machine of this engine would take them, or one of several that
   /// share tensors.
-  package func shapes(_ share: CountedMemory.Share? = nil) -> Backend {
-    .shapes(sizeClass: sizeClass, tiles: tileBytes, share: share)
+  ///
+  /// With `threads` the scratch of products on so many counts too, which is the processor's: bytes
+  /// that are to be the same everywhere are counted without.
+  package func shapes(threads: Int? = nil, _ share: CountedMemory.Share? = nil) -> Backend {
+    .shapes(
+      sizeClass: sizeClass,
+      products: { [productBytes] product in try threads.map { try productBytes(product, $0) } ?? 0 },
+      tiles: tileBytes, share: share)
   }
 
   /// jemalloc and oneDNN.
@@ -55,5 +67,6 @@ package struct Engine: Sendable {
         releaseFreePages: { try cpu.releaseFreePages() })
     },
     sizeClass: { CPUBackend.sizeClass($0) },
+    productBytes: { try CPUBackend.workspaceBytes(for: $0, threads: $1) },
     tileBytes: { CPUBackend.tileBytes(for: $0) })
 }

@@ -5,14 +5,18 @@ import Transformer
 
 /// Runs points on shapes alone; the last model is kept for the next point that has it.
 package final class Predictor {
-  private let backend: Backend
+  private let engine: Engine
+  private let share: CountedMemory.Share?
   private var model: Model?
+  /// What the model's tensors are counted with.
+  private var threads: Int?
 
   /// - Parameters:
   ///   - engine: What is counted for.
   ///   - share: What one of several devices holds of a tensor; nil for the only one.
   package init(engine: Engine, share: CountedMemory.Share? = nil) {
-    backend = engine.shapes(share)
+    self.engine = engine
+    self.share = share
   }
 
   /// A step of a point on shapes, with no memory, no arithmetic and nothing drawn.
@@ -26,11 +30,16 @@ package final class Predictor {
   }
 
   private func model(of point: Point) throws -> Model {
-    if let model, model.decoder.configuration == point.model, model.decoder.dtype == point.dtype {
+    // What a step on the cpu takes includes the scratch of that processor's products.
+    let threads = point.backend == .cpu && share == nil ? point.threads : nil
+    if let model, model.decoder.configuration == point.model, model.decoder.dtype == point.dtype,
+      self.threads == threads
+    {
       return model
     }
-    let made = try Model(of: point, on: backend)
+    let made = try Model(of: point, on: engine.shapes(threads: threads, share))
     model = made
+    self.threads = threads
     return made
   }
 

@@ -1,0 +1,72 @@
+// Vectors of one instruction set: LANES floats at a time.
+
+#include <math.h>
+#include <string.h>
+
+#include "include/ballast_kernels.h"
+
+#pragma STDC FP_CONTRACT ON
+
+typedef float lanes __attribute__((vector_size(LANES * 4)));
+typedef float loose __attribute__((vector_size(LANES * 4), aligned(4)));
+typedef double wide __attribute__((vector_size(LANES * 8)));
+typedef int32_t bits __attribute__((vector_size(LANES * 4)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE lanes load(const float *x) { return *(const loose *)x; }
+INLINE void store(float *x, lanes value) { *(loose *)x = value; }
+INLINE lanes all(float value) { return value - (lanes){}; }
+INLINE lanes choose(bits mask, lanes yes, lanes no) {
+  return (lanes)((mask & (bits)yes) | (~mask & (bits)no));
+}
+INLINE lanes larger(lanes x, lanes y) { return choose(x > y, x, y); }
+INLINE int32_t least(int64_t x, int64_t y) { return (int32_t)(x < y ? x : y); }
+INLINE int32_t most(int64_t x, int64_t y) { return (int32_t)(x > y ? x : y); }
+INLINE int32_t padded(int32_t count, int32_t unit) { return (count + unit - 1) / unit * unit; }
+
+INLINE float sum(lanes x) {
+  float half[LANES];
+  store(half, x);
+  for (int n = LANES / 2; n > 0; n /= 2)
+    for (int i = 0; i < n; i++) half[i] += half[i + n];
+  return half[0];
+}
+INLINE float top(lanes x) {
+  float half[LANES];
+  store(half, x);
+  for (int n = LANES / 2; n > 0; n /= 2)
+    for (int i = 0; i < n; i++) half[i] = half[i] > half[i + n] ? half[i] : half[i + n];
+  return half[0];
+}
+
+/// Σ x · y, summed in float64.
+INLINE float product(const float *x, const float *y, int32_t count) {
+  wide sums = {};
+  int32_t c = 0;
+  for (; c + LANES <= count; c += LANES)
+    sums += __builtin_convertvector(load(x + c), wide) * __builtin_convertvector(load(y + c), wide);
+  double total = 0;
+  for (; c < count; c++) total += (double)x[c] * y[c];
+  for (int l = 0; l < LANES; l++) total += sums[l];
+  return (float)total;
+}
+
+/// exp(x) for x up to 88, within 1e-7 of its value; 0 below -87.3 (Cephes' expf, S. Moshier).
+INLINE lanes exponential(const lanes given) {
+  const lanes lowest = all(-87.3f);
+  const lanes x = larger(given, lowest);
+  const lanes shifter = all(12582912.0f);  // 1.5 · 2²³: what is added loses its fraction
+  const lanes n = (x * 1.44269504f + shifter) - shifter;
+  const lanes r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  lanes y = all(1.9875691500e-4f);
+  y = y * r + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = y * (r * r) + r + 1.0f;
+  const bits power = (__builtin_convertvector(n, bits) + 127) << 23;
+  const lanes held = choose(given < lowest, (lanes){}, y * (lanes)power);
+  return choose(given == given, held, given);  // what is not a number stays so
+}
