@@ -40,8 +40,8 @@ import Transformer
     let norms = (2 * c.layers + 1) * rows * c.dModel * 2
     #expect(Self.bytes(ladder, "norms: float32 copies") == norms)
     #expect(Self.bytes(ladder, "norms op by op") == norms)
-    #expect(Self.bytes(ladder, "activation functions") == c.layers * rows * c.dFF * 2)
-    #expect(Self.bytes(ladder, "queries, keys") == nil)
+    #expect(Self.bytes(ladder, "activations op by op") == c.layers * rows * c.dFF * 2)
+    #expect(Self.bytes(ladder, "q, k, v") == nil)
     #expect(Self.bytes(ladder, "masks") == nil)
     // cos and sin of every position once, token numbers, labels with one more, and their number.
     let constants = 2 * (nC + 5) * c.dHead * 2 + 8 * rows + 8 * rows + 4
@@ -59,7 +59,7 @@ import Transformer
     let (rows, keys) = (5 + 1, nC + 5)
     #expect(Self.bytes(ladder, "masks") == c.layers * rows * keys * 4)
     #expect(
-      Self.bytes(ladder, "queries, keys")
+      Self.bytes(ladder, "q, k, v")
         == c.layers * 2 * keys * (c.heads - c.kvHeads) * c.dHead * 4)
     #expect(Self.bytes(ladder, "norms: float32") == nil)
     #expect(!ladder.rungs.contains { $0.name == "pruned-graph" })

@@ -161,7 +161,7 @@ private func sentences(_ flow: Flow) -> [String] {
           weight("norm", layer: 0, silent: 1, parameter: "transformer.h.0.ln_1.weight"),
           weight("norm", layer: 0, silent: 0, parameter: "transformer.h.0.ln_2.weight"),
         ]))
-    #expect(text.contains("norm ln_1") && text.contains("norm ln_2"))
-    #expect(text.contains("nothing to norm ln_2, and feed norm ln_1."))
+    #expect(text.contains("       ln_2"))
+    #expect(text.contains("nothing to ln_2, and feed ln_1."))
   }
 }

@@ -173,8 +173,9 @@ import Transformer
     #expect(
       abs(try #require(result.loss) - expected.loss) <= 1e-5 * max(abs(expected.loss), 1), label)
     guard let tolerance else { return run }
-    let errors = relativeErrors(run.gradients, against: run.expected(expected.gradients))
-    #expect(errors.values.allSatisfy { $0 <= tolerance }, "\(worst(errors)) \(label)")
+    let errors = run.errors(
+      above: tolerance, of: run.gradients, against: run.expected(expected.gradients))
+    #expect(errors.isEmpty, "\(worst(errors)) \(label)")
     return run
   }
 }

@@ -33,6 +33,18 @@ package struct ReferenceDecoder {
     self.parameters = parameters
   }
 
+  /// The same with every weight moved by one rounding of float32, up or down.
+  package func moved(seed: UInt64) -> ReferenceDecoder {
+    var moved = self
+    var generator = SplitMix64(seed: seed)
+    for name in parameters.keys.sorted() {
+      moved.parameters[name] = parameters[name]?.map {
+        $0 * (1 + (Bool.random(using: &generator) ? 0x1p-24 : -0x1p-24))
+      }
+    }
+    return moved
+  }
+
   /// Which rows carry loss; see DESIGN §1.
   package enum LossRows: Sendable {
     /// Rows `n_c − 1 … n − 2` (`0 … n − 2` without a prefix), each predicting the next token.
