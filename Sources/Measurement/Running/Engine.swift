@@ -54,7 +54,10 @@ package struct Engine: Sendable {
   package func shapes(threads: Int? = nil, _ share: CountedMemory.Share? = nil) -> Backend {
     .shapes(
       sizeClass: sizeClass,
-      products: { [productBytes] product in try threads.map { try productBytes(product, $0) } ?? 0 },
+      products: { [productBytes] in
+        guard let threads else { return 0 }
+        return try productBytes($0, threads)
+      },
       tiles: tileBytes, share: share)
   }
 
