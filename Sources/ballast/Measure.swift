@@ -58,6 +58,12 @@ struct Measure: ParsableCommand {
       output with -.
       """, valueName: "file.csv"))
   var gradientErrors: String?
+  @Flag(
+    help: """
+      Run the step alone, and not the exact one whose gradient it is compared with; of long steps \
+      that takes longer than the step.
+      """)
+  var noReference = false
   @Option(
     help: ArgumentHelp(
       """
@@ -76,6 +82,10 @@ struct Measure: ParsableCommand {
     where path != nil && planned.point.backend == .shape {
       throw UsageError("\(option) needs --backend cpu; on shapes nothing is computed")
     }
+    if noReference, gradientErrors != nil {
+      throw UsageError(
+        "--gradient-errors compares with the exact gradient; leave --no-reference out")
+    }
     if gradients == "-" {
       throw UsageError("--gradients needs a file, since safetensors are no text to print; not -")
     }
@@ -93,7 +103,7 @@ struct Measure: ParsableCommand {
 
     let runner = PointRunner(
       engine: .cpu, limit: limit, points: [planned], tokens: parsed.tokens,
-      listsGradients: gradientErrors != nil)
+      listsGradients: gradientErrors != nil, comparesGradients: !noReference)
     let outcome = runner.run(
       planned, profile: nil, gradients: gradientFile, observers: recorder.map { [$0] } ?? [])
     if let sentence = outcome.record.error { throw Failure(sentence) }

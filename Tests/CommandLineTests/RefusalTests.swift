@@ -45,6 +45,7 @@ import Testing
     ("--model seed --n-c 4 --n-g 4 --head chunky", "did you mean \"chunked\""),
     ("--model seed --n-c 4 --n-g 4 --gradient-errors x --backend shape", "needs --backend cpu"),
     ("--model seed --n-c 4 --n-g 4 --gradient-errors x --json x", "name the same file"),
+    ("--model seed --n-c 4 --n-g 4 --gradient-errors x --no-reference", "leave --no-reference out"),
     ("--model seed --n-c 4 --n-g 4 --nc 3", "unknown option '--nc'"),
     ("--model seed --n-c 4 --n-g", "missing value"),
     ("--model seed --n-c 4 --n-g 4 extra", "extra"),

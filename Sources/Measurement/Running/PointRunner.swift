@@ -55,6 +55,7 @@ package final class PointRunner {
   /// The tokens of all points; nil: drawn from each point's seed.
   private let tokens: TokenFile?
   private let takesTimes: Bool
+  private let comparesGradients: Bool
   private let models: ModelStore
   private let predictor: Predictor
 
@@ -73,14 +74,16 @@ package final class PointRunner {
   ///   - tokens: What the points read in place of tokens drawn from their seeds.
   ///   - listsGradients: Whether the gradients' norms are wanted where nothing is compared.
   ///   - takesTimes: Whether steps are timed; else the times stay empty.
+  ///   - comparesGradients: Whether exact gradients are computed to compare with.
   package init(
     engine: Engine, limit: Int?, points: [PlannedPoint], tokens: TokenFile? = nil,
-    listsGradients: Bool = true, takesTimes: Bool = true
+    listsGradients: Bool = true, takesTimes: Bool = true, comparesGradients: Bool = true
   ) {
     self.limit = limit
     self.tokens = tokens
     self.listsGradients = listsGradients
     self.takesTimes = takesTimes
+    self.comparesGradients = comparesGradients
     models = ModelStore(engine: engine)
     predictor = Predictor(engine: engine)
     wanted = Set(
@@ -174,7 +177,8 @@ package final class PointRunner {
     try file?.write(step)
     outcome.gradients = StepGradients.names(of: step).map { ParameterGradient($0) }
     // The point's own gradients and the exact ones are held as copies, in plain memory.
-    let isCompared = !planned.point.isGradientReference || isWanted(planned)
+    let isCompared =
+      comparesGradients && (!planned.point.isGradientReference || isWanted(planned))
     let copies = isCompared ? 2 : 1
     guard isCompared || listsGradients, MemoryNeed(predicted, gradientCopies: copies).fits(limit)
     else { return nil }
@@ -276,7 +280,7 @@ package final class PointRunner {
       return
     }
     guard let gradients else { return }
-    guard let exact = try exactGradients(for: planned) else {
+    guard comparesGradients, let exact = try exactGradients(for: planned) else {
       outcome.gradients = try gradients.norms
       return
     }
