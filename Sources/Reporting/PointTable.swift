@@ -76,8 +76,8 @@ package enum PointTable {
     guard record.status == .ok, !point.mode.isExact else { return nil }
     return point.backend == .shape
       ? "not measured: shapes have no gradients"
-      : "not measured: the exact gradient was left out, needs more memory or 100 times the "
-        + "products, or is 0"
+      : "not measured: the exact gradient needs more memory or 100 times the products, is 0, "
+        + "or was left out"
   }
 
   private static func figures(of record: PointRecord) -> [(String, String?)] {
