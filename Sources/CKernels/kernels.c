@@ -35,3 +35,12 @@ const ballast_kernel_table *ballast_kernels(void) {
   __atomic_store_n(&chosen, table, __ATOMIC_RELEASE);
   return table;
 }
+
+extern const ballast_tiles ballast_halves_portable;
+const ballast_tiles *ballast_find_amx(void);
+
+const ballast_tiles *ballast_half_tiles(void) {
+  const char *wish = getenv("BALLAST_KERNELS");
+  if (wish && !strcmp(wish, "halves")) return &ballast_halves_portable;
+  return !wish || !strcmp(wish, "amx") ? ballast_find_amx() : NULL;
+}

@@ -4,8 +4,9 @@
 // A kernel is written once, with the types of its elements as constants: calls from `switch`es over
 // them are inlined, so that a type costs nothing inside a loop.
 
-typedef uint16_t halves __attribute__((vector_size(LANES * 2), aligned(2)));
+typedef uint16_t halves __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
 typedef uint32_t words __attribute__((vector_size(LANES * 4)));
+typedef words loose_words __attribute__((aligned(4), may_alias));
 
 /// Runs a block for i = 0, LANES, 2 LANES, …, with `count` elements from i on: LANES, a constant,
 /// and at last perhaps fewer.
@@ -60,6 +61,20 @@ INLINE lanes get(const int type, const void *x, ptrdiff_t i, const int count, fl
   return load(some);
 }
 
+/// Bits of which the upper halves are the bfloat16 nearest to each lane, ties to even; what is not a
+/// number stays so.
+INLINE words rounded(lanes value) {
+  const words exact = (words)value;
+  const words nearest = exact + 0x7fff + ((exact >> 16) & 1);
+  const words number = (words)(value == value);
+  return (nearest & number) | ((exact | 0x400000) & ~number);
+}
+
+/// Two lanes of bfloat16 in one, the first in the lower half.
+INLINE words paired(lanes low, lanes high) {
+  return rounded(low) >> 16 | (rounded(high) & 0xffff0000);
+}
+
 /// The first `count` lanes to y[i] and on.
 INLINE void put(const int type, void *y, ptrdiff_t i, lanes value, const int count) {
   if (type == BALLAST_F32) {
@@ -73,12 +88,7 @@ INLINE void put(const int type, void *y, ptrdiff_t i, lanes value, const int cou
     for (int l = 0; l < count; l++) to[l] = some[l];
     return;
   }
-  // Nearest, ties to even; what is not a number stays so.
-  const words exact = (words)value;
-  const words nearest = exact + 0x7fff + ((exact >> 16) & 1);
-  const words number = (words)(value == value);
-  const words chosen = (nearest & number) | ((exact | 0x400000) & ~number);
-  const halves all_of_it = __builtin_convertvector(chosen >> 16, halves);
+  const halves all_of_it = __builtin_convertvector(rounded(value) >> 16, halves);
   uint16_t *to = (uint16_t *)y + i;
   if (count == LANES) {
     *(halves *)to = all_of_it;

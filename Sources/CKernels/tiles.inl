@@ -4,25 +4,7 @@
 #include "vectors.inl"
 #include "products.inl"
 #include "runs.inl"
-
-// MARK: Which keys
-
-/// The keys that a row sees, or that any of a strip's rows does.
-typedef struct {
-  int32_t first, last;
-} span;
-
-INLINE span seen(const ballast_tile *tile, int32_t row) {
-  const int64_t end = row + tile->lead + 1;
-  const int32_t last = least(most(end, 0), tile->keys);
-  const int32_t first = tile->window ? least(most(end - tile->window, 0), last) : 0;
-  return (span){first, last};
-}
-INLINE span seen_by(const ballast_tile *tile, int32_t row, int32_t count) {
-  const span head = seen(tile, row), tail = seen(tile, row + count - 1);
-  return (span){head.first < tail.first ? head.first : tail.first,
-                head.last > tail.last ? head.last : tail.last};
-}
+#include "softmax.inl"
 
 /// c = a · panels over rows first ..< last of the tile, where some row of a strip sees a panel.
 INLINE void scores(const ballast_tile *tile, ballast_rows a, const float *panels, float *c,
@@ -150,49 +132,6 @@ static void columns(ballast_rows x, int32_t rows, int32_t width, int32_t first, 
   }
 }
 
-/// -1 in the lanes from c on that are in the span.
-INLINE bits inside(span keys, int32_t c) {
-  bits index;
-  for (int l = 0; l < LANES; l++) index[l] = c + l;
-  return (index >= keys.first) & (index < keys.last);
-}
-
-/// The softmax of a row of scores against a running maximum; what it was multiplied with is
-/// returned.
-INLINE float soften(float *row, span keys, span all_keys, float scale, float *maximum, float *total,
-                    int is_first) {
-  const int32_t start = all_keys.first / LANES * LANES;
-  lanes high = all(-INFINITY);
-  for (int32_t c = start; c < all_keys.last; c += LANES) {
-    const lanes x = load(row + c);
-    const int whole = c >= keys.first && c + LANES <= keys.last;
-    high = larger(whole ? x : choose(inside(keys, c), x, all(-INFINITY)), high);
-  }
-  const float before = is_first ? -INFINITY : *maximum;
-  // scale > 0, so that it may be taken out of the maximum.
-  float now = keys.last > keys.first ? top(high) * scale : -INFINITY;
-  now = now > before ? now : before;
-  if (now == -INFINITY) {  // nothing seen yet
-    for (int32_t c = start; c < all_keys.last; c += LANES) store(row + c, (lanes){});
-    *maximum = now;
-    if (is_first) *total = 0;
-    return 1;
-  }
-  lanes sums = {};
-  for (int32_t c = start; c < all_keys.last; c += LANES) {
-    const lanes scaled = load(row + c) * scale;  // rounded as the maximum was: never above it
-    lanes p = exponential(scaled - now);
-    const int whole = c >= keys.first && c + LANES <= keys.last;
-    if (!whole) p = choose(inside(keys, c), p, (lanes){});
-    sums += p;
-    store(row + c, p);
-  }
-  const float correction = is_first ? 0 : exponential(all(before - now))[0];
-  *maximum = now;
-  *total = (is_first ? 0 : *total * correction) + sum(sums);
-  return correction;
-}
-
 static void forward(const ballast_forward *pass) {
   const ballast_tile *tile = &pass->tile;
   const int32_t ci = tile->pitch;
@@ -201,7 +140,7 @@ static void forward(const ballast_forward *pass) {
     const int32_t head = i / STRIP * STRIP;
     const span around = seen_by(tile, head, least(STRIP, tile->rows - head));
     const float correction =
-        soften(pass->scores + (ptrdiff_t)i * ci, seen(tile, i), around, tile->scale,
+        soften(BALLAST_F32, pass->scores + (ptrdiff_t)i * ci, seen(tile, i), around, tile->scale,
                pass->maxima + i, pass->sums + i, pass->is_first);
     if (!pass->v_columns || pass->is_first || correction == 1) continue;
     float *o = pass->output.start + i * pass->output.stride;
@@ -209,16 +148,6 @@ static void forward(const ballast_forward *pass) {
   }
   if (pass->v_columns)
     weigh(tile, pass->scores, pass->v_columns, pass->output, 0, tile->rows, !pass->is_first);
-}
-
-static void finish(const ballast_forward *pass, float *log_sum_exp) {
-  for (int32_t i = 0; i < pass->tile.rows; i++) {
-    if (log_sum_exp) log_sum_exp[i] = pass->maxima[i] + logf(pass->sums[i]);
-    if (!pass->output.start) continue;
-    const float factor = 1 / pass->sums[i];
-    float *o = pass->output.start + i * pass->output.stride;
-    for (int32_t c = 0; c < pass->tile.width; c++) o[c] *= factor;
-  }
 }
 
 static void backward_rows(const ballast_backward *pass, int32_t first, int32_t last) {
@@ -360,13 +289,17 @@ static void gather_all(const ballast_tile *tile, const float *a, const float *b,
 
 const ballast_kernel_table TABLE = {
     .name = NAME,
-    .transpose = transpose,
-    .columns = columns,
-    .forward = forward,
-    .finish = finish,
-    .backward_rows = backward_rows,
-    .backward_keys = backward_keys,
-    .strip = STRIP,
+    .tiles =
+        {
+            .type = BALLAST_F32,
+            .strip = STRIP,
+            .transpose = transpose,
+            .columns = columns,
+            .forward = forward,
+            .finish = finish,
+            .backward_rows = backward_rows,
+            .backward_keys = backward_keys,
+        },
     .scores = all_scores,
     .softmax = softmax,
     .score_gradient = score_gradient,

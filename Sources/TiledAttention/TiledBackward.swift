@@ -21,7 +21,7 @@ struct TiledBackward {
     kernel = TiledKernel(
       pass.attention, plan, rows: pass.rows,
       runs: KeyRun.all(of: pass.blocks, dk: pass.dk, dv: pass.dv, atMost: plan.keys),
-      scratch: scratch)
+      dtype: pass.dO.dtype, scratch: scratch)
   }
 
   private var plan: TiledPlan { kernel.plan }
@@ -63,16 +63,16 @@ struct TiledBackward {
 
   /// A tile's rows, then its keys, each divided among the unit's threads.
   private func run(_ tile: ballast_backward, _ unit: TiledKernel.Unit) {
-    let strip = Int(unsafe kernel.table.strip)
+    let strip = Int(kernel.tiles.strip)
     let rows = Int(unsafe tile.tile.rows)
     unit.parts(of: rows, unit: strip) { _, part in
       var tile = unsafe tile
-      unsafe kernel.table.backward_rows(&tile, Int32(part.lowerBound), Int32(part.upperBound))
+      unsafe kernel.tiles.backward_rows(&tile, Int32(part.lowerBound), Int32(part.upperBound))
     }
     guard !pass.dk.isEmpty || !pass.dv.isEmpty else { return }
     unit.parts(of: Int(unsafe tile.tile.keys), unit: strip) { _, part in
       var tile = unsafe tile
-      unsafe kernel.table.backward_keys(&tile, Int32(part.lowerBound), Int32(part.upperBound))
+      unsafe kernel.tiles.backward_keys(&tile, Int32(part.lowerBound), Int32(part.upperBound))
     }
   }
 
@@ -95,12 +95,19 @@ struct TiledBackward {
     }
     let (slot, head) = (unit.slot, kernel.head(unit, member))
     func wide(_ x: Tensor, _ place: Int) -> ballast_rows {
-      unsafe kernel.view(x, unit, head: head, rows).widened(into: kernel.place(place, slot: slot))
+      unsafe kernel.rows(of: kernel.view(x, unit, head: head, rows), kernel.place(place, slot: slot))
     }
     var tile = unsafe ballast_backward()
     unsafe tile.tile = kernel.tile(rows, keys)
     unsafe tile.q = wide(q, plan.wideQ)
     unsafe tile.d_output = wide(pass.dO, plan.wideDO)
+    unsafe (tile.q_room, tile.d_output_room) = unsafe (
+      UnsafeMutableRawPointer(kernel.place(plan.wideQ, slot: slot)),
+      UnsafeMutableRawPointer(kernel.place(plan.wideDO, slot: slot))
+    )
+    unsafe (tile.p_turned, tile.ds_turned) = unsafe (
+      kernel.place(plan.pTurned, slot: slot), kernel.place(plan.dsTurned, slot: slot)
+    )
     if pass.needsScores, !hasAll, let output = pass.output {
       unsafe tile.output = wide(output, plan.wideOutput)
     }

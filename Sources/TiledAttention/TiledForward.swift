@@ -17,7 +17,7 @@ struct TiledForward {
     self.pass = pass
     kernel = TiledKernel(
       pass.attention, plan, rows: pass.rows,
-      runs: KeyRun.all(of: pass.blocks, atMost: plan.keys), scratch: scratch)
+      runs: KeyRun.all(of: pass.blocks, atMost: plan.keys), dtype: pass.q.dtype, scratch: scratch)
   }
 
   private var plan: TiledPlan { kernel.plan }
@@ -52,7 +52,7 @@ struct TiledForward {
           let slot = unit.slot + part
           var tile = unsafe tile(unit, member, blocks[number], keys, span, slot: slot)
           unsafe tile.is_first = isFirst ? 1 : 0
-          unsafe kernel.table.forward(&tile)
+          unsafe kernel.tiles.forward(&tile)
         }
       }
     }
@@ -81,7 +81,8 @@ struct TiledForward {
     let q = kernel.view(pass.q, unit, head: kernel.head(unit, member), rows)
     let first = kernel.row(member, rows, span)
     return unsafe ballast_forward(
-      tile: kernel.tile(rows, keys), q: q.widened(into: kernel.place(plan.wideQ, slot: slot)),
+      tile: kernel.tile(rows, keys), q: kernel.rows(of: q, kernel.place(plan.wideQ, slot: slot)),
+      q_room: kernel.place(plan.wideQ, slot: slot),
       k_panels: kernel.place(plan.kPanels, slot: unit.slot),
       v_columns: pass.output == nil ? nil : kernel.place(plan.vColumns, slot: unit.slot),
       scores: kernel.place(plan.scores, slot: slot), output: output(unit, member, rows, span),
@@ -96,7 +97,7 @@ struct TiledForward {
     let statistic = unsafe pass.kept.logSumExp.map {
       unsafe kernel.statistic($0, unit, head: kernel.head(unit, member), rows)
     }
-    unsafe kernel.table.finish(&tile, statistic)
+    unsafe kernel.tiles.finish(&tile, statistic)
     guard let output = pass.output else { return }
     let view = kernel.view(output, unit, head: kernel.head(unit, member), rows)
     if !view.isFloat { unsafe view.take(tile.output, accumulates: false) }

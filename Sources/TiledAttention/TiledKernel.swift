@@ -10,11 +10,14 @@ import Threading
   let runs: [KeyRun]
   private let scratch: UnsafeMutablePointer<Float>
   let table: ballast_kernel_table
+  /// The kernels of tiles whose rows are of the pass's dtype, or of float32.
+  let tiles: ballast_tiles
 
   var geometry: HeadGeometry { attention.geometry }
 
   init(
-    _ attention: Attention, _ plan: TiledPlan, rows: Range<Int>, runs: [KeyRun], scratch: Tensor?
+    _ attention: Attention, _ plan: TiledPlan, rows: Range<Int>, runs: [KeyRun], dtype: DType,
+    scratch: Tensor?
   ) {
     self.attention = attention
     self.plan = plan
@@ -25,6 +28,7 @@ import Threading
     else { preconditionFailure("tiles need their scratch") }
     unsafe self.scratch = scratch.address.assumingMemoryBound(to: Float.self)
     unsafe self.table = table.pointee
+    tiles = unsafe dtype == .bfloat16 ? halfTiles ?? self.table.tiles : self.table.tiles
   }
 
   /// Elements of a slot from a place on.
@@ -133,6 +137,13 @@ import Threading
       stride: geometry.dHead)
   }
 
+  /// Rows as the tiles take them: where they are, or as float32 in `room`.
+  @unsafe func rows(of x: HeadView, _ room: UnsafeMutablePointer<Float>) -> ballast_rows {
+    let isHalf = tiles.type == Int32(BALLAST_BF16)
+    precondition(!isHalf || !x.isFloat, "tiles take rows of one type")
+    return unsafe isHalf ? x.halves : x.widened(into: room)
+  }
+
   // MARK: Keys
 
   /// Packs keys, or values, of a run for the products of its tiles.
@@ -141,15 +152,26 @@ import Threading
   func pack(
     _ x: HeadView, _ unit: Unit, wide: Int = 0, transposed: Int? = nil, columns: Int? = nil
   ) {
-    let rows = unsafe x.widened(into: place(wide, slot: unit.slot))
+    let rows = unsafe rows(of: x, place(wide, slot: unit.slot))
     let (count, width) = (Int32(x.rows), Int32(x.width))
     if let transposed {
-      unsafe table.transpose(rows, count, width, place(transposed, slot: unit.slot))
+      unsafe tiles.transpose(rows, count, width, place(transposed, slot: unit.slot))
     }
     if let columns {
-      unsafe table.columns(rows, count, width, 0, count, place(columns, slot: unit.slot))
+      unsafe tiles.columns(rows, count, width, 0, count, place(columns, slot: unit.slot))
     }
   }
+}
+
+/// The tiles that take rows of bfloat16 as they are, where this processor has such.
+private let halfTiles: ballast_tiles? = {
+  guard let tiles = unsafe ballast_half_tiles() else { return nil }
+  return unsafe tiles.pointee
+}()
+
+extension TiledAttention {
+  /// Whether tiles multiply bfloat16 here, without a copy in float32.
+  package static let multipliesBFloat16 = halfTiles != nil
 }
 
 /// The kernels over runs, those of this processor.
@@ -171,6 +193,12 @@ private let runs: ballast_runs = {
     precondition(isFloat)
     return unsafe ballast_rows(
       start: start.assumingMemoryBound(to: Float.self), stride: stride)
+  }
+
+  /// The rows where they are, for kernels that know them to be bfloat16; the stride is in those.
+  var halves: ballast_rows {
+    precondition(!isFloat)
+    return unsafe ballast_rows(start: start.assumingMemoryBound(to: Float.self), stride: stride)
   }
 
   /// The rows as float32: where they are, or copied to `room`.

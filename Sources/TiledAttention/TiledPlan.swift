@@ -23,6 +23,7 @@ struct TiledPlan {
   let units: Int
   let slots: Int
   private let geometry: HeadGeometry
+  private let isFloat: Bool
 
   /// Elements of a slot.
   private(set) var elements = 0
@@ -46,57 +47,65 @@ struct TiledPlan {
   private(set) var wideDO = 0
   private(set) var wideOutput = 0
   private(set) var wideKeys = 0
+  /// Pᵀ and dSᵀ in bfloat16.
+  private(set) var pTurned = 0
+  private(set) var dsTurned = 0
 
   /// Bytes of all slots.
   var bytes: Int { slots * elements * 4 }
 
   init(of pass: AttentionForward, _ tiling: AttentionTiling) {
-    self.init(pass.attention, batch: pass.q.extent(0), pass.rows, pass.blocks, tiling)
+    self.init(
+      pass.attention, batch: pass.q.extent(0), pass.rows, pass.blocks, pass.q.dtype, tiling)
     let d = geometry.dHead
-    kPanels = take(keys * d)
-    scores = take(rows * keys)
+    kPanels = take(keys * panelWidth)
+    scores = take(roomRows * keys)
     maxima = take(geometry.groupSize * span)
     sums = take(geometry.groupSize * span)
     if pass.output != nil { vColumns = take(keys * width) }
     guard pass.q.dtype != .float32 else { return }
-    wideQ = take(rows * d)
+    wideQ = take(roomRows * width)
     wideKeys = take(keys * d)
     if pass.output != nil { rowSums = take(geometry.groupSize * span * d) }
   }
 
   init(of pass: AttentionBackward, _ tiling: AttentionTiling) {
-    self.init(pass.attention, batch: pass.dO.extent(0), pass.rows, pass.blocks, tiling)
+    self.init(
+      pass.attention, batch: pass.dO.extent(0), pass.rows, pass.blocks, pass.dO.dtype, tiling)
     let d = geometry.dHead
-    kPanels = take(keys * d)
-    scores = take(rows * keys)
+    kPanels = take(keys * panelWidth)
+    scores = take(roomRows * keys)
     if pass.needsScores {
-      vPanels = take(keys * d)
-      gradient = take(rows * keys)
+      vPanels = take(keys * panelWidth)
+      gradient = take(roomRows * keys)
     }
     if let dq = pass.dq {
       kColumns = take(keys * width)
       if dq.sum.dtype != .float32 { rowSums = take(geometry.groupSize * span * d) }
     }
     if !pass.dk.isEmpty {
-      qColumns = take(rows * width)
+      qColumns = take(roomRows * width)
       if pass.dk.contains(where: { $0.sum.dtype != .float32 }) { dk = take(keys * d) }
     }
     if !pass.dv.isEmpty {
-      dOColumns = take(rows * width)
+      dOColumns = take(roomRows * width)
       if pass.dv.contains(where: { $0.sum.dtype != .float32 }) { dv = take(keys * d) }
     }
     guard pass.dO.dtype != .float32 else { return }
-    wideQ = take(rows * d)
-    wideDO = take(rows * d)
+    wideQ = take(roomRows * width)
+    wideDO = take(roomRows * width)
     wideKeys = take(keys * d)
     if pass.needsScores { wideOutput = take(rows * d) }
+    if !pass.dv.isEmpty { pTurned = take(roomRows * keys / 2) }
+    if !pass.dk.isEmpty { dsTurned = take(roomRows * keys / 2) }
   }
 
   private init(
-    _ attention: Attention, batch: Int, _ rows: Range<Int>, _ blocks: [Range<Int>],
+    _ attention: Attention, batch: Int, _ rows: Range<Int>, _ blocks: [Range<Int>], _ dtype: DType,
     _ tiling: AttentionTiling
   ) {
     geometry = attention.geometry
+    isFloat = dtype == .float32
     let count = max(rows.count, 1)
     units = batch * geometry.kvHeads
     let all = blocks.reduce(0) { $0 + $1.count }
@@ -104,7 +113,7 @@ struct TiledPlan {
     keys = Self.padded(max(1, min(all, tiling.keys, 256)))
     // Fewer rows where there would be too few tiles for several threads.
     let isShort = units * geometry.groupSize * ((count + 95) / 96) < 16
-    self.rows = min(count, tiling.rows, isShort ? 48 : 96)
+    self.rows = min(count, tiling.rows, isShort ? (isFloat ? 48 : 64) : 96)
     // Keys are packed once for some hundred rows; the sums of a span stay below 512 KiB.
     let most = min(131_072 / max(geometry.groupSize * geometry.dHead, 1), 1920)
     span = min(count, max(most / self.rows, 1) * self.rows)
@@ -113,11 +122,15 @@ struct TiledPlan {
   /// The padded width of a head.
   private var width: Int { Self.padded(geometry.dHead) }
 
+  /// What a row of packed keys takes, and rows of a tile: tiles of bfloat16 are whole squares.
+  private var panelWidth: Int { isFloat ? geometry.dHead : width }
+  private var roomRows: Int { isFloat ? rows : Self.padded(rows) }
+
   static func padded(_ count: Int) -> Int { (count + pad - 1) / pad * pad }
 
   /// Tiles of whole rows, with nothing in a slot yet.
   init(whole attention: Attention, batch: Int, of count: Int, keys all: Int, rows: Int) {
-    geometry = attention.geometry
+    (geometry, isFloat) = (attention.geometry, true)
     self.rows = rows
     (keys, span) = (0, rows)
     units = batch * geometry.kvHeads

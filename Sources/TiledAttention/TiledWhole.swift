@@ -74,7 +74,7 @@ struct TiledWhole {
   ) {
     self.plan = plan
     kernel = TiledKernel(
-      attention, plan.tiled, rows: rows, runs: runs, scratch: scratch)
+      attention, plan.tiled, rows: rows, runs: runs, dtype: .float32, scratch: scratch)
     var end = 0
     starts = runs.map { run in
       defer { end += TiledPlan.padded(run.rows.count) }
@@ -199,7 +199,7 @@ struct TiledWhole {
     let ds = unsafe kernel.place(plan.scores, slot: unit.slot)
     let dO = unsafe kernel.view(pass.dO, unit, head: head, rows).floats
     if pass.needsScores {
-      unit.parts(of: rows.count, unit: Int(unsafe kernel.table.strip)) { _, range in
+      unit.parts(of: rows.count, unit: Int(kernel.tiles.strip)) { _, range in
         let some = rows.lowerBound + range.lowerBound..<rows.lowerBound + range.upperBound
         unsafe scoreGradient(
           pass, unit, head, some, parts, p + range.lowerBound * kept.strides[2], kept.strides[2],
@@ -211,10 +211,10 @@ struct TiledWhole {
       kernel.place(plan.qColumns, slot: unit.slot), kernel.place(plan.dOColumns, slot: unit.slot)
     )
     if !pass.dv.isEmpty {
-      unsafe kernel.table.columns(dO, count, Int32(geometry.dHead), 0, count, dOColumns)
+      unsafe kernel.tiles.columns(dO, count, Int32(geometry.dHead), 0, count, dOColumns)
     }
     if !pass.dk.isEmpty, let q = pass.q {
-      unsafe kernel.table.columns(
+      unsafe kernel.tiles.columns(
         kernel.view(q, unit, head: head, rows).floats, count, Int32(geometry.dHead), 0, count,
         qColumns)
     }

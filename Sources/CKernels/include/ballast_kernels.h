@@ -16,7 +16,7 @@ extern "C" {
 /// What tiles are padded to: a multiple of every instruction set's panel.
 enum { BALLAST_PAD = 32 };
 
-/// Some rows of a matrix of float32.
+/// Some rows of a matrix of float32; where `ballast_tiles` says so, `start` points at bfloat16.
 typedef struct {
   float *start;
   ptrdiff_t stride;
@@ -39,9 +39,10 @@ typedef struct {
 ///                                                              o = o · exp(m - m') + P v
 typedef struct {
   ballast_tile tile;
-  ballast_rows q;             // [rows, width]
+  ballast_rows q;             // [rows, width], of the tiles' type
+  void *q_room;               // for a copy, [padded rows, padded width]; for bfloat16 alone
   const float *k_panels;      // keys transposed, of ballast_kernel_table.transpose
-  const float *v_columns;     // of ballast_kernel_table.columns; NULL where no output is wanted
+  const float *v_columns;     // of ballast_tiles.columns; NULL where no output is wanted
   float *scores;
   ballast_rows output;        // [rows, width], the sum so far
   float *maxima, *sums;
@@ -55,13 +56,16 @@ typedef struct {
 ///     dv += Pᵀ do        dk += dSᵀ q
 typedef struct {
   ballast_tile tile;
-  ballast_rows q, d_output, output;  // output.start is NULL where D is summed in the tile
+  ballast_rows q, d_output, output;  // of the tiles' type; output.start is NULL where D is summed
+                                     // in the tile
+  void *q_room, *d_output_room;      // as in ballast_forward
   const float *k_panels;
   const float *v_panels;      // NULL where the scores' gradient is not wanted
   const float *k_columns;     // for dq
   float *q_columns, *d_output_columns;  // room, which backward_rows fills for backward_keys
   const float *log_sum_exp;   // [rows]
   float *p, *ds;
+  float *p_turned, *ds_turned;  // room, [padded rows, pitch] of bfloat16; for bfloat16 alone
   ballast_rows dq, dk, dv;    // start is NULL where not wanted
   int32_t adds_dq, adds_dk, adds_dv;
 } ballast_backward;
@@ -119,9 +123,13 @@ typedef struct {
                            const float *mean);
 } ballast_runs;
 
+/// Kernels of tiles whose rows of q, k, v, dO and O are of a type. Sums are float32.
 typedef struct {
-  const char *name;
-  /// Panels of `rows` rows of x, transposed: [⌈rows / panel⌉, width, panel], zeros at the end.
+  int32_t type;
+  /// Rows that a product computes at once.
+  int32_t strip;
+  /// Panels of `rows` rows of x, transposed: [⌈rows / panel⌉, width, panel], zeros at the end; for
+  /// bfloat16 see halves.inl.
   void (*transpose)(ballast_rows x, int32_t rows, int32_t width, float *panels);
   /// Rows first ..< last of x in panels of columns: [⌈width / panel⌉, rows, panel], zeros at the
   /// end.
@@ -134,8 +142,11 @@ typedef struct {
   void (*backward_rows)(const ballast_backward *pass, int32_t first, int32_t last);
   /// dk and dv of the tile's keys first ..< last, when the rows are done.
   void (*backward_keys)(const ballast_backward *pass, int32_t first, int32_t last);
-  /// Rows that a product computes at once.
-  int32_t strip;
+} ballast_tiles;
+
+typedef struct {
+  const char *name;
+  ballast_tiles tiles;
 
   // Parts of the same, for probabilities that are kept: tiles lie side by side in their rows.
 
@@ -155,11 +166,14 @@ typedef struct {
   ballast_runs runs;
 } ballast_kernel_table;
 
-/// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512 in the environment asks for
-/// one that it has, for tests.
+/// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512|halves in the environment
+/// asks for one that it has, for tests; `halves` for the tiles of bfloat16 in plain C.
 const ballast_kernel_table *ballast_kernels(void);
 /// Those of an instruction set by name; NULL where the processor lacks it.
 const ballast_kernel_table *ballast_kernels_named(const char *name);
+
+/// Tiles for rows of bfloat16; NULL where the processor has no registers for them.
+const ballast_tiles *ballast_half_tiles(void);
 
 #ifdef __cplusplus
 }

@@ -44,10 +44,10 @@ extension CPUBackend {
       ?? AttentionTiles(of: pass, tiling).bytes
   }
 
-  /// Whether fused passes in a dtype run on tiles of our own: in float32, and where oneDNN has no
-  /// bfloat16 products.
+  /// Whether fused passes in a dtype run on tiles of our own: in float32, and in bfloat16 where
+  /// those multiply it or oneDNN does not.
   private static func isTiled(_ dtype: DType) -> Bool {
-    dtype == .float32 || !Matmul.multipliesBFloat16
+    dtype == .float32 || TiledAttention.multipliesBFloat16 || !Matmul.multipliesBFloat16
   }
 
   private func runsTiled(_ pass: AttentionPass, _ tiles: Tensor?) -> Bool {

@@ -1,0 +1,72 @@
+// Which keys the rows of a tile see, and their softmax.
+
+/// The keys that a row sees, or that any of a strip's rows does.
+typedef struct {
+  int32_t first, last;
+} span;
+
+INLINE span seen(const ballast_tile *tile, int32_t row) {
+  const int64_t end = row + tile->lead + 1;
+  const int32_t last = least(most(end, 0), tile->keys);
+  const int32_t first = tile->window ? least(most(end - tile->window, 0), last) : 0;
+  return (span){first, last};
+}
+INLINE span seen_by(const ballast_tile *tile, int32_t row, int32_t count) {
+  const span head = seen(tile, row), tail = seen(tile, row + count - 1);
+  return (span){head.first < tail.first ? head.first : tail.first,
+                head.last > tail.last ? head.last : tail.last};
+}
+
+/// -1 in the lanes from c on that are in the span.
+INLINE bits inside(span keys, int32_t c) {
+  bits index;
+  for (int l = 0; l < LANES; l++) index[l] = c + l;
+  return (index >= keys.first) & (index < keys.last);
+}
+
+/// The softmax of a row of scores against a running maximum; what it was multiplied with is
+/// returned. What is stored is of a type, in place.
+INLINE float soften(const int type, float *row, span keys, span all_keys, float scale,
+                    float *maximum, float *total, int is_first) {
+  const int32_t start = all_keys.first / LANES * LANES;
+  lanes high = all(-INFINITY);
+  for (int32_t c = start; c < all_keys.last; c += LANES) {
+    const lanes x = load(row + c);
+    const int whole = c >= keys.first && c + LANES <= keys.last;
+    high = larger(whole ? x : choose(inside(keys, c), x, all(-INFINITY)), high);
+  }
+  const float before = is_first ? -INFINITY : *maximum;
+  // scale > 0, so that it may be taken out of the maximum.
+  float now = keys.last > keys.first ? top(high) * scale : -INFINITY;
+  now = now > before ? now : before;
+  if (now == -INFINITY) {  // nothing seen yet
+    for (int32_t c = start; c < all_keys.last; c += LANES) put(type, row, c, (lanes){}, LANES);
+    *maximum = now;
+    if (is_first) *total = 0;
+    return 1;
+  }
+  lanes sums = {};
+  for (int32_t c = start; c < all_keys.last; c += LANES) {
+    const lanes scaled = load(row + c) * scale;  // rounded as the maximum was: never above it
+    lanes p = exponential(scaled - now);
+    const int whole = c >= keys.first && c + LANES <= keys.last;
+    if (!whole) p = choose(inside(keys, c), p, (lanes){});
+    sums += p;
+    put(type, row, c, p, LANES);
+  }
+  const float correction = is_first ? 0 : exponential(all(before - now))[0];
+  *maximum = now;
+  *total = (is_first ? 0 : *total * correction) + sum(sums);
+  return correction;
+}
+
+static void finish(const ballast_forward *pass, float *log_sum_exp) {
+  for (int32_t i = 0; i < pass->tile.rows; i++) {
+    if (log_sum_exp) log_sum_exp[i] = pass->maxima[i] + logf(pass->sums[i]);
+    if (!pass->output.start) continue;
+    const float factor = 1 / pass->sums[i];
+    float *o = pass->output.start + i * pass->output.stride;
+    for (int32_t c = 0; c < pass->tile.width; c++) o[c] *= factor;
+  }
+}
+
