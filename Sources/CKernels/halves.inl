@@ -1,5 +1,5 @@
 // The tiles of ballast_kernels.h for rows of bfloat16, by products of 32 × 32 squares of bfloat16
-// that are summed in float32. Before this is included, `square`, `begin`, `end` and `paired` are there, and TILES is what it defines.
+// that are summed in float32. Before this is included, `square`, `begin` and `end` are there, and TILES is what it defines.
 //
 //     a   rows of 32 columns, 64 bytes a row: q, do, P and dS as they lie, Pᵀ and dSᵀ turned
 //     b   [columns / 16][inner / 32] tiles of 1 KiB, [16 pairs of inner][16 columns][2]
@@ -145,6 +145,12 @@ static void half_columns(ballast_rows x, int32_t rows, int32_t width, int32_t fi
       *(loose_sixteen *)(tile_of(panels, steps, c, i) + i % SIDE * 32) = low | high << 16;
     }
   }
+}
+
+/// Two lanes of bfloat16 in one, the first in the lower half.
+INLINE words paired(lanes low, lanes high) {
+  return __builtin_convertvector(narrowed(low), words) |
+         __builtin_convertvector(narrowed(high), words) << 16;
 }
 
 // MARK: Kernels

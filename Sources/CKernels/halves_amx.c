@@ -11,6 +11,7 @@
     __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma,amx-tile,amx-bf16"))), apply_to = function)
 #define LANES 16
 #define TILES ballast_halves_amx
+#define ROUNDS_IN_HARDWARE
 #include "vectors.inl"
 #include "runs.inl"
 #include "softmax.inl"

@@ -70,10 +70,13 @@ INLINE words rounded(lanes value) {
   return (nearest & number) | ((exact | 0x400000) & ~number);
 }
 
-/// Two lanes of bfloat16 in one, the first in the lower half.
-INLINE words paired(lanes low, lanes high) {
-  return rounded(low) >> 16 | (rounded(high) & 0xffff0000);
+#ifdef ROUNDS_IN_HARDWARE
+INLINE halves narrowed(lanes value) { return (halves)_mm512_cvtneps_pbh((__m512)value); }
+#else
+INLINE halves narrowed(lanes value) {
+  return __builtin_convertvector(rounded(value) >> 16, halves);
 }
+#endif
 
 /// The first `count` lanes to y[i] and on.
 INLINE void put(const int type, void *y, ptrdiff_t i, lanes value, const int count) {
@@ -88,7 +91,7 @@ INLINE void put(const int type, void *y, ptrdiff_t i, lanes value, const int cou
     for (int l = 0; l < count; l++) to[l] = some[l];
     return;
   }
-  const halves all_of_it = __builtin_convertvector(rounded(value) >> 16, halves);
+  const halves all_of_it = narrowed(value);
   uint16_t *to = (uint16_t *)y + i;
   if (count == LANES) {
     *(halves *)to = all_of_it;

@@ -1,5 +1,6 @@
 #if defined(__x86_64__)
 // Headers first: they keep the attributes they have.
+#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 

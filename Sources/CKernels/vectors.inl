@@ -55,7 +55,11 @@ INLINE float product(const float *x, const float *y, int32_t count) {
 /// exp(x) for x up to 88, within 1e-7 of its value; 0 below -87.3 (Cephes' expf, S. Moshier).
 INLINE lanes exponential(const lanes given) {
   const lanes lowest = all(-87.3f);
+#if LANES == 16
+  const lanes x = given;
+#else
   const lanes x = larger(given, lowest);
+#endif
   const lanes shifter = all(12582912.0f);  // 1.5 · 2²³: what is added loses its fraction
   const lanes n = (x * 1.44269504f + shifter) - shifter;
   const lanes r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -66,7 +70,13 @@ INLINE lanes exponential(const lanes given) {
   y = y * r + 1.6666665459e-1f;
   y = y * r + 5.0000001201e-1f;
   y = y * (r * r) + r + 1.0f;
+#if LANES == 16
+  // y · 2ⁿ, and 0 where x is below; what is not a number is not.
+  const __mmask16 held = _mm512_cmp_ps_mask((__m512)given, (__m512)lowest, _CMP_NLT_UQ);
+  return (lanes)_mm512_maskz_scalef_ps(held, (__m512)y, (__m512)n);
+#else
   const bits power = (__builtin_convertvector(n, bits) + 127) << 23;
   const lanes held = choose(given < lowest, (lanes){}, y * (lanes)power);
   return choose(given == given, held, given);  // what is not a number stays so
+#endif
 }
