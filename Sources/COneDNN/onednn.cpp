@@ -4,6 +4,7 @@
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <oneapi/dnnl/dnnl.hpp>
 
@@ -60,33 +61,43 @@ dnnl::matmul::primitive_desc primitive_description(const ballast_matmul_descript
 
 }  // namespace
 
-/// A product, with everything that execution needs made beforehand.
-struct ballast_matmul {
-  explicit ballast_matmul(const ballast_matmul_description &d)
-      : description(primitive_description(d)),
-        primitive(description),
-        implementation(description.impl_info_str()),
-        stream(cpu()),
+/// What one execution of a product needs.
+struct Slot {
+  explicit Slot(const dnnl::matmul::primitive_desc &description)
+      : stream(cpu()),
         a(description.src_desc(), cpu(), nullptr),
         b(description.weights_desc(), cpu(), nullptr),
         c(description.dst_desc(), cpu(), nullptr),
         scratchpad(description.scratchpad_desc(), cpu(), nullptr) {}
 
+  dnnl::stream stream;
+  memory a, b, c, scratchpad;
+};
+
+/// A product, with everything that execution needs made beforehand.
+struct ballast_matmul {
+  ballast_matmul(const ballast_matmul_description &d, int count)
+      : description(primitive_description(d)),
+        primitive(description),
+        implementation(description.impl_info_str()) {
+    for (int slot = 0; slot < count; ++slot) slots.emplace_back(description);
+  }
+
   dnnl::matmul::primitive_desc description;
   dnnl::matmul primitive;
   std::string implementation;
-  dnnl::stream stream;
-  memory a, b, c, scratchpad;
+  std::vector<Slot> slots;
 };
 
 const char *ballast_last_error(void) { return last_error; }
 
 // Products
 
-int ballast_matmul_create(const ballast_matmul_description *description, ballast_matmul **matmul) {
+int ballast_matmul_create(
+    const ballast_matmul_description *description, int slots, ballast_matmul **matmul) {
   *matmul = nullptr;
   return guarded([&] {
-    *matmul = new ballast_matmul(*description);
+    *matmul = new ballast_matmul(*description, slots);
   });
 }
 
@@ -106,23 +117,24 @@ const char *ballast_matmul_implementation(const ballast_matmul *matmul) {
 }
 
 int ballast_matmul_execute(
-    ballast_matmul *matmul, const void *a, const void *b, void *c, void *scratchpad) {
+    ballast_matmul *matmul, int index, const void *a, const void *b, void *c, void *scratchpad) {
   return guarded([&] {
-    matmul->a.set_data_handle(const_cast<void *>(a));
-    matmul->b.set_data_handle(const_cast<void *>(b));
-    matmul->c.set_data_handle(c);
-    matmul->scratchpad.set_data_handle(scratchpad);
+    Slot &slot = matmul->slots[index];
+    slot.a.set_data_handle(const_cast<void *>(a));
+    slot.b.set_data_handle(const_cast<void *>(b));
+    slot.c.set_data_handle(c);
+    slot.scratchpad.set_data_handle(scratchpad);
     // The C function, since the C++ one copies a map and builds a vector each time.
     const dnnl_exec_arg_t arguments[] = {
-        {DNNL_ARG_SRC, matmul->a.get()},
-        {DNNL_ARG_WEIGHTS, matmul->b.get()},
-        {DNNL_ARG_DST, matmul->c.get()},
-        {DNNL_ARG_SCRATCHPAD, matmul->scratchpad.get()},
+        {DNNL_ARG_SRC, slot.a.get()},
+        {DNNL_ARG_WEIGHTS, slot.b.get()},
+        {DNNL_ARG_DST, slot.c.get()},
+        {DNNL_ARG_SCRATCHPAD, slot.scratchpad.get()},
     };
     dnnl::error::wrap_c_api(
-        dnnl_primitive_execute(matmul->primitive.get(), matmul->stream.get(), 4, arguments),
+        dnnl_primitive_execute(matmul->primitive.get(), slot.stream.get(), 4, arguments),
         "could not execute a matrix product");
-    matmul->stream.wait();
+    slot.stream.wait();
   });
 }
 

@@ -1,6 +1,9 @@
 #include "CThreading.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <new>
 
 extern "C" {
 void GOMP_parallel(void (*body)(void *), void *data, unsigned threads, unsigned flags);
@@ -15,18 +18,30 @@ namespace {
 
 thread_local int thread_count = 0;  // 0: what libgomp says
 
-struct Loop {
-  void (*task)(void *, int);
-  void *context;
-  int count;
+/// A thread's run of indices, from which every thread takes the next.
+struct alignas(64) Share {
+  std::atomic<int> next;
+  int end;
 };
 
-void run_share(void *data) {
+struct Loop {
+  void (*task)(void *, int, int);
+  void *context;
+  Share *shares;
+};
+
+/// Works off a thread's own share, then what is left of the others'.
+void run_shares(void *data) {
   const Loop &loop = *static_cast<Loop *>(data);
-  const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
-  const int first = static_cast<int>(loop.count * thread / threads);
-  const int end = static_cast<int>(loop.count * (thread + 1) / threads);
-  for (int index = first; index < end; ++index) loop.task(loop.context, index);
+  const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+  for (int turn = 0; turn < threads; ++turn) {
+    Share &share = loop.shares[(thread + turn) % threads];
+    for (;;) {
+      const int index = share.next.fetch_add(1, std::memory_order_relaxed);
+      if (index >= share.end) break;
+      loop.task(loop.context, index, thread);
+    }
+  }
 }
 
 }  // namespace
@@ -42,12 +57,19 @@ int ballast_max_threads(void) {
   return fallback;
 }
 
-void ballast_parallel(void (*task)(void *, int), void *context, int count) {
-  const int threads = count < ballast_max_threads() ? count : ballast_max_threads();
+void ballast_parallel(
+    void (*task)(void *, int, int), void *context, int count, int most_threads) {
+  const int threads = std::min({count, most_threads, ballast_max_threads()});
   if (threads <= 1 || omp_in_parallel()) {
-    for (int index = 0; index < count; ++index) task(context, index);
+    for (int index = 0; index < count; ++index) task(context, index, 0);
     return;
   }
-  Loop loop{task, context, count};
-  GOMP_parallel(run_share, &loop, static_cast<unsigned>(threads), 0);
+  void *const room = __builtin_alloca_with_align(sizeof(Share) * threads, 8 * alignof(Share));
+  Share *const shares = static_cast<Share *>(room);
+  for (int64_t thread = 0; thread < threads; ++thread) {
+    const int first = static_cast<int>(count * thread / threads);
+    new (shares + thread) Share{{first}, static_cast<int>(count * (thread + 1) / threads)};
+  }
+  Loop loop{task, context, shares};
+  GOMP_parallel(run_shares, &loop, static_cast<unsigned>(threads), 0);
 }

@@ -2,18 +2,59 @@ internal import COneDNN
 internal import Threading
 
 /// The C handle of one product; freed with its owner.
-@safe private struct MatmulHandle: ~Copyable {
+@safe private final class MatmulHandle {
   let pointer: OpaquePointer
 
-  init(_ shape: MatmulShape) throws(OneDNNError) {
+  init(_ shape: MatmulShape, slots: Int) throws(OneDNNError) {
     var description = ballast_matmul_description(shape)
     var pointer: OpaquePointer?
-    try OneDNNError.check(unsafe ballast_matmul_create(&description, &pointer), shape)
+    try OneDNNError.check(
+      unsafe ballast_matmul_create(&description, Int32(slots), &pointer), shape)
     guard let pointer = unsafe pointer else { throw OneDNNError(message: "no handle (\(shape))") }
     unsafe self.pointer = pointer
   }
 
   deinit { unsafe ballast_matmul_destroy(pointer) }
+
+  var scratchpadBytes: Int { Int(unsafe ballast_matmul_scratchpad_bytes(pointer)) }
+}
+
+/// How a product is cut by its rows, into pieces that one thread computes each.
+///
+/// oneDNN divides a product evenly; where cores run at different speeds, since other programs share
+/// them, the faster ones wait. Pieces go to whoever is free. A product is cut by its shape alone, so
+/// that its bits do not depend on the number of threads.
+private struct MatmulPieces {
+  /// Rows of a piece: enough that packing `b` for each costs little beside it.
+  static let rows = 192
+
+  let count: Int
+  /// Pieces that are computed at the same time.
+  let slots: Int
+
+  /// nil for a product that oneDNN divides: one of few rows, or of columns that run down `a`.
+  init?(_ shape: MatmulShape) {
+    guard shape.rank == 2, shape.rows >= 4 * Self.rows, shape.a.strides[1] == 1,
+      shape.columns * shape.inner >= 1 << 14
+    else { return nil }
+    count = (shape.rows + Self.rows - 1) / Self.rows
+    slots = min(count, Threads.count)
+  }
+
+  /// The rows of a piece.
+  func rows(of index: Int, _ shape: MatmulShape) -> Range<Int> {
+    index * Self.rows..<min((index + 1) * Self.rows, shape.rows)
+  }
+
+  /// Makes something for one thread.
+  static func onOneThread<Result>(
+    _ body: () throws(OneDNNError) -> Result
+  ) throws(OneDNNError) -> Result {
+    let before = Threads.count
+    Threads.set(1)
+    defer { Threads.set(before) }
+    return try body()
+  }
 }
 
 extension ballast_matmul_description {
@@ -45,7 +86,13 @@ package final class Matmul {
   package let shape: MatmulShape
   /// The scratch bytes that `execute` needs (`dnnl::primitive_desc::scratchpad_desc`).
   package let scratchpadBytes: Int
+  /// The product in the form that is computed.
+  private let compiled: MatmulShape
+  private let pieces: MatmulPieces?
+  /// The product, or a piece of it.
   private let handle: MatmulHandle
+  /// The last piece, if that has fewer rows.
+  private let last: MatmulHandle?
   /// Whether what was compiled is the transposed product, so that its rows are consecutive.
   private let isTransposed: Bool
 
@@ -55,9 +102,28 @@ package final class Matmul {
   package init(_ shape: MatmulShape) throws(OneDNNError) {
     self.shape = shape
     isTransposed = shape.isColumnMajor
-    handle = try MatmulHandle(Self.compiled(shape))
-    scratchpadBytes = Int(unsafe ballast_matmul_scratchpad_bytes(handle.pointer))
+    let compiled = try Self.compiled(shape)
+    self.compiled = compiled
+    pieces = MatmulPieces(compiled)
+    guard let pieces else {
+      handle = try MatmulHandle(compiled, slots: 1)
+      last = nil
+      scratchpadBytes = handle.scratchpadBytes
+      return
+    }
+    let rest = compiled.rows % MatmulPieces.rows
+    (handle, last) = try MatmulPieces.onOneThread { () throws(OneDNNError) in
+      (
+        try MatmulHandle(compiled.with(rows: MatmulPieces.rows), slots: pieces.slots),
+        rest == 0 ? nil : try MatmulHandle(compiled.with(rows: rest), slots: pieces.slots)
+      )
+    }
+    let bytes = max(handle.scratchpadBytes, last?.scratchpadBytes ?? 0)
+    scratchpadBytes = pieces.slots * Self.aligned(bytes)
   }
+
+  /// Slots of scratch begin at a multiple of 64 bytes.
+  private static func aligned(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
 
   /// The product that is compiled for a shape: one whose rows are consecutive.
   private static func compiled(_ shape: MatmulShape) throws(OneDNNError) -> MatmulShape {
@@ -70,6 +136,17 @@ package final class Matmul {
   /// - Throws: `OneDNNError`, as the initializer does.
   package static func scratchpadBytes(of shape: MatmulShape) throws(OneDNNError) -> Int {
     let shape = try compiled(shape)
+    guard let pieces = MatmulPieces(shape) else { return try describedBytes(shape) }
+    let rest = shape.rows % MatmulPieces.rows
+    let bytes = try MatmulPieces.onOneThread { () throws(OneDNNError) in
+      max(
+        try describedBytes(shape.with(rows: MatmulPieces.rows)),
+        rest == 0 ? 0 : try describedBytes(shape.with(rows: rest)))
+    }
+    return pieces.slots * aligned(bytes)
+  }
+
+  private static func describedBytes(_ shape: MatmulShape) throws(OneDNNError) -> Int {
     var description = ballast_matmul_description(shape)
     var bytes = 0
     try OneDNNError.check(unsafe ballast_matmul_described_bytes(&description, &bytes), shape)
@@ -97,8 +174,29 @@ package final class Matmul {
   ) throws(OneDNNError) {
     precondition(unsafe scratchpadBytes == 0 || scratchpad != nil, "a product lacks its scratchpad")
     let (first, second) = unsafe isTransposed ? (b, a) : (a, b)
-    try OneDNNError.check(
-      unsafe ballast_matmul_execute(handle.pointer, first, second, c, scratchpad), shape)
+    guard let pieces else {
+      try OneDNNError.check(
+        unsafe ballast_matmul_execute(handle.pointer, 0, first, second, c, scratchpad), shape)
+      return
+    }
+    let room = scratchpadBytes / pieces.slots
+    var failures = [OneDNNError?](repeating: nil, count: pieces.count)
+    unsafe failures.withUnsafeMutableBufferPointer { failures in
+      Threads.parallel(tasks: pieces.count, threads: pieces.slots) { piece, slot in
+        let rows = pieces.rows(of: piece, compiled)
+        let isWhole = rows.count == MatmulPieces.rows
+        guard let handle = isWhole ? handle : last else { preconditionFailure("a piece is lost") }
+        let status = unsafe ballast_matmul_execute(
+          handle.pointer, Int32(slot), first + compiled.a.bytes(toRow: rows.lowerBound), second,
+          c + compiled.c.bytes(toRow: rows.lowerBound), scratchpad.map { unsafe $0 + slot * room })
+        do throws(OneDNNError) {
+          try OneDNNError.check(status, shape)
+        } catch {
+          unsafe failures[piece] = error
+        }
+      }
+    }
+    if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
   }
 }
 

@@ -2,6 +2,9 @@
 package enum ElementType: Int32, Hashable, Sendable {
   case float32 = 0
   case bfloat16 = 1
+
+  /// Bytes of an element.
+  var size: Int { self == .float32 ? 4 : 2 }
 }
 
 /// One operand of a product: extents and strides in elements, outermost first.
@@ -46,6 +49,16 @@ package struct MatmulOperand: Hashable, Sendable {
   }
 }
 
+extension MatmulOperand {
+  /// A matrix of other rows with the same strides.
+  fileprivate func with(rows: Int) -> MatmulOperand {
+    MatmulOperand(type, rank: 2) { ($0 == 0 ? rows : extents[$0], strides[$0]) }
+  }
+
+  /// How far a row of a matrix is from its first.
+  func bytes(toRow row: Int) -> Int { row * strides[0] * type.size }
+}
+
 extension MatmulOperand: CustomStringConvertible {
   package var description: String {
     let axes = (0..<rank).map { "\(extents[$0]):\(strides[$0])" }
@@ -79,6 +92,11 @@ package struct MatmulShape: Hashable, Sendable {
   package var columns: Int { c.extents[rank - 1] }
   /// The columns of `a` and rows of `b`, `k`.
   package var inner: Int { a.extents[rank - 1] }
+
+  /// The product of a matrix of other rows in the same memory; of rank 2.
+  func with(rows: Int) -> MatmulShape {
+    MatmulShape(a: a.with(rows: rows), b: b, c: c.with(rows: rows), accumulates: accumulates)
+  }
 
   /// Throws if the operands do not fit each other.
   package func validate() throws(OneDNNError) {

@@ -11,35 +11,39 @@ package enum Threads {
     ballast_set_threads(Int32(count))
   }
 
-  /// Runs `body(0)` to `body(tasks - 1)` on the team and waits for all (`GOMP_parallel`).
+  /// Runs `body(0, …)` to `body(tasks - 1, …)` on the team and waits for all (`GOMP_parallel`).
   ///
-  /// A thread gets a contiguous run of indices, the same one each time. Tasks run at the same time:
-  /// `body` may write only to what belongs to its index. A call from inside a task runs in order.
-  package static func parallel(tasks: Int, _ body: (Int) -> Void) {
+  /// Threads begin with runs of neighbouring tasks, and take over what slower ones have left. Tasks
+  /// run at the same time: `body` may write only to what belongs to its task, or to its thread,
+  /// whose number is below `threads`. A call from inside a task runs in order.
+  package static func parallel(
+    tasks: Int, threads: Int = count, _ body: (_ task: Int, _ thread: Int) -> Void
+  ) {
     precondition(tasks >= 0 && tasks <= Int(Int32.max), "a loop has no such number of tasks")
     guard tasks > 1 else {
-      if tasks == 1 { body(0) }
+      if tasks == 1 { body(0, 0) }
       return
     }
     withoutActuallyEscaping(body) { body in
       // The call waits, so that the closure and the pointer to it outlive every task.
       unsafe withUnsafePointer(to: body) { pointer in
         unsafe ballast_parallel(
-          { context, index in
-            unsafe context?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index))
-          }, UnsafeMutableRawPointer(mutating: pointer), Int32(tasks))
+          { context, task, thread in
+            unsafe context?.assumingMemoryBound(to: ((Int, Int) -> Void).self).pointee(
+              Int(task), Int(thread))
+          }, UnsafeMutableRawPointer(mutating: pointer), Int32(tasks), Int32(threads))
       }
     }
   }
 
-  /// Splits `0..<rows` into one contiguous range a thread and runs them at the same time.
+  /// Splits `0..<rows` into contiguous ranges, a few a thread, and runs them at the same time.
   ///
   /// There are never more ranges than `rows / grain`, or one.
   package static func parallel(rows: Int, grain: Int, body: (Range<Int>) -> Void) {
     precondition(rows >= 0 && grain > 0, "a loop has rows and a grain")
     guard rows > 0 else { return }
-    let tasks = max(1, min(count, rows / grain))
-    parallel(tasks: tasks) { task in
+    let tasks = count == 1 ? 1 : max(1, min(4 * count, rows / grain))
+    parallel(tasks: tasks) { task, _ in
       body((rows * task / tasks)..<(rows * (task + 1) / tasks))
     }
   }

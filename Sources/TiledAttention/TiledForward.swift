@@ -42,24 +42,23 @@ struct TiledForward {
           kernel.view(pass.v[run.block], unit, head: unit.kvHead, keys), unit, wide: plan.wideKeys,
           columns: plan.vColumns)
       }
-      unit.parts(of: tiles, unit: 1) { part, indices in
+      unit.parts(of: tiles, unit: 1) { slot, indices in
         for index in indices {
           let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
           guard keys.lowerBound < lastKeys[number], firstKeys[number] < keys.upperBound else {
             continue
           }
           let isFirst = keys.contains(firstKeys[number])
-          let slot = unit.slot + part
           var tile = unsafe tile(unit, member, blocks[number], keys, span, slot: slot)
           unsafe tile.is_first = isFirst ? 1 : 0
           unsafe kernel.tiles.forward(&tile)
         }
       }
     }
-    unit.parts(of: tiles, unit: 1) { part, indices in
+    unit.parts(of: tiles, unit: 1) { slot, indices in
       for index in indices {
         let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
-        finish(unit, member, blocks[number], span, slot: unit.slot + part)
+        finish(unit, member, blocks[number], span, slot: slot)
       }
     }
   }

@@ -45,15 +45,17 @@ import Threading
   func forEachUnit(_ body: (_ unit: Unit) -> Void) {
     let threads = min(Threads.count, plan.slots)
     let isWide = plan.units % threads == 0 || plan.units >= 4 * threads
-    let tasks = isWide ? min(threads, plan.units, plan.slots) : 1
-    let helpers = isWide ? 1 : min(threads, plan.slots)
-    Threads.parallel(tasks: tasks) { task in
-      for index in plan.units * task / tasks..<plan.units * (task + 1) / tasks {
-        body(
-          Unit(
-            sequence: index / geometry.kvHeads, kvHead: index % geometry.kvHeads, slot: task,
-            helpers: helpers))
+    func unit(_ index: Int, slot: Int, helpers: Int) -> Unit {
+      Unit(
+        sequence: index / geometry.kvHeads, kvHead: index % geometry.kvHeads, slot: slot,
+        helpers: helpers)
+    }
+    if isWide {
+      Threads.parallel(tasks: plan.units, threads: threads) { index, thread in
+        body(unit(index, slot: thread, helpers: 1))
       }
+    } else {
+      for index in 0..<plan.units { body(unit(index, slot: 0, helpers: threads)) }
     }
   }
 
@@ -65,12 +67,14 @@ import Threading
     let helpers: Int
 
     /// Parts of `0..<count`, each a multiple of `unit` but the last, at the same time.
-    func parts(of count: Int, unit: Int, _ body: (_ part: Int, Range<Int>) -> Void) {
+    ///
+    /// A part's slot is its own while it runs.
+    func parts(of count: Int, unit: Int, _ body: (_ slot: Int, Range<Int>) -> Void) {
       let blocks = (count + unit - 1) / unit
-      let tasks = min(helpers, blocks)
-      Threads.parallel(tasks: tasks) { task in
+      let tasks = helpers == 1 ? 1 : min(4 * helpers, blocks)
+      Threads.parallel(tasks: tasks, threads: helpers) { task, thread in
         let first = blocks * task / tasks * unit
-        body(task, first..<min(blocks * (task + 1) / tasks * unit, count))
+        body(slot + thread, first..<min(blocks * (task + 1) / tasks * unit, count))
       }
     }
   }

@@ -119,10 +119,10 @@ struct TiledWhole {
         if pass.output != nil { whole.pack(pass.v[run.block], run, unit, columns: start) }
       }
       let blocks = pass.rows.pieces(of: whole.plan.rows)
-      unit.parts(of: blocks.count * whole.geometry.groupSize, unit: 1) { part, indices in
+      unit.parts(of: blocks.count * whole.geometry.groupSize, unit: 1) { slot, indices in
         for index in indices {
           let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
-          whole.forward(pass, unit, member, blocks[number], slot: unit.slot + part)
+          whole.forward(pass, unit, member, blocks[number], slot: slot)
         }
       }
     }

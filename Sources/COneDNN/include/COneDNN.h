@@ -5,7 +5,7 @@
 // A C face over oneDNN 2.6 and 3.x, whose C++ interfaces differ.
 //
 // Functions that return int give 0, or 1 with a message in ballast_last_error(). Different handles
-// may be used by several threads at once; one handle by one thread at a time.
+// may be used by several threads at once, and one handle in each of its slots by one thread at a time.
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,17 +33,19 @@ typedef struct ballast_matmul ballast_matmul;
 /// The message of the last failure on this thread.
 const char *ballast_last_error(void);
 
-/// dnnl::matmul::primitive_desc and dnnl::matmul, with the scratchpad left to the caller.
-int ballast_matmul_create(const ballast_matmul_description *description, ballast_matmul **matmul);
+/// dnnl::matmul::primitive_desc and dnnl::matmul, with the scratchpad left to the caller; as many
+/// executions at a time as it has slots.
+int ballast_matmul_create(
+    const ballast_matmul_description *description, int slots, ballast_matmul **matmul);
 /// The scratchpad of a product that is described and not made: its kernel is not compiled.
 int ballast_matmul_described_bytes(const ballast_matmul_description *description, size_t *bytes);
 /// dnnl::primitive_desc::scratchpad_desc().
 size_t ballast_matmul_scratchpad_bytes(const ballast_matmul *matmul);
 /// dnnl::primitive_desc::impl_info_str(); lives as long as the handle.
 const char *ballast_matmul_implementation(const ballast_matmul *matmul);
-/// dnnl_primitive_execute and dnnl_stream_wait.
+/// dnnl_primitive_execute and dnnl_stream_wait, in a slot that is free.
 int ballast_matmul_execute(
-    ballast_matmul *matmul, const void *a, const void *b, void *c, void *scratchpad);
+    ballast_matmul *matmul, int slot, const void *a, const void *b, void *c, void *scratchpad);
 void ballast_matmul_destroy(ballast_matmul *matmul);
 
 /// dnnl_version: the major version of the library that was loaded.

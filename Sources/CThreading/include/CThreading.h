@@ -13,19 +13,23 @@ extern "C" {
 void ballast_set_threads(int count);
 int ballast_max_threads(void);
 
-/// Runs task(context, 0) ... task(context, count - 1) on libgomp's own team, and waits for all.
+/// Runs task(context, 0, …) ... task(context, count - 1, …) on libgomp's own team, and waits for all.
+/// The last argument is the thread's number, below count, most_threads and ballast_max_threads().
 ///
 /// oneDNN runs on the same team, so our kernels and its never fight for cores, and a team that
 /// still spins after a product starts on our loop at once. It is entered through GOMP_parallel, the
-/// ABI behind "#pragma omp parallel", since clang here has no omp.h. Indices go to threads in
-/// contiguous runs, the same ones each time. One task, one thread, or a call from inside a task
-/// runs inline.
+/// ABI behind "#pragma omp parallel", since clang here has no omp.h. A thread
+/// begins with its contiguous run of indices, and takes of the others' what is left when it is done:
+/// cores that other programs share run at different speeds. One task, one thread, or a call from
+/// inside a task runs inline.
 ///
 /// libgomp's threads spin after a region. On two free cores that is right: a 256x256x256 product
 /// and a loop over 4 MiB in turn took 134 us, and 235 us with OMP_WAIT_POLICY=passive or
 /// GOMP_SPINCOUNT=0. Where another process wants a core, a product of 3 ms can take 7.5 ms: it
 /// waits, it seems, for a time slice.
-void ballast_parallel(void (*task)(void *context, int index), void *context, int count);
+void ballast_parallel(
+    void (*task)(void *context, int index, int thread), void *context, int count,
+    int most_threads);
 
 #ifdef __cplusplus
 }
