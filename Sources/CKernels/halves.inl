@@ -1,5 +1,6 @@
 // The tiles of ballast_kernels.h for rows of bfloat16, by products of 32 × 32 squares of bfloat16
-// that are summed in float32. Before this is included, `square`, `begin` and `end` are there, and TILES is what it defines.
+// that are summed in float32. Before this is included, `square`, `begin` and `end` are there, and
+// TILES is what it defines.
 //
 //     a   rows of 32 columns, 64 bytes a row: q, do, P and dS as they lie, Pᵀ and dSᵀ turned
 //     b   [columns / 16][inner / 32] tiles of 1 KiB, [16 pairs of inner][16 columns][2]
@@ -49,34 +50,22 @@ INLINE const char *tile_of(const float *b, int32_t b_steps, int32_t column, int3
 
 // MARK: Packing
 
-/// Exchanges lanes i and rows j of 16 rows of 16 for one bit d of their indices.
-INLINE void exchange(const int d, sixteen *rows) {
-#pragma clang loop unroll(full)
-  for (int i = 0; i < 16; i++) {
-    if (i & d) continue;
-    const sixteen a = rows[i], b = rows[i + d];
-    sixteen low, high;
-    switch (d) {
-      case 1:
-        low = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
-        high = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
-        break;
-      case 2:
-        low = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
-        high = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-        break;
-      case 4:
-        low = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
-        high = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-        break;
-      default:
-        low = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-        high = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-    }
-    rows[i] = low;
-    rows[i + d] = high;
+/// Lane l of two vectors: of those whose index lacks bit d, and of those that have it.
+#define LACKING(d, l) ((l) & (d) ? 16 + (l) - (d) : (l))
+#define HAVING(d, l) ((l) & (d) ? 16 + (l) : (l) + (d))
+#define MIX(which, d, a, b)                                                                      \
+  __builtin_shufflevector(a, b, which(d, 0), which(d, 1), which(d, 2), which(d, 3), which(d, 4), \
+                          which(d, 5), which(d, 6), which(d, 7), which(d, 8), which(d, 9),       \
+                          which(d, 10), which(d, 11), which(d, 12), which(d, 13), which(d, 14),  \
+                          which(d, 15))
+/// Exchanges bit d of the row and of the lane of everything in 16 rows of 16.
+#define EXCHANGE(d, rows)                     \
+  for (int i = 0; i < 16; i++) {              \
+    if (i & (d)) continue;                    \
+    const sixteen a = rows[i], b = rows[i + d]; \
+    rows[i] = MIX(LACKING, d, a, b);          \
+    rows[i + d] = MIX(HAVING, d, a, b);       \
   }
-}
 
 /// 16 rows of 16 pairs, `stride` bytes apart, turned: pair j of row i becomes pair i of row j, in
 /// 1 KiB.
@@ -84,15 +73,20 @@ INLINE void turn(const char *from, ptrdiff_t stride, char *to) {
   sixteen rows[16];
 #pragma clang loop unroll(full)
   for (int i = 0; i < 16; i++) rows[i] = *(const loose_sixteen *)(from + i * stride);
-  exchange(1, rows);
-  exchange(2, rows);
-  exchange(4, rows);
-  exchange(8, rows);
+#pragma clang loop unroll(full)
+  EXCHANGE(1, rows)
+#pragma clang loop unroll(full)
+  EXCHANGE(2, rows)
+#pragma clang loop unroll(full)
+  EXCHANGE(4, rows)
+#pragma clang loop unroll(full)
+  EXCHANGE(8, rows)
 #pragma clang loop unroll(full)
   for (int i = 0; i < 16; i++) *(loose_sixteen *)(to + 64 * i) = rows[i];
 }
 
-/// SIDE rows from `first` on as `a` takes them: where they are, or copied to `room` with zeros behind.
+/// SIDE rows from `first` on as `a` takes them: where they are, or copied to `room` with zeros
+/// behind.
 INLINE half_rows as_rows(ballast_rows x, int32_t rows, int32_t width, int32_t first, void *room) {
   const char *from = (const char *)x.start + 2 * first * x.stride;
   if (rows - first >= SIDE && width % SIDE == 0) return (half_rows){from, 2 * x.stride};

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "include/ballast_kernels.h"
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma,amx-tile,amx-bf16"))), apply_to = function)
+#pragma clang attribute push(                                                    \
+    __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,"  \
+                          "fma,amx-tile,amx-bf16"))),                            \
+    apply_to = function)
 #define LANES 16
 #define TILES ballast_halves_amx
 #define ROUNDS_IN_HARDWARE

@@ -25,7 +25,8 @@ static void square(const char *a, ptrdiff_t a_row, ptrdiff_t a_step, const char 
     for (int32_t k = 0; k < 32 * steps; k++) {
       const float factor = half_at(a + i * a_row + k / 32 * a_step + k % 32 * 2);
       const char *pairs = b + k / 32 * 1024 + k % 32 / 2 * 64 + k % 2 * 2;
-      for (int j = 0; j < 32; j++) sums[j] += factor * half_at(pairs + j / 16 * b_next + j % 16 * 4);
+      for (int j = 0; j < 32; j++)
+        sums[j] += factor * half_at(pairs + j / 16 * b_next + j % 16 * 4);
     }
     for (int j = 0; j < 32; j++) c[i * c_row + j] = (adds ? c[i * c_row + j] : 0) + sums[j];
   }

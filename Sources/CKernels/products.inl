@@ -3,28 +3,37 @@
 // A product is computed STRIP rows × PANEL columns at a time, which stay in registers while its
 // inner dimension runs past: STRIP · 2 accumulators, two vectors of B, one broadcast of A.
 
-enum { PANEL = 2 * LANES };
+#ifndef VECTORS
+#define VECTORS 2
+#endif
+enum { PANEL = VECTORS * LANES };
 
 /// c (+)= a · b of m rows × PANEL columns; a[i, k] at a + i · ai + k · ak, b a panel.
 INLINE void block(const int m, int32_t inner, const float *a, ptrdiff_t ai, ptrdiff_t ak,
                   const float *b, float *c, ptrdiff_t ci, int adds) {
-  lanes sums[STRIP][2];
+  lanes sums[STRIP][VECTORS];
 #pragma clang loop unroll(full)
-  for (int i = 0; i < m; i++) sums[i][0] = sums[i][1] = (lanes){};
+  for (int i = 0; i < m; i++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < VECTORS; v++) sums[i][v] = (lanes){};
   for (int32_t k = 0; k < inner; k++, a += ak, b += PANEL) {
-    const lanes left = load(b), right = load(b + LANES);
+    lanes values[VECTORS];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < VECTORS; v++) values[v] = load(b + v * LANES);
 #pragma clang loop unroll(full)
     for (int i = 0; i < m; i++) {
       const lanes factor = all(a[i * ai]);
-      sums[i][0] += factor * left;
-      sums[i][1] += factor * right;
+#pragma clang loop unroll(full)
+      for (int v = 0; v < VECTORS; v++) sums[i][v] += factor * values[v];
     }
   }
 #pragma clang loop unroll(full)
-  for (int i = 0; i < m; i++, c += ci) {
-    store(c, adds ? load(c) + sums[i][0] : sums[i][0]);
-    store(c + LANES, adds ? load(c + LANES) + sums[i][1] : sums[i][1]);
-  }
+  for (int i = 0; i < m; i++, c += ci)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < VECTORS; v++) {
+      float *to = c + v * LANES;
+      store(to, adds ? load(to) + sums[i][v] : sums[i][v]);
+    }
 }
 
 /// A strip of m rows, of which full ones have their count known to the compiler.

@@ -61,8 +61,8 @@ INLINE lanes get(const int type, const void *x, ptrdiff_t i, const int count, fl
   return load(some);
 }
 
-/// Bits of which the upper halves are the bfloat16 nearest to each lane, ties to even; what is not a
-/// number stays so.
+/// Bits of which the upper halves are the bfloat16 nearest to each lane, ties to even; what is not
+/// a number stays so.
 INLINE words rounded(lanes value) {
   const words exact = (words)value;
   const words nearest = exact + 0x7fff + ((exact >> 16) & 1);

@@ -123,8 +123,7 @@ static void columns(ballast_rows x, int32_t rows, int32_t width, int32_t first, 
       const float *from = x.start + i * x.stride + j;
       float *to = panels + (ptrdiff_t)i * PANEL;
       if (count == PANEL) {
-        store(to, load(from));
-        store(to + LANES, load(from + LANES));
+        for (int v = 0; v < VECTORS; v++) store(to + v * LANES, load(from + v * LANES));
         continue;
       }
       for (int32_t c = 0; c < PANEL; c++) to[c] = c < count ? from[c] : 0;

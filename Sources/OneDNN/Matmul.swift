@@ -22,8 +22,8 @@ internal import Threading
 /// How a product is cut by its rows, into pieces that one thread computes each.
 ///
 /// oneDNN divides a product evenly; where cores run at different speeds, since other programs share
-/// them, the faster ones wait. Pieces go to whoever is free. A product is cut by its shape alone, so
-/// that its bits do not depend on the number of threads.
+/// them, the faster ones wait. Pieces go to whoever is free. A product is cut by its shape alone,
+/// so that its bits do not depend on the number of threads.
 private struct MatmulPieces {
   /// Rows of a piece: enough that packing `b` for each costs little beside it.
   static let rows = 192

@@ -95,7 +95,8 @@ struct TiledBackward {
     }
     let (slot, head) = (unit.slot, kernel.head(unit, member))
     func wide(_ x: Tensor, _ place: Int) -> ballast_rows {
-      unsafe kernel.rows(of: kernel.view(x, unit, head: head, rows), kernel.place(place, slot: slot))
+      unsafe kernel.rows(
+        of: kernel.view(x, unit, head: head, rows), kernel.place(place, slot: slot))
     }
     var tile = unsafe ballast_backward()
     unsafe tile.tile = kernel.tile(rows, keys)

@@ -12,7 +12,7 @@ import Tensors
 /// not with the number of threads either: a step takes the same bytes on every machine.
 struct TiledPlan {
   /// What the tiles of `CKernels` are padded to.
-  static let pad = 32
+  static let pad = 64
   /// Units at a time at most, and slots at least: few units are divided among threads by tiles.
   static let slots = 8...64
 

@@ -1,5 +1,6 @@
 import OneDNN
 import Testing
+import Threading
 
 /// The types that oneDNN multiplies on this processor.
 private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloat16] : [.float32]
@@ -64,6 +65,31 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
     let o = Matrix(
       type, [heads, rows, width], strides: [width, heads * width, 1], using: &random)
     try expectNaive(scores, v, o, accumulates: accumulates)
+  }
+
+  /// Products of many rows are cut into pieces.
+  @Test(arguments: types, [768, 769, 1001])
+  func `of many rows is the naive one, with the same bits for every number of threads`(
+    type: ElementType, rows: Int
+  ) throws {
+    let before = Threads.count
+    defer { Threads.set(before) }
+    var random = SplitMix64(state: UInt64(rows))
+    let (inner, columns) = (64, 256)
+    let a = Matrix(type, [rows, inner], strides: [inner + 3, 1], using: &random)
+    let b = Matrix(type, [inner, columns], strides: [1, inner], using: &random)
+    let c = Matrix(type, [rows, columns], strides: [columns + 1, 1], using: &random)
+    let shape = MatmulShape(a: a.operand, b: b.operand, c: c.operand)
+    try expectNaive(a, b, c, accumulates: true)
+    var results: [[UInt8]] = []
+    for threads in [1, 2, 3, 7] {
+      Threads.set(threads)
+      #expect(try Matmul(shape).scratchpadBytes == Matmul.scratchpadBytes(of: shape))
+      var result = c
+      try run(a, b, &result, accumulates: false)
+      results.append(result.bytes)
+    }
+    #expect(results.allSatisfy { $0 == results[0] })
   }
 
   @Test func `writes nothing between the rows of its output`() throws {

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /// What tiles are padded to: a multiple of every instruction set's panel.
-enum { BALLAST_PAD = 32 };
+enum { BALLAST_PAD = 64 };
 
 /// Some rows of a matrix of float32; where `ballast_tiles` says so, `start` points at bfloat16.
 typedef struct {
