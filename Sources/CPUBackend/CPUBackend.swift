@@ -48,8 +48,13 @@ package final class CPUBackend: Memory, Kernels {
   package func sizeClass(_ bytes: Int) -> Int { Self.sizeClass(bytes) }
 
   /// The scratch of attention's kernels: what shapes alone predict with.
-  package static func tileBytes(for pass: AttentionPass) -> Int {
-    tileBytes(for: pass, AttentionTiling())
+  ///
+  /// - Parameters:
+  ///   - pass: What is to be computed.
+  ///   - isHere: Whether it is this processor that will; else what most take, the same everywhere.
+  /// - Returns: Bytes.
+  package static func tileBytes(for pass: AttentionPass, isHere: Bool) -> Int {
+    tileBytes(for: pass, AttentionTiling(), isHere: isHere)
   }
   package func tileBytes(for pass: AttentionPass) -> Int { Self.tileBytes(for: pass, tiling) }
 

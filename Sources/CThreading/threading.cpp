@@ -8,7 +8,6 @@
 extern "C" {
 void GOMP_parallel(void (*body)(void *), void *data, unsigned threads, unsigned flags);
 int omp_get_thread_num(void);
-int omp_get_num_threads(void);
 int omp_get_max_threads(void);
 int omp_in_parallel(void);
 void omp_set_num_threads(int count);
@@ -28,14 +27,15 @@ struct Loop {
   void (*task)(void *, int, int);
   void *context;
   Share *shares;
+  int threads;  // that were asked for: libgomp may give fewer
 };
 
 /// Works off a thread's own share, then what is left of the others'.
 void run_shares(void *data) {
   const Loop &loop = *static_cast<Loop *>(data);
-  const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-  for (int turn = 0; turn < threads; ++turn) {
-    Share &share = loop.shares[(thread + turn) % threads];
+  const int thread = omp_get_thread_num();
+  for (int turn = 0; turn < loop.threads; ++turn) {
+    Share &share = loop.shares[(thread + turn) % loop.threads];
     for (;;) {
       const int index = share.next.fetch_add(1, std::memory_order_relaxed);
       if (index >= share.end) break;
@@ -70,6 +70,6 @@ void ballast_parallel(
     const int first = static_cast<int>(count * thread / threads);
     new (shares + thread) Share{{first}, static_cast<int>(count * (thread + 1) / threads)};
   }
-  Loop loop{task, context, shares};
+  Loop loop{task, context, shares, threads};
   GOMP_parallel(run_shares, &loop, static_cast<unsigned>(threads), 0);
 }

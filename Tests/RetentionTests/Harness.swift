@@ -215,7 +215,8 @@ func runOnCPU(
 
 /// Shapes alone, counted as the CPU takes them.
 var shapes: Backend {
-  .shapes(sizeClass: { CPUBackend.sizeClass($0) }, tiles: { CPUBackend.tileBytes(for: $0) })
+  .shapes(
+    sizeClass: { CPUBackend.sizeClass($0) }, tiles: { CPUBackend.tileBytes(for: $0, isHere: true) })
 }
 
 /// Runs a point on shapes alone, with jemalloc's size classes.

@@ -47,7 +47,7 @@ import Testing
 
   private static let shapes = Engine(
     makeMachine: { _ in Machine(backend: .shapes(sizeClass: { $0 }), allocatedBytes: nil) },
-    sizeClass: { $0 }, tileBytes: { _ in 0 })
+    sizeClass: { $0 }, tileBytes: { _, _ in 0 })
 
   @discardableResult private func sweep(
     _ place: Place, _ text: String = Self.text, memory: Int? = nil,

@@ -25,7 +25,7 @@ import Testing
   private let root = NSTemporaryDirectory() + "ballast-\(UUID().uuidString)"
   private static let shapes = Engine(
     makeMachine: { _ in Machine(backend: .shapes(sizeClass: { $0 }), allocatedBytes: nil) },
-    sizeClass: { $0 }, tileBytes: { _ in 0 })
+    sizeClass: { $0 }, tileBytes: { _, _ in 0 })
 
   deinit { try? FileManager.default.removeItem(atPath: root) }
 

@@ -23,7 +23,7 @@ private final class Folder {
 /// Shapes in the place of the cpu backend: the same figures, and no gradients to speak of.
 private let shapes = Engine(
   makeMachine: { _ in Machine(backend: .shapes(sizeClass: { $0 }), allocatedBytes: nil) },
-  sizeClass: { $0 }, tileBytes: { _ in 0 })
+  sizeClass: { $0 }, tileBytes: { _, _ in 0 })
 
 private func open(
   _ folder: Folder, _ text: String, _ opening: ResultsStore.Opening = .refuse

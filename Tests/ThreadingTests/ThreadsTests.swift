@@ -52,8 +52,13 @@ import Threading
   func `takes over what a slow thread has left`() {
     let owners = Mutex<[Int: Int]>([:])
     Threads.parallel(tasks: 40, threads: 2) { task, thread in
-      // The first thread's share is 0 ..< 20; one task of it takes long.
-      if task == 0 { usleep(200_000) }
+      // The first thread's share is 0 ..< 20; its first task waits until another has been done.
+      let deadline = ContinuousClock.now + .seconds(60)
+      while task == 0, owners.withLock({ !$0.keys.contains { $0 < 20 } }),
+        ContinuousClock.now < deadline
+      {
+        usleep(1000)
+      }
       owners.withLock { $0[task] = thread }
     }
     owners.withLock { owners in

@@ -39,8 +39,10 @@ extension CPUBackend {
 
 extension CPUBackend {
   /// The bytes of scratch that a pass takes.
-  static func tileBytes(for pass: AttentionPass, _ tiling: AttentionTiling) -> Int {
-    TiledAttention.scratchBytes(for: pass, tiling, isTiled: isTiled)
+  static func tileBytes(
+    for pass: AttentionPass, _ tiling: AttentionTiling, isHere: Bool = true
+  ) -> Int {
+    TiledAttention.scratchBytes(for: pass, tiling) { !isHere || isTiled($0) }
       ?? AttentionTiles(of: pass, tiling).bytes
   }
 

@@ -29,8 +29,8 @@ package struct Engine: Sendable {
   package var sizeClass: @Sendable (_ bytes: Int) -> Int
   /// The scratch bytes of a product on so many threads.
   package var productBytes: @Sendable (_ product: Product, _ threads: Int) throws -> Int
-  /// The scratch bytes of attention's kernels.
-  package var tileBytes: @Sendable (AttentionPass) -> Int
+  /// The scratch bytes of attention's kernels, on this processor or where nobody knows on which.
+  package var tileBytes: @Sendable (_ pass: AttentionPass, _ isHere: Bool) -> Int
 
   package init(
     makeMachine: @escaping @Sendable (_ threads: Int) throws -> Machine,
@@ -38,7 +38,7 @@ package struct Engine: Sendable {
     productBytes: @escaping @Sendable (_ product: Product, _ threads: Int) throws -> Int = {
       _, _ in 0
     },
-    tileBytes: @escaping @Sendable (AttentionPass) -> Int
+    tileBytes: @escaping @Sendable (_ pass: AttentionPass, _ isHere: Bool) -> Int
   ) {
     self.makeMachine = makeMachine
     self.sizeClass = sizeClass
@@ -49,8 +49,8 @@ package struct Engine: Sendable {
   /// Shapes alone, counted as a machine of this engine would take them, or one of several that
   /// share tensors.
   ///
-  /// With `threads` the scratch of products on so many counts too, which is the processor's: bytes
-  /// that are to be the same everywhere are counted without.
+  /// With `threads` scratch is what this processor's kernels take on so many, that of products too:
+  /// bytes that are to be the same everywhere are counted without.
   package func shapes(threads: Int? = nil, _ share: CountedMemory.Share? = nil) -> Backend {
     .shapes(
       sizeClass: sizeClass,
@@ -58,7 +58,7 @@ package struct Engine: Sendable {
         guard let threads else { return 0 }
         return try productBytes($0, threads)
       },
-      tiles: tileBytes, share: share)
+      tiles: { [tileBytes] in tileBytes($0, threads != nil) }, share: share)
   }
 
   /// jemalloc and oneDNN.
@@ -71,5 +71,5 @@ package struct Engine: Sendable {
     },
     sizeClass: { CPUBackend.sizeClass($0) },
     productBytes: { try CPUBackend.workspaceBytes(for: $0, threads: $1) },
-    tileBytes: { CPUBackend.tileBytes(for: $0) })
+    tileBytes: { CPUBackend.tileBytes(for: $0, isHere: $1) })
 }
