@@ -175,6 +175,34 @@ static float rms_norm(int32_t type, const void *x, int32_t weight_type, const vo
   BY_TYPES(type, weight_type, return rms_norm_of(A, x, B, weight, y, n, epsilon));
 }
 
+INLINE float layer_norm_of(const int a, const void *x, const int b, const void *weight,
+                           const void *bias, void *y, ptrdiff_t n, float epsilon, float *mean) {
+  lanes sums = {};
+  EACH(i, count, n, sums += get(a, x, i, count, 0););
+  // Deviations are taken from the float32 mean m, whose own error δ = mean(x - m) corrects both: mean
+  // = m + δ, variance = mean((x - m)²) - δ² (Chan et al., The American Statistician 37).
+  const float first = sum(sums) / (float)n;
+  lanes deviations = {}, squares = {};
+  EACH(i, count, n, {
+    const lanes p = get(a, x, i, count, first) - first;
+    deviations += p;
+    squares += p * p;
+  });
+  const float error = sum(deviations) / (float)n;
+  const float variance = sum(squares) / (float)n - error * error, center = first + error;
+  const float rstd = 1 / sqrtf((variance < 0 ? 0 : variance) + epsilon);
+  EACH(i, count, n, {
+    const lanes normal = (get(a, x, i, count, 0) - center) * rstd;
+    put(a, y, i, normal * get(b, weight, i, count, 0) + get(b, bias, i, count, 0), count);
+  });
+  *mean = center;
+  return rstd;
+}
+static float layer_norm(int32_t type, const void *x, int32_t weight_type, const void *weight,
+                        const void *bias, void *y, ptrdiff_t n, float epsilon, float *mean) {
+  BY_TYPES(type, weight_type, return layer_norm_of(A, x, B, weight, bias, y, n, epsilon, mean));
+}
+
 INLINE void norm_gradient_of(const int a, const int b, const ballast_norm_row *row) {
   const ptrdiff_t n = row->count;
   const float rstd = row->rstd, mean = row->has_mean ? row->mean : 0;

@@ -4,6 +4,7 @@
 #include "vectors.inl"
 #include "products.inl"
 #include "runs.inl"
+#include "gelu.inl"
 #include "softmax.inl"
 
 /// c = a · panels over rows first ..< last of the tile, where some row of a strip sees a panel.
@@ -311,7 +312,10 @@ const ballast_kernel_table TABLE = {
             .dot = dot,
             .swiglu = swiglu,
             .swiglu_gradient = swiglu_gradient,
+            .gelu = gelu,
+            .gelu_gradient = gelu_gradient,
             .rms_norm = rms_norm,
+            .layer_norm = layer_norm,
             .norm_gradient = norm_gradient,
             .rotate = rotate,
             .maximum = maximum,

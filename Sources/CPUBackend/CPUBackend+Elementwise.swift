@@ -73,23 +73,15 @@ extension CPUBackend {
   package func gelu(_ x: Tensor, form: GELU, to y: Tensor) {
     requireEqualExtents(x, y)
     let isFlat = areFlat(x, y)
-    func run<E: KernelElement>(_ x: Rows<E>) {
-      switch form {
-      case .exact: GELUKernel.exact(x, to: Rows(y, isFlat))
-      case .tanh: GELUKernel.tanh(x, to: Rows(y, isFlat))
-      }
-    }
+    func run<E: NumberElement>(_ x: Rows<E>) { Elementwise.gelu(x, form, to: Rows(y, isFlat)) }
     dispatch(x, flat: isFlat, run, run)
   }
 
   package func geluBackward(_ dy: Tensor, x: Tensor, form: GELU, to dx: Tensor) {
     requireEqualExtents(x, dy, dx)
     let isFlat = areFlat(x, dy, dx)
-    func run<E: KernelElement>(_ x: Rows<E>) {
-      switch form {
-      case .exact: GELUKernel.exactBackward(Rows(dy, isFlat), x: x, to: Rows(dx, isFlat))
-      case .tanh: GELUKernel.tanhBackward(Rows(dy, isFlat), x: x, to: Rows(dx, isFlat))
-      }
+    func run<E: NumberElement>(_ x: Rows<E>) {
+      Elementwise.geluBackward(Rows(dy, isFlat), x: x, form, to: Rows(dx, isFlat))
     }
     dispatch(x, flat: isFlat, run, run)
   }

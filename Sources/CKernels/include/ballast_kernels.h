@@ -105,9 +105,17 @@ typedef struct {
   /// dgate = dy · up · σ · (1 + gate · (1 - σ)), dup = dy · gate · σ, all of a type.
   void (*swiglu_gradient)(int32_t type, const void *dy, const void *gate, const void *up,
                           void *dgate, void *dup, ptrdiff_t count);
+  /// y = x · Φ(x), or with is_tanh x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))); y may be x.
+  void (*gelu)(int32_t is_tanh, int32_t type, const void *x, void *y, ptrdiff_t count);
+  /// dx = dy · gelu′(x), all of a type; dx may be dy.
+  void (*gelu_gradient)(int32_t is_tanh, int32_t type, const void *dy, const void *x, void *dx,
+                        ptrdiff_t count);
   /// y = x · rstd · weight; returns rstd = 1 / √(mean(x²) + epsilon).
   float (*rms_norm)(int32_t type, const void *x, int32_t weight_type, const void *weight, void *y,
                     ptrdiff_t count, float epsilon);
+  /// y = (x - mean) · rstd · weight + bias; returns rstd = 1 / √(variance + epsilon).
+  float (*layer_norm)(int32_t type, const void *x, int32_t weight_type, const void *weight,
+                      const void *bias, void *y, ptrdiff_t count, float epsilon, float *mean);
   void (*norm_gradient)(const ballast_norm_row *row);
   /// Pairs (x[i], x[half + i]) turned by angles of which cosines and sines are given.
   void (*rotate)(int32_t type, void *x, const float *cosines, const float *sines, ptrdiff_t half);

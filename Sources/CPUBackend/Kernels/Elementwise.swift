@@ -69,4 +69,25 @@ enum Elementwise {
         dup[row] + first, columns.count)
     }
   }
+
+  /// `y = gelu(x)`, in either form.
+  static func gelu<E: NumberElement>(_ x: Rows<E>, _ form: GELU, to y: Rows<E>) {
+    let isTanh: Int32 = form == .tanh ? 1 : 0
+    forEachBlock(rows: y.count, width: y.width) { row, columns in
+      let first = columns.lowerBound
+      unsafe runs.gelu(isTanh, E.type, x[row] + first, y[row] + first, columns.count)
+    }
+  }
+
+  /// `dx = dy · gelu′(x)`.
+  static func geluBackward<E: NumberElement>(
+    _ dy: Rows<E>, x: Rows<E>, _ form: GELU, to dx: Rows<E>
+  ) {
+    let isTanh: Int32 = form == .tanh ? 1 : 0
+    forEachBlock(rows: dx.count, width: dx.width) { row, columns in
+      let first = columns.lowerBound
+      unsafe runs.gelu_gradient(
+        isTanh, E.type, dy[row] + first, x[row] + first, dx[row] + first, columns.count)
+    }
+  }
 }

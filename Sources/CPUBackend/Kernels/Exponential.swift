@@ -33,9 +33,4 @@ extension Lanes {
     let power = (shifted.bits &<< LaneBits(repeating: 23)) &+ LaneBits(repeating: 127 << 23)
     return p * Lanes(bits: power)
   }
-
-  /// `1 / (1 + e^−x)`.
-  @inline(__always) var sigmoid: Lanes {
-    Lanes(repeating: 1) / (Lanes(repeating: 1) + (-self).exponential)
-  }
 }

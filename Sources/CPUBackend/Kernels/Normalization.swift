@@ -24,27 +24,16 @@ enum Normalization {
   /// `y = (x − mean) · rstd · weight + bias`, `rstd = 1 / sqrt(variance + epsilon)`.
   ///
   /// `x`, `y` `[rows, width]`, `weight`, `bias` `[1, width]`, `mean`, `rstd` `[rows, 1]`.
-  static func layerNorm<E: KernelElement, W: KernelElement>(
+  static func layerNorm<E: NumberElement, W: NumberElement>(
     _ x: Rows<E>, weight: Rows<W>, bias: Rows<W>, epsilon: Float, to y: Rows<E>,
     mean: Rows<Float>, rstd: Rows<Float>
   ) {
     let width = x.width
     guard width > 0 else { return }
     Threads.parallel(rows: x.count, grain: Grain.rows(ofWidth: width)) { range in
-      let (w, b) = unsafe (weight[0], bias[0])
       for row in range {
-        let (x, y) = unsafe (x[row], y[row])
-        let (center, variance) = unsafe moments(x, width)
-        let scale = 1 / (variance + epsilon).squareRoot()
-        unsafe mean[row].pointee = center
-        unsafe rstd[row].pointee = scale
-        let (centers, scales) = (Lanes(repeating: center), Lanes(repeating: scale))
-        @inline(__always) func step(_ index: Int, _ lanes: Int) {
-          let normal = unsafe (E.load(x + index, lanes) - centers) * scales
-          let value = unsafe normal * W.load(w + index, lanes) + W.load(b + index, lanes)
-          unsafe E.store(value, to: y + index, lanes)
-        }
-        forEachStep(0..<width, step)
+        unsafe rstd[row].pointee = runs.layer_norm(
+          E.type, x[row], W.type, weight[0], bias[0], y[row], width, epsilon, mean[row])
       }
     }
   }
@@ -133,27 +122,4 @@ enum Normalization {
       }
     }
   }
-}
-
-/// The mean and the biased variance of `count` elements, however far the mean is from 0.
-///
-/// Deviations are taken from the float32 mean `m`, whose own error `δ = mean(x − m)` then corrects
-/// both: `mean = m + δ`, `variance = mean((x − m)²) − δ²` (Chan et al., The American Statistician
-/// 37, 1983, eq. 1.7).
-@unsafe @inline(__always)
-private func moments<E: KernelElement>(
-  _ x: UnsafePointer<E>, _ count: Int
-) -> (mean: Float, variance: Float) {
-  @inline(__always) func value(_ index: Int, _ lanes: Int) -> Lanes {
-    unsafe E.load(x + index, lanes)
-  }
-  let first = longSum(count, value) / Float(count)
-  let centers = Lanes(repeating: first)
-  @inline(__always) func deviation(_ index: Int, _ lanes: Int) -> (Lanes, Lanes) {
-    let p = unsafe (E.load(x + index, lanes) - centers).masked(lanes)
-    return (p, p * p)
-  }
-  let (deviations, squares) = twoSums(0..<count, deviation)
-  let (error, square) = (deviations / Float(count), squares / Float(count))
-  return (first + error, max(square - error * error, 0))
 }
