@@ -174,13 +174,14 @@ typedef struct {
   ballast_runs runs;
 } ballast_kernel_table;
 
-/// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512|halves in the environment
+/// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512|amx|halves in the environment
 /// asks for one that it has, for tests; `halves` for the tiles of bfloat16 in plain C.
 const ballast_kernel_table *ballast_kernels(void);
 /// Those of an instruction set by name; NULL where the processor lacks it.
 const ballast_kernel_table *ballast_kernels_named(const char *name);
 
-/// Tiles for rows of bfloat16; NULL where the processor has no registers for them.
+/// Tiles for rows of bfloat16, on AMX; NULL where the processor lacks it, or BALLAST_KERNELS asks for
+/// another instruction set than `amx` or `halves`.
 const ballast_tiles *ballast_half_tiles(void);
 
 #ifdef __cplusplus
