@@ -35,7 +35,7 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
-    // C libraries: one target each, imported by exactly one Swift module, kernels by two.
+    // C libraries: one target each, imported by exactly one Swift module, kernels by three.
     .systemLibrary(
       name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
@@ -46,7 +46,7 @@ let package = Package(
     .target(name: "CReport", exclude: ["assets"]),
     module("Jemalloc", uses: ["CJemalloc"]),
     module("Threading", uses: ["CThreading"]),
-    module("OneDNN", uses: ["COneDNN", "Threading"]),
+    module("OneDNN", uses: ["COneDNN", "CKernels", "Threading"]),
 
     // Files that users write, and results that we do.
     module("Files"),

@@ -8,11 +8,9 @@
 // P and dS are rounded to bfloat16 before they are multiplied, as PyTorch's kernels do it; their
 // sums are taken before.
 
-enum { SIDE = 32, TILE = 1024 };
+#include "words.inl"
 
-typedef uint32_t sixteen __attribute__((vector_size(64)));
-typedef sixteen loose_sixteen __attribute__((aligned(2), may_alias));
-typedef uint16_t short_sixteen __attribute__((vector_size(32), aligned(2), may_alias));
+enum { SIDE = 32, TILE = 1024 };
 
 /// Rows of bfloat16; `stride` in bytes.
 typedef struct {
@@ -50,41 +48,6 @@ INLINE const char *tile_of(const float *b, int32_t b_steps, int32_t column, int3
 
 // MARK: Packing
 
-/// Lane l of two vectors: of those whose index lacks bit d, and of those that have it.
-#define LACKING(d, l) ((l) & (d) ? 16 + (l) - (d) : (l))
-#define HAVING(d, l) ((l) & (d) ? 16 + (l) : (l) + (d))
-#define MIX(which, d, a, b)                                                                      \
-  __builtin_shufflevector(a, b, which(d, 0), which(d, 1), which(d, 2), which(d, 3), which(d, 4), \
-                          which(d, 5), which(d, 6), which(d, 7), which(d, 8), which(d, 9),       \
-                          which(d, 10), which(d, 11), which(d, 12), which(d, 13), which(d, 14),  \
-                          which(d, 15))
-/// Exchanges bit d of the row and of the lane of everything in 16 rows of 16.
-#define EXCHANGE(d, rows)                     \
-  for (int i = 0; i < 16; i++) {              \
-    if (i & (d)) continue;                    \
-    const sixteen a = rows[i], b = rows[i + d]; \
-    rows[i] = MIX(LACKING, d, a, b);          \
-    rows[i + d] = MIX(HAVING, d, a, b);       \
-  }
-
-/// 16 rows of 16 pairs, `stride` bytes apart, turned: pair j of row i becomes pair i of row j, in
-/// 1 KiB.
-INLINE void turn(const char *from, ptrdiff_t stride, char *to) {
-  sixteen rows[16];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < 16; i++) rows[i] = *(const loose_sixteen *)(from + i * stride);
-#pragma clang loop unroll(full)
-  EXCHANGE(1, rows)
-#pragma clang loop unroll(full)
-  EXCHANGE(2, rows)
-#pragma clang loop unroll(full)
-  EXCHANGE(4, rows)
-#pragma clang loop unroll(full)
-  EXCHANGE(8, rows)
-#pragma clang loop unroll(full)
-  for (int i = 0; i < 16; i++) *(loose_sixteen *)(to + 64 * i) = rows[i];
-}
-
 /// SIDE rows from `first` on as `a` takes them: where they are, or copied to `room` with zeros
 /// behind.
 INLINE half_rows as_rows(ballast_rows x, int32_t rows, int32_t width, int32_t first, void *room) {
@@ -106,13 +69,13 @@ static void half_transpose(ballast_rows x, int32_t rows, int32_t width, float *p
       const char *from = (const char *)x.start + 2 * (j * x.stride + c);
       const int32_t count = most(least(16, rows - j), 0), columns = least(SIDE, width - c);
       if (count == 16 && columns == SIDE) {
-        turn(from, 2 * x.stride, to);
+        turn(from, 2 * x.stride, to, 64);
         continue;
       }
       char some[TILE] = {0};
       for (int32_t i = 0; i < count; i++)
         memcpy(some + 64 * i, from + 2 * i * x.stride, 2 * (size_t)columns);
-      turn(some, 64, to);
+      turn(some, 64, to, 64);
     }
 }
 
@@ -124,19 +87,16 @@ static void half_columns(ballast_rows x, int32_t rows, int32_t width, int32_t fi
   for (int32_t c = 0; c < padded(width, SIDE); c += 16) {
     const int32_t columns = most(least(16, width - c), 0);
     for (int32_t i = first; i < end; i += 2) {
-      uint16_t pair[2][16] = {{0}};
       const uint16_t *from = (const uint16_t *)x.start + i * x.stride + c;
-      sixteen low, high;
+      char *to = (char *)tile_of(panels, steps, c, i) + i % SIDE * 32;
       if (columns == 16 && i + 1 < last) {
-        low = __builtin_convertvector(*(const short_sixteen *)from, sixteen);
-        high = __builtin_convertvector(*(const short_sixteen *)(from + x.stride), sixteen);
-      } else {
-        for (int32_t r = 0; r < least(2, last - i); r++)
-          memcpy(pair[r], from + r * x.stride, 2 * (size_t)columns);
-        low = __builtin_convertvector(*(const short_sixteen *)pair[0], sixteen);
-        high = __builtin_convertvector(*(const short_sixteen *)pair[1], sixteen);
+        pair(from, from + x.stride, to);
+        continue;
       }
-      *(loose_sixteen *)(tile_of(panels, steps, c, i) + i % SIDE * 32) = low | high << 16;
+      uint16_t some[2][16] = {{0}};
+      for (int32_t r = 0; r < least(2, last - i); r++)
+        memcpy(some[r], from + r * x.stride, 2 * (size_t)columns);
+      pair(some[0], some[1], to);
     }
   }
 }
@@ -201,7 +161,7 @@ INLINE float probabilities(const ballast_backward *pass, int32_t row, span aroun
   lanes sums = {}, ones = {};
   for (int32_t c = around.first; c < around.last; c += LANES) {
     lanes value = exponential(load(p + c) * tile->scale - pass->log_sum_exp[row]);
-    const int whole = c >= keys.first && c + LANES <= keys.last;
+    const int whole = is_whole(keys, c);
     if (!whole) value = choose(inside(keys, c), value, (lanes){});
     store(p + c, value);
     if (!has_sums) continue;
@@ -236,8 +196,7 @@ INLINE void pair_rows(const ballast_backward *pass, int32_t row, span around, co
   for (int32_t c = around.first; c < around.last; c += LANES) {
     lanes weight[2], change[2] = {{}, {}};
     for (int r = 0; r < 2; r++) {
-      const int whole = c >= keys[r].first && c + LANES <= keys[r].last;
-      const int none = c + LANES <= keys[r].first || c >= keys[r].last;
+      const int whole = is_whole(keys[r], c), none = is_outside(keys[r], c);
       weight[r] = none ? (lanes){} : load(p[r] + c);
       if (!pass->v_panels || none) continue;
       change[r] = weight[r] * (load(ds[r] + c) - dots[r]) * tile->scale;
@@ -271,9 +230,10 @@ static void half_backward_rows(const ballast_backward *pass, int32_t first, int3
     }
     for (int32_t c = keys.first; c < keys.last; c += 16) {
       const ptrdiff_t place = (i / SIDE * pitch + c) * 16;
-      if (pass->dv.start) turn((const char *)(p + c), 8 * pitch, (char *)(pass->p_turned + place));
+      if (pass->dv.start)
+        turn((const char *)(p + c), 8 * pitch, (char *)(pass->p_turned + place), 64);
       if (pass->dk.start)
-        turn((const char *)(p + pitch + c), 8 * pitch, (char *)(pass->ds_turned + place));
+        turn((const char *)(p + pitch + c), 8 * pitch, (char *)(pass->ds_turned + place), 64);
     }
     if (pass->dq.start) half_weigh(tile, ds, pass->k_columns, keys, pass->dq, i, pass->adds_dq);
   }

@@ -24,6 +24,10 @@ INLINE bits inside(span keys, int32_t c) {
   return (index >= keys.first) & (index < keys.last);
 }
 
+/// Whether all lanes from c on are in the span, or none.
+INLINE int is_whole(span keys, int32_t c) { return c >= keys.first && c + LANES <= keys.last; }
+INLINE int is_outside(span keys, int32_t c) { return c + LANES <= keys.first || c >= keys.last; }
+
 /// The softmax of a row of scores against a running maximum; what it was multiplied with is
 /// returned. What is stored is of a type, in place.
 INLINE float soften(const int type, float *row, span keys, span all_keys, float scale,
@@ -32,8 +36,7 @@ INLINE float soften(const int type, float *row, span keys, span all_keys, float 
   lanes high = all(-INFINITY);
   for (int32_t c = start; c < all_keys.last; c += LANES) {
     const lanes x = load(row + c);
-    const int whole = c >= keys.first && c + LANES <= keys.last;
-    high = larger(whole ? x : choose(inside(keys, c), x, all(-INFINITY)), high);
+    high = larger(is_whole(keys, c) ? x : choose(inside(keys, c), x, all(-INFINITY)), high);
   }
   const float before = is_first ? -INFINITY : *maximum;
   // scale > 0, so that it may be taken out of the maximum.
@@ -49,12 +52,11 @@ INLINE float soften(const int type, float *row, span keys, span all_keys, float 
   for (int32_t c = start; c < all_keys.last; c += LANES) {
     const lanes scaled = load(row + c) * scale;  // rounded as the maximum was: never above it
     lanes p = exponential(scaled - now);
-    const int whole = c >= keys.first && c + LANES <= keys.last;
-    if (!whole) p = choose(inside(keys, c), p, (lanes){});
+    if (!is_whole(keys, c)) p = choose(inside(keys, c), p, (lanes){});
     sums += p;
     put(type, row, c, p, LANES);
   }
-  const float correction = is_first ? 0 : exponential(all(before - now))[0];
+  const float correction = is_first ? 0 : before == now ? 1 : exponential(all(before - now))[0];
   *maximum = now;
   *total = (is_first ? 0 : *total * correction) + sum(sums);
   return correction;

@@ -5,7 +5,11 @@
 #include "products.inl"
 #include "runs.inl"
 #include "gelu.inl"
+#include "angles.inl"
 #include "softmax.inl"
+#if LANES == 16
+#include "words.inl"
+#endif
 
 /// c = a · panels over rows first ..< last of the tile, where some row of a strip sees a panel.
 INLINE void scores(const ballast_tile *tile, ballast_rows a, const float *panels, float *c,
@@ -105,6 +109,13 @@ static void transpose(ballast_rows x, int32_t rows, int32_t width, float *panels
       const int32_t columns = least(16, width - c);
       const int32_t whole_rows = count / 4 * 4, whole = columns / 4 * 4;
       float *to = panels + (ptrdiff_t)c * PANEL;
+#if LANES == 16
+      if (count == PANEL && columns == 16) {
+        for (int32_t i = 0; i < PANEL; i += 16)
+          turn((const char *)(from + i * x.stride + c), 4 * x.stride, (char *)(to + i), 4 * PANEL);
+        continue;
+      }
+#endif
       for (int32_t i = 0; i < whole_rows; i += 4)
         for (int32_t l = 0; l < whole; l += 4)
           transpose_four(from + i * x.stride + c + l, x.stride, to + l * PANEL + i, PANEL);
@@ -150,6 +161,21 @@ static void forward(const ballast_forward *pass) {
     weigh(tile, pass->scores, pass->v_columns, pass->output, 0, tile->rows, !pass->is_first);
 }
 
+/// exp(scale · s - less) of the scores from c on; 0 behind the keys.
+INLINE lanes probability(const float *s, span keys, int32_t c, float scale, float less) {
+  if (is_outside(keys, c)) return (lanes){};
+  const lanes scaled = load(s) * scale;
+  const lanes value = exponential(scaled - less);
+  return is_whole(keys, c) ? value : choose(inside(keys, c), value, (lanes){});
+}
+
+/// scale · P (dP - dot) from c on; 0 behind the keys.
+INLINE lanes score_change(const float *dp, lanes p, span keys, int32_t c, float scale, float dot) {
+  if (is_outside(keys, c)) return (lanes){};
+  const lanes value = p * (load(dp) - dot) * scale;
+  return is_whole(keys, c) ? value : choose(inside(keys, c), value, (lanes){});
+}
+
 static void backward_rows(const ballast_backward *pass, int32_t first, int32_t last) {
   const ballast_tile *tile = &pass->tile;
   const int32_t ci = tile->pitch;
@@ -162,42 +188,31 @@ static void backward_rows(const ballast_backward *pass, int32_t first, int32_t l
     // The keys' half takes STRIP keys at once, some of which these rows may not see.
     const int32_t start = most(around.first - STRIP, 0) / LANES * LANES;
     const int32_t end = least(padded(around.last, LANES) + STRIP, ci);
+    const float scale = tile->scale, less = pass->log_sum_exp[i];
+    if (pass->v_panels && pass->output.start) {
+      const float dot = product(pass->d_output.start + i * pass->d_output.stride,
+                                pass->output.start + i * pass->output.stride, tile->width);
+      for (int32_t c = start; c < end; c += LANES) {
+        const lanes value = probability(p + c, keys, c, scale, less);
+        store(p + c, value);
+        store(ds + c, score_change(ds + c, value, keys, c, scale, dot));
+      }
+      continue;
+    }
     lanes sums = {}, ones = {};
     for (int32_t c = start; c < end; c += LANES) {
-      if (c + LANES <= keys.first || c >= keys.last) {
-        store(p + c, (lanes){});
-        continue;
-      }
-      const lanes scaled = load(p + c) * tile->scale;
-      lanes value = exponential(scaled - pass->log_sum_exp[i]);
-      const int whole = c >= keys.first && c + LANES <= keys.last;
-      if (!whole) value = choose(inside(keys, c), value, (lanes){});
+      const lanes value = probability(p + c, keys, c, scale, less);
       store(p + c, value);
-      if (!pass->v_panels || pass->output.start) continue;
+      if (!pass->v_panels) continue;
       const lanes change = load(ds + c);
-      sums += value * (whole ? change : choose(inside(keys, c), change, (lanes){}));
+      sums += value * (is_whole(keys, c) ? change : choose(inside(keys, c), change, (lanes){}));
       ones += value;
     }
     if (!pass->v_panels) continue;
-    float dot;
-    if (!pass->output.start) {
-      // Σ P is 1 but for rounding, which would be left over in Σ dS.
-      dot = keys.last > keys.first ? sum(sums) / sum(ones) : 0;
-    } else {
-      const float *x = pass->d_output.start + i * pass->d_output.stride;
-      const float *o = pass->output.start + i * pass->output.stride;
-      dot = product(x, o, tile->width);
-    }
-    for (int32_t c = start; c < end; c += LANES) {
-      if (c + LANES <= keys.first || c >= keys.last) {
-        store(ds + c, (lanes){});
-        continue;
-      }
-      lanes value = load(p + c) * (load(ds + c) - dot) * tile->scale;
-      const int whole = c >= keys.first && c + LANES <= keys.last;
-      if (!whole) value = choose(inside(keys, c), value, (lanes){});
-      store(ds + c, value);
-    }
+    // Σ P is 1 but for rounding, which would be left over in Σ dS.
+    const float dot = keys.last > keys.first ? sum(sums) / sum(ones) : 0;
+    for (int32_t c = start; c < end; c += LANES)
+      store(ds + c, score_change(ds + c, load(p + c), keys, c, scale, dot));
   }
   if (pass->dq.start)
     weigh(tile, pass->ds, pass->k_columns, pass->dq, first, last, pass->adds_dq);
@@ -317,6 +332,7 @@ const ballast_kernel_table TABLE = {
             .rms_norm = rms_norm,
             .layer_norm = layer_norm,
             .norm_gradient = norm_gradient,
+            .angles = angles,
             .rotate = rotate,
             .maximum = maximum,
             .exponentiate = exponentiate,

@@ -25,19 +25,40 @@ INLINE int32_t least(int64_t x, int64_t y) { return (int32_t)(x < y ? x : y); }
 INLINE int32_t most(int64_t x, int64_t y) { return (int32_t)(x > y ? x : y); }
 INLINE int32_t padded(int32_t count, int32_t unit) { return (count + unit - 1) / unit * unit; }
 
+/// Lane l of what lies n lanes above it; the upper lanes mean nothing.
+#if LANES == 16
+#define ABOVE(x, n)                                                                              \
+  __builtin_shufflevector(x, x, (n), 1 + (n), 2 + (n), 3 + (n), 4 + (n), 5 + (n), 6 + (n),       \
+                          7 + (n), -1, -1, -1, -1, -1, -1, -1, -1)
+#elif LANES == 8
+#define ABOVE(x, n) \
+  __builtin_shufflevector(x, x, (n), 1 + (n), 2 + (n), 3 + (n), -1, -1, -1, -1)
+#else
+#define ABOVE(x, n) __builtin_shufflevector(x, x, (n), 1 + (n), -1, -1)
+#endif
+
+/// The sum of all lanes: halves are added until one lane is left.
 INLINE float sum(lanes x) {
-  float half[LANES];
-  store(half, x);
-  for (int n = LANES / 2; n > 0; n /= 2)
-    for (int i = 0; i < n; i++) half[i] += half[i + n];
-  return half[0];
+#if LANES >= 16
+  x += ABOVE(x, 8);
+#endif
+#if LANES >= 8
+  x += ABOVE(x, 4);
+#endif
+  x += ABOVE(x, 2);
+  x += ABOVE(x, 1);
+  return x[0];
 }
 INLINE float top(lanes x) {
-  float half[LANES];
-  store(half, x);
-  for (int n = LANES / 2; n > 0; n /= 2)
-    for (int i = 0; i < n; i++) half[i] = half[i] > half[i + n] ? half[i] : half[i + n];
-  return half[0];
+#if LANES >= 16
+  x = larger(x, ABOVE(x, 8));
+#endif
+#if LANES >= 8
+  x = larger(x, ABOVE(x, 4));
+#endif
+  x = larger(x, ABOVE(x, 2));
+  x = larger(x, ABOVE(x, 1));
+  return x[0];
 }
 
 /// Σ x · y, summed in float64.
@@ -69,7 +90,7 @@ INLINE lanes exponential(const lanes given) {
   y = y * r + 4.1665795894e-2f;
   y = y * r + 1.6666665459e-1f;
   y = y * r + 5.0000001201e-1f;
-  y = y * (r * r) + r + 1.0f;
+  y = (y * r + 1.0f) * r + 1.0f;
 #if LANES == 16
   // y · 2ⁿ, and 0 where x is below; what is not a number is not.
   const __mmask16 held = _mm512_cmp_ps_mask((__m512)given, (__m512)lowest, _CMP_NLT_UQ);

@@ -42,8 +42,18 @@ memory::desc memory_description(const ballast_operand &operand, int rank) {
       memory::dims(operand.strides, operand.strides + rank));
 }
 
+/// A matrix in panels of 64 columns, as CKernels packs them.
+memory::desc panels(const ballast_operand &operand) {
+  const bool isHalf = operand.type == BALLAST_BFLOAT16;
+  return memory::desc(
+      memory::dims(operand.extents, operand.extents + 2),
+      isHalf ? memory::data_type::bf16 : memory::data_type::f32,
+      isHalf ? memory::format_tag::BA16a64b2a : memory::format_tag::BA16a64b);
+}
+
 dnnl::matmul::primitive_desc primitive_description(const ballast_matmul_description &d) {
-  const memory::desc a = memory_description(d.a, d.rank), b = memory_description(d.b, d.rank),
+  const memory::desc a = memory_description(d.a, d.rank),
+                     b = d.has_panels ? panels(d.b) : memory_description(d.b, d.rank),
                      c = memory_description(d.c, d.rank);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -106,6 +116,14 @@ int ballast_matmul_described_bytes(const ballast_matmul_description *description
   return guarded([&] {
     *bytes = primitive_description(*description).scratchpad_desc().get_size();
   });
+}
+
+int ballast_matmul_is_fast(const ballast_matmul_description *description) {
+  bool isFast = false;
+  const int status = guarded([&] {
+    isFast = std::string(primitive_description(*description).impl_info_str()).rfind("brg", 0) == 0;
+  });
+  return status == 0 && isFast;
 }
 
 size_t ballast_matmul_scratchpad_bytes(const ballast_matmul *matmul) {

@@ -26,4 +26,22 @@ extension CPUBackendTests {
     bench.backend.rotate(x, first: c.start, frequencies: frequencies, inverse: true)
     #expect(relativeError(bench.values(x), before) <= c.tolerance * 2)
   }
+
+  /// A pair (1, 0) becomes the cosine and sine of its angle.
+  @Test(arguments: [0, 1, 4095, 262_144, 1_048_576])
+  func `cosines and sines are those of double precision, rounded`(position: Int) throws {
+    let bench = try Bench()
+    let half = 1001
+    let frequencies = (0..<half).map { Float(pow(500_000, -Double($0) / Double(half))) }
+    let shape = Shape(
+      .plain(1), .tokens(position..<position + 1), .plain(1), .plain(2 * half))
+    let x = try bench.tensor(shape, values: (0..<2 * half).map { $0 < half ? 1 : 0 })
+    bench.backend.rotate(x, first: position, frequencies: frequencies, inverse: false)
+    let values = bench.backend.read(x)
+    for (pair, frequency) in frequencies.enumerated() {
+      let angle = Double(Float(position) * frequency)
+      #expect(abs(Double(values[pair]) - cos(angle)) <= abs(cos(angle)) * 0x1.01p-24)
+      #expect(abs(Double(values[half + pair]) - sin(angle)) <= abs(sin(angle)) * 0x1.01p-24)
+    }
+  }
 }

@@ -67,7 +67,8 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
     try expectNaive(scores, v, o, accumulates: accumulates)
   }
 
-  /// Products of many rows are cut into pieces.
+  /// Products of many rows are cut into pieces, and `b` is packed for all of them where its columns
+  /// and rows are multiples of 64 and 32.
   @Test(arguments: types, [768, 769, 1001])
   func `of many rows is the naive one, with the same bits for every number of threads`(
     type: ElementType, rows: Int
@@ -75,21 +76,43 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
     let before = Threads.count
     defer { Threads.set(before) }
     var random = SplitMix64(state: UInt64(rows))
-    let (inner, columns) = (64, 256)
-    let a = Matrix(type, [rows, inner], strides: [inner + 3, 1], using: &random)
-    let b = Matrix(type, [inner, columns], strides: [1, inner], using: &random)
-    let c = Matrix(type, [rows, columns], strides: [columns + 1, 1], using: &random)
-    let shape = MatmulShape(a: a.operand, b: b.operand, c: c.operand)
-    try expectNaive(a, b, c, accumulates: true)
-    var results: [[UInt8]] = []
-    for threads in [1, 2, 3, 7] {
-      Threads.set(threads)
-      #expect(try Matmul(shape).scratchpadBytes == Matmul.scratchpadBytes(of: shape))
-      var result = c
-      try run(a, b, &result, accumulates: false)
-      results.append(result.bytes)
+    for (inner, columns, isTurned) in [
+      (64, 256, true), (96, 192, false), (160, 128, true), (160, 128, false), (70, 256, true),
+      (64, 260, false),
+    ] {
+      let a = Matrix(type, [rows, inner], strides: [inner + 3, 1], using: &random)
+      let strides = isTurned ? [1, inner + 5] : [columns + 5, 1]
+      let b = Matrix(type, [inner, columns], strides: strides, using: &random)
+      let c = Matrix(type, [rows, columns], strides: [columns + 1, 1], using: &random)
+      let shape = MatmulShape(a: a.operand, b: b.operand, c: c.operand)
+      try expectNaive(a, b, c, accumulates: true)
+      var results: [[UInt8]] = []
+      for threads in [1, 2, 3, 7] {
+        Threads.set(threads)
+        #expect(try Matmul(shape).scratchpadBytes == Matmul.scratchpadBytes(of: shape))
+        var result = c
+        try run(a, b, &result, accumulates: false)
+        results.append(result.bytes)
+      }
+      #expect(results.allSatisfy { $0 == results[0] })
     }
-    #expect(results.allSatisfy { $0 == results[0] })
+  }
+
+  @Test(arguments: types)
+  func `packs its second operand where oneDNN is fastest with it`(type: ElementType) throws {
+    let (rows, inner, columns) = (1000, 128, 256)
+    func scratch(columns: Int) throws -> (bytes: Int, isFast: Bool) {
+      let matmul = try Matmul(
+        MatmulShape(
+          a: MatmulOperand(type, extents: [rows, inner], strides: [inner, 1]),
+          b: MatmulOperand(type, extents: [inner, columns], strides: [1, inner]),
+          c: MatmulOperand(type, extents: [rows, columns], strides: [columns, 1])))
+      return (matmul.scratchpadBytes, matmul.implementation.hasPrefix("brg"))
+    }
+    let (bytes, isFast) = try scratch(columns: columns)
+    guard isFast else { return }
+    #expect(bytes >= inner * columns * (type == .float32 ? 4 : 2))
+    #expect(try scratch(columns: columns + 1).bytes != bytes)
   }
 
   @Test func `writes nothing between the rows of its output`() throws {

@@ -117,6 +117,9 @@ typedef struct {
   float (*layer_norm)(int32_t type, const void *x, int32_t weight_type, const void *weight,
                       const void *bias, void *y, ptrdiff_t count, float epsilon, float *mean);
   void (*norm_gradient)(const ballast_norm_row *row);
+  /// Cosines and sines of the float32 products position · frequencies[i].
+  void (*angles)(float position, const float *frequencies, ptrdiff_t count, float *cosines,
+                 float *sines);
   /// Pairs (x[i], x[half + i]) turned by angles of which cosines and sines are given.
   void (*rotate)(int32_t type, void *x, const float *cosines, const float *sines, ptrdiff_t half);
   /// The largest scale · x; -∞ of none.
@@ -183,6 +186,23 @@ const ballast_kernel_table *ballast_kernels_named(const char *name);
 /// Tiles for rows of bfloat16, on AMX; NULL where the processor lacks it, or BALLAST_KERNELS asks for
 /// another instruction set than `amx` or `halves`.
 const ballast_tiles *ballast_half_tiles(void);
+
+// MARK: Panels
+
+/// The second operand of a product, [inner, columns], of which either the rows or the columns are
+/// contiguous; multiples of 32 and 64.
+typedef struct {
+  int32_t type;
+  const void *start;
+  ptrdiff_t inner, columns;
+  ptrdiff_t row, column;  // elements from a row, or a column, to the next
+  void *panels;           // as many elements as the operand has, aligned to 64 bytes
+} ballast_operand_panels;
+
+/// Packs rows first ..< last of the inner dimension, multiples of 32, into panels.c's panels.
+typedef void (*ballast_packer)(const ballast_operand_panels *x, ptrdiff_t first, ptrdiff_t last);
+/// NULL where the processor lacks AVX-512, without which oneDNN does not multiply panels.
+ballast_packer ballast_find_packer(void);
 
 #ifdef __cplusplus
 }

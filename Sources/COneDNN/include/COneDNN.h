@@ -26,6 +26,7 @@ typedef struct {
   ballast_operand a, b, c;
   int32_t rank;
   int32_t accumulates;
+  int32_t has_panels;  // b lies in panels of CKernels, and its strides say nothing; of rank 2
 } ballast_matmul_description;
 
 typedef struct ballast_matmul ballast_matmul;
@@ -39,6 +40,8 @@ int ballast_matmul_create(
     const ballast_matmul_description *description, int slots, ballast_matmul **matmul);
 /// The scratchpad of a product that is described and not made: its kernel is not compiled.
 int ballast_matmul_described_bytes(const ballast_matmul_description *description, size_t *bytes);
+/// Whether oneDNN has the kernel for this product that is its fastest (`brg:…`).
+int ballast_matmul_is_fast(const ballast_matmul_description *description);
 /// dnnl::primitive_desc::scratchpad_desc().
 size_t ballast_matmul_scratchpad_bytes(const ballast_matmul *matmul);
 /// dnnl::primitive_desc::impl_info_str(); lives as long as the handle.

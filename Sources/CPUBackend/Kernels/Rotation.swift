@@ -1,5 +1,4 @@
 import CKernels
-import Glibc
 import Tensors
 import Threading
 
@@ -20,12 +19,9 @@ enum Rotation {
         guard let cosines = buffer.baseAddress else { return }
         let sines = unsafe cosines + half
         for token in range {
+          // cos(-x) = cos x and sin(-x) = -sin x, to the bit.
           let position = Float(start + token)
-          for pair in 0..<half {
-            let angle = position * frequencies[pair]
-            unsafe cosines[pair] = cosf(angle)
-            unsafe sines[pair] = inverse ? -sinf(angle) : sinf(angle)
-          }
+          unsafe runs.angles(inverse ? -position : position, frequencies, half, cosines, sines)
           for sequence in 0..<batch {
             for head in 0..<heads {
               let x = unsafe x[(sequence * tokens + token) * heads + head]
