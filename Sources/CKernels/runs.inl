@@ -300,3 +300,38 @@ static void softmax_gradient(float *dp, int32_t p_type, const void *p, ptrdiff_t
                              const float *mean) {
   BY_TYPE(p_type, softmax_gradient_of(dp, T, p, n, scale, mean));
 }
+
+/// What is summed in float32 before it joins a row's sum; it stays in the first-level cache between
+/// its maximum and its sum.
+enum { LOGITS = 4096 };
+
+INLINE float log_sum_exp_of(const int t, const void *x, ptrdiff_t n) {
+  float high = -INFINITY;
+  double total = 0;
+  for (ptrdiff_t first = 0; first < n; first += LOGITS) {
+    const char *some = (const char *)x + first * (t == BALLAST_F32 ? 4 : 2);
+    const int32_t many = least(LOGITS, n - first);
+    lanes tops = all(-INFINITY), sums = {};
+    EACH(i, count, many, tops = larger(get(t, some, i, count, -INFINITY), tops););
+    const float now = top(tops);
+    if (now > high) {
+      total *= exp((double)high - now);
+      high = now;
+    }
+    const float less = high == -INFINITY ? 0 : high;  // nothing but -∞ so far: a sum of 0
+    EACH(i, count, many, sums += exponential(get(t, some, i, count, -INFINITY) - less););
+    total += sum(sums);
+  }
+  return (float)(high + log(total));
+}
+static float log_sum_exp(int32_t type, const void *x, ptrdiff_t n) {
+  BY_TYPE(type, return log_sum_exp_of(T, x, n));
+}
+
+INLINE void normalize_of(const int t, void *x, ptrdiff_t n, float less, float factor) {
+  EACH(i, count, n,
+       put(t, x, i, exponential(get(t, x, i, count, -INFINITY) - less) * factor, count););
+}
+static void normalize(int32_t type, void *x, ptrdiff_t n, float less, float factor) {
+  BY_TYPE(type, normalize_of(T, x, n, less, factor));
+}

@@ -338,5 +338,7 @@ const ballast_kernel_table TABLE = {
             .exponentiate = exponentiate,
             .scale = scale,
             .softmax_gradient = softmax_gradient,
+            .log_sum_exp = log_sum_exp,
+            .normalize = normalize,
         },
 };

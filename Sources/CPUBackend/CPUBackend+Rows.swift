@@ -153,7 +153,7 @@ extension CPUBackend {
   ) -> Double {
     requireLabels(labels, logits, logSumExp)
     let statistics = Rows<Float>(cells: logSumExp)
-    func run<E: KernelElement>(_ logits: Rows<E>) -> Double {
+    func run<E: NumberElement>(_ logits: Rows<E>) -> Double {
       CrossEntropy.logSumExp(logits, to: statistics)
       return CrossEntropy.totalLoss(logits, labels: labels, logSumExp: statistics)
     }
@@ -164,7 +164,7 @@ extension CPUBackend {
     _ logits: Tensor, labels: [Int32], logSumExp: Tensor, rows: Int
   ) {
     requireLabels(labels, logits, logSumExp)
-    func run<E: KernelElement>(_ logits: Rows<E>) {
+    func run<E: NumberElement>(_ logits: Rows<E>) {
       CrossEntropy.backward(
         logits, labels: labels, logSumExp: Rows(cells: logSumExp), rows: Float(rows))
     }

@@ -217,4 +217,57 @@ extension CPUBackendTests {
     let error = relativeError(bench.values(logits), gradient)
     #expect(c.width == 1 ? error <= 1e-6 : error <= c.tolerance * 2)
   }
+
+  /// Rows longer than what is summed at once, whose maximum comes early, late, or grows.
+  @Test(arguments: [DType.float32, .bfloat16], [-1000, 0, 1000] as [Float])
+  func `cross entropy over a large vocabulary is that of double precision`(
+    dtype: DType, level: Float
+  ) throws {
+    let bench = try Bench()
+    let (rows, vocab) = (4, 10_007)
+    var values = (0..<rows * vocab).map { index -> Float in
+      let (row, column) = index.quotientAndRemainder(dividingBy: vocab)
+      let slope: [Float] = [0, 30, -30, 0]
+      let climb = slope[row] * Float(column) / Float(vocab)
+      return level + climb + Float.random(in: -4...4, using: &bench.draws)
+    }
+    values.replaceSubrange(
+      3 * vocab..<3 * vocab + 9000, with: repeatElement(-.infinity, count: 9000))
+    let logits = try bench.tensor(
+      Shape(.plain(1), .tokens(0..<rows), .plain(vocab)), dtype, values: values)
+    let logSumExp = try bench.tensor(Shape(.plain(1), .tokens(0..<rows)))
+    let z = bench.values(logits)
+    let labels: [Int32] = [0, 10_006, 5000, 9500]
+    let total = bench.backend.crossEntropy(logits, labels: labels, logSumExp: logSumExp)
+    var expected = 0.0
+    for row in 0..<rows {
+      let row = (values: z[row * vocab..<(row + 1) * vocab], label: Int(labels[row]), row)
+      let top = row.values.max() ?? 0
+      let sum = row.values.reduce(0) { $0 + exp($1 - top) }
+      let logSum = top + log(sum)
+      let ulp = Double(Float(logSum).ulp)
+      #expect(abs(bench.values(logSumExp)[row.2] - logSum) <= ulp + 1e-6)
+      expected += logSum - z[row.2 * vocab + row.label]
+    }
+    #expect(abs(total - expected) <= 4 * Double(max(1, abs(level)).ulp) + 4e-6)
+
+    bench.backend.crossEntropyBackward(logits, labels: labels, logSumExp: logSumExp, rows: 1)
+    let gradient = bench.values(logits)
+    // What float32 makes of a sum of exponentials near `level`.
+    let room = Double(max(1, abs(level)).ulp) + (dtype == .bfloat16 ? 0x1p-8 : 0x1p-20)
+    for row in 0..<rows {
+      #expect(abs(gradient[row * vocab..<(row + 1) * vocab].reduce(0, +)) <= 4 * room)
+    }
+    #expect(gradient[3 * vocab] == 0)
+  }
+
+  @Test func `cross entropy of what is not a number is not a number`() throws {
+    let bench = try Bench()
+    var values = (0..<6000).map { _ in Float.random(in: -1...1, using: &bench.draws) }
+    values[5000] = .nan
+    let logits = try bench.tensor(
+      Shape(.plain(1), .tokens(0..<1), .plain(values.count)), values: values)
+    let logSumExp = try bench.tensor(Shape(.plain(1), .tokens(0..<1)))
+    #expect(bench.backend.crossEntropy(logits, labels: [0], logSumExp: logSumExp).isNaN)
+  }
 }

@@ -132,6 +132,10 @@ typedef struct {
   /// dp = scale · p · (dp - mean), with the mean given, or Σ p · dp / Σ p where it is NULL.
   void (*softmax_gradient)(float *dp, int32_t p_type, const void *p, ptrdiff_t count, float scale,
                            const float *mean);
+  /// log Σ exp(x), read from memory once; the sum in float64 but for pieces of a row.
+  float (*log_sum_exp)(int32_t type, const void *x, ptrdiff_t count);
+  /// x = factor · exp(x - less), an exponent up to 88.
+  void (*normalize)(int32_t type, void *x, ptrdiff_t count, float less, float factor);
 } ballast_runs;
 
 /// Kernels of tiles whose rows of q, k, v, dO and O are of a type. Sums are float32.

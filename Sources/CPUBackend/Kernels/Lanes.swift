@@ -11,18 +11,6 @@ typealias LaneBits = SIMD8<UInt32>
 extension Lanes {
   /// The number of lanes.
   @inline(__always) static var width: Int { Lanes.scalarCount }
-
-  /// The sum of all lanes, pairwise.
-  @inline(__always) var total: Float {
-    let four = lowHalf + highHalf
-    let two = four.lowHalf + four.highHalf
-    return two.x + two.y
-  }
-
-  /// The larger of each two lanes, or `other` where one is not a number (`maxps`).
-  @inline(__always) func maximum(_ other: Lanes) -> Lanes {
-    other.replacing(with: self, where: self .> other)
-  }
 }
 
 /// An element type that kernels load into float32 lanes and store from them.

@@ -174,35 +174,3 @@ func headDots<E: NumberElement>(_ x: Rows<E>, _ y: Rows<E>, to dots: Rows<Float>
     for row in range { unsafe dots[row].pointee = dot(x[row], y[row], x.width) }
   }
 }
-
-/// The largest `scale · value` of a row; −infinity for an empty one.
-@unsafe @inline(__always)
-func maximum<E: KernelElement>(
-  _ values: UnsafePointer<E>, _ count: Int, scale: Float
-) -> Float {
-  let scales = Lanes(repeating: scale)
-  var top = (Lanes(repeating: -.infinity), Lanes(repeating: -.infinity))
-  let w = Lanes.width
-  var index = 0
-  while index <= count &- 2 &* w {
-    top.0 = unsafe top.0.maximum(E.loadAll(values + index) * scales)
-    top.1 = unsafe top.1.maximum(E.loadAll(values + index + w) * scales)
-    index &+= 2 &* w
-  }
-  while index < count {
-    let value = unsafe values[index].float * scale
-    top.0 = top.0.maximum(Lanes(repeating: value))
-    index &+= 1
-  }
-  return top.0.maximum(top.1).max()
-}
-
-extension Lanes {
-  /// The first `count` lanes, the others 0.
-  @inline(__always) func masked(_ count: Int) -> Lanes {
-    if count == Lanes.width { return self }
-    var values = Lanes.zero
-    for lane in 0..<count { values[lane] = self[lane] }
-    return values
-  }
-}

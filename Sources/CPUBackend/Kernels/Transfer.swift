@@ -43,7 +43,7 @@ enum Transfer {
         sums += unsafe X.load(source + index, lanes) * Lanes.zero
       }
       forEachStep(0..<x.width, step)
-      if sums.total != 0 { return false }
+      if sums != Lanes.zero { return false }
     }
     return true
   }
