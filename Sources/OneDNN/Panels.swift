@@ -5,16 +5,21 @@ internal import Threading
 /// of its own for each piece.
 @safe struct Panels {
   private static let columns = 64
+  /// The largest operand that is packed: about what caches hold. The head of a large model would
+  /// take gigabytes more than it has.
+  private static let largest = 16 << 20
   /// Rows of the inner dimension that are packed at once.
   private static let step = 64
 
   private let b: MatmulOperand
   private let pack: ballast_packer
 
-  /// nil where oneDNN has no fast kernel for a product with panels, or `b` does not fill them.
+  /// nil where oneDNN has no fast kernel for a product with panels, or `b` does not fill them, or is
+  /// too large.
   init?(of shape: MatmulShape) {
     let b = shape.b
-    guard let pack = unsafe ballast_find_packer(), shape.columns.isMultiple(of: Self.columns),
+    guard shape.inner * shape.columns * b.type.size <= Self.largest,
+      let pack = unsafe ballast_find_packer(), shape.columns.isMultiple(of: Self.columns),
       shape.inner.isMultiple(of: 32), b.strides[0] == 1 || b.strides[1] == 1,
       MatmulHandle.isFastWithPanels(shape)
     else { return nil }

@@ -98,20 +98,28 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
   }
 
   @Test(arguments: types)
-  func `packs its second operand where oneDNN is fastest with it`(type: ElementType) throws {
-    let (rows, inner, columns) = (1000, 128, 256)
-    func scratch(columns: Int) throws -> (bytes: Int, isFast: Bool) {
-      let matmul = try Matmul(
-        MatmulShape(
-          a: MatmulOperand(type, extents: [rows, inner], strides: [inner, 1]),
-          b: MatmulOperand(type, extents: [inner, columns], strides: [1, inner]),
-          c: MatmulOperand(type, extents: [rows, columns], strides: [columns, 1])))
-      return (matmul.scratchpadBytes, matmul.implementation.hasPrefix("brg"))
+  func `packs its second operand where oneDNN is fastest with it and it is small`(
+    type: ElementType
+  ) throws {
+    let size = type == .float32 ? 4 : 2
+    func shape(inner: Int, columns: Int) -> MatmulShape {
+      MatmulShape(
+        a: MatmulOperand(type, extents: [1000, inner], strides: [inner, 1]),
+        b: MatmulOperand(type, extents: [inner, columns], strides: [1, inner]),
+        c: MatmulOperand(type, extents: [1000, columns], strides: [columns, 1]))
     }
-    let (bytes, isFast) = try scratch(columns: columns)
-    guard isFast else { return }
-    #expect(bytes >= inner * columns * (type == .float32 ? 4 : 2))
-    #expect(try scratch(columns: columns + 1).bytes != bytes)
+    guard try Matmul(shape(inner: 128, columns: 256)).implementation.hasPrefix("brg") else {
+      return
+    }
+    for (inner, columns) in [(128, 256), (2048, 16 << 20 / 2048 / size)] {
+      let bytes = try Matmul.scratchpadBytes(of: shape(inner: inner, columns: columns))
+      #expect(bytes >= inner * columns * size)
+      #expect(bytes < inner * columns * size + 4 << 20)
+    }
+    let large = (inner: 4096, columns: 8192)
+    #expect(
+      try Matmul.scratchpadBytes(of: shape(inner: large.inner, columns: large.columns))
+        < large.inner * large.columns * size)
   }
 
   @Test func `writes nothing between the rows of its output`() throws {
