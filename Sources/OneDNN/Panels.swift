@@ -14,8 +14,8 @@ internal import Threading
   private let b: MatmulOperand
   private let pack: ballast_packer
 
-  /// nil where oneDNN has no fast kernel for a product with panels, or `b` does not fill them, or is
-  /// too large.
+  /// nil where oneDNN has no fast kernel for a product with panels, or `b` does not fill them, or
+  /// is too large.
   init?(of shape: MatmulShape) {
     let b = shape.b
     guard shape.inner * shape.columns * b.type.size <= Self.largest,
