@@ -6,7 +6,8 @@ internal import Threading
 /// them, the faster ones wait. Pieces go to whoever is free. A product is cut by its shape alone,
 /// so that its bits do not depend on the number of threads.
 struct MatmulPieces {
-  /// Rows of a piece; the last may have fewer.
+  /// Rows of a piece, the last of which may have fewer: enough that packing `b` for each, where it
+  /// does not lie in panels, costs little beside it.
   static let rows = 192
 
   let shape: MatmulShape
@@ -65,7 +66,8 @@ struct MatmulPieces {
   }
 }
 
-/// Where the parts of a cut product's scratch lie: the panels, and room for a piece in each slot.
+/// Where the parts of a cut product's scratch lie, in bytes: the panels, then room for a piece in
+/// each slot.
 struct MatmulScratch {
   let panels: Int
   let room: Int

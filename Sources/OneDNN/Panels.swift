@@ -1,12 +1,14 @@
 internal import CKernels
 internal import Threading
 
-/// The second operand of a product in panels of 64 columns, which oneDNN multiplies without a copy
-/// of its own for each piece.
+/// The second operand of a product, `[inner, columns]`, in panels of 64 columns, which oneDNN
+/// multiplies without a copy of its own for each piece.
+///
+/// `[columns / 64, inner, 64]` for float32, `[columns / 64, inner / 2, 64, 2]` for bfloat16.
 @safe struct Panels {
   private static let columns = 64
-  /// The largest operand that is packed: about what caches hold. The head of a large model would
-  /// take gigabytes more than it has.
+  /// The bytes of the largest operand that is packed: about what caches hold. The head of a large
+  /// model would take gigabytes more than it has.
   private static let largest = 16 << 20
   /// Rows of the inner dimension that are packed at once.
   private static let step = 64
