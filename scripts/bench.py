@@ -2,7 +2,9 @@
 
 Both sides are processes that stay. After a round to warm up, each round runs every step of the table
 on either side, one right after the other, since a machine's speed drifts; who comes first alternates.
-The ratio is the median of the rounds' ratios; in brackets is their range.
+The ratio is the median of the rounds' ratios; in brackets is their range. `at peak` is the ratio that
+there would be if our step were nothing but its matrix products, each at the speed of the machine's
+matrix peak: that of a 2048³ product, of the faster side, in the median round.
 """
 
 import argparse
@@ -76,8 +78,8 @@ def measure(dtype: str, options: argparse.Namespace, folder: Path) -> dict:
     if not options.only:
         pairs += [("ledger", f"step {whole}", f"unrecorded {whole}", ours),
                   ("products", f"step {whole}", f"products {whole}", ours),
-                  ("peak", f"step {whole}", f"peak {PEAK}", ours),
-                  ("their peak", f"peak {PEAK}", f"peak {PEAK}", theirs)]
+                  ("peak", f"step {whole}", f"peak {PEAK}", ours)]
+    pairs += [("peaks", f"peak {PEAK}", f"peak {PEAK}", theirs)]
     seen: dict[str, list[tuple[dict, dict]]] = {}
     for turn in range(options.rounds + 1):
         for index, (name, mine, other, side) in enumerate(pairs):
@@ -97,43 +99,47 @@ def measure(dtype: str, options: argparse.Namespace, folder: Path) -> dict:
     def middle(name: str, at: int, key: str = "seconds") -> float:
         return statistics.median(pair[at][key] for pair in seen[name])
 
-    result: dict = {"rows": [
+    def speed(name: str, at: int) -> float:
+        return statistics.median(float(pair[at]["flops"]) / pair[at]["seconds"] / 1e9
+                                 for pair in seen[name])
+
+    peak = max(speed("peaks", 0), speed("peaks", 1))
+    result: dict = {"peak_gflops": speed("peaks", 0), "pytorch_peak_gflops": speed("peaks", 1)}
+    result["rows"] = [
         {"step": name, "against": WORDS[other], "dtype": dtype, "reach": reach,
          "ballast_seconds": middle(name, 0), "pytorch_seconds": middle(name, 1),
          "ratio": statistics.median(ratios(name)), "ratios": ratios(name),
+         "ratio_at_peak": middle(name, 0, "flops") / peak / 1e9 / middle(name, 1),
          "ballast_loss": middle(name, 0, "loss"), "pytorch_loss": middle(name, 1, "loss")}
-        for name, words, other, reach in steps]}
+        for name, words, other, reach in steps]
     if not options.only:
-        def speed(name: str, at: int) -> float:
-            return statistics.median(float(pair[at]["flops"]) / pair[at]["seconds"] / 1e9
-                                     for pair in seen[name])
-
         def share(name: str) -> float:
             return statistics.median(float(a["flops"]) / a["seconds"] * b["seconds"] / b["flops"]
                                      for a, b in seen[name])
         result |= {
             "gflops": speed("products", 0), "products_gflops": speed("products", 1),
-            "peak_gflops": speed("peak", 1), "pytorch_peak_gflops": speed("their peak", 1),
             "share_of_products": share("products"), "share_of_peak": share("peak"),
             "ledger_cost": statistics.median(ratios("ledger"))}
     return result
 
 
 def show(result: dict) -> None:
-    print(f"{'step':28} {'against':25} {'Ballast':>9} {'PyTorch':>9}  ratio             reach  loss")
+    print(f"{'step':28} {'against':25} {'Ballast':>9} {'PyTorch':>9}  ratio             reach  "
+          "at peak  loss")
     for row in result["rows"]:
         reach = "–" if row["reach"] is None else f"{row['reach']:.2f}"
         same = abs(row["ballast_loss"] - row["pytorch_loss"]) <= 2e-2 * abs(row["pytorch_loss"])
         loss = f"{row['ballast_loss']:.4f} {'=' if same else '≠'} {row['pytorch_loss']:.4f}"
         print(f"{row['step']:28} {row['against']:25} {row['ballast_seconds']:7.3f} s "
               f"{row['pytorch_seconds']:7.3f} s  {row['ratio']:.2f} ({min(row['ratios']):.2f}–"
-              f"{max(row['ratios']):.2f})  {reach:>5}  {loss}")
+              f"{max(row['ratios']):.2f})  {reach:>5}  {row['ratio_at_peak']:7.2f}  {loss}")
+    print(f"a {PEAK}³ product: {result['peak_gflops']:.0f} GFLOP/s, PyTorch's "
+          f"{result['pytorch_peak_gflops']:.0f}")
     if "gflops" in result:
         print(f"full-graph, fused: {result['gflops']:.0f} GFLOP/s, "
               f"{result['share_of_products']:.0%} of the speed of its own products through oneDNN "
               f"({result['products_gflops']:.0f}), {result['share_of_peak']:.0%} of a {PEAK}³ "
-              f"product's ({result['peak_gflops']:.0f}; PyTorch's "
-              f"{result['pytorch_peak_gflops']:.0f})")
+              "product's")
         print(f"with the ledger: {result['ledger_cost']:.3f} of the time without")
     print()
 

@@ -274,16 +274,26 @@ static void softmax(const ballast_tile *tile, float *rows, float *log_sum_exp) {
   }
 }
 
-static void score_gradient(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch, float *ds) {
-  for (int32_t i = 0; i < tile->rows; i++, p += p_pitch, ds += tile->pitch) {
+static void row_dots(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch, const float *dp,
+                     float *dots, int32_t adds) {
+  for (int32_t i = 0; i < tile->rows; i++, p += p_pitch, dp += tile->pitch, dots += 2) {
     const span keys = seen(tile, i);
     lanes sums = {}, ones = {};
     FOR_EACH_VECTOR(keys, c, count) {
       const lanes weight = load_some(p + c, count, 0);
-      sums += weight * load_some(ds + c, count, 0);
+      sums += weight * load_some(dp + c, count, 0);
       ones += weight;
     }
-    const float mean = keys.last > keys.first ? sum(sums) / sum(ones) : 0;
+    dots[0] = (adds ? dots[0] : 0) + sum(sums);
+    dots[1] = (adds ? dots[1] : 0) + sum(ones);
+  }
+}
+
+static void score_gradient(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch,
+                           const float *dots, float *ds) {
+  for (int32_t i = 0; i < tile->rows; i++, p += p_pitch, ds += tile->pitch, dots += 2) {
+    const span keys = seen(tile, i);
+    const float mean = keys.last > keys.first ? dots[0] / dots[1] : 0;
     FOR_EACH_VECTOR(keys, c, count) {
       const lanes change = load_some(ds + c, count, 0) - mean;
       store_some(ds + c, load_some(p + c, count, 0) * change * tile->scale, count);
@@ -317,6 +327,7 @@ const ballast_kernel_table TABLE = {
         },
     .scores = all_scores,
     .softmax = softmax,
+    .row_dots = row_dots,
     .score_gradient = score_gradient,
     .weigh = weigh_all,
     .gather = gather_all,

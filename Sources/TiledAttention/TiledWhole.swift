@@ -28,6 +28,8 @@ struct TiledWhole {
     let scores: Int
     let qColumns: Int
     let dOColumns: Int
+    /// Σ P · dP and Σ P of a tile's rows.
+    let dots: Int
 
     init(of pass: AttentionForward, _ tiling: AttentionTiling) {
       self.init(
@@ -51,8 +53,10 @@ struct TiledWhole {
       packed = end
       let geometry = attention.geometry
       let width = TiledPlan.padded(geometry.dHead)
+      // Scores of a tile: those of the forward pass are read three times, run after run.
+      let room = isForward ? 98_304 : 262_144
       // Twelve is a multiple of every strip.
-      let most = max(12, 98_304 / max(end, 1) / 12 * 12)
+      let most = max(12, room / max(end, 1) / 12 * 12)
       var tiled = TiledPlan(
         whole: attention, batch: batch, of: rows.count, keys: end,
         rows: min(max(rows.count, 1), most, tiling.rows, 96))
@@ -60,9 +64,10 @@ struct TiledWhole {
       columns = tiled.take(end * width)
       // Room never shrinks as keys are added, though tiles do: shapes count chunks by that.
       let mostRows = min(max(rows.count, 1), tiling.rows, 96)
-      scores = keepsScores ? tiled.take(min(mostRows * end, max(98_304, 12 * end))) : 0
+      scores = keepsScores ? tiled.take(min(mostRows * end, max(room, 12 * end))) : 0
       qColumns = isForward ? 0 : tiled.take(mostRows * width)
       dOColumns = isForward ? 0 : tiled.take(mostRows * width)
+      dots = isForward ? 0 : tiled.take(2 * mostRows)
       self.tiled = tiled
     }
 
@@ -90,7 +95,7 @@ struct TiledWhole {
   private var geometry: HeadGeometry { kernel.geometry }
 
   /// The parts of a tile of whole rows: the runs that some of its rows see.
-  private func parts(_ rows: Range<Int>) -> [(run: KeyRun, index: Int)] {
+  private func parts(_ rows: Range<Int>) -> [Part] {
     let seen = kernel.seen(by: rows)
     return runs.enumerated().filter { $0.element.rows.overlaps(seen) }.map {
       ($0.element, $0.offset)
@@ -194,80 +199,117 @@ struct TiledWhole {
     _ rows: Range<Int>, _ isTouched: inout [Bool]
   ) {
     let head = kernel.head(unit, member)
+    let tile = unsafe BackwardTile(
+      pass: pass, head: head, rows: rows, pitch: kept.strides[2],
+      p: probabilities(kept, unit, head, rows))
     let parts = parts(rows)
-    let p = unsafe probabilities(kept, unit, head, rows)
-    let ds = unsafe kernel.place(plan.scores, slot: unit.slot)
-    let dO = unsafe kernel.view(pass.dO, unit, head: head, rows).floats
+    let strip = Int(kernel.tiles.strip)
     if pass.needsScores {
-      unit.parts(of: rows.count, unit: Int(kernel.tiles.strip)) { _, range in
-        let some = rows.lowerBound + range.lowerBound..<rows.lowerBound + range.upperBound
-        unsafe scoreGradient(
-          pass, unit, head, some, parts, p + range.lowerBound * kept.strides[2], kept.strides[2],
-          ds + range.lowerBound * plan.packed)
+      unit.parts(of: rows.count, unit: strip) { _, some in
+        for (number, part) in parts.enumerated() {
+          scoreChanges(tile, unit, some, part, adds: number > 0)
+        }
       }
     }
-    let count = Int32(rows.count)
-    let (qColumns, dOColumns) = unsafe (
-      kernel.place(plan.qColumns, slot: unit.slot), kernel.place(plan.dOColumns, slot: unit.slot)
-    )
-    if !pass.dv.isEmpty {
-      unsafe kernel.tiles.columns(dO, count, Int32(geometry.dHead), 0, count, dOColumns)
-    }
-    if !pass.dk.isEmpty, let q = pass.q {
-      unsafe kernel.tiles.columns(
-        kernel.view(q, unit, head: head, rows).floats, count, Int32(geometry.dHead), 0, count,
-        qColumns)
-    }
+    columns(of: tile, unit)
     let wasTouched = isTouched
     for (_, index) in parts { isTouched[index] = true }
-    unit.parts(of: parts.count, unit: 1) { _, range in
-      for (run, index) in parts[range] {
-        let adds = wasTouched[index]
-        let offset = run.rows.lowerBound - firstKey
-        if let sink = run.dv {
-          var tile = kernel.tile(rows, run.rows, pitch: kept.strides[2])
-          unsafe kernel.table.gather(
-            &tile, p + offset, dOColumns,
-            kernel.view(sink.sum, unit, head: unit.kvHead, run.rows).floats,
-            adds || sink.accumulates ? 1 : 0)
-        }
-        if let sink = run.dk {
-          var tile = kernel.tile(rows, run.rows, pitch: plan.packed)
-          unsafe kernel.table.gather(
-            &tile, ds + offset, qColumns,
-            kernel.view(sink.sum, unit, head: unit.kvHead, run.rows).floats,
-            adds || sink.accumulates ? 1 : 0)
-        }
+    // A run's keys follow its rows at once, unless threads divide both.
+    if unit.helpers == 1 {
+      for (number, part) in parts.enumerated() {
+        scoreGradient(tile, unit, 0..<rows.count, part, adds: number > 0)
+        gather(tile, unit, part, adds: wasTouched[part.index])
       }
+      return
+    }
+    unit.parts(of: rows.count, unit: strip) { _, some in
+      for (number, part) in parts.enumerated() {
+        scoreGradient(tile, unit, some, part, adds: number > 0)
+      }
+    }
+    unit.parts(of: parts.count, unit: 1) { _, range in
+      for part in parts[range] { gather(tile, unit, part, adds: wasTouched[part.index]) }
     }
   }
 
-  /// dS of some rows, and their dq.
-  private func scoreGradient(
-    _ pass: AttentionBackward, _ unit: TiledKernel.Unit, _ head: Int, _ rows: Range<Int>,
-    _ parts: [(run: KeyRun, index: Int)], _ p: UnsafePointer<Float>, _ pitch: Int,
-    _ ds: UnsafeMutablePointer<Float>
+  /// Rows of a query head, with their probabilities.
+  @safe private struct BackwardTile {
+    let pass: AttentionBackward
+    let head: Int
+    let rows: Range<Int>
+    let pitch: Int
+    let p: UnsafeMutablePointer<Float>
+
+    func part(_ some: Range<Int>) -> Range<Int> {
+      rows.lowerBound + some.lowerBound..<rows.lowerBound + some.upperBound
+    }
+  }
+
+  private typealias Part = (run: KeyRun, index: Int)
+
+  /// dP of some of a tile's rows and a run of keys, and what it adds to Σ P · dP.
+  private func scoreChanges(
+    _ whole: BackwardTile, _ unit: TiledKernel.Unit, _ some: Range<Int>, _ part: Part, adds: Bool
   ) {
-    let dO = unsafe kernel.view(pass.dO, unit, head: head, rows).floats
-    for (run, index) in parts {
-      var tile = kernel.tile(rows, run.rows, pitch: plan.packed)
-      let panels = unsafe kernel.place(plan.panels, slot: unit.slot)
-      unsafe kernel.table.scores(
-        &tile, dO, panels + starts[index] * geometry.dHead,
-        ds + (run.rows.lowerBound - firstKey))
+    let rows = whole.part(some)
+    let offset = part.run.rows.lowerBound - firstKey
+    let dO = unsafe kernel.view(whole.pass.dO, unit, head: whole.head, rows).floats
+    var tile = kernel.tile(rows, part.run.rows, pitch: plan.packed)
+    let panels = unsafe kernel.place(plan.panels, slot: unit.slot)
+    let dp = unsafe kernel.place(plan.scores, slot: unit.slot) + some.lowerBound * plan.packed
+    unsafe kernel.table.scores(
+      &tile, dO, panels + starts[part.index] * geometry.dHead, dp + offset)
+    unsafe kernel.table.row_dots(
+      &tile, whole.p + some.lowerBound * whole.pitch + offset, whole.pitch, dp + offset,
+      kernel.place(plan.dots, slot: unit.slot) + 2 * some.lowerBound, adds ? 1 : 0)
+  }
+
+  /// dS of some of a tile's rows and a run of keys, and what it adds to dq.
+  private func scoreGradient(
+    _ whole: BackwardTile, _ unit: TiledKernel.Unit, _ some: Range<Int>, _ part: Part, adds: Bool
+  ) {
+    guard whole.pass.needsScores else { return }
+    let rows = whole.part(some)
+    let offset = part.run.rows.lowerBound - firstKey
+    var tile = kernel.tile(rows, part.run.rows, pitch: plan.packed)
+    let ds =
+      unsafe kernel.place(plan.scores, slot: unit.slot) + some.lowerBound * plan.packed + offset
+    unsafe kernel.table.score_gradient(
+      &tile, whole.p + some.lowerBound * whole.pitch + offset, whole.pitch,
+      kernel.place(plan.dots, slot: unit.slot) + 2 * some.lowerBound, ds)
+    guard let dq = whole.pass.dq else { return }
+    let columns = unsafe kernel.place(plan.columns, slot: unit.slot)
+    unsafe kernel.table.weigh(
+      &tile, ds, columns + starts[part.index] * TiledPlan.padded(geometry.dHead),
+      kernel.view(dq.sum, unit, head: whole.head, rows).floats, adds || dq.accumulates ? 1 : 0)
+  }
+
+  /// What a tile's rows add to dv and dk of a run of keys.
+  private func gather(_ whole: BackwardTile, _ unit: TiledKernel.Unit, _ part: Part, adds: Bool) {
+    let offset = part.run.rows.lowerBound - firstKey
+    func gather(
+      _ sink: GradientSink?, _ weights: UnsafeMutablePointer<Float>, _ pitch: Int, _ place: Int
+    ) {
+      guard let sink else { return }
+      var tile = kernel.tile(whole.rows, part.run.rows, pitch: pitch)
+      unsafe kernel.table.gather(
+        &tile, weights + offset, kernel.place(place, slot: unit.slot),
+        kernel.view(sink.sum, unit, head: unit.kvHead, part.run.rows).floats,
+        adds || sink.accumulates ? 1 : 0)
     }
-    var tile = kernel.tile(rows, keys(rows), pitch: plan.packed)
-    unsafe kernel.table.score_gradient(&tile, p, pitch, ds)
-    guard let dq = pass.dq else { return }
-    let sums = unsafe kernel.view(dq.sum, unit, head: head, rows).floats
-    for (number, (run, index)) in parts.enumerated() {
-      var tile = kernel.tile(rows, run.rows, pitch: plan.packed)
-      let columns = unsafe kernel.place(plan.columns, slot: unit.slot)
-      unsafe kernel.table.weigh(
-        &tile, ds + (run.rows.lowerBound - firstKey),
-        columns + starts[index] * TiledPlan.padded(geometry.dHead), sums,
-        number > 0 || dq.accumulates ? 1 : 0)
+    unsafe gather(part.run.dv, whole.p, whole.pitch, plan.dOColumns)
+    unsafe gather(
+      part.run.dk, kernel.place(plan.scores, slot: unit.slot), plan.packed, plan.qColumns)
+  }
+
+  /// Packs the tile's rows of dO and q for the products with dv and dk.
+  private func columns(of whole: BackwardTile, _ unit: TiledKernel.Unit) {
+    func pack(_ x: Tensor?, _ place: Int) {
+      guard let x else { return }
+      kernel.pack(kernel.view(x, unit, head: whole.head, whole.rows), unit, columns: place)
     }
+    if !whole.pass.dv.isEmpty { pack(whole.pass.dO, plan.dOColumns) }
+    if !whole.pass.dk.isEmpty { pack(whole.pass.q, plan.qColumns) }
   }
 
   // MARK: Views

@@ -169,8 +169,12 @@ typedef struct {
   void (*scores)(const ballast_tile *tile, ballast_rows a, const float *panels, float *c);
   /// P = softmax(scale · S) in place, 0 where a row sees nothing; lse unless NULL.
   void (*softmax)(const ballast_tile *tile, float *scores, float *log_sum_exp);
+  /// dots (+)= (Σ P · dP, Σ P) of every row; dots is [rows, 2].
+  void (*row_dots)(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch, const float *dp,
+                   float *dots, int32_t adds);
   /// dS = scale · P (dP - Σ P · dP / Σ P) in place of dP, 0 where a row sees nothing.
-  void (*score_gradient)(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch, float *ds);
+  void (*score_gradient)(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch,
+                         const float *dots, float *ds);
   /// c (+)= a · b, with a [rows, pitch] and b the columns of [keys, width].
   void (*weigh)(const ballast_tile *tile, const float *a, const float *b, ballast_rows c,
                 int32_t adds);
