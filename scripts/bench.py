@@ -44,7 +44,7 @@ class Side:
 
     def __init__(self, command: list) -> None:
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     def ask(self, line: str) -> dict:
         self.process.stdin.write(line + "\n")
@@ -81,14 +81,25 @@ def measure(dtype: str, options: argparse.Namespace, folder: Path) -> dict:
                   ("peak", f"step {whole}", f"peak {PEAK}", ours)]
     pairs += [("peaks", f"peak {PEAK}", f"peak {PEAK}", theirs)]
     seen: dict[str, list[tuple[dict, dict]]] = {}
-    for turn in range(options.rounds + 1):
-        for index, (name, mine, other, side) in enumerate(pairs):
-            say(f"{dtype}: round {turn} of {options.rounds}, {index + 1} of {len(pairs)}: {name}")
-            # Neighbours in time, since a machine's speed drifts; the first by turns.
-            answers = [who.ask(line) for who, line in
-                       ((ours, mine), (side, other))[::1 if turn % 2 else -1]]
-            if turn:  # the first is to warm up
-                seen.setdefault(name, []).append(tuple(answers[::1 if turn % 2 else -1]))
+    rounds = 0
+    try:
+        for turn in range(options.rounds + 1):
+            for index, (name, mine, other, side) in enumerate(pairs):
+                say(f"{dtype}: round {turn} of {options.rounds}, {index + 1} of {len(pairs)}: "
+                    f"{name}")
+                # Neighbours in time, since a machine's speed drifts; the first by turns.
+                answers = [who.ask(line) for who, line in
+                           ((ours, mine), (side, other))[::1 if turn % 2 else -1]]
+                if turn:  # the first is to warm up
+                    seen.setdefault(name, []).append(tuple(answers[::1 if turn % 2 else -1]))
+            rounds = turn
+    except KeyboardInterrupt:
+        for side in (ours, theirs):
+            side.process.kill()
+        say("")
+        if not rounds:
+            raise
+        print(f"scripts/bench: interrupted; these are the medians of {rounds}", file=sys.stderr)
     ours.close()
     theirs.close()
     say("")
@@ -104,7 +115,8 @@ def measure(dtype: str, options: argparse.Namespace, folder: Path) -> dict:
                                  for pair in seen[name])
 
     peak = max(speed("peaks", 0), speed("peaks", 1))
-    result: dict = {"peak_gflops": speed("peaks", 0), "pytorch_peak_gflops": speed("peaks", 1)}
+    result: dict = {"rounds": rounds, "peak_gflops": speed("peaks", 0),
+                    "pytorch_peak_gflops": speed("peaks", 1)}
     result["rows"] = [
         {"step": name, "against": WORDS[other], "dtype": dtype, "reach": reach,
          "ballast_seconds": middle(name, 0), "pytorch_seconds": middle(name, 1),
@@ -166,6 +178,15 @@ def main() -> None:
         parser.error(f"unknown dtype {unknown.pop()}; it is float32 or bfloat16")
     if min(options.rounds, options.n_c, options.threads) < 1 or options.n_g < 2:
         parser.error("rounds, prefix tokens and threads are 1 at least, generated tokens 2")
+    if options.only and not any(word in step[0] for step in STEPS
+                                for word in options.only.split(",")):
+        parser.error(f"no step has one of the words {options.only!r} in its name; they are "
+                     + "; ".join(step[0] for step in STEPS))
+    if options.json:
+        try:  # before minutes of work, not after them
+            Path(options.json).open("a").close()
+        except OSError as error:
+            parser.error(f"cannot write {options.json}: {error.strerror}")
     import torch
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").open()
                   if line.startswith("model name")), platform.machine())
@@ -183,8 +204,10 @@ def main() -> None:
             print(dtype)
             results[dtype] = measure(dtype, options, Path(folder))
             show(results[dtype])
-    if options.json:
-        Path(options.json).write_text(json.dumps({**about, **results}, indent=2) + "\n")
+            if options.json:
+                Path(options.json).write_text(json.dumps({**about, **results}, indent=2) + "\n")
+            if results[dtype]["rounds"] < options.rounds:
+                raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

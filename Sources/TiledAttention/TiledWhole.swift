@@ -4,12 +4,14 @@ import Tensors
 /// Attention whose probabilities are kept, in float32: tiles of whole rows, some rows at a time.
 ///
 /// ```
-///   pack k, v of all keys          forward:   S = q kᵀ in place of P    P = softmax(S)    o = P v
-///   for each tile of whole rows    backward:  dP = do vᵀ    dS = scale · P (dP − D)
-///                                             dq = dS k     dv += Pᵀ do    dk += dSᵀ q
+///   pack k, v of all keys
+///   forward, for each tile     S = q kᵀ in place of P    P = softmax(S)    o = P v
+///   backward, for each tile    dP = do vᵀ    D = Σ P · dP / Σ P
+///     for each run of keys     dS = scale · P (dP − D)    dq += dS k    dv += Pᵀ do    dk += dSᵀ q
 /// ```
 ///
-/// Rows are few enough to stay in the second-level cache between the products.
+/// Forward, rows are few enough for their scores to stay in the second-level cache; backward, for
+/// those of a run.
 struct TiledWhole {
   private let kernel: TiledKernel
   private let plan: Plan
@@ -53,7 +55,7 @@ struct TiledWhole {
       packed = end
       let geometry = attention.geometry
       let width = TiledPlan.padded(geometry.dHead)
-      // Scores of a tile: those of the forward pass are read three times, run after run.
+      // Scores of a tile: forward goes over all of them three times, backward over a run's.
       let room = isForward ? 98_304 : 262_144
       // Twelve is a multiple of every strip.
       let most = max(12, room / max(end, 1) / 12 * 12)
@@ -93,6 +95,9 @@ struct TiledWhole {
   private var runs: [KeyRun] { kernel.runs }
 
   private var geometry: HeadGeometry { kernel.geometry }
+
+  /// A run, and its number among all.
+  private typealias Part = (run: KeyRun, index: Int)
 
   /// The parts of a tile of whole rows: the runs that some of its rows see.
   private func parts(_ rows: Range<Int>) -> [Part] {
@@ -232,7 +237,7 @@ struct TiledWhole {
     }
   }
 
-  /// Rows of a query head, with their probabilities.
+  /// Rows of a query head; `p` is `[rows, pitch]`, their probabilities from the first key on.
   @safe private struct BackwardTile {
     let pass: AttentionBackward
     let head: Int
@@ -240,12 +245,11 @@ struct TiledWhole {
     let pitch: Int
     let p: UnsafeMutablePointer<Float>
 
+    /// Some of the rows, counted from the first.
     func part(_ some: Range<Int>) -> Range<Int> {
       rows.lowerBound + some.lowerBound..<rows.lowerBound + some.upperBound
     }
   }
-
-  private typealias Part = (run: KeyRun, index: Int)
 
   /// dP of some of a tile's rows and a run of keys, and what it adds to Σ P · dP.
   private func scoreChanges(
