@@ -183,8 +183,11 @@ def main() -> None:
         parser.error(f"no step has one of the words {options.only!r} in its name; they are "
                      + "; ".join(step[0] for step in STEPS))
     if options.json:
+        exists = Path(options.json).exists()
         try:  # before minutes of work, not after them
             Path(options.json).open("a").close()
+            if not exists:
+                Path(options.json).unlink()
         except OSError as error:
             parser.error(f"cannot write {options.json}: {error.strerror}")
     import torch

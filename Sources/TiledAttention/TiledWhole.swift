@@ -30,7 +30,7 @@ struct TiledWhole {
     let scores: Int
     let qColumns: Int
     let dOColumns: Int
-    /// Σ P · dP and Σ P of a tile's rows.
+    /// Σ P · dP and Σ P of a tile's rows, `[rows, 2]`.
     let dots: Int
 
     init(of pass: AttentionForward, _ tiling: AttentionTiling) {
@@ -55,7 +55,7 @@ struct TiledWhole {
       packed = end
       let geometry = attention.geometry
       let width = TiledPlan.padded(geometry.dHead)
-      // Scores of a tile: forward goes over all of them three times, backward over a run's.
+      // Scores of a tile: forward goes over all of them three times, backward over those of a run.
       let room = isForward ? 98_304 : 262_144
       // Twelve is a multiple of every strip.
       let most = max(12, room / max(end, 1) / 12 * 12)
@@ -212,7 +212,7 @@ struct TiledWhole {
     if pass.needsScores {
       unit.parts(of: rows.count, unit: strip) { _, some in
         for (number, part) in parts.enumerated() {
-          scoreChanges(tile, unit, some, part, adds: number > 0)
+          probabilityGradient(tile, unit, some, part, adds: number > 0)
         }
       }
     }
@@ -251,8 +251,8 @@ struct TiledWhole {
     }
   }
 
-  /// dP of some of a tile's rows and a run of keys, and what it adds to Σ P · dP.
-  private func scoreChanges(
+  /// dP of some of a tile's rows and a run of keys, and what it adds to their Σ P · dP and Σ P.
+  private func probabilityGradient(
     _ whole: BackwardTile, _ unit: TiledKernel.Unit, _ some: Range<Int>, _ part: Part, adds: Bool
   ) {
     let rows = whole.part(some)

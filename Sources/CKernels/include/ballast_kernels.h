@@ -169,10 +169,11 @@ typedef struct {
   void (*scores)(const ballast_tile *tile, ballast_rows a, const float *panels, float *c);
   /// P = softmax(scale · S) in place, 0 where a row sees nothing; lse unless NULL.
   void (*softmax)(const ballast_tile *tile, float *scores, float *log_sum_exp);
-  /// dots (+)= (Σ P · dP, Σ P) of every row; dots is [rows, 2].
+  /// dots (+)= (Σ P · dP, Σ P) of every row; p is [rows, p_pitch], dp [rows, pitch], dots [rows, 2].
   void (*row_dots)(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch, const float *dp,
                    float *dots, int32_t adds);
-  /// dS = scale · P (dP - Σ P · dP / Σ P) in place of dP, 0 where a row sees nothing.
+  /// dS = scale · P (dP - Σ P · dP / Σ P) in place of dP, with the sums of row_dots over every key
+  /// that a row sees; 0 where it sees nothing.
   void (*score_gradient)(const ballast_tile *tile, const float *p, ptrdiff_t p_pitch,
                          const float *dots, float *ds);
   /// c (+)= a · b, with a [rows, pitch] and b the columns of [keys, width].
