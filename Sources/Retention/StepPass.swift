@@ -120,9 +120,10 @@ struct StepPass {
       }
     }
     if isReplayed {
-      replay.keep(kv, on: tape) { [decoder, pass, kv] in
+      let written = kv.map { $0?.written }
+      replay.keep(kv, on: tape) { [decoder, pass] in
         try repeats.forEach(of: chunks.reversed) { chunk in
-          try decoder.prefill(tokens, at: chunk, kv: kv, runs: runs, pass: pass, on: tape)
+          try decoder.prefill(tokens, at: chunk, kv: written, runs: runs, pass: pass, on: tape)
           try tape.backward()
         }
       }

@@ -16,15 +16,15 @@ extension Tape {
   /// `hidden` is `s · x · Aᵀ` where that is there already.
   func project(
     _ x: Variable, _ projection: Projection, hidden: Variable? = nil, op: String,
-    as output: String, into destination: Tensor? = nil, isRead: Bool = true
+    as output: String, into destination: Tensor? = nil, isComputed: Bool = true
   ) throws -> Variable {
     let y = try linear(
       x, projection.weight, bias: projection.bias, op: op, as: output, into: destination,
-      isRead: isRead)
+      isComputed: isComputed)
     guard let adapter = projection.adapter else { return y }
     return try addProduct(
       hidden ?? adapterHidden(x, adapter, op: op), adapter.b, to: y, op: "\(op).lora_B",
-      isRead: isRead)
+      isComputed: isComputed)
   }
 
   /// `s · x · Aᵀ`, `[batch, tokens, r]`.

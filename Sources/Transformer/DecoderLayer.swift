@@ -68,12 +68,12 @@ struct DecoderLayer {
   ) throws -> Variable {
     tape.layer = index
     defer { tape.layer = nil }
-    let gradients = kv?.gradients
+    let (gradients, isWritten) = (kv?.gradients, kv?.isWritten ?? false)
     return try tape.checkpoint(
       x, constants: kv?.tensors ?? [],
       isTrained: isTrained || gradients != nil,
       isReached: { gradients?.hasGathered(for: rows) ?? false }, op: "layer"
-    ) { x, constants, isRead in
+    ) { x, constants, isFirst in
       let outer = tape.layer
       tape.layer = index
       defer { tape.layer = outer }
@@ -81,9 +81,10 @@ struct DecoderLayer {
       let kv =
         constants.isEmpty
         ? try KeyValues(shape, dtype: x.value.dtype, layer: index, tensors: tape.tensors)
-        : try KeyValues(tensors: constants, gradients: gradients).withRoom(
-          for: shape, dtype: x.value.dtype, layer: index, tensors: tape.tensors)
-      return try forward(x, rows: rows, kv: kv, isRead: isRead, pass: pass, on: tape)
+        : try KeyValues(
+          tensors: constants, gradients: gradients, isWritten: isWritten || !isFirst
+        ).withRoom(for: shape, dtype: x.value.dtype, layer: index, tensors: tape.tensors)
+      return try forward(x, rows: rows, kv: kv, isRead: isFirst, pass: pass, on: tape)
     }
   }
 
@@ -93,7 +94,7 @@ struct DecoderLayer {
   ) throws -> Variable {
     let branch = try attentionBranch(x, rows: rows, kv: kv, pass: pass, on: tape)
     let y = try tape.add(tape.rows(x, at: rows), branch)
-    return try tape.add(y, mlpBranch(y, isRead: isRead, pass: pass, on: tape), isRead: isRead)
+    return try tape.add(y, mlpBranch(y, isRead: isRead, pass: pass, on: tape), isComputed: isRead)
   }
 
   /// What the rows of `x` leave to later rows: their keys and values, and nothing else.
@@ -167,9 +168,12 @@ struct DecoderLayer {
     let destination = kv.own(normed.value.shape[1].rows).k
     guard let kNorm else {
       let k = try tape.project(
-        normed, k, hidden: hidden, op: "k_proj", as: "k", into: destination)
-      return try kv.gradients.inject(\.k, into: rotate(k, op: "k_rotary", on: tape), on: tape)
+        normed, k, hidden: hidden, op: "k_proj", as: "k", into: destination,
+        isComputed: !kv.isWritten)
+      return try kv.gradients.inject(
+        \.k, into: rotate(k, op: "k_rotary", isComputed: !kv.isWritten, on: tape), on: tape)
     }
+    // Backward reads what is normed, and its norms.
     let raw = try tape.project(normed, k, hidden: hidden, op: "k_proj", as: "k_raw")
     let k = try tape.rmsNorm(
       raw, kNorm, epsilon: configuration.normEpsilon, op: "k_norm", as: "k", into: destination)
@@ -181,13 +185,17 @@ struct DecoderLayer {
   ) throws -> Variable {
     let destination = kv.own(normed.value.shape[1].rows).v
     let v = try tape.project(
-      normed, v, hidden: hidden, op: "v_proj", as: "v", into: destination)
+      normed, v, hidden: hidden, op: "v_proj", as: "v", into: destination,
+      isComputed: !kv.isWritten)
     return try kv.gradients.inject(\.v, into: v, on: tape)
   }
 
-  private func rotate(_ x: Variable, op: String, on tape: Tape) throws -> Variable {
+  private func rotate(
+    _ x: Variable, op: String, isComputed: Bool = true, on tape: Tape
+  ) throws -> Variable {
     guard !frequencies.isEmpty else { return x }
-    return try tape.rotate(x, dHead: configuration.dHead, frequencies: frequencies, op: op)
+    return try tape.rotate(
+      x, dHead: configuration.dHead, frequencies: frequencies, op: op, isComputed: isComputed)
   }
 
   // MARK: MLP
@@ -198,7 +206,7 @@ struct DecoderLayer {
   ) throws -> Variable {
     let (inner, down) = try activation(y, on: tape)  // [batch, tokens, d_ff]
     return try tape.dropout(
-      tape.project(inner, down, op: "down_proj", as: "hidden", isRead: isRead),
+      tape.project(inner, down, op: "down_proj", as: "hidden", isComputed: isRead),
       pass.dropout("layers.\(index).mlp_branch"), op: "mlp_dropout")
   }
 

@@ -13,11 +13,14 @@ package struct KeyValues {
   /// The gradients of rows that run without a graph first and are replayed later; nil if they are
   /// constants.
   package var gradients: KeyValueGradients?
+  /// Whether the rows' own are there, since the rows run again.
+  let isWritten: Bool
 
-  init(_ blocks: [KeyBlock], gradients: KeyValueGradients? = nil) {
+  init(_ blocks: [KeyBlock], gradients: KeyValueGradients? = nil, isWritten: Bool = false) {
     precondition(!blocks.isEmpty, "a layer has keys and values")
     self.blocks = blocks
     self.gradients = gradients
+    self.isWritten = isWritten
   }
 
   /// Room for the keys and values of these rows of one layer, `shape`
@@ -37,11 +40,11 @@ package struct KeyValues {
   }
 
   /// The same keys and values in the order of `tensors`.
-  init(tensors: [Tensor], gradients: KeyValueGradients?) {
+  init(tensors: [Tensor], gradients: KeyValueGradients?, isWritten: Bool) {
     self.init(
       stride(from: 0, to: tensors.count, by: 2).map {
         KeyBlock(k: tensors[$0], v: tensors[$0 + 1])
-      }, gradients: gradients)
+      }, gradients: gradients, isWritten: isWritten)
   }
 
   /// The same with room for the keys and values of rows `shape` `[batch, tokens, width]` that have
@@ -53,6 +56,9 @@ package struct KeyValues {
     let own = try KeyValues(shape, dtype: dtype, layer: layer, tensors: tensors)
     return KeyValues(blocks + own.blocks, gradients: gradients)
   }
+
+  /// The same for rows that run again.
+  package var written: KeyValues { KeyValues(blocks, gradients: gradients, isWritten: true) }
 
   /// Where the rows' own keys and values go.
   func own(_ rows: Range<Int>) -> KeyBlock { blocks[blocks.count - 1].at(rows: rows) }

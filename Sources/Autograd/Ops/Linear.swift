@@ -7,11 +7,11 @@ extension Tape {
   /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; `y` `[batch, tokens, out]`
   /// goes to `destination` or a new tensor, of `x`'s dtype unless another is given. Sums are
   /// float32 and rounded once. Saves `x` if the weight is trained, and the weight if `x` needs a
-  /// gradient; a bias never needs anything saved. Where the numbers of `y` are not read, they are
-  /// not computed.
+  /// gradient; a bias never needs anything saved. Where the numbers of `y` are not read, or are there
+  /// already, they are not computed.
   package func linear(
     _ x: Variable, _ weight: Weight, bias: Weight? = nil, op name: String, as output: String,
-    into destination: Tensor? = nil, dtype: DType? = nil, scale: Float = 1, isRead: Bool = true
+    into destination: Tensor? = nil, dtype: DType? = nil, scale: Float = 1, isComputed: Bool = true
   ) throws -> Variable {
     precondition(scale == 1 || bias == nil, "a scaled product has no bias")
     return try op(name) {
@@ -19,7 +19,7 @@ extension Tape {
       let y =
         try destination
         ?? tensors.make(output, x.value.shape.replacingLast(width), dtype ?? x.value.dtype)
-      if isRead {
+      if isComputed {
         try multiplyRows(x.value, weight.value.transposed(0, 1), bias: bias?.value, into: y)
         if scale != 1 { kernels?.scale(y, by: scale) }
       }
@@ -45,10 +45,10 @@ extension Tape {
   /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `y` `[batch, tokens, out]`. Saves `x` if
   /// the weight is trained, and the weight if `x` needs a gradient.
   package func addProduct(
-    _ x: Variable, _ weight: Weight, to y: Variable, op name: String, isRead: Bool = true
+    _ x: Variable, _ weight: Weight, to y: Variable, op name: String, isComputed: Bool = true
   ) throws -> Variable {
     try op(name) {
-      if isRead {
+      if isComputed {
         try multiplyRows(
           x.value, weight.value.transposed(0, 1), into: y.value, accumulates: true)
       }

@@ -2,12 +2,12 @@ import Ledger
 package import Tensors
 
 extension Tape {
-  /// Turns every head by its rows' positions, in place; saves nothing, for a rotation undoes
-  /// itself.
+  /// Turns every head by its rows' positions, in place, unless that was done; saves nothing, for a
+  /// rotation undoes itself.
   ///
   /// `x` is `[batch, tokens, heads · d_head]` and must not be saved by anyone before.
   package func rotate(
-    _ x: Variable, dHead: Int, frequencies: [Float], op name: String
+    _ x: Variable, dHead: Int, frequencies: [Float], op name: String, isComputed: Bool = true
   ) throws -> Variable {
     op(name) {
       let turn = { [kernels, tensors] (x: Tensor, inverse: Bool) in
@@ -17,7 +17,7 @@ extension Tape {
             heads.at(rows: run.rows), first: run.first, frequencies: frequencies, inverse: inverse)
         }
       }
-      turn(x.value, false)
+      if isComputed { turn(x.value, false) }
       return inPlace(x) { dy in turn(dy, true) }
     }
   }
@@ -125,12 +125,12 @@ extension Tape {
 
   /// `y = x + branch`, written over `branch`, which must not be saved by anyone; saves nothing.
   package func add(
-    _ x: Variable, _ branch: consuming Variable, isRead: Bool = true
+    _ x: Variable, _ branch: consuming Variable, isComputed: Bool = true
   ) throws -> Variable {
     let value = branch.value
     let branchSlot = branch.gradient
     return op("residual") {
-      if isRead { kernels?.add(x.value, to: value) }
+      if isComputed { kernels?.add(x.value, to: value) }
       guard records(x.gradient, branchSlot) else { return Variable(value) }
       let slot = GradientSlot("hidden", shape: value.shape, dtype: value.dtype)
       let inputSlot = x.gradient
