@@ -91,8 +91,8 @@ extension Tape {
   /// Saves `x`, and the `constants` that `body` reads beside it. Whether any gradient is wanted of
   /// `body` says `isTrained`, those of `x` aside. It runs again if its result has a gradient, or if
   /// something that it made has one, as `isReached` says in backward. After the first time nobody
-  /// reads the numbers of what `body` gives, and those of `constants` are there: it need not compute
-  /// either. Without the policy `layer`, just runs `body`.
+  /// reads the numbers of what `body` gives, and those of `constants` are there: it need not
+  /// compute either. Without the policy `layer`, just runs `body`.
   package func checkpoint(
     _ x: Variable, constants: [(name: String, tensor: Tensor)], isTrained: Bool,
     isReached: @escaping () -> Bool = { false }, op name: String,

@@ -7,8 +7,8 @@ extension Tape {
   /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; `y` `[batch, tokens, out]`
   /// goes to `destination` or a new tensor, of `x`'s dtype unless another is given. Sums are
   /// float32 and rounded once. Saves `x` if the weight is trained, and the weight if `x` needs a
-  /// gradient; a bias never needs anything saved. Where the numbers of `y` are not read, or are there
-  /// already, they are not computed.
+  /// gradient; a bias never needs anything saved. Where the numbers of `y` are not read, or are
+  /// there already, they are not computed.
   package func linear(
     _ x: Variable, _ weight: Weight, bias: Weight? = nil, op name: String, as output: String,
     into destination: Tensor? = nil, dtype: DType? = nil, scale: Float = 1, isComputed: Bool = true
