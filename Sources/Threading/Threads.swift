@@ -5,6 +5,10 @@ package enum Threads {
   /// How many threads products and loops use (`omp_get_max_threads` until it is set).
   package static var count: Int { Int(ballast_max_threads()) }
 
+  /// How many threads a loop that begins now would find: in a task, its thread and those that have
+  /// no task left.
+  package static var free: Int { Int(ballast_free_threads()) }
+
   /// Sets the count for what the calling thread starts (`omp_set_num_threads`).
   package static func set(_ count: Int) {
     precondition((1...4096).contains(count), "a team has 1 to 4096 threads")
@@ -15,15 +19,14 @@ package enum Threads {
   ///
   /// Threads begin with runs of neighbouring tasks, and take over what slower ones have left. Tasks
   /// run at the same time: `body` may write only to what belongs to its task, or to its thread,
-  /// whose number is below `threads`. A call from inside a task runs in order.
+  /// whose number is below `threads`. A loop inside a task is run by that task's thread, and by
+  /// threads that have no task left, under their numbers; one deeper inside runs in order, and one
+  /// with fewer `threads` than the outer one, as thread 0.
   package static func parallel(
     tasks: Int, threads: Int = count, _ body: (_ task: Int, _ thread: Int) -> Void
   ) {
     precondition(tasks >= 0 && tasks <= Int(Int32.max), "a loop has no such number of tasks")
-    guard tasks > 1 else {
-      if tasks == 1 { body(0, 0) }
-      return
-    }
+    guard tasks > 0 else { return }
     withoutActuallyEscaping(body) { body in
       // The call waits, so that the closure and the pointer to it outlive every task.
       unsafe withUnsafePointer(to: body) { pointer in

@@ -42,24 +42,20 @@ struct TiledForward {
           kernel.view(pass.v[run.block], unit, head: unit.kvHead, keys), unit, wide: plan.wideKeys,
           columns: plan.vColumns)
       }
-      unit.parts(of: tiles, unit: 1) { slot, indices in
-        for index in indices {
-          let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
-          guard keys.lowerBound < lastKeys[number], firstKeys[number] < keys.upperBound else {
-            continue
-          }
-          let isFirst = keys.contains(firstKeys[number])
-          var tile = unsafe tile(unit, member, blocks[number], keys, span, slot: slot)
-          unsafe tile.is_first = isFirst ? 1 : 0
-          unsafe kernel.tiles.forward(&tile)
+      unit.each(of: tiles) { slot, index in
+        let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
+        guard keys.lowerBound < lastKeys[number], firstKeys[number] < keys.upperBound else {
+          return
         }
+        let isFirst = keys.contains(firstKeys[number])
+        var tile = unsafe tile(unit, member, blocks[number], keys, span, slot: slot)
+        unsafe tile.is_first = isFirst ? 1 : 0
+        unsafe kernel.tiles.forward(&tile)
       }
     }
-    unit.parts(of: tiles, unit: 1) { slot, indices in
-      for index in indices {
-        let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
-        finish(unit, member, blocks[number], span, slot: slot)
-      }
+    unit.each(of: tiles) { slot, index in
+      let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
+      finish(unit, member, blocks[number], span, slot: slot)
     }
   }
 

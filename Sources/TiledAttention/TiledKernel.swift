@@ -40,42 +40,50 @@ import Threading
 
   /// Calls `body` with every sequence and KV head, each unit in a slot of its own.
   ///
-  /// Where there are enough of them they run at the same time; else `helpers` threads may divide
-  /// the tiles of one. Either way every sum has its order.
+  /// Where there are enough of them they run at the same time; threads without one divide the tiles
+  /// of another's. Every sum has its order whoever computes it.
   func forEachUnit(_ body: (_ unit: Unit) -> Void) {
     let threads = min(Threads.count, plan.slots)
-    let isWide = plan.units % threads == 0 || plan.units >= 4 * threads
-    func unit(_ index: Int, slot: Int, helpers: Int) -> Unit {
-      Unit(
-        sequence: index / geometry.kvHeads, kvHead: index % geometry.kvHeads, slot: slot,
-        helpers: helpers)
+    func run(_ index: Int, slot: Int) {
+      body(
+        Unit(
+          sequence: index / geometry.kvHeads, kvHead: index % geometry.kvHeads, slot: slot,
+          threads: threads))
     }
-    if isWide {
-      Threads.parallel(tasks: plan.units, threads: threads) { index, thread in
-        body(unit(index, slot: thread, helpers: 1))
-      }
+    if plan.units >= threads {
+      Threads.parallel(tasks: plan.units, threads: threads) { run($0, slot: $1) }
     } else {
-      for index in 0..<plan.units { body(unit(index, slot: 0, helpers: threads)) }
+      for index in 0..<plan.units { run(index, slot: 0) }
     }
   }
 
-  /// One sequence's KV head, and the threads that divide its tiles.
+  /// One sequence's KV head, in the slot of the thread that it belongs to.
   struct Unit {
     let sequence: Int
     let kvHead: Int
     let slot: Int
-    let helpers: Int
+    /// The most threads that divide its tiles.
+    let threads: Int
+
+    /// Whether other threads would divide a tile now.
+    var hasHelp: Bool { threads > 1 && Threads.free > 1 }
 
     /// Parts of `0..<count`, each a multiple of `unit` but the last, at the same time.
     ///
-    /// A part's slot is its own while it runs.
+    /// A part's slot is its thread's.
     func parts(of count: Int, unit: Int, _ body: (_ slot: Int, Range<Int>) -> Void) {
+      guard hasHelp else { return body(slot, 0..<count) }
       let blocks = (count + unit - 1) / unit
-      let tasks = helpers == 1 ? 1 : min(4 * helpers, blocks)
-      Threads.parallel(tasks: tasks, threads: helpers) { task, thread in
+      let tasks = min(4 * Threads.free, blocks)
+      Threads.parallel(tasks: tasks, threads: threads) { task, thread in
         let first = blocks * task / tasks * unit
-        body(slot + thread, first..<min(blocks * (task + 1) / tasks * unit, count))
+        body(thread, first..<min(blocks * (task + 1) / tasks * unit, count))
       }
+    }
+
+    /// Each of `0..<count` by a thread that is free when its turn comes.
+    func each(of count: Int, _ body: (_ slot: Int, Int) -> Void) {
+      Threads.parallel(tasks: count, threads: threads) { task, thread in body(thread, task) }
     }
   }
 

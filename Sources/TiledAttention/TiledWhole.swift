@@ -129,11 +129,9 @@ struct TiledWhole {
         if pass.output != nil { whole.pack(pass.v[run.block], run, unit, columns: start) }
       }
       let blocks = pass.rows.pieces(of: whole.plan.rows)
-      unit.parts(of: blocks.count * whole.geometry.groupSize, unit: 1) { slot, indices in
-        for index in indices {
-          let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
-          whole.forward(pass, unit, member, blocks[number], slot: slot)
-        }
+      unit.each(of: blocks.count * whole.geometry.groupSize) { slot, index in
+        let (member, number) = index.quotientAndRemainder(dividingBy: blocks.count)
+        whole.forward(pass, unit, member, blocks[number], slot: slot)
       }
     }
   }
@@ -220,7 +218,7 @@ struct TiledWhole {
     let wasTouched = isTouched
     for (_, index) in parts { isTouched[index] = true }
     // A run's keys follow its rows at once, unless threads divide both.
-    if unit.helpers == 1 {
+    if !unit.hasHelp {
       for (number, part) in parts.enumerated() {
         scoreGradient(tile, unit, 0..<rows.count, part, adds: number > 0)
         gather(tile, unit, part, adds: wasTouched[part.index])
@@ -232,8 +230,8 @@ struct TiledWhole {
         scoreGradient(tile, unit, some, part, adds: number > 0)
       }
     }
-    unit.parts(of: parts.count, unit: 1) { _, range in
-      for part in parts[range] { gather(tile, unit, part, adds: wasTouched[part.index]) }
+    unit.each(of: parts.count) { _, number in
+      gather(tile, unit, parts[number], adds: wasTouched[parts[number].index])
     }
   }
 

@@ -20,8 +20,11 @@ int ballast_max_threads(void);
 /// still spins after a product starts on our loop at once. It is entered through GOMP_parallel, the
 /// ABI behind "#pragma omp parallel", since clang here has no omp.h. A thread
 /// begins with its contiguous run of indices, and takes of the others' what is left when it is done:
-/// cores that other programs share run at different speeds. One task, one thread, or a call from
-/// inside a task runs inline.
+/// cores that other programs share run at different speeds. One task or one thread runs inline.
+///
+/// A loop inside a task is run by the task's thread, and by threads that have no task left; a thread
+/// keeps its number there. With fewer most_threads than the outer loop has, or deeper inside, it runs
+/// inline.
 ///
 /// libgomp's threads spin after a region. On two free cores that is right: a 256x256x256 product
 /// and a loop over 4 MiB in turn took 134 us, and 235 us with OMP_WAIT_POLICY=passive or
@@ -30,6 +33,10 @@ int ballast_max_threads(void);
 void ballast_parallel(
     void (*task)(void *context, int index, int thread), void *context, int count,
     int most_threads);
+
+/// How many threads a loop that starts now would find: outside tasks ballast_max_threads(), in one
+/// its thread and those that have no task left.
+int ballast_free_threads(void);
 
 #ifdef __cplusplus
 }
