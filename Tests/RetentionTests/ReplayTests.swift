@@ -66,6 +66,26 @@ import Transformer
     #expect(rounded[1] > 1.2 * rounded[0] && rounded[1] < 0.05, "\(rounded)")
   }
 
+  /// A suffix of one tile against keys of several: a head is one task, which other threads may join.
+  @Test(arguments: [AttentionMemory.fused, .materialized], [2, 8])
+  func `a short suffix has the same bits for every number of threads`(
+    attention: AttentionMemory, kvHeads: Int
+  ) throws {
+    var point = point(nC: 600)
+    point.model = DecoderConfiguration(
+      layers: 2, dModel: 128, heads: 8, kvHeads: kvHeads, dFF: 96, vocab: 50)
+    (point.nG, point.attention) = (17, attention)
+    func gradients(threads: Int) throws -> [String: [UInt32]] {
+      let backend = try CPUBackend(threads: threads)
+      let step = try TrainingStep(point, on: backend.backend)
+      drawParameters(of: step, backend, seed: 3)
+      _ = try step.run()
+      return step.gradients().mapValues { $0.map(\.bitPattern) }
+    }
+    let alone = try gradients(threads: 1)
+    for threads in [2, 3, 5] { #expect(try gradients(threads: threads) == alone, "\(threads)") }
+  }
+
   @Test func `a smaller chunk has a smaller peak`() throws {
     let peaks = try [64, 256, 1024, 4096].map { chunk in
       try runOnShapes(point(nC: 4097, chunk: chunk)).peakBytes
