@@ -97,7 +97,8 @@ struct DecoderLayer {
     return try tape.add(y, mlpBranch(y, isRead: isRead, pass: pass, on: tape), isComputed: isRead)
   }
 
-  /// What the rows of `x` leave to later rows: their keys and values, and nothing else.
+  /// What the rows of `x` leave to later rows: their keys and values, and nothing else. Those that
+  /// `kv` has already are recorded alone.
   func writeKeysAndValues(_ x: Variable, into kv: KeyValues, on tape: Tape) throws {
     tape.layer = index
     defer { tape.layer = nil }
