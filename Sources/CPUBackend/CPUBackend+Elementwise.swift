@@ -90,7 +90,7 @@ extension CPUBackend {
     requireEqualExtents(x, y)
     if let mask { requireEqualExtents(x, mask) }
     let masking = Masking(dropout, of: x)
-    func run<E: KernelElement>(_ x: Rows<E>) {
+    func run<E: NumberElement>(_ x: Rows<E>) {
       masking.apply(x, to: Rows(y), mask: mask.map { Rows($0) })
     }
     dispatch(x, run, run)
@@ -100,7 +100,7 @@ extension CPUBackend {
   package func applyMask(_ mask: Tensor, scale: Float, to x: Tensor, into y: Tensor) {
     requireEqualExtents(x, mask, y)
     let isFlat = areFlat(x, mask, y)
-    func run<E: KernelElement>(_ x: Rows<E>) {
+    func run<E: NumberElement>(_ x: Rows<E>) {
       Masking.apply(Rows(mask, isFlat), scale: scale, to: x, into: Rows(y, isFlat))
     }
     dispatch(x, flat: isFlat, run, run)

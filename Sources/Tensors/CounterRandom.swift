@@ -3,7 +3,8 @@
 /// Only integer arithmetic and exact float operations are used, so that every machine and every
 /// thread count draws the same bits.
 package struct CounterRandom: Sendable {
-  @usableFromInline let key: UInt64
+  /// Where the stream's counter begins.
+  package let key: UInt64
 
   /// Streams with different names are independent.
   package init(seed: UInt64, stream: String) {
@@ -13,7 +14,7 @@ package struct CounterRandom: Sendable {
   }
 
   /// 64 random bits for `index`: the output function of SplitMix64 (Steele et al., OOPSLA 2014).
-  @inlinable package func bits(_ index: Int) -> UInt64 {
+  package func bits(_ index: Int) -> UInt64 {
     Self.mix(key &+ (UInt64(truncatingIfNeeded: index) &* 0x9e37_79b9_7f4a_7c15))
   }
 
@@ -32,7 +33,7 @@ package struct CounterRandom: Sendable {
     Int(bits(index).multipliedFullWidth(by: UInt64(bound)).high)
   }
 
-  @inlinable static func mix(_ value: UInt64) -> UInt64 {
+  private static func mix(_ value: UInt64) -> UInt64 {
     var z = value
     z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
     z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
@@ -47,8 +48,9 @@ package struct Dropout: Sendable {
   package let probability: Double
   /// Tokens of a sequence: what an element's index is counted with.
   package let sequenceLength: Int
-  @usableFromInline let random: CounterRandom
-  @usableFromInline let threshold: UInt64
+  private let random: CounterRandom
+  /// What the upper half of a kept element's bits is at least: 2³² · probability.
+  package let threshold: UInt64
 
   /// A dropout with a stream of its own, named for its place in the model.
   package init(probability: Double, seed: UInt64, stream: String, sequenceLength: Int) {
@@ -58,6 +60,9 @@ package struct Dropout: Sendable {
     threshold = UInt64(probability * 0x1p32)
   }
 
+  /// The key of its random numbers.
+  package var key: UInt64 { random.key }
+
   /// `1 / (1 − probability)`, so that the expectation stays.
   package var scale: Float { Float(1 / (1 - probability)) }
 
@@ -66,5 +71,5 @@ package struct Dropout: Sendable {
   /// Of `[batch, tokens, width]` the index is `(b · n + position) · width + column`; of `[batch,
   /// heads, tokens, keys]` it is `((b · heads + h) · n + position) · n + key`, with n the sequence
   /// length and absolute positions.
-  @inlinable package func keeps(_ index: Int) -> Bool { random.bits(index) >> 32 >= threshold }
+  package func keeps(_ index: Int) -> Bool { random.bits(index) >> 32 >= threshold }
 }

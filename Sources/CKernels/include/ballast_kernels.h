@@ -91,6 +91,14 @@ typedef struct {
   int32_t adds;            // dx += in place of dx =
 } ballast_norm_row;
 
+/// Which elements a dropout keeps: those whose number, mixed, is at least `threshold` in its upper
+/// half (CounterRandom in Swift).
+typedef struct {
+  uint64_t key;
+  uint64_t threshold;  // 2³² · probability
+  float scale;         // 1 / (1 - probability)
+} ballast_dropout;
+
 /// Kernels over `count` neighbouring elements, computed in float32 and rounded once, to nearest
 /// even. Sums are float32, in an order that the count alone sets.
 typedef struct {
@@ -136,6 +144,13 @@ typedef struct {
   float (*log_sum_exp)(int32_t type, const void *x, ptrdiff_t count);
   /// x = factor · exp(x - less), an exponent up to 88.
   void (*normalize)(int32_t type, void *x, ptrdiff_t count, float less, float factor);
+  /// y = scale · x where the dropout keeps an element, else 0, even where x is not finite; they are
+  /// numbered from `first` on. `mask` receives 1 and 0 unless NULL; y may be x.
+  void (*drop)(const ballast_dropout *dropout, uint64_t first, int32_t type, const void *x, void *y,
+               uint8_t *mask, ptrdiff_t count);
+  /// y = scale · x where `mask` is not 0, else 0, even where x is not finite; y may be x.
+  void (*drop_masked)(const uint8_t *mask, float scale, int32_t type, const void *x, void *y,
+                      ptrdiff_t count);
 } ballast_runs;
 
 /// Kernels of tiles whose rows of q, k, v, dO and O are of a type. Sums are float32.

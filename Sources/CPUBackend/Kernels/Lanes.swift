@@ -117,31 +117,15 @@ extension UInt8: KernelElement {
   @inline(__always) var float: Float { Float(self) }
 
   @unsafe @inline(__always) static func loadAll(_ address: UnsafePointer<UInt8>) -> Lanes {
-    // As the low bits of 2²³ + value, which is exact.
-    let magic = Lanes(repeating: 8_388_608)
-    return unsafe Lanes(bits: words(address) | magic.bits) - magic
+    var values = Lanes()
+    for lane in 0..<Lanes.width { values[lane] = unsafe Float(address[lane]) }
+    return values
   }
 
   @unsafe @inline(__always) static func storeAll(
     _ lanes: Lanes, to address: UnsafeMutablePointer<UInt8>
   ) {
     for lane in 0..<Lanes.width { unsafe address[lane] = UInt8(rounding: lanes[lane]) }
-  }
-
-  /// Eight bytes as eight words.
-  @unsafe @inline(__always) static func words(_ address: UnsafePointer<UInt8>) -> LaneBits {
-    LaneBits(bytes: unsafe UnsafeRawPointer(address).loadUnaligned(as: UInt64.self))
-  }
-}
-
-extension LaneBits {
-  /// The eight bytes of `bytes`, lowest first.
-  @inline(__always) init(bytes: UInt64) {
-    var pairs = SIMD16<UInt8>()
-    pairs.evenHalf = unsafe unsafeBitCast(bytes, to: SIMD8<UInt8>.self)
-    var words = SIMD16<UInt16>()
-    words.evenHalf = unsafe unsafeBitCast(pairs, to: SIMD8<UInt16>.self)
-    self = unsafe unsafeBitCast(words, to: LaneBits.self)
   }
 }
 

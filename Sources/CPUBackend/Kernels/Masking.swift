@@ -1,3 +1,4 @@
+import CKernels
 import Tensors
 
 /// Dropout: which element is which, and the masks that remember it.
@@ -44,62 +45,35 @@ struct Masking: Sendable {
   /// `y = x · scale` where the dropout keeps an element, else 0; `mask` receives 1 and 0.
   ///
   /// `x`, `y`, `mask` `[rows, width]`; `y` may be `x`.
-  func apply<E: KernelElement>(_ x: Rows<E>, to y: Rows<E>, mask: Rows<UInt8>?) {
-    let dropout = dropout
-    let scales = Lanes(repeating: dropout.scale)
+  func apply<E: NumberElement>(_ x: Rows<E>, to y: Rows<E>, mask: Rows<UInt8>?) {
+    let kernel = ballast_dropout(dropout)
     forEachBlock(rows: x.count, width: x.width) { row, columns in
-      let (x, y) = unsafe (x[row], y[row])
-      let mask = unsafe mask.map { unsafe $0[row] }
-      let first = firstIndex(row)
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        var bytes: UInt64 = 0
-        for lane in 0..<lanes {
-          bytes |= (dropout.keeps(first &+ index &+ lane) ? 1 : 0) &<< UInt64(8 &* lane)
-        }
-        if let mask = unsafe mask {
-          if lanes == Lanes.width {
-            unsafe UnsafeMutableRawPointer(mask + index)
-              .storeBytes(of: bytes.littleEndian, as: UInt64.self)
-          } else {
-            for lane in 0..<lanes {
-              unsafe mask[index + lane] = UInt8(truncatingIfNeeded: bytes &>> UInt64(8 &* lane))
-            }
-          }
-        }
-        let value = unsafe E.load(x + index, lanes) * scales
-        unsafe E.store(value.kept(where: LaneBits(bytes: bytes)), to: y + index, lanes)
+      let first = columns.lowerBound
+      let mask = unsafe mask.map { unsafe $0[row] + first }
+      unsafe withUnsafePointer(to: kernel) {
+        unsafe runs.drop(
+          $0, UInt64(firstIndex(row) + first), E.type, x[row] + first, y[row] + first, mask,
+          columns.count)
       }
-      forEachStep(columns, step)
     }
   }
 
   /// `y = x · scale` where `mask` is not 0, else 0.
   ///
   /// `mask`, `x`, `y` `[rows, width]`; `y` may be `x`.
-  static func apply<E: KernelElement>(
+  static func apply<E: NumberElement>(
     _ mask: Rows<UInt8>, scale: Float, to x: Rows<E>, into y: Rows<E>
   ) {
-    let scales = Lanes(repeating: scale)
     forEachBlock(rows: x.count, width: x.width) { row, columns in
-      let (mask, x, y) = unsafe (mask[row], x[row], y[row])
-      @inline(__always) func step(_ index: Int, _ lanes: Int) {
-        var words = LaneBits()
-        if lanes == Lanes.width {
-          words = unsafe UInt8.words(mask + index)
-        } else {
-          for lane in 0..<lanes { words[lane] = unsafe UInt32(mask[index + lane]) }
-        }
-        let value = unsafe E.load(x + index, lanes) * scales
-        unsafe E.store(value.kept(where: words), to: y + index, lanes)
-      }
-      forEachStep(columns, step)
+      let first = columns.lowerBound
+      unsafe runs.drop_masked(
+        mask[row] + first, scale, E.type, x[row] + first, y[row] + first, columns.count)
     }
   }
 }
 
-extension Lanes {
-  /// The lanes whose word is not 0; the others are 0, even where they were not finite.
-  @inline(__always) fileprivate func kept(where words: LaneBits) -> Lanes {
-    replacing(with: Lanes.zero, where: words .== LaneBits.zero)
+extension ballast_dropout {
+  fileprivate init(_ dropout: Dropout) {
+    self.init(key: dropout.key, threshold: dropout.threshold, scale: dropout.scale)
   }
 }
