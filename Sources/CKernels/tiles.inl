@@ -6,7 +6,7 @@
 #include "runs.inl"
 #include "gelu.inl"
 #include "angles.inl"
-#include "dropout.inl"
+#include "random.inl"
 #include "softmax.inl"
 #if LANES == 16
 #include "words.inl"
@@ -386,6 +386,7 @@ const ballast_kernel_table TABLE = {
             .softmax_gradient = softmax_gradient,
             .log_sum_exp = log_sum_exp,
             .normalize = normalize,
+            .draw = draw,
             .drop = drop,
             .drop_masked = drop_masked,
         },

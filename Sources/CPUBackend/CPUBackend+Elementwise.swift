@@ -6,6 +6,13 @@ extension CPUBackend {
     dispatch(tensor, run, run, run)
   }
 
+  package func draw(_ tensor: Tensor, from random: CounterRandom, deviation: Float) {
+    func run<E: NumberElement>(_ y: Rows<E>) {
+      Elementwise.draw(y, from: random, deviation: deviation)
+    }
+    dispatch(tensor, flat: areFlat(tensor), run, run)
+  }
+
   package func write(_ values: [Float], to tensor: Tensor) {
     func run<E: KernelElement>(_ y: Rows<E>) { Transfer.write(values, to: y) }
     dispatch(tensor, run, run, run)

@@ -18,16 +18,6 @@ package struct CounterRandom: Sendable {
     Self.mix(key &+ (UInt64(truncatingIfNeeded: index) &* 0x9e37_79b9_7f4a_7c15))
   }
 
-  /// A number of mean 0 and variance 1: the sum of four uniform ones (Irwin and Hall), exactly.
-  package func normal(_ index: Int) -> Float {
-    let word = bits(index)
-    let sum =
-      Int32(word & 0xffff) + Int32((word >> 16) & 0xffff) + Int32((word >> 32) & 0xffff)
-      + Int32(word >> 48)
-    // Four uniforms on 0 … 65535 have mean 131070 and standard deviation 65536 / sqrt(3).
-    return Float(sum - 131_070) * (1.732_050_8 / 65_536)
-  }
-
   /// A number in `0..<bound`.
   package func integer(_ index: Int, below bound: Int) -> Int {
     Int(bits(index).multipliedFullWidth(by: UInt64(bound)).high)

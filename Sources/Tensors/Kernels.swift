@@ -9,6 +9,9 @@ package protocol Kernels: AnyObject {
 
   /// Sets every element of a tensor whose last axis is contiguous.
   func fill(_ tensor: Tensor, with value: Float)
+  /// Draws normal numbers of this deviation: the sums of four uniform ones of 16 bits each, a
+  /// function of the stream and the element's row-major index alone.
+  func draw(_ tensor: Tensor, from random: CounterRandom, deviation: Float)
   /// Writes given values into a contiguous tensor, rounding to its dtype.
   func write(_ values: [Float], to tensor: Tensor)
   /// Reads a tensor whose last axis is contiguous, as float32, row-major.

@@ -51,9 +51,9 @@ package final class Decoder {
       } else if parameter.symbol.hasPrefix("b_") {
         kernels.fill(parameter.value, with: 0)
       } else {
-        let random = CounterRandom(seed: seed, stream: parameter.name)
-        let values = (0..<parameter.value.count).map { 0.02 * random.normal($0) }
-        kernels.write(values, to: parameter.value)
+        kernels.draw(
+          parameter.value, from: CounterRandom(seed: seed, stream: parameter.name),
+          deviation: 0.02)
       }
     }
   }

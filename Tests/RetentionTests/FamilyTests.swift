@@ -61,10 +61,8 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     let random = CounterRandom(seed: seed, stream: "test.\(parameter.name)")
     let isNorm = parameter.symbol == "norm"
     let scale = 1 / Float(parameter.value.extent(parameter.value.shape.rank - 1)).squareRoot()
-    backend.write(
-      (0..<parameter.value.count).map {
-        isNorm ? 1 + 0.2 * random.normal($0) : scale * random.normal($0)
-      }, to: parameter.value)
+    backend.draw(parameter.value, from: random, deviation: isNorm ? 0.2 : scale)
+    if isNorm { backend.write(backend.read(parameter.value).map { 1 + $0 }, to: parameter.value) }
   }
 }
 

@@ -144,6 +144,9 @@ typedef struct {
   float (*log_sum_exp)(int32_t type, const void *x, ptrdiff_t count);
   /// x = factor · exp(x - less), an exponent up to 88.
   void (*normalize)(int32_t type, void *x, ptrdiff_t count, float less, float factor);
+  /// y = factor · numbers of mean 0 and variance 1, which depend on the key and the numbers of the
+  /// elements, from `first` on: the sum of four uniform ones of 16 bits (Irwin and Hall).
+  void (*draw)(uint64_t key, uint64_t first, int32_t type, void *y, ptrdiff_t count, float factor);
   /// y = scale · x where the dropout keeps an element, else 0, even where x is not finite; they are
   /// numbered from `first` on. `mask` receives 1 and 0 unless NULL; y may be x.
   void (*drop)(const ballast_dropout *dropout, uint64_t first, int32_t type, const void *x, void *y,

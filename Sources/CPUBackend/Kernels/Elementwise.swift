@@ -15,6 +15,16 @@ enum Elementwise {
     }
   }
 
+  /// `y = deviation ·` normal numbers, each from its row-major index.
+  static func draw<E: NumberElement>(_ y: Rows<E>, from random: CounterRandom, deviation: Float) {
+    forEachBlock(rows: y.count, width: y.width) { row, columns in
+      let first = columns.lowerBound
+      unsafe runs.draw(
+        random.key, UInt64(row * y.width + first), E.type, y[row] + first, columns.count,
+        deviation)
+    }
+  }
+
   /// `y = x`, converting between dtypes.
   static func copy<X: NumberElement, Y: NumberElement>(_ x: Rows<X>, to y: Rows<Y>) {
     forEachBlock(rows: y.count, width: y.width) { row, columns in

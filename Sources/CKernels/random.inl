@@ -1,4 +1,5 @@
-// Dropout over runs of neighbouring elements; for tiles.inl.
+// Numbers drawn for neighbouring elements, each from a counter (CounterRandom in Swift), and dropout;
+// for tiles.inl.
 
 typedef uint64_t quads __attribute__((vector_size(LANES * 8)));
 typedef uint8_t bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
@@ -6,32 +7,48 @@ typedef uint8_t bytes __attribute__((vector_size(LANES), aligned(1), may_alias))
 /// What an element's number is multiplied with before it is mixed: 2⁶⁴ / φ.
 #define INCREMENT 0x9e3779b97f4a7c15u
 
-/// The output function of SplitMix64 (Steele et al., OOPSLA 2014).
-INLINE quads mixed(quads z) {
+/// The states of the elements numbered from `first` on: key + number · INCREMENT.
+INLINE void begin(quads *states, uint64_t key, uint64_t first) {
+  for (int l = 0; l < LANES; l++) (*states)[l] = key + (first + (uint64_t)l) * INCREMENT;
+}
+
+/// 64 bits of each element, and the states of those after them: the output function of SplitMix64
+/// (Steele et al., OOPSLA 2014).
+INLINE void next(quads *states, quads *drawn) {
+  quads z = *states;
+  *states += LANES * INCREMENT;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
+  *drawn = z ^ (z >> 31);
 }
 
-/// All bits of a lane whose number says that it stays; the lanes of `state` are key + number ·
-/// INCREMENT.
-INLINE words staying(const ballast_dropout *dropout, quads state) {
-  return (words)__builtin_convertvector(mixed(state) >> 32 >= dropout->threshold, bits);
+INLINE void draw_of(uint64_t key, uint64_t first, const int t, void *y, ptrdiff_t n,
+                    float factor) {
+  quads states, word;
+  begin(&states, key, first);
+  EACH(i, count, n, {
+    next(&states, &word);
+    const quads total =
+        (word & 0xffff) + (word >> 16 & 0xffff) + (word >> 32 & 0xffff) + (word >> 48);
+    // Four uniforms on 0 … 65535 have mean 131070 and standard deviation 65536 / √3.
+    const bits centred = __builtin_convertvector(total, bits) - 131070;
+    const lanes value = __builtin_convertvector(centred, lanes) * (1.7320508f / 65536);
+    put(t, y, i, factor * value, count);
+  });
 }
-
-/// The states of the elements from number `first` on.
-INLINE quads states(const ballast_dropout *dropout, uint64_t first) {
-  quads numbers = {};
-  for (int l = 0; l < LANES; l++) numbers[l] = first + (uint64_t)l;
-  return dropout->key + numbers * INCREMENT;
+static void draw(uint64_t key, uint64_t first, int32_t type, void *y, ptrdiff_t n, float factor) {
+  BY_TYPE(type, draw_of(key, first, T, y, n, factor));
 }
 
 INLINE void drop_of(const ballast_dropout *dropout, uint64_t first, const int t, const void *x,
                     void *y, uint8_t *mask, ptrdiff_t n) {
-  quads state = states(dropout, first);
+  quads states, drawn;
+  begin(&states, dropout->key, first);
   EACH(i, count, n, {
-    const words stays = staying(dropout, state);
-    state += LANES * INCREMENT;
+    next(&states, &drawn);
+    // All bits of a lane, or none.
+    const words stays =
+        (words)__builtin_convertvector(drawn >> 32 >= dropout->threshold, bits);
     const lanes value = get(t, x, i, count, 0) * dropout->scale;
     put(t, y, i, (lanes)((words)value & stays), count);
     if (mask) {
