@@ -23,12 +23,17 @@ const ballast_kernel_table *ballast_kernels_named(const char *name) {
   return strcmp(name, "portable") ? NULL : &ballast_tiles_portable;
 }
 
+/// What the environment asks for, or NULL.
+static const char *wish(void) {
+  const char *name = getenv("BALLAST_KERNELS");
+  return name && *name ? name : NULL;
+}
+
 const ballast_kernel_table *ballast_kernels(void) {
   static const ballast_kernel_table *chosen;
   const ballast_kernel_table *table = __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
   if (table) return table;
-  const char *wish = getenv("BALLAST_KERNELS");
-  if (wish) table = ballast_kernels_named(wish);
+  if (wish()) table = ballast_kernels_named(wish());
   if (!table) table = ballast_kernels_named("avx512");
   if (!table) table = ballast_kernels_named("avx2");
   if (!table) table = &ballast_tiles_portable;
@@ -40,7 +45,13 @@ extern const ballast_tiles ballast_halves_portable;
 const ballast_tiles *ballast_find_amx(void);
 
 const ballast_tiles *ballast_half_tiles(void) {
-  const char *wish = getenv("BALLAST_KERNELS");
-  if (wish && !strcmp(wish, "halves")) return &ballast_halves_portable;
-  return !wish || !strcmp(wish, "amx") ? ballast_find_amx() : NULL;
+  const char *name = wish();
+  if (name && !strcmp(name, "halves")) return &ballast_halves_portable;
+  return !name || !strcmp(name, "amx") ? ballast_find_amx() : NULL;
+}
+
+const char *ballast_missing_kernels(void) {
+  const char *name = wish();
+  if (!name || ballast_kernels_named(name) || ballast_half_tiles()) return NULL;
+  return name;
 }

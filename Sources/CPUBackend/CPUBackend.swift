@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Jemalloc
 package import Ledger
 internal import OneDNN
@@ -31,9 +32,13 @@ package final class CPUBackend: Memory, Kernels {
   ///
   /// The count holds for the calling thread, as oneDNN's does; use the backend on that thread.
   ///
-  /// - Throws: `JemallocError` if jemalloc refuses an arena.
+  /// - Throws: `JemallocError` if jemalloc refuses an arena, `KernelsError` if the environment asks
+  ///   for kernels that are not here.
   package init(threads: Int) throws {
     precondition(threads > 0, "a backend needs a thread")
+    if let name = unsafe ballast_missing_kernels() {
+      throw KernelsError(name: unsafe String(cString: name))
+    }
     Threads.set(threads)
     arenas = try Category.allCases.map { _ in ArenaBox(arena: try Arena()) }
   }
@@ -79,6 +84,18 @@ package final class CPUBackend: Memory, Kernels {
   /// Gives the pages of freed blocks back to the system, so that the next step starts without them.
   package func releaseFreePages() throws {
     for box in arenas { try box.arena.purge() }
+  }
+}
+
+/// Kernels that BALLAST_KERNELS asks for and this processor, or this program, lacks.
+package struct KernelsError: Error, CustomStringConvertible {
+  let name: String
+
+  package var description: String {
+    let names: [String] = ["portable", "avx2", "avx512"]
+    let others = names.filter { unsafe ballast_kernels_named($0) != nil }
+    return "BALLAST_KERNELS is \(name), and there are no such kernels for this processor; "
+      + "leave it out, or ask for one of \(others.joined(separator: ", "))"
   }
 }
 

@@ -34,9 +34,13 @@ struct Program {
   private let outputPath = NSTemporaryDirectory() + "ballast-out-\(UUID().uuidString)"
   private let errorPath = NSTemporaryDirectory() + "ballast-err-\(UUID().uuidString)"
 
-  init(_ arguments: [String], in folder: String? = nil) throws {
+  /// Starts a run; `environment` adds to that of the tests.
+  init(
+    _ arguments: [String], in folder: String? = nil, environment: [String: String] = [:]
+  ) throws {
     process.executableURL = URL(fileURLWithPath: Program.path)
     process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     for path in [outputPath, errorPath] {
       _ = FileManager.default.createFile(atPath: path, contents: nil)

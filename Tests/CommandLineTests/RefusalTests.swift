@@ -75,6 +75,17 @@ import Testing
     #expect(result.sentence?.contains("more than the limit of 1024 B") == true)
   }
 
+  @Test func `kernels that this processor lacks are refused, and no name is none`() throws {
+    let arguments = ["measure", "--model", "seed", "--n-c", "4", "--n-g", "4"]
+    let refused = try Program(arguments, environment: ["BALLAST_KERNELS": "avx1024"]).result()
+    #expect(refused.status == 1 && refused.output.isEmpty)
+    #expect(refused.sentence?.contains("BALLAST_KERNELS is avx1024") == true, "\(refused.errors)")
+    for name in ["", "portable", "halves"] {
+      let result = try Program(arguments, environment: ["BALLAST_KERNELS": name]).result()
+      #expect(result.status == 0, "\(name): \(result.errors)")
+    }
+  }
+
   /// A profile's file, or nil for one that is missing, and what the sentence says.
   static let profiles: [(Data?, String)] = [
     (nil, "there is no such file"),

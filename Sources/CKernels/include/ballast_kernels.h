@@ -207,6 +207,8 @@ typedef struct {
 /// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512|amx|halves in the environment
 /// asks for one that it has, for tests; `halves` for the tiles of bfloat16 in plain C.
 const ballast_kernel_table *ballast_kernels(void);
+/// What BALLAST_KERNELS asks for, where nothing has that name or the processor lacks it; else NULL.
+const char *ballast_missing_kernels(void);
 /// Those of an instruction set by name; NULL where the processor lacks it.
 const ballast_kernel_table *ballast_kernels_named(const char *name);
 
