@@ -141,6 +141,9 @@ static void half_forward(const ballast_forward *pass) {
       const float correction =
           soften(BALLAST_BF16, pass->scores + (ptrdiff_t)r * tile->pitch, seen(tile, r), keys,
                  tile->scale, pass->maxima + r, pass->sums + r, pass->is_first);
+      if (tile->drops)
+        drop_row(tile, r, BALLAST_BF16, pass->scores + (ptrdiff_t)r * tile->pitch, keys.first,
+                 keys.last);
       if (!pass->v_columns || pass->is_first || correction == 1) continue;
       float *o = pass->output.start + r * pass->output.stride;
       for (int32_t c = 0; c < tile->width; c++) o[c] *= correction;
@@ -183,8 +186,10 @@ INLINE float probabilities(const ballast_backward *pass, int32_t row, span aroun
   return (float)dot;
 }
 
-/// Of two rows: dS as bfloat16 in place of dP, and P and dS in pairs in place of P.
-INLINE void pair_rows(const ballast_backward *pass, int32_t row, span around, const float *dots) {
+/// Of two rows: dS as bfloat16 in place of dP, and P, rounded and perhaps dropped, and dS in pairs in
+/// place of P.
+INLINE void pair_rows(const ballast_backward *pass, int32_t row, span around, const float *dots,
+                      const int drops) {
   const ballast_tile *tile = &pass->tile;
   float *p[2], *ds[2];
   span keys[2];
@@ -193,6 +198,11 @@ INLINE void pair_rows(const ballast_backward *pass, int32_t row, span around, co
     ds[r] = pass->ds + (ptrdiff_t)(row + r) * tile->pitch;
     keys[r] = row + r < tile->rows ? seen(tile, row + r) : (span){0, 0};
   }
+  quads states[2];
+  if (drops)
+    for (int r = 0; r < 2; r++)
+      number_from(states + r, tile->dropout.key,
+                  tile->number + (row + r) * tile->numbers + (uint64_t)around.first);
   for (int32_t c = around.first; c < around.last; c += LANES) {
     lanes weight[2], change[2] = {{}, {}};
     for (int r = 0; r < 2; r++) {
@@ -202,6 +212,12 @@ INLINE void pair_rows(const ballast_backward *pass, int32_t row, span around, co
       change[r] = weight[r] * (load(ds[r] + c) - dots[r]) * tile->scale;
       if (!whole) change[r] = choose(inside(keys[r], c), change[r], (lanes){});
     }
+    if (drops)
+      for (int r = 0; r < 2; r++) {
+        const words stays = draw_staying(&tile->dropout, states + r);
+        const lanes value = (lanes)(rounded(weight[r]) & 0xffff0000) * tile->dropout.scale;
+        weight[r] = (lanes)((words)value & stays);
+      }
     *(loose_words *)(p[0] + c) = paired(weight[0], weight[1]);
     if (!pass->v_panels) continue;
     *(loose_words *)(p[1] + c) = paired(change[0], change[1]);
@@ -224,9 +240,13 @@ static void half_backward_rows(const ballast_backward *pass, int32_t first, int3
           pass->v_panels, keys, ds);
     for (int32_t r = i; r < i + SIDE; r += 2) {
       float dots[2] = {0, 0};
-      for (int32_t k = 0; k < least(2, tile->rows - r); k++)
+      for (int32_t k = 0; k < least(2, tile->rows - r); k++) {
+        if (tile->drops && pass->v_panels)
+          drop_row(tile, r + k, BALLAST_F32, pass->ds + (r + k) * pitch, keys.first, keys.last);
         dots[k] = probabilities(pass, r + k, keys);
-      pair_rows(pass, r, keys, dots);
+      }
+      if (tile->drops) pair_rows(pass, r, keys, dots, 1);
+      else pair_rows(pass, r, keys, dots, 0);
     }
     for (int32_t c = keys.first; c < keys.last; c += 16) {
       const ptrdiff_t place = (i / SIDE * pitch + c) * 16;

@@ -16,6 +16,7 @@
 #define ROUNDS_IN_HARDWARE
 #include "vectors.inl"
 #include "runs.inl"
+#include "random.inl"
 #include "softmax.inl"
 
 /// Eight registers of 16 rows of 64 bytes.

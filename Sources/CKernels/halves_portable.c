@@ -3,6 +3,7 @@
 #define TILES ballast_halves_portable
 #include "vectors.inl"
 #include "runs.inl"
+#include "random.inl"
 #include "softmax.inl"
 
 INLINE void begin(void) {}

@@ -8,13 +8,15 @@ typedef uint8_t bytes __attribute__((vector_size(LANES), aligned(1), may_alias))
 #define INCREMENT 0x9e3779b97f4a7c15u
 
 /// The states of the elements numbered from `first` on: key + number · INCREMENT.
-INLINE void begin(quads *states, uint64_t key, uint64_t first) {
-  for (int l = 0; l < LANES; l++) (*states)[l] = key + (first + (uint64_t)l) * INCREMENT;
+INLINE void number_from(quads *states, uint64_t key, uint64_t first) {
+  quads offsets;
+  for (int l = 0; l < LANES; l++) offsets[l] = (uint64_t)l * INCREMENT;
+  *states = offsets + (key + first * INCREMENT);
 }
 
 /// 64 bits of each element, and the states of those after them: the output function of SplitMix64
 /// (Steele et al., OOPSLA 2014).
-INLINE void next(quads *states, quads *drawn) {
+INLINE void draw_bits(quads *states, quads *drawn) {
   quads z = *states;
   *states += LANES * INCREMENT;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -22,12 +24,19 @@ INLINE void next(quads *states, quads *drawn) {
   *drawn = z ^ (z >> 31);
 }
 
+/// All bits of the elements that stay, and the states of those after them.
+INLINE words draw_staying(const ballast_dropout *dropout, quads *states) {
+  quads drawn;
+  draw_bits(states, &drawn);
+  return (words)__builtin_convertvector(drawn >> 32 >= dropout->threshold, bits);
+}
+
 INLINE void draw_of(uint64_t key, uint64_t first, const int t, void *y, ptrdiff_t n,
                     float factor) {
   quads states, word;
-  begin(&states, key, first);
+  number_from(&states, key, first);
   EACH(i, count, n, {
-    next(&states, &word);
+    draw_bits(&states, &word);
     const quads total =
         (word & 0xffff) + (word >> 16 & 0xffff) + (word >> 32 & 0xffff) + (word >> 48);
     // Four uniforms on 0 … 65535 have mean 131070 and standard deviation 65536 / √3.
@@ -42,13 +51,10 @@ static void draw(uint64_t key, uint64_t first, int32_t type, void *y, ptrdiff_t 
 
 INLINE void drop_of(const ballast_dropout *dropout, uint64_t first, const int t, const void *x,
                     void *y, uint8_t *mask, ptrdiff_t n) {
-  quads states, drawn;
-  begin(&states, dropout->key, first);
+  quads states;
+  number_from(&states, dropout->key, first);
   EACH(i, count, n, {
-    next(&states, &drawn);
-    // All bits of a lane, or none.
-    const words stays =
-        (words)__builtin_convertvector(drawn >> 32 >= dropout->threshold, bits);
+    const words stays = draw_staying(dropout, &states);
     const lanes value = get(t, x, i, count, 0) * dropout->scale;
     put(t, y, i, (lanes)((words)value & stays), count);
     if (mask) {

@@ -28,6 +28,14 @@ INLINE bits inside(span keys, int32_t c) {
 INLINE int is_whole(span keys, int32_t c) { return c >= keys.first && c + LANES <= keys.last; }
 INLINE int is_outside(span keys, int32_t c) { return c + LANES <= keys.first || c >= keys.last; }
 
+/// Columns first ..< last of a row of the tile, of a type, dropped in place.
+INLINE void drop_row(const ballast_tile *tile, int32_t row, const int type, void *x, int32_t first,
+                     int32_t last) {
+  char *some = (char *)x + first * (type == BALLAST_F32 ? 4 : 2);
+  drop_of(&tile->dropout, tile->number + row * tile->numbers + (uint64_t)first, type, some, some,
+          NULL, last - first);
+}
+
 /// The softmax of a row of scores against a running maximum; what it was multiplied with is
 /// returned. What is stored is of a type, in place.
 INLINE float soften(const int type, float *row, span keys, span all_keys, float scale,

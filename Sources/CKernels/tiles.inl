@@ -4,9 +4,9 @@
 #include "vectors.inl"
 #include "products.inl"
 #include "runs.inl"
+#include "random.inl"
 #include "gelu.inl"
 #include "angles.inl"
-#include "random.inl"
 #include "softmax.inl"
 #if LANES == 16
 #include "words.inl"
@@ -154,6 +154,8 @@ static void forward(const ballast_forward *pass) {
     const float correction =
         soften(BALLAST_F32, pass->scores + (ptrdiff_t)i * ci, seen(tile, i), around, tile->scale,
                pass->maxima + i, pass->sums + i, pass->is_first);
+    if (tile->drops)
+      drop_row(tile, i, BALLAST_F32, pass->scores + (ptrdiff_t)i * ci, around.first, around.last);
     if (!pass->v_columns || pass->is_first || correction == 1) continue;
     float *o = pass->output.start + i * pass->output.stride;
     for (int32_t c = 0; c < tile->width; c++) o[c] *= correction;
@@ -177,43 +179,53 @@ INLINE lanes score_change(const float *dp, lanes p, span keys, int32_t c, float 
   return is_whole(keys, c) ? value : choose(inside(keys, c), value, (lanes){});
 }
 
+/// P and dS of columns start ..< end of a row, in place of its scores and dP.
+INLINE void backward_row(const ballast_backward *pass, int32_t row, int32_t start, int32_t end) {
+  const ballast_tile *tile = &pass->tile;
+  const span keys = seen(tile, row);
+  float *p = pass->p + (ptrdiff_t)row * tile->pitch, *ds = pass->ds + (ptrdiff_t)row * tile->pitch;
+  const float scale = tile->scale, less = pass->log_sum_exp[row];
+  if (pass->v_panels && pass->output.start) {
+    const float dot = product(pass->d_output.start + row * pass->d_output.stride,
+                              pass->output.start + row * pass->output.stride, tile->width);
+    for (int32_t c = start; c < end; c += LANES) {
+      const lanes value = probability(p + c, keys, c, scale, less);
+      store(p + c, value);
+      store(ds + c, score_change(ds + c, value, keys, c, scale, dot));
+    }
+    return;
+  }
+  lanes sums = {}, ones = {};
+  for (int32_t c = start; c < end; c += LANES) {
+    const lanes value = probability(p + c, keys, c, scale, less);
+    store(p + c, value);
+    if (!pass->v_panels) continue;
+    const lanes change = load(ds + c);
+    sums += value * (is_whole(keys, c) ? change : choose(inside(keys, c), change, (lanes){}));
+    ones += value;
+  }
+  if (!pass->v_panels) return;
+  // Σ P is 1 but for rounding, which would be left over in Σ dS.
+  const float dot = keys.last > keys.first ? sum(sums) / sum(ones) : 0;
+  for (int32_t c = start; c < end; c += LANES)
+    store(ds + c, score_change(ds + c, load(p + c), keys, c, scale, dot));
+}
+
 static void backward_rows(const ballast_backward *pass, int32_t first, int32_t last) {
   const ballast_tile *tile = &pass->tile;
-  const int32_t ci = tile->pitch;
+  const ptrdiff_t ci = tile->pitch;
   scores(tile, pass->q, pass->k_panels, pass->p, first, last);
   if (pass->v_panels) scores(tile, pass->d_output, pass->v_panels, pass->ds, first, last);
   for (int32_t i = first; i < last; i++) {
     const int32_t head = (i - first) / STRIP * STRIP + first;
-    const span around = seen_by(tile, head, least(STRIP, last - head)), keys = seen(tile, i);
-    float *p = pass->p + (ptrdiff_t)i * ci, *ds = pass->ds + (ptrdiff_t)i * ci;
+    const span around = seen_by(tile, head, least(STRIP, last - head));
     // The keys' half takes STRIP keys at once, some of which these rows may not see.
     const int32_t start = most(around.first - STRIP, 0) / LANES * LANES;
-    const int32_t end = least(padded(around.last, LANES) + STRIP, ci);
-    const float scale = tile->scale, less = pass->log_sum_exp[i];
-    if (pass->v_panels && pass->output.start) {
-      const float dot = product(pass->d_output.start + i * pass->d_output.stride,
-                                pass->output.start + i * pass->output.stride, tile->width);
-      for (int32_t c = start; c < end; c += LANES) {
-        const lanes value = probability(p + c, keys, c, scale, less);
-        store(p + c, value);
-        store(ds + c, score_change(ds + c, value, keys, c, scale, dot));
-      }
-      continue;
-    }
-    lanes sums = {}, ones = {};
-    for (int32_t c = start; c < end; c += LANES) {
-      const lanes value = probability(p + c, keys, c, scale, less);
-      store(p + c, value);
-      if (!pass->v_panels) continue;
-      const lanes change = load(ds + c);
-      sums += value * (is_whole(keys, c) ? change : choose(inside(keys, c), change, (lanes){}));
-      ones += value;
-    }
-    if (!pass->v_panels) continue;
-    // Σ P is 1 but for rounding, which would be left over in Σ dS.
-    const float dot = keys.last > keys.first ? sum(sums) / sum(ones) : 0;
-    for (int32_t c = start; c < end; c += LANES)
-      store(ds + c, score_change(ds + c, load(p + c), keys, c, scale, dot));
+    const int32_t end = least(padded(around.last, LANES) + STRIP, tile->pitch);
+    if (tile->drops && pass->v_panels)
+      drop_row(tile, i, BALLAST_F32, pass->ds + i * ci, start, end);
+    backward_row(pass, i, start, end);
+    if (tile->drops) drop_row(tile, i, BALLAST_F32, pass->p + i * ci, start, end);
   }
   if (pass->dq.start)
     weigh(tile, pass->ds, pass->k_columns, pass->dq, first, last, pass->adds_dq);

@@ -56,9 +56,7 @@ package enum TiledAttention {
     return true
   }
 
-  private static func isFused(_ attention: Attention) -> Bool {
-    attention.memory == .fused && attention.dropout == nil
-  }
+  private static func isFused(_ attention: Attention) -> Bool { attention.memory == .fused }
 }
 
 extension AttentionForward {

@@ -99,7 +99,7 @@ struct TiledBackward {
         of: kernel.view(x, unit, head: head, rows), kernel.place(place, slot: slot))
     }
     var tile = unsafe ballast_backward()
-    unsafe tile.tile = kernel.tile(rows, keys)
+    unsafe tile.tile = kernel.tile(rows, keys, unit, head: head)
     unsafe tile.q = wide(q, plan.wideQ)
     unsafe tile.d_output = wide(pass.dO, plan.wideDO)
     unsafe (tile.q_room, tile.d_output_room) = unsafe (

@@ -73,10 +73,12 @@ struct TiledForward {
     _ unit: TiledKernel.Unit, _ member: Int, _ rows: Range<Int>, _ keys: Range<Int>,
     _ span: Range<Int>, slot: Int
   ) -> ballast_forward {
-    let q = kernel.view(pass.q, unit, head: kernel.head(unit, member), rows)
+    let head = kernel.head(unit, member)
+    let q = kernel.view(pass.q, unit, head: head, rows)
     let first = kernel.row(member, rows, span)
     return unsafe ballast_forward(
-      tile: kernel.tile(rows, keys), q: kernel.rows(of: q, kernel.place(plan.wideQ, slot: slot)),
+      tile: kernel.tile(rows, keys, unit, head: head),
+      q: kernel.rows(of: q, kernel.place(plan.wideQ, slot: slot)),
       q_room: kernel.place(plan.wideQ, slot: slot),
       k_panels: kernel.place(plan.kPanels, slot: unit.slot),
       v_columns: pass.output == nil ? nil : kernel.place(plan.vColumns, slot: unit.slot),

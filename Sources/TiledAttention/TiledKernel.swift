@@ -132,7 +132,21 @@ import Threading
       rows: Int32(rows.count), keys: Int32(keys.count), width: Int32(geometry.dHead),
       pitch: Int32(pitch ?? TiledPlan.padded(keys.count)), is_tight: pitch == nil ? 0 : 1,
       lead: Int64(attention.lead(rows: rows, keys: keys)), window: Int64(attention.window ?? 0),
-      scale: geometry.scale)
+      scale: geometry.scale, drops: 0, dropout: ballast_dropout(), number: 0, numbers: 0)
+  }
+
+  /// The same of a query head, with what is dropped from its probabilities.
+  func tile(
+    _ rows: Range<Int>, _ keys: Range<Int>, _ unit: Unit, head: Int
+  ) -> ballast_tile {
+    var tile = tile(rows, keys)
+    guard let dropout = attention.dropout else { return tile }
+    (tile.drops, tile.dropout) = (1, ballast_dropout(dropout))
+    tile.number = UInt64(
+      dropout.number(
+        outer: unit.sequence * geometry.heads + head, row: rows.lowerBound, key: keys.lowerBound))
+    tile.numbers = UInt64(dropout.sequenceLength)
+    return tile
   }
 
   /// Where a span's rows of a query head begin among those of its unit, in rows.
@@ -180,6 +194,12 @@ private let halfTiles: ballast_tiles? = {
   guard let tiles = unsafe ballast_half_tiles() else { return nil }
   return unsafe tiles.pointee
 }()
+
+extension ballast_dropout {
+  init(_ dropout: Dropout) {
+    self.init(key: dropout.key, threshold: dropout.threshold, scale: dropout.scale)
+  }
+}
 
 extension TiledAttention {
   /// Whether tiles multiply bfloat16 here, without a copy in float32.

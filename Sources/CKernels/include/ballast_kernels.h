@@ -22,6 +22,14 @@ typedef struct {
   ptrdiff_t stride;
 } ballast_rows;
 
+/// Which elements a dropout keeps: those whose number, mixed, is at least `threshold` in its upper
+/// half (CounterRandom in Swift).
+typedef struct {
+  uint64_t key;
+  uint64_t threshold;  // 2³² · probability
+  float scale;         // 1 / (1 - probability)
+} ballast_dropout;
+
 /// Which keys rows see: row i of a tile the keys j with i + lead - window < j <= i + lead.
 typedef struct {
   int32_t rows, keys;
@@ -31,12 +39,15 @@ typedef struct {
   int64_t lead;    // position of the first row - position of the first key
   int64_t window;  // 0: none
   float scale;
+  int32_t drops;              // whether probabilities are dropped, each by its number
+  ballast_dropout dropout;
+  uint64_t number, numbers;   // of row 0 and key 0; from a row to the next
 } ballast_tile;
 
 /// Forward of one tile. scores is [rows, pitch]; maxima and sums are [rows].
 ///
 ///     S = scale · q kᵀ    m' = max(m, S)    P = exp(S - m')    l = l · exp(m - m') + Σ P
-///                                                              o = o · exp(m - m') + P v
+///                                                              o = o · exp(m - m') + drop(P) v
 typedef struct {
   ballast_tile tile;
   ballast_rows q;             // [rows, width], of the tiles' type
@@ -51,9 +62,9 @@ typedef struct {
 
 /// Backward of one tile. p and ds are [rows, pitch] and stay for the keys' half.
 ///
-///     P = exp(scale · q kᵀ - lse)    dP = do vᵀ    dS = scale · P (dP - D)    D = do · o, or
-///     dq += dS k                                   where the tile has every key: Σ P · dP / Σ P
-///     dv += Pᵀ do        dk += dSᵀ q
+///     P = exp(scale · q kᵀ - lse)    dP = drop(do vᵀ)    dS = scale · P (dP - D)    D = do · o, or
+///     dq += dS k                                       where the tile has every key: Σ P · dP / Σ P
+///     dv += drop(P)ᵀ do        dk += dSᵀ q
 typedef struct {
   ballast_tile tile;
   ballast_rows q, d_output, output;  // of the tiles' type; output.start is NULL where D is summed
@@ -90,14 +101,6 @@ typedef struct {
   int32_t has_mean;        // else x̂ = x · rstd, and mean(g) goes
   int32_t adds;            // dx += in place of dx =
 } ballast_norm_row;
-
-/// Which elements a dropout keeps: those whose number, mixed, is at least `threshold` in its upper
-/// half (CounterRandom in Swift).
-typedef struct {
-  uint64_t key;
-  uint64_t threshold;  // 2³² · probability
-  float scale;         // 1 / (1 - probability)
-} ballast_dropout;
 
 /// Kernels over `count` neighbouring elements, computed in float32 and rounded once, to nearest
 /// even. Sums are float32, in an order that the count alone sets.
