@@ -56,15 +56,15 @@ package struct Dropout: Sendable {
   /// `1 / (1 − probability)`, so that the expectation stays.
   package var scale: Float { Float(1 / (1 - probability)) }
 
-  /// The index of an element of `[batch, heads, tokens, keys]`, at absolute positions: `(outer · n +
-  /// row) · n + key`, with n the sequence length and `outer` = b · heads + h.
+  /// The index of an element of `[batch, heads, tokens, keys]`: `(outer · n + row) · n + key`, with
+  /// n the sequence length, `outer` = b · heads + h, and absolute positions.
   package func number(outer: Int, row: Int, key: Int) -> Int {
     (outer * sequenceLength + row) * sequenceLength + key
   }
 
   /// Whether the element with this index stays.
   ///
-  /// Of `[batch, tokens, width]` the index is `(b · n + position) · width + column`; of scores it is
+  /// Of `[batch, tokens, width]` the index is `(b · n + position) · width + column`, and of scores
   /// `number(outer:row:key:)`.
   package func keeps(_ index: Int) -> Bool { random.bits(index) >> 32 >= threshold }
 }
