@@ -94,8 +94,8 @@ package struct KernelsError: Error, CustomStringConvertible {
   package var description: String {
     let names: [String] = ["portable", "avx2", "avx512"]
     let others = names.filter { unsafe ballast_kernels_named($0) != nil }
-    return "BALLAST_KERNELS is \(name), and there are no such kernels for this processor; "
-      + "leave it out, or ask for one of \(others.joined(separator: ", "))"
+    return "BALLAST_KERNELS is \(name.debugDescription), and there are no such kernels for this "
+      + "processor; leave it out, or ask for one of \(others.joined(separator: ", "))"
   }
 }
 
