@@ -169,12 +169,17 @@ package final class Tape {
   package func multiply(
     _ a: Tensor, _ b: Tensor, into c: Tensor, accumulates: Bool = false
   ) throws {
-    let product = Product(a, b, into: c, accumulates: accumulates)
-    guard c.count > 0 else { return }
-    count(product.flops)
+    try multiply([Product(a, b, into: c, accumulates: accumulates)])
+  }
+
+  /// Products that write a tensor each, that none of them reads, computed at the same time.
+  func multiply(_ products: [Product]) throws {
+    let products = products.filter { $0.c.count > 0 }
+    guard !products.isEmpty else { return }
+    for product in products { count(product.flops) }
     let workspace = try scratch(
-      "scratchpad", bytes: tensors.memory.workspaceBytes(for: product))
-    try kernels?.multiply(product, workspace: workspace)
+      "scratchpad", bytes: tensors.memory.workspaceBytes(for: products))
+    try kernels?.multiply(products, workspace: workspace)
   }
 
   /// Counts the work of a product.

@@ -59,9 +59,9 @@ struct WidenedProduct {
     [product.a, product.b, product.c].reduce(0) { $0 + Self.room(for: $1) }
   }
 
-  /// The copies, and what `scratchpad` says of the product of them.
-  func workspaceBytes(scratchpad: (MatmulShape) throws -> Int) throws -> Int {
-    try 4 * copied + scratchpad(shape)
+  /// The copies, and what `needs` says of the product of them.
+  func workspaceBytes(needs: (MatmulShape) throws -> MatmulNeeds) throws -> Int {
+    try 4 * copied + needs(shape).bytes
   }
 
   func multiply(on backend: CPUBackend, workspace: Tensor) throws {
@@ -93,9 +93,10 @@ struct WidenedProduct {
     let matmul = try backend.products.matmul(for: shape)
     let scratchpad = workspace.sliced(0, copied..<workspace.count)
     try withExtendedLifetime((product, workspace)) {
-      try unsafe matmul.execute(
+      let operands = unsafe MatmulOperands(
         a: a.address, b: b.address, c: c.address,
-        scratchpad: matmul.scratchpadBytes > 0 ? scratchpad.address : nil)
+        scratchpad: matmul.needs.bytes > 0 ? scratchpad.address : nil)
+      try Matmul.execute([(matmul, operands)])
     }
     if product.c.dtype == .bfloat16 { copy(c, to: product.c) }
   }

@@ -4,16 +4,17 @@ internal import Threading
 package final class Matmul {
   /// What was asked for, before normalisation.
   package let shape: MatmulShape
-  /// The scratch bytes that `execute` needs: oneDNN's (`dnnl::primitive_desc::scratchpad_desc`),
-  /// and those of an operand that is packed.
-  package let scratchpadBytes: Int
-  private let cut: (pieces: MatmulPieces, scratch: MatmulScratch)?
-  /// The product, or a piece of it.
-  private let handle: MatmulHandle
-  /// The last piece, if that has fewer rows.
-  private let last: MatmulHandle?
+  /// The scratch that `execute` needs.
+  package let needs: MatmulNeeds
+  private let kernel: Kernel
   /// Whether what was compiled is the transposed product, so that its rows are consecutive.
   private let isTransposed: Bool
+
+  private enum Kernel {
+    /// oneDNN divides the product over the threads.
+    case whole(MatmulHandle)
+    case cut(CutMatmul)
+  }
 
   /// Compiles a product (`dnnl::matmul`).
   ///
@@ -22,17 +23,14 @@ package final class Matmul {
     self.shape = shape
     isTransposed = shape.isColumnMajor
     let compiled = try Self.compiled(shape)
-    guard let pieces = MatmulPieces(compiled) else {
-      handle = try MatmulHandle(compiled, hasPanels: false, slots: 1)
-      (last, cut) = (nil, nil)
-      scratchpadBytes = handle.scratchpadBytes
-      return
+    if let cut = try CutMatmul(compiled) {
+      kernel = .cut(cut)
+      needs = MatmulNeeds(bytes: cut.scratch.bytes, isCut: true)
+    } else {
+      let handle = try MatmulHandle(compiled, hasPanels: false, slots: 1)
+      kernel = .whole(handle)
+      needs = MatmulNeeds(bytes: handle.scratchpadBytes, isCut: false)
     }
-    (handle, last) = try pieces.compiled()
-    let scratch = MatmulScratch(
-      pieces, bytes: max(handle.scratchpadBytes, last?.scratchpadBytes ?? 0))
-    cut = (pieces, scratch)
-    scratchpadBytes = scratch.bytes
   }
 
   /// The product that is compiled for a shape: one whose rows are consecutive.
@@ -41,15 +39,17 @@ package final class Matmul {
     return (shape.isColumnMajor ? shape.transposed : shape).normalized()
   }
 
-  /// The scratch bytes that a product would need; nothing is compiled.
+  /// The scratch that a product would need; nothing is compiled.
   ///
   /// - Throws: `OneDNNError`, as the initializer does.
-  package static func scratchpadBytes(of shape: MatmulShape) throws(OneDNNError) -> Int {
+  package static func needs(of shape: MatmulShape) throws(OneDNNError) -> MatmulNeeds {
     let shape = try compiled(shape)
     guard let pieces = MatmulPieces(shape) else {
-      return try MatmulHandle.scratchpadBytes(of: shape, hasPanels: false)
+      let bytes = try MatmulHandle.scratchpadBytes(of: shape, hasPanels: false)
+      return MatmulNeeds(bytes: bytes, isCut: false)
     }
-    return MatmulScratch(pieces, bytes: try pieces.describedBytes()).bytes
+    let scratch = MatmulScratch(pieces, bytes: try pieces.describedBytes())
+    return MatmulNeeds(bytes: scratch.bytes, isCut: true)
   }
 
   /// Whether oneDNN multiplies bfloat16 on this processor; 2.6 does so with AVX-512 alone.
@@ -59,86 +59,121 @@ package final class Matmul {
   }()
 
   /// The kernel that oneDNN chose (`impl_info_str`): `brg:…` is its fast path.
-  package var implementation: String { handle.implementation }
-
-  /// Computes the product and waits for it (`dnnl_primitive_execute`).
-  ///
-  /// Unsafe: the pointers reach every element that the shape names; `c` overlaps neither operand,
-  /// and `scratchpad` holds `scratchpadBytes`, or is nil where that is 0.
-  package func execute(
-    a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer,
-    scratchpad: UnsafeMutableRawPointer?
-  ) throws(OneDNNError) {
-    precondition(unsafe scratchpadBytes == 0 || scratchpad != nil, "a product lacks its scratchpad")
-    let (first, second) = unsafe isTransposed ? (b, a) : (a, b)
-    guard let cut else {
-      try OneDNNError.check(
-        unsafe handle.execute(slot: 0, first, second, c, scratchpad: scratchpad), shape)
-      return
+  package var implementation: String {
+    switch kernel {
+    case .whole(let handle): handle.implementation
+    case .cut(let cut): cut.whole.implementation
     }
-    try unsafe execute(cut.pieces, cut.scratch, first, second, c, scratchpad: scratchpad)
   }
 
-  private func execute(
-    _ pieces: MatmulPieces, _ scratch: MatmulScratch, _ a: UnsafeRawPointer,
-    _ b: UnsafeRawPointer, _ c: UnsafeMutableRawPointer, scratchpad: UnsafeMutableRawPointer?
+  /// Computes products and waits for them (`dnnl_primitive_execute`): in one loop where all are
+  /// cut, one after another elsewhere.
+  ///
+  /// Unsafe: the addresses reach every element that the shapes name; no `c` overlaps an operand or
+  /// another `c`. A scratchpad holds what the product needs, or is nil where that is nothing; in
+  /// one loop, each product has its own.
+  package static func execute(
+    _ products: [(matmul: Matmul, operands: MatmulOperands)]
   ) throws(OneDNNError) {
-    var operand = unsafe b
-    if let panels = pieces.panels, let scratchpad = unsafe scratchpad {
-      unsafe panels.fill(scratchpad, from: b)
-      unsafe operand = UnsafeRawPointer(scratchpad)
-    }
-    let second = unsafe operand
-    var failures = [OneDNNError?](repeating: nil, count: pieces.count)
-    unsafe failures.withUnsafeMutableBufferPointer { failures in
-      Threads.parallel(tasks: pieces.count, threads: pieces.slots) { piece, slot in
-        let rows = pieces.rows(of: piece)
-        let isWhole = rows.count == MatmulPieces.rows
-        guard let handle = isWhole ? handle : last else { preconditionFailure("a piece is lost") }
+    var cut: [(product: CutMatmul, operands: MatmulOperands, shape: MatmulShape)] = []
+    let isOneLoop = products.allSatisfy(\.matmul.needs.isCut)
+    for (matmul, given) in products {
+      precondition(
+        unsafe matmul.needs.bytes == 0 || given.scratchpad != nil, "a product lacks its scratchpad")
+      let operands = matmul.isTransposed ? given.transposed : given
+      switch matmul.kernel {
+      case .cut(let product):
+        cut.append((product, operands, matmul.shape))
+        if isOneLoop { continue }
+        try execute(cut)
+        cut.removeAll()
+      case .whole(let handle):
         let status = unsafe handle.execute(
-          slot: slot, a + pieces.shape.a.bytes(toRow: rows.lowerBound), second,
-          c + pieces.shape.c.bytes(toRow: rows.lowerBound),
-          scratchpad: scratchpad.map { unsafe $0 + scratch.panels + slot * scratch.room })
+          slot: 0, operands.a, operands.b, operands.c, scratchpad: operands.scratchpad)
+        try OneDNNError.check(status, matmul.shape)
+      }
+    }
+    if !cut.isEmpty { try execute(cut) }
+  }
+
+  /// Computes the pieces of products, in the order given, each by a thread that is free.
+  private static func execute(
+    _ products: [(product: CutMatmul, operands: MatmulOperands, shape: MatmulShape)]
+  ) throws(OneDNNError) {
+    for (product, operands, _) in products {
+      if let panels = product.pieces.panels, let scratchpad = unsafe operands.scratchpad {
+        unsafe panels.fill(scratchpad, from: operands.b)
+      }
+    }
+    let counts = products.map(\.product.pieces.count)
+    let count = counts.reduce(0, +)
+    var failures = [OneDNNError?](repeating: nil, count: count)
+    unsafe failures.withUnsafeMutableBufferPointer { failures in
+      func compute(_ task: Int, on thread: Int) {
+        var (index, piece) = (0, task)
+        while piece >= counts[index] {
+          piece -= counts[index]
+          index += 1
+        }
+        let (product, operands, shape) = products[index]
         do throws(OneDNNError) {
-          try OneDNNError.check(status, shape)
+          try OneDNNError.check(product.execute(piece, on: thread, operands), shape)
         } catch {
-          unsafe failures[piece] = error
+          unsafe failures[task] = error
         }
       }
+      // Outside of a loop, oneDNN would divide the only piece.
+      if count == 1 { return MatmulPieces.onOneThread { compute(0, on: 0) } }
+      Threads.parallel(tasks: count, threads: min(count, Threads.count), compute)
     }
     if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
   }
 }
 
-/// The products that one backend has compiled; not for several threads.
-///
-/// oneDNN has a cache too, but making a product from it took 6 to 20 µs; compiling, 0.03 to 1 ms
-/// as a rule, 22 ms for the first product of a process.
-package final class MatmulCache {
-  /// More shapes than a training step has; a step whose shapes all differ must not grow for ever.
-  package static let capacity = 1024
+/// The addresses of a product's operands and of its scratch.
+@safe package struct MatmulOperands {
+  package let a: UnsafeRawPointer
+  package let b: UnsafeRawPointer
+  package let c: UnsafeMutableRawPointer
+  package let scratchpad: UnsafeMutableRawPointer?
 
-  private var products: [MatmulShape: Matmul] = [:]
-  /// The thread count that `products` were compiled for.
-  private var threads = Threads.count
+  package init(
+    a: UnsafeRawPointer, b: UnsafeRawPointer, c: UnsafeMutableRawPointer,
+    scratchpad: UnsafeMutableRawPointer?
+  ) {
+    unsafe (self.a, self.b, self.c, self.scratchpad) = (a, b, c, scratchpad)
+  }
 
-  package init() {}
+  /// Those of the transposed product.
+  var transposed: MatmulOperands {
+    unsafe MatmulOperands(a: b, b: a, c: c, scratchpad: scratchpad)
+  }
+}
 
-  /// The number of products held.
-  package var count: Int { products.count }
+/// The scratch of a product.
+package struct MatmulNeeds: Equatable {
+  /// oneDNN's bytes (`dnnl::primitive_desc::scratchpad_desc`), and those of an operand that is
+  /// packed.
+  package let bytes: Int
+  /// Whether the product is cut into pieces, which may share a loop with those of others.
+  package let isCut: Bool
 
-  /// The compiled product of this shape.
-  ///
-  /// - Throws: `OneDNNError` if the operands do not fit, or oneDNN has no kernel for them.
-  package func matmul(for shape: MatmulShape) throws(OneDNNError) -> Matmul {
-    if threads != Threads.count {
-      products.removeAll()
-      threads = Threads.count
+  package init(bytes: Int, isCut: Bool) {
+    self.bytes = bytes
+    self.isCut = isCut
+  }
+
+  /// Where the scratch of each of several products lies, and the bytes of all: beside each other
+  /// where all are cut and share a loop, at one place where they run one after another.
+  package static func places(of products: [MatmulNeeds]) -> (offsets: [Int], bytes: Int) {
+    guard products.count > 1, products.allSatisfy(\.isCut) else {
+      return (products.map { _ in 0 }, products.map(\.bytes).max() ?? 0)
     }
-    if let product = products[shape] { return product }
-    let product = try Matmul(shape)
-    if products.count >= MatmulCache.capacity { products.removeAll(keepingCapacity: true) }
-    products[shape] = product
-    return product
+    var (offsets, bytes): ([Int], Int) = ([], 0)
+    for product in products {
+      offsets.append(bytes)
+      bytes += MatmulScratch.aligned(product.bytes)
+    }
+    return (offsets, bytes)
   }
 }

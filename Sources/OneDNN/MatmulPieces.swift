@@ -4,36 +4,57 @@ internal import Threading
 ///
 /// oneDNN divides a product evenly; where cores run at different speeds, since other programs share
 /// them, the faster ones wait. Pieces go to whoever is free. A product is cut by its shape alone,
-/// so that its bits do not depend on the number of threads.
+/// so that its bits do not depend on the number of threads, as those of oneDNN's own divisions do
+/// where `a` runs down its columns and its inner dimension is 2,049 or more.
 struct MatmulPieces {
-  /// Rows of a piece, the last of which may have fewer: enough that packing `b` for each, where it
-  /// does not lie in panels, costs little beside it.
-  static let rows = 192
+  /// Rows, or inner elements, from which a product is long.
+  private static let long = 768
 
   let shape: MatmulShape
+  /// Rows of a piece, the last of which may have fewer: enough that packing `b` for each, where it
+  /// does not lie in panels, costs little beside it.
+  private let size: Int
   /// `b`, packed once for all pieces; nil where each packs it for itself.
   let panels: Panels?
   /// Pieces that are computed at the same time.
   let slots: Int
 
-  /// nil for a product that oneDNN divides: one of few rows, or of columns that run down `a`.
+  /// nil for a product that oneDNN divides.
   init?(_ shape: MatmulShape) {
-    guard shape.rank == 2, shape.rows >= 4 * Self.rows, shape.a.strides[1] == 1,
-      shape.columns * shape.inner >= 1 << 14
-    else { return nil }
+    guard let size = Self.size(for: shape) else { return nil }
     self.shape = shape
-    panels = Panels(of: shape.with(rows: Self.rows))
-    slots = min((shape.rows + Self.rows - 1) / Self.rows, Threads.count)
+    self.size = size
+    // oneDNN has no fast kernel for panels and an `a` that runs down its columns.
+    panels = shape.a.strides[1] == 1 ? Panels(of: shape.with(rows: size)) : nil
+    slots = min((shape.rows + size - 1) / size, Threads.count)
   }
 
-  var count: Int { (shape.rows + Self.rows - 1) / Self.rows }
+  /// The rows of a piece: of activations `[tokens, in] · [in, out]` many tokens, of a weight's
+  /// gradient `[out, tokens] · [tokens, in]` at most half of its rows; nil for what is not cut.
+  private static func size(for shape: MatmulShape) -> Int? {
+    guard shape.rank == 2 else { return nil }
+    if shape.a.strides[1] == 1 {
+      return shape.rows >= long && shape.columns * shape.inner >= 1 << 14 ? 192 : nil
+    }
+    guard shape.inner >= long else { return nil }
+    return min(256, (shape.rows + 31) / 32 * 16, shape.rows)
+  }
+
+  /// Whether a product is cut.
+  static func cut(_ shape: MatmulShape) -> Bool { size(for: shape) != nil }
+
+  var count: Int { (shape.rows + size - 1) / size }
   /// Rows of the last piece, if it has fewer; or 0.
-  private var rest: Int { shape.rows % Self.rows }
+  private var rest: Int { shape.rows % size }
 
   /// The rows of a piece.
-  func rows(of index: Int) -> Range<Int> {
-    index * Self.rows..<min((index + 1) * Self.rows, shape.rows)
-  }
+  func rows(of index: Int) -> Range<Int> { index * size..<min((index + 1) * size, shape.rows) }
+
+  /// Whether a piece has as many rows as most.
+  func isWhole(_ index: Int) -> Bool { rows(of: index).count == size }
+
+  /// The slot of a piece that a thread computes: its own, where there are as many as pieces.
+  func slot(of index: Int, on thread: Int) -> Int { count == slots ? index : thread }
 
   /// The kernels of whole pieces, and of the last if that has fewer rows.
   func compiled() throws(OneDNNError) -> (whole: MatmulHandle, last: MatmulHandle?) {
@@ -41,7 +62,7 @@ struct MatmulPieces {
       func handle(_ rows: Int) throws(OneDNNError) -> MatmulHandle {
         try MatmulHandle(shape.with(rows: rows), hasPanels: panels != nil, slots: slots)
       }
-      return (try handle(Self.rows), rest == 0 ? nil : try handle(rest))
+      return (try handle(size), rest == 0 ? nil : try handle(rest))
     }
   }
 
@@ -51,18 +72,53 @@ struct MatmulPieces {
       func bytes(_ rows: Int) throws(OneDNNError) -> Int {
         try MatmulHandle.scratchpadBytes(of: shape.with(rows: rows), hasPanels: panels != nil)
       }
-      return max(try bytes(Self.rows), rest == 0 ? 0 : try bytes(rest))
+      return max(try bytes(size), rest == 0 ? 0 : try bytes(rest))
     }
   }
 
-  /// Makes something for one thread.
-  private static func onOneThread<Result>(
-    _ body: () throws(OneDNNError) -> Result
-  ) throws(OneDNNError) -> Result {
+  /// Makes or runs something for one thread.
+  static func onOneThread<Result, Failure>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     let before = Threads.count
     Threads.set(1)
     defer { Threads.set(before) }
     return try body()
+  }
+}
+
+/// A cut product that oneDNN has compiled.
+struct CutMatmul {
+  let pieces: MatmulPieces
+  let scratch: MatmulScratch
+  let whole: MatmulHandle
+  /// The last piece, if that has fewer rows.
+  private let last: MatmulHandle?
+
+  /// nil for a product that oneDNN divides.
+  init?(_ shape: MatmulShape) throws(OneDNNError) {
+    guard let pieces = MatmulPieces(shape) else { return nil }
+    self.pieces = pieces
+    (whole, last) = try pieces.compiled()
+    scratch = MatmulScratch(
+      pieces, bytes: max(whole.scratchpadBytes, last?.scratchpadBytes ?? 0))
+  }
+
+  /// Computes a piece on a thread, and gives oneDNN's status.
+  ///
+  /// Unsafe: the addresses reach every element that the shape names; `a` and `b` are those of what
+  /// was compiled.
+  func execute(_ index: Int, on thread: Int, _ operands: MatmulOperands) -> Int32 {
+    guard let handle = pieces.isWhole(index) ? whole : last else {
+      preconditionFailure("a piece is lost")
+    }
+    let first = pieces.rows(of: index).lowerBound
+    let slot = pieces.slot(of: index, on: thread)
+    let packed = pieces.panels == nil ? nil : unsafe UnsafeRawPointer(operands.scratchpad)
+    return unsafe handle.execute(
+      slot: slot, operands.a + pieces.shape.a.bytes(toRow: first), packed ?? operands.b,
+      operands.c + pieces.shape.c.bytes(toRow: first),
+      scratchpad: operands.scratchpad.map { unsafe $0 + scratch.panels + slot * scratch.room })
   }
 }
 
@@ -82,5 +138,5 @@ struct MatmulScratch {
   var bytes: Int { panels + slots * room }
 
   /// Parts begin at a multiple of 64 bytes.
-  private static func aligned(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
+  static func aligned(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
 }

@@ -121,12 +121,12 @@ final class Bench {
   }
 
   private func multiply(_ products: [Product], flops: Double) throws -> String {
-    let scratch = try products.map { try backend.workspaceBytes(for: $0) }.max() ?? 0
+    let scratch = try products.map { try backend.workspaceBytes(for: [$0]) }.max() ?? 0
     let factory = TensorFactory(
       backend.backend, ledger: Ledger(), layout: SequenceLayout([], lossRuns: []))
     let workspace = try factory.make("workspace", Shape(.plain(scratch / 4 + 1)), for: .workspace)
     func run() throws {
-      for product in products { try backend.multiply(product, workspace: workspace) }
+      for product in products { try backend.multiply([product], workspace: workspace) }
     }
     try run()
     let (seconds, _) = try timed { try run() }

@@ -4,8 +4,9 @@
 /// duty (`precondition`). Tensors named `[rows…, width]` may be any views whose last axis is
 /// contiguous; `dtype` may differ from `float32` where nothing else is said.
 package protocol Kernels: AnyObject {
-  /// Computes a product; `workspace` holds at least `Memory.workspaceBytes(for:)` bytes.
-  func multiply(_ product: Product, workspace: Tensor?) throws
+  /// Computes products, in any order or at the same time: each writes a tensor that no other reads
+  /// or writes. `workspace` holds at least `Memory.workspaceBytes(for:)` bytes.
+  func multiply(_ products: [Product], workspace: Tensor?) throws
 
   /// Sets every element of a tensor whose last axis is contiguous.
   func fill(_ tensor: Tensor, with value: Float)

@@ -8,8 +8,8 @@ package protocol Memory: AnyObject {
   func deallocate(_ allocation: Allocation)
   /// The bytes that a block of `bytes` takes.
   func sizeClass(_ bytes: Int) -> Int
-  /// The scratch bytes that a product wants beside its operands.
-  func workspaceBytes(for product: Product) throws -> Int
+  /// The scratch bytes that products want beside their operands, computed together.
+  func workspaceBytes(for products: [Product]) throws -> Int
   /// The scratch bytes that attention's kernels want beside their operands, those of oneDNN aside.
   func tileBytes(for pass: AttentionPass) -> Int
   /// Whether several devices share tensors, of which this is one's memory.
@@ -45,7 +45,7 @@ package final class CountedMemory: Memory {
   package typealias Share = @Sendable (_ bytes: Int, _ tensor: String, _ op: String) -> Int
 
   private let classes: (Int) -> Int
-  private let products: (Product) throws -> Int
+  private let products: ([Product]) throws -> Int
   private let tiles: (AttentionPass) -> Int
   private let share: Share?
 
@@ -53,7 +53,7 @@ package final class CountedMemory: Memory {
   /// the program, and whose products and attention take what those of the kernels that it stands
   /// for do. Without `share` it is that of the only device.
   package init(
-    sizeClass: @escaping (Int) -> Int, products: @escaping (Product) throws -> Int = { _ in 0 },
+    sizeClass: @escaping (Int) -> Int, products: @escaping ([Product]) throws -> Int = { _ in 0 },
     tiles: @escaping (AttentionPass) -> Int = { _ in 0 }, share: Share? = nil
   ) {
     classes = sizeClass
@@ -67,7 +67,9 @@ package final class CountedMemory: Memory {
   }
   package func deallocate(_ allocation: Allocation) {}
   package func sizeClass(_ bytes: Int) -> Int { classes(bytes) }
-  package func workspaceBytes(for product: Product) throws -> Int { try products(product) }
+  package func workspaceBytes(for products: [Product]) throws -> Int {
+    try self.products(products)
+  }
   package func tileBytes(for pass: AttentionPass) -> Int { tiles(pass) }
   package var isShared: Bool { share != nil }
   package func share(of bytes: Int, tensor: String, op: String) -> Int {
@@ -88,7 +90,7 @@ package struct Backend {
 
   /// Shapes alone.
   package static func shapes(
-    sizeClass: @escaping (Int) -> Int, products: @escaping (Product) throws -> Int = { _ in 0 },
+    sizeClass: @escaping (Int) -> Int, products: @escaping ([Product]) throws -> Int = { _ in 0 },
     tiles: @escaping (AttentionPass) -> Int = { _ in 0 }, share: CountedMemory.Share? = nil
   ) -> Backend {
     Backend(

@@ -31,6 +31,46 @@ extension CPUBackendTests {
     }
   }
 
+  /// The gradients of a product, as backward computes them: both are cut from 768 tokens on, and
+  /// then share a loop.
+  @Test(arguments: DType.numbers, [33, 767, 768, 2100])
+  func `products that are computed together are those computed one by one`(
+    _ dtype: DType, tokens: Int
+  ) throws {
+    for threads in [1, 2, 5] {
+      let bench = try Bench(threads: threads, seed: 9)
+      let (wide, narrow) = (96, 64)
+      let dy = try bench.tensor(Shape(.plain(tokens), .plain(wide)), dtype)
+      let x = try bench.tensor(Shape(.plain(tokens), .plain(narrow)), dtype)
+      let w = try bench.tensor(Shape(.plain(wide), .plain(narrow)), dtype)
+      let none = x.sliced(0, 0..<0)
+      for accumulates in [false, true] {
+        func products() throws -> [Product] {
+          [
+            Product(
+              dy.transposed(0, 1), x,
+              into: try bench.tensor(w.shape, dtype, values: bench.backend.read(w)),
+              accumulates: accumulates),
+            Product(
+              dy, w, into: try bench.tensor(x.shape, dtype, values: bench.backend.read(x)),
+              accumulates: accumulates),
+            Product(none, w.transposed(0, 1), into: dy.sliced(0, 0..<0)),
+          ]
+        }
+        let (together, alone) = (try products(), try products())
+        try bench.multiply(together)
+        for product in alone { try bench.multiply([product]) }
+        for (one, other) in zip(together, alone) {
+          #expect(bench.values(one.c) == bench.values(other.c))
+        }
+        let bytes = try bench.backend.workspaceBytes(for: together)
+        let parts = try alone.map { try bench.backend.workspaceBytes(for: [$0]) }
+        #expect(bytes >= parts.max() ?? 0 && bytes <= parts.reduce(0) { $0 + $1 + 63 })
+        #expect(try CPUBackend.workspaceBytes(for: together, threads: threads) == bytes)
+      }
+    }
+  }
+
   @Test func `a product over no inner extent is zero or leaves what is there`() throws {
     let bench = try Bench()
     let a = try bench.tensor(Shape(.plain(2), .plain(0)))
@@ -83,12 +123,15 @@ extension CPUBackendTests {
 }
 
 extension Bench {
-  /// Computes a product with the workspace that it asks for.
-  func multiply(_ product: Product) throws {
-    let bytes = try backend.workspaceBytes(for: product)
+  /// Computes a product.
+  func multiply(_ product: Product) throws { try multiply([product]) }
+
+  /// Computes products together with the workspace that they ask for.
+  func multiply(_ products: [Product]) throws {
+    let bytes = try backend.workspaceBytes(for: products)
     let workspace =
       bytes == 0
       ? nil : try factory.make("scratchpad", Shape(.plain((bytes + 3) / 4)), for: .workspace)
-    try backend.multiply(product, workspace: workspace)
+    try backend.multiply(products, workspace: workspace)
   }
 }

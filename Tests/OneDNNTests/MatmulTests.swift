@@ -90,15 +90,46 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
       for threads in [1, 2, 3, 7] {
         Threads.set(threads)
         let matmul = try Matmul(shape)
-        #expect(try matmul.scratchpadBytes == Matmul.scratchpadBytes(of: shape))
+        #expect(try matmul.needs.bytes == Matmul.needs(of: shape).bytes)
         if matmul.implementation.hasPrefix("brg"), gap == 0, inner.isMultiple(of: 32) {
-          #expect(matmul.scratchpadBytes >= inner * columns * (type == .float32 ? 4 : 2))
+          #expect(matmul.needs.bytes >= inner * columns * (type == .float32 ? 4 : 2))
         }
         var result = c
         try run(a, b, &result, accumulates: false)
         results.append(result.bytes)
       }
       #expect(results.allSatisfy { $0 == results[0] })
+    }
+  }
+
+  /// The gradient of a weight, of many tokens; oneDNN's own division of one over 2,049 and more
+  /// gave other bits for other numbers of threads.
+  @Test(arguments: types)
+  func `over many tokens is the naive one, with the same bits for every number of threads`(
+    type: ElementType
+  ) throws {
+    let before = Threads.count
+    defer { Threads.set(before) }
+    var random = SplitMix64(state: 4)
+    for (rows, tokens, columns, gap) in [
+      (13, 4084, 2, 0), (8, 3541, 7, 3), (1, 2500, 9, 0), (9, 2400, 1, 5), (286, 2798, 32, 0),
+      (600, 768, 48, 8), (33, 767, 40, 0),
+    ] {
+      let a = Matrix(type, [rows, tokens], strides: [1, rows + gap], using: &random)
+      let b = Matrix(type, [tokens, columns], strides: [columns + gap, 1], using: &random)
+      let c = Matrix(.float32, [rows, columns], strides: [columns, 1], using: &random)
+      let shape = MatmulShape(a: a.operand, b: b.operand, c: c.operand)
+      try expectNaive(a, b, c, accumulates: true)
+      #expect(try Matmul.needs(of: shape).isCut == (tokens >= 768 && rows > 1))
+      var results: [[UInt8]] = []
+      for threads in [1, 2, 3, 8] {
+        Threads.set(threads)
+        #expect(try Matmul(shape).needs == Matmul.needs(of: shape))
+        var result = c
+        try run(a, b, &result, accumulates: false)
+        results.append(result.bytes)
+      }
+      #expect(results.allSatisfy { $0 == results[0] }, "\(shape)")
     }
   }
 
@@ -117,13 +148,13 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
       return
     }
     for (inner, columns) in [(128, 256), (2048, 16 << 20 / 2048 / size)] {
-      let bytes = try Matmul.scratchpadBytes(of: shape(inner: inner, columns: columns))
+      let bytes = try Matmul.needs(of: shape(inner: inner, columns: columns)).bytes
       #expect(bytes >= inner * columns * size)
       #expect(bytes < inner * columns * size + 4 << 20)
     }
     let large = (inner: 4096, columns: 8192)
     #expect(
-      try Matmul.scratchpadBytes(of: shape(inner: large.inner, columns: large.columns))
+      try Matmul.needs(of: shape(inner: large.inner, columns: large.columns)).bytes
         < large.inner * large.columns * size)
   }
 
@@ -185,6 +216,17 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
     #expect(try cache.matmul(for: square(8)) === one)
     #expect(try cache.matmul(for: square(9)) !== one)
     #expect(cache.count == 2)
+  }
+
+  @Test func `compiles a shape for each number of threads`() throws {
+    let before = Threads.count
+    defer { Threads.set(before) }
+    let cache = MatmulCache()
+    Threads.set(1)
+    let one = try cache.matmul(for: square(8))
+    Threads.set(2)
+    #expect(try cache.matmul(for: square(8)) !== one)
+    #expect(cache.count == 1)
   }
 
   @Test func `is bounded`() throws {

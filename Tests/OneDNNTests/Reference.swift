@@ -90,14 +90,15 @@ func run(_ a: Matrix, _ b: Matrix, _ c: inout Matrix, accumulates: Bool) throws 
     a: a.operand, b: b.operand, c: c.operand, accumulates: accumulates)
   let product = try MatmulCache().matmul(for: shape)
   let scratchpad = UnsafeMutableRawPointer.allocate(
-    byteCount: max(product.scratchpadBytes, 1), alignment: 64)
+    byteCount: max(product.needs.bytes, 1), alignment: 64)
   defer { unsafe scratchpad.deallocate() }
   try unsafe a.bytes.withUnsafeBytes { aBytes in
     try unsafe b.bytes.withUnsafeBytes { bBytes in
       try unsafe c.bytes.withUnsafeMutableBytes { cBytes in
-        try unsafe product.execute(
+        let operands = try unsafe MatmulOperands(
           a: #require(aBytes.baseAddress), b: #require(bBytes.baseAddress),
           c: #require(cBytes.baseAddress), scratchpad: scratchpad)
+        try Matmul.execute([(product, operands)])
       }
     }
   }

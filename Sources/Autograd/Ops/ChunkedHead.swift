@@ -118,17 +118,9 @@ private struct ChunkedHead {
       if gradient.dtype != values.dtype {
         gradient = try tape.converted(gradient, to: values.dtype)
       }
-      try weight.accumulate(rows, from: tape.tensors) { rows, sum, accumulates in
-        try tape.multiplyColumns(
-          gradient.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
-      }
-      if weight.gradient != nil {
-        tape.measureRows(of: weight, dy: gradient, x: x.at(rows: rows))
-      }
-      if let dx {
-        try tape.multiplyRows(
-          gradient, values, into: dx.at(rows: rows), accumulates: accumulates)
-      }
+      try tape.backward(
+        gradient, x: weight.gradient == nil ? nil : x.at(rows: rows), of: weight, values: values,
+        to: dx.map { GradientSink($0.at(rows: rows), accumulates: accumulates) })
     }
   }
 }

@@ -104,30 +104,64 @@ extension Tape {
       "partial_sums", Shape(.plain(RowBlock.count(for: rows)), .plain(width)), for: .workspace)
   }
 
-  /// `y[b, t, :] = x[b, t, :] · w` for `w` `[in, out]`: one product where rows are evenly spaced.
+  /// `y[b, t, :] = x[b, t, :] · w` for `w` `[in, out]`.
   func multiplyRows(
     _ x: Tensor, _ w: Tensor, into y: Tensor, accumulates: Bool = false
   ) throws {
+    try multiply([rowProduct(x, w, into: y, accumulates: accumulates)])
+  }
+
+  /// `y[b, t, :] = x[b, t, :] · w`: a product of matrices where rows are evenly spaced.
+  private func rowProduct(
+    _ x: Tensor, _ w: Tensor, into y: Tensor, accumulates: Bool
+  ) -> Product {
     if let rows = x.merging(0), let result = y.merging(0) {
-      try multiply(rows, w, into: result, accumulates: accumulates)
+      Product(rows, w, into: result, accumulates: accumulates)
     } else {
-      try multiply(x, w.addingUnitAxis(), into: y, accumulates: accumulates)
+      Product(x, w.addingUnitAxis(), into: y, accumulates: accumulates)
     }
   }
 
-  /// `c = Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]`, `[out, in]`.
-  func multiplyColumns(
+  /// `c = Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]`, `[out, in]`: products to be computed one after
+  /// another.
+  private func columnProducts(
     _ dy: Tensor, _ x: Tensor, into c: Tensor, accumulates: Bool
-  ) throws {
+  ) -> [Product] {
     if let dyRows = dy.merging(0), let xRows = x.merging(0) {
-      try multiply(dyRows.transposed(0, 1), xRows, into: c, accumulates: accumulates)
-    } else {
-      for sequence in 0..<x.extent(0) {
-        try multiply(
-          dy.selecting(0, sequence).transposed(0, 1), x.selecting(0, sequence), into: c,
-          accumulates: accumulates || sequence > 0)
+      return [Product(dyRows.transposed(0, 1), xRows, into: c, accumulates: accumulates)]
+    }
+    return (0..<x.extent(0)).map { sequence in
+      Product(
+        dy.selecting(0, sequence).transposed(0, 1), x.selecting(0, sequence), into: c,
+        accumulates: accumulates || sequence > 0)
+    }
+  }
+
+  /// The gradients of `y = x · Wᵀ` for `dy` `[batch, tokens, out]`.
+  ///
+  /// Adds `Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]` to the gradient of `weight`, for `x`
+  /// `[batch, tokens, in]`, or nil if that is frozen; and gives `dx` `dy · W`, for `values` `W`
+  /// `[out, in]`, if anybody asks for it.
+  func backward(
+    _ dy: Tensor, x: Tensor?, of weight: Weight, values: Tensor?, to dx: GradientSink?
+  ) throws {
+    // The last product of the weight's gradient runs beside that of `dx`.
+    var products: [Product] = []
+    if let x {
+      try weight.accumulate(dy.shape[1].rows, from: tensors) { rows, sum, accumulates in
+        for product in columnProducts(
+          dy.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
+        {
+          try multiply(products)
+          products = [product]
+        }
       }
     }
+    if let values, let dx {
+      products.append(rowProduct(dy, values, into: dx.sum, accumulates: dx.accumulates))
+    }
+    try multiply(products)
+    if let x { measureRows(of: weight, dy: dy, x: x) }
   }
 }
 
@@ -152,17 +186,8 @@ private struct ProductOperands {
 
   /// `dW += Σ_{b, t} dy[b, t, :]ᵀ · x[b, t, :]`, `dx += dy · W`, for `dy` `[batch, tokens, out]`.
   func backward(_ dy: Tensor, on tape: Tape) throws {
-    if let x = try input?.tensor {
-      try parameter.accumulate(dy.shape[1].rows, from: tape.tensors) { rows, sum, accumulates in
-        try tape.multiplyColumns(
-          dy.at(rows: rows), x.at(rows: rows), into: sum, accumulates: accumulates)
-      }
-      tape.measureRows(of: parameter, dy: dy, x: x)
-    }
-    if let inputSlot, let weight = try weight?.tensor {
-      try inputSlot.accumulate(from: tape.tensors) { sum, accumulates in
-        try tape.multiplyRows(dy, weight, into: sum, accumulates: accumulates)
-      }
-    }
+    try tape.backward(
+      dy, x: input?.tensor, of: parameter, values: weight?.tensor,
+      to: inputSlot?.sink(from: tape.tensors))
   }
 }

@@ -97,8 +97,8 @@ struct AttentionProducts {
   func callAsFunction(
     _ a: Tensor, _ b: Tensor, into c: Tensor, accumulates: Bool = false
   ) throws {
-    let product = Product(a, b, into: c, accumulates: accumulates)
-    let bytes = try backend.workspaceBytes(for: product)
-    try backend.multiply(product, workspace: scratchpad(bytes))
+    let products = [Product(a, b, into: c, accumulates: accumulates)]
+    let bytes = try backend.workspaceBytes(for: products)
+    try backend.multiply(products, workspace: scratchpad(bytes))
   }
 }

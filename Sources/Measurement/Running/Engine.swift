@@ -28,14 +28,14 @@ package struct Engine: Sendable {
   /// The bytes that the allocator takes for a block of so many.
   package var sizeClass: @Sendable (_ bytes: Int) -> Int
   /// The scratch bytes of a product on so many threads.
-  package var productBytes: @Sendable (_ product: Product, _ threads: Int) throws -> Int
+  package var productBytes: @Sendable (_ products: [Product], _ threads: Int) throws -> Int
   /// The scratch bytes of attention's kernels, on this processor or where nobody knows on which.
   package var tileBytes: @Sendable (_ pass: AttentionPass, _ isHere: Bool) -> Int
 
   package init(
     makeMachine: @escaping @Sendable (_ threads: Int) throws -> Machine,
     sizeClass: @escaping @Sendable (_ bytes: Int) -> Int,
-    productBytes: @escaping @Sendable (_ product: Product, _ threads: Int) throws -> Int = {
+    productBytes: @escaping @Sendable (_ products: [Product], _ threads: Int) throws -> Int = {
       _, _ in 0
     },
     tileBytes: @escaping @Sendable (_ pass: AttentionPass, _ isHere: Bool) -> Int
