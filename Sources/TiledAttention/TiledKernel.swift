@@ -141,6 +141,10 @@ import Threading
   ) -> ballast_tile {
     var tile = tile(rows, keys)
     guard let dropout = attention.dropout else { return tile }
+    precondition(
+      rows.lowerBound >= 0 && rows.upperBound <= dropout.sequenceLength
+        && keys.lowerBound >= 0 && keys.upperBound <= dropout.sequenceLength,
+      "a row or a key lies outside its sequence")
     (tile.drops, tile.dropout) = (1, ballast_dropout(dropout))
     tile.number = UInt64(
       dropout.number(
