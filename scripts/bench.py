@@ -19,15 +19,16 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The step, Ballast's words for it, PyTorch's, and the ratio that the project means to keep below.
+# The step, Ballast's words for it (CHUNK is --chunk), PyTorch's, and the ratio that the project means
+# to keep below.
 STEPS = [
-    ("pruned-graph, fused", "pruned-graph fused none 256", "sdpa", 0.70),
-    ("full-graph, fused", "full-graph fused none 256", "sdpa", 0.85),
-    ("full-graph, materialised", "full-graph materialized none 256", "math", 0.30),
-    ("detached-prefix, fused", "detached-prefix fused none 256", "detached", 0.72),
-    ("replayed-prefix, fused", "replayed-prefix fused none 256", "checkpointed", 0.72),
-    ("recompute layer", "full-graph fused layer 256", "checkpointed", 0.85),
-    ("full-graph, fused, compiled", "full-graph fused none 256", "compiled_sdpa", None),
+    ("pruned-graph, fused", "pruned-graph fused none CHUNK", "sdpa", 0.70),
+    ("full-graph, fused", "full-graph fused none CHUNK", "sdpa", 0.85),
+    ("full-graph, materialised", "full-graph materialized none CHUNK", "math", 0.30),
+    ("detached-prefix, fused", "detached-prefix fused none CHUNK", "detached", 0.72),
+    ("replayed-prefix, fused", "replayed-prefix fused none CHUNK", "checkpointed", 0.72),
+    ("recompute layer", "full-graph fused layer CHUNK", "checkpointed", 0.85),
+    ("full-graph, fused, compiled", "full-graph fused none CHUNK", "compiled_sdpa", None),
 ]
 WORDS = {"sdpa": "SDPA, whole graph", "math": "math attention", "checkpointed": "checkpoint of each "
          "layer", "detached": "no_grad with a KV cache", "compiled_sdpa": "torch.compile, SDPA"}
@@ -72,9 +73,10 @@ def measure(dtype: str, options: argparse.Namespace, folder: Path) -> dict:
     steps = [step for step in STEPS if can_compile() or step[2] != "compiled_sdpa"]
     steps = [step for step in steps if not options.only or any(
         word in step[0] for word in options.only.split(","))]
-    whole = "full-graph fused none 256"
+    whole = f"full-graph fused none {options.chunk}"
     # Each is (name, what ours is asked, what is asked beside it, and whom).
-    pairs = [(name, f"step {words}", f"step {other}", theirs) for name, words, other, _ in steps]
+    pairs = [(name, f"step {words.replace('CHUNK', str(options.chunk))}", f"step {other}", theirs)
+             for name, words, other, _ in steps]
     if not options.only:
         pairs += [("ledger", f"step {whole}", f"unrecorded {whole}", ours),
                   ("products", f"step {whole}", f"products {whole}", ours),
@@ -165,6 +167,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of every step (default: 5)")
     parser.add_argument("--n-c", type=int, default=2048, help="prefix tokens (default: 2048)")
     parser.add_argument("--n-g", type=int, default=256, help="generated tokens (default: 256)")
+    parser.add_argument("--chunk", type=int, default=256, help="prefix rows that Ballast's detached "
+                        "and replayed steps run at a time (default: 256)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
     parser.add_argument("--only", help="steps whose names contain one of these words")
     parser.add_argument("--json", metavar="FILE", help="write every figure to a file")
@@ -176,8 +180,8 @@ def main() -> None:
     unknown = set(options.dtype.split(",")) - {"float32", "bfloat16"}
     if unknown:
         parser.error(f"unknown dtype {unknown.pop()}; it is float32 or bfloat16")
-    if min(options.rounds, options.n_c, options.threads) < 1 or options.n_g < 2:
-        parser.error("rounds, prefix tokens and threads are 1 at least, generated tokens 2")
+    if min(options.rounds, options.n_c, options.chunk, options.threads) < 1 or options.n_g < 2:
+        parser.error("rounds, prefix tokens, chunk and threads are 1 at least, generated tokens 2")
     if options.only and not any(word in step[0] for step in STEPS
                                 for word in options.only.split(",")):
         parser.error(f"no step has one of the words {options.only!r} in its name; they are "
@@ -194,11 +198,11 @@ def main() -> None:
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").open()
                   if line.startswith("model name")), platform.machine())
     about = {"machine": model, "threads": options.threads, "torch": torch.__version__,
-             "rounds": options.rounds, "n_c": options.n_c, "n_g": options.n_g,
+             "rounds": options.rounds, "n_c": options.n_c, "n_g": options.n_g, "chunk": options.chunk,
              "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     print(f"{model}, {options.threads} threads, torch {torch.__version__}; 4 layers, d 512, 8 heads, "
-          f"d_ff 1408, vocab 8192, n_c {options.n_c}, n_g {options.n_g}; medians of "
-          f"{options.rounds}\n")
+          f"d_ff 1408, vocab 8192, n_c {options.n_c}, n_g {options.n_g}, chunk {options.chunk}; "
+          f"medians of {options.rounds}\n")
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, ROOT / "scripts/bench_pytorch.py", "--make", folder,
