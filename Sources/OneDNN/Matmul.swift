@@ -67,16 +67,18 @@ package final class Matmul {
   }
 
   /// Computes products and waits for them (`dnnl_primitive_execute`): in one loop where all are
-  /// cut, one after another elsewhere.
+  /// cut and no two are of one shape, whose slots they would share; else one after another.
   ///
   /// Unsafe: the addresses reach every element that the shapes name; no `c` overlaps an operand or
-  /// another `c`. A scratchpad holds what the product needs, or is nil where that is nothing; in
-  /// one loop, each product has its own.
+  /// another `c`. A scratchpad holds what the product needs, or is nil where that is nothing; it
+  /// lies where `MatmulNeeds.places(of:)` says.
   package static func execute(
     _ products: [(matmul: Matmul, operands: MatmulOperands)]
   ) throws(OneDNNError) {
     var cut: [(product: CutMatmul, operands: MatmulOperands, shape: MatmulShape)] = []
-    let isOneLoop = products.allSatisfy(\.matmul.needs.isCut)
+    let isOneLoop =
+      products.allSatisfy(\.matmul.needs.isCut)
+      && Set(products.map { ObjectIdentifier($0.matmul) }).count == products.count
     for (matmul, given) in products {
       precondition(
         unsafe matmul.needs.bytes == 0 || given.scratchpad != nil, "a product lacks its scratchpad")
