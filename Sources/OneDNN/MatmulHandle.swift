@@ -42,9 +42,9 @@ internal import COneDNN
     return bytes
   }
 
-  /// Whether oneDNN has its fastest kernel for a product whose `b` lies in panels.
-  static func isFastWithPanels(_ shape: MatmulShape) -> Bool {
-    var description = ballast_matmul_description(shape, hasPanels: true)
+  /// Whether oneDNN has its fastest kernel for a product, with `b` in panels or as it is.
+  static func isFast(_ shape: MatmulShape, hasPanels: Bool) -> Bool {
+    var description = ballast_matmul_description(shape, hasPanels: hasPanels)
     return unsafe ballast_matmul_is_fast(&description) != 0
   }
 }

@@ -5,7 +5,8 @@ internal import Threading
 /// oneDNN divides a product evenly; where cores run at different speeds, since other programs share
 /// them, the faster ones wait. Pieces go to whoever is free. A product is cut by its shape alone,
 /// so that its bits do not depend on the number of threads, as those of oneDNN's own divisions do
-/// where `a` runs down its columns and its inner dimension is 2,049 or more.
+/// where `a` runs down its columns and its inner dimension is 2,049 or more, and without AVX-512 in
+/// a third of all products.
 struct MatmulPieces {
   /// Rows, or inner elements, from which a product is long.
   private static let long = 768
@@ -33,15 +34,19 @@ struct MatmulPieces {
   /// gradient `[out, tokens] · [tokens, in]` at most half of its rows; nil for what is not cut.
   private static func size(for shape: MatmulShape) -> Int? {
     guard shape.rank == 2 else { return nil }
+    let half = (shape.rows + 31) / 32 * 16
     if shape.a.strides[1] == 1 {
-      return shape.rows >= long && shape.columns * shape.inner >= 1 << 14 ? 192 : nil
+      if shape.rows < long { return isFastHere ? nil : min(128, half, shape.rows) }
+      return !isFastHere || shape.columns * shape.inner >= 1 << 14 ? 192 : nil
     }
-    guard shape.inner >= long else { return nil }
-    return min(256, (shape.rows + 31) / 32 * 16, shape.rows)
+    return isFastHere && shape.inner < long ? nil : min(256, half, shape.rows)
   }
 
-  /// Whether a product is cut.
-  static func cut(_ shape: MatmulShape) -> Bool { size(for: shape) != nil }
+  /// Whether oneDNN has its fastest kernels on this processor.
+  private static let isFastHere: Bool = {
+    let square = MatmulOperand(extents: [64, 64], strides: [64, 1])
+    return MatmulHandle.isFast(MatmulShape(a: square, b: square, c: square), hasPanels: false)
+  }()
 
   var count: Int { (shape.rows + size - 1) / size }
   /// Rows of the last piece, if it has fewer; or 0.

@@ -23,7 +23,7 @@ internal import Threading
     guard shape.inner * shape.columns * b.type.size <= Self.largest,
       let pack = unsafe ballast_find_packer(), shape.columns.isMultiple(of: Self.columns),
       shape.inner.isMultiple(of: 32), b.strides[0] == 1 || b.strides[1] == 1,
-      MatmulHandle.isFastWithPanels(shape)
+      MatmulHandle.isFast(shape, hasPanels: true)
     else { return nil }
     self.b = b
     unsafe self.pack = pack
