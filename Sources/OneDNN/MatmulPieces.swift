@@ -30,8 +30,10 @@ struct MatmulPieces {
     slots = min((shape.rows + size - 1) / size, Threads.count)
   }
 
-  /// The rows of a piece: of activations `[tokens, in] · [in, out]` many tokens, of a weight's
-  /// gradient `[out, tokens] · [tokens, in]` at most half of its rows; nil for what is not cut.
+  /// The rows of a piece; nil for what is not cut.
+  ///
+  /// Activations `[tokens, in] · [in, out]` are cut where tokens are many, a weight's gradient
+  /// `[out, tokens] · [tokens, in]` too, into two pieces at least; without AVX-512 all products.
   private static func size(for shape: MatmulShape) -> Int? {
     guard shape.rank == 2 else { return nil }
     let half = (shape.rows + 31) / 32 * 16
@@ -90,58 +92,4 @@ struct MatmulPieces {
     defer { Threads.set(before) }
     return try body()
   }
-}
-
-/// A cut product that oneDNN has compiled.
-struct CutMatmul {
-  let pieces: MatmulPieces
-  let scratch: MatmulScratch
-  let whole: MatmulHandle
-  /// The last piece, if that has fewer rows.
-  private let last: MatmulHandle?
-
-  /// nil for a product that oneDNN divides.
-  init?(_ shape: MatmulShape) throws(OneDNNError) {
-    guard let pieces = MatmulPieces(shape) else { return nil }
-    self.pieces = pieces
-    (whole, last) = try pieces.compiled()
-    scratch = MatmulScratch(
-      pieces, bytes: max(whole.scratchpadBytes, last?.scratchpadBytes ?? 0))
-  }
-
-  /// Computes a piece on a thread, and gives oneDNN's status.
-  ///
-  /// Unsafe: the addresses reach every element that the shape names; `a` and `b` are those of what
-  /// was compiled.
-  func execute(_ index: Int, on thread: Int, _ operands: MatmulOperands) -> Int32 {
-    guard let handle = pieces.isWhole(index) ? whole : last else {
-      preconditionFailure("a piece is lost")
-    }
-    let first = pieces.rows(of: index).lowerBound
-    let slot = pieces.slot(of: index, on: thread)
-    let packed = pieces.panels == nil ? nil : unsafe UnsafeRawPointer(operands.scratchpad)
-    return unsafe handle.execute(
-      slot: slot, operands.a + pieces.shape.a.bytes(toRow: first), packed ?? operands.b,
-      operands.c + pieces.shape.c.bytes(toRow: first),
-      scratchpad: operands.scratchpad.map { unsafe $0 + scratch.panels + slot * scratch.room })
-  }
-}
-
-/// Where the parts of a cut product's scratch lie, in bytes: the panels, then room for a piece in
-/// each slot.
-struct MatmulScratch {
-  let panels: Int
-  let room: Int
-  let slots: Int
-
-  init(_ pieces: MatmulPieces, bytes: Int) {
-    panels = Self.aligned(pieces.panels?.bytes ?? 0)
-    room = Self.aligned(bytes)
-    slots = pieces.slots
-  }
-
-  var bytes: Int { panels + slots * room }
-
-  /// Parts begin at a multiple of 64 bytes.
-  static func aligned(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
 }

@@ -73,8 +73,6 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
   func `of many rows is the naive one, with the same bits for every number of threads`(
     type: ElementType
   ) throws {
-    let before = Threads.count
-    defer { Threads.set(before) }
     var random = SplitMix64(state: 3)
     for (rows, inner, columns, isTurned, gap) in [
       (768, 64, 256, true, 0), (769, 160, 128, false, 0), (801, 96, 192, true, 3),
@@ -84,21 +82,11 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
       let strides = isTurned ? [1, inner + 5] : [columns + 5, 1]
       let b = Matrix(type, [inner, columns], strides: strides, using: &random)
       let c = Matrix(type, [rows, columns], strides: [columns + gap, 1], using: &random)
-      let shape = MatmulShape(a: a.operand, b: b.operand, c: c.operand)
-      try expectNaive(a, b, c, accumulates: true)
-      var results: [[UInt8]] = []
-      for threads in [1, 2, 3, 7] {
-        Threads.set(threads)
-        let matmul = try Matmul(shape)
-        #expect(try matmul.needs.bytes == Matmul.needs(of: shape).bytes)
+      try expectNaiveOnAnyThreads(a, b, c) { matmul in
         if matmul.implementation.hasPrefix("brg"), gap == 0, inner.isMultiple(of: 32) {
           #expect(matmul.needs.bytes >= inner * columns * (type == .float32 ? 4 : 2))
         }
-        var result = c
-        try run(a, b, &result, accumulates: false)
-        results.append(result.bytes)
       }
-      #expect(results.allSatisfy { $0 == results[0] })
     }
   }
 
@@ -108,8 +96,6 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
   func `over many tokens is the naive one, with the same bits for every number of threads`(
     type: ElementType
   ) throws {
-    let before = Threads.count
-    defer { Threads.set(before) }
     var random = SplitMix64(state: 4)
     for (rows, tokens, columns, gap) in [
       (13, 4084, 2, 0), (8, 3541, 7, 3), (1, 2500, 9, 0), (9, 2400, 1, 5), (286, 2798, 32, 0),
@@ -118,19 +104,30 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
       let a = Matrix(type, [rows, tokens], strides: [1, rows + gap], using: &random)
       let b = Matrix(type, [tokens, columns], strides: [columns + gap, 1], using: &random)
       let c = Matrix(.float32, [rows, columns], strides: [columns, 1], using: &random)
-      let shape = MatmulShape(a: a.operand, b: b.operand, c: c.operand)
-      try expectNaive(a, b, c, accumulates: true)
-      #expect(try Matmul.needs(of: shape).isCut || tokens < 768 || rows == 1)
-      var results: [[UInt8]] = []
-      for threads in [1, 2, 3, 8] {
-        Threads.set(threads)
-        #expect(try Matmul(shape).needs == Matmul.needs(of: shape))
-        var result = c
-        try run(a, b, &result, accumulates: false)
-        results.append(result.bytes)
+      try expectNaiveOnAnyThreads(a, b, c) { matmul in
+        #expect(matmul.needs.isCut || tokens < 768 || rows == 1)
       }
-      #expect(results.allSatisfy { $0 == results[0] }, "\(shape)")
     }
+  }
+
+  /// Expects what loops in double precision give, and the same bits for every number of threads.
+  private func expectNaiveOnAnyThreads(
+    _ a: Matrix, _ b: Matrix, _ c: Matrix, check: (Matmul) -> Void
+  ) throws {
+    let before = Threads.count
+    defer { Threads.set(before) }
+    try expectNaive(a, b, c, accumulates: true)
+    let shape = MatmulShape(a: a.operand, b: b.operand, c: c.operand)
+    let results = try [1, 2, 3, 7, 8].map { threads in
+      Threads.set(threads)
+      let matmul = try Matmul(shape)
+      #expect(try matmul.needs == Matmul.needs(of: shape))
+      check(matmul)
+      var result = c
+      try run(a, b, &result, accumulates: false)
+      return result.bytes
+    }
+    #expect(results.allSatisfy { $0 == results[0] }, "\(shape)")
   }
 
   @Test(arguments: types)

@@ -27,7 +27,7 @@ package struct Engine: Sendable {
   package var makeMachine: @Sendable (_ threads: Int) throws -> Machine
   /// The bytes that the allocator takes for a block of so many.
   package var sizeClass: @Sendable (_ bytes: Int) -> Int
-  /// The scratch bytes of a product on so many threads.
+  /// The scratch bytes of products that are computed together, on so many threads.
   package var productBytes: @Sendable (_ products: [Product], _ threads: Int) throws -> Int
   /// The scratch bytes of attention's kernels, on this processor or where nobody knows on which.
   package var tileBytes: @Sendable (_ pass: AttentionPass, _ isHere: Bool) -> Int
