@@ -23,12 +23,14 @@ struct CutMatmul {
     guard let handle = pieces.isWhole(index) ? whole : last else {
       preconditionFailure("a piece is lost")
     }
-    let first = pieces.rows(of: index).lowerBound
+    let (matrix, first) = (pieces.matrix(of: index), pieces.rows(of: index).lowerBound)
     let slot = pieces.slot(of: index, on: thread)
     let packed = pieces.panels == nil ? nil : unsafe UnsafeRawPointer(operands.scratchpad)
+    let shape = pieces.shape
     return unsafe handle.execute(
-      slot: slot, operands.a + pieces.shape.a.bytes(toRow: first), packed ?? operands.b,
-      operands.c + pieces.shape.c.bytes(toRow: first),
+      slot: slot, operands.a + shape.a.bytes(toMatrix: matrix, row: first, of: shape),
+      packed ?? operands.b + shape.b.bytes(toMatrix: matrix, row: 0, of: shape),
+      operands.c + shape.c.bytes(toMatrix: matrix, row: first, of: shape),
       scratchpad: operands.scratchpad.map { unsafe $0 + scratch.panels + slot * scratch.room })
   }
 }

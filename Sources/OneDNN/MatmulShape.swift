@@ -50,13 +50,29 @@ package struct MatmulOperand: Hashable, Sendable {
 }
 
 extension MatmulOperand {
-  /// A matrix of other rows with the same strides.
-  fileprivate func with(rows: Int) -> MatmulOperand {
-    MatmulOperand(type, rank: 2) { ($0 == 0 ? rows : extents[$0], strides[$0]) }
+  /// One of its matrices.
+  fileprivate var matrix: MatmulOperand {
+    MatmulOperand(type, rank: 2) { (extents[rank - 2 + $0], strides[rank - 2 + $0]) }
   }
 
-  /// How far a row of a matrix is from its first.
-  func bytes(toRow row: Int) -> Int { row * strides[0] * type.size }
+  /// One of its matrices, of other rows with the same strides.
+  fileprivate func matrix(rows: Int) -> MatmulOperand {
+    MatmulOperand(type, rank: 2) {
+      ($0 == 0 ? rows : extents[rank - 1], strides[rank - 2 + $0])
+    }
+  }
+
+  /// Bytes from the first element to a row of one of the matrices, counted in the order of a
+  /// product's leading axes; along an axis of extent 1 all are the same.
+  func bytes(toMatrix index: Int, row: Int, of product: MatmulShape) -> Int {
+    var (rest, elements) = (index, row * strides[rank - 2])
+    for axis in (0..<rank - 2).reversed() {
+      let (outer, position) = rest.quotientAndRemainder(dividingBy: product.c.extents[axis])
+      if extents[axis] > 1 { elements += position * strides[axis] }
+      rest = outer
+    }
+    return elements * type.size
+  }
 }
 
 extension MatmulOperand: CustomStringConvertible {
@@ -93,9 +109,13 @@ package struct MatmulShape: Hashable, Sendable {
   /// The columns of `a` and rows of `b`, `k`.
   package var inner: Int { a.extents[rank - 1] }
 
-  /// The product of a matrix of other rows in the same memory; of rank 2.
-  func with(rows: Int) -> MatmulShape {
-    MatmulShape(a: a.with(rows: rows), b: b, c: c.with(rows: rows), accumulates: accumulates)
+  /// How many products of matrices it is.
+  var matrices: Int { (0..<rank - 2).reduce(1) { $0 * c.extents[$1] } }
+
+  /// One of those, with other rows of `a` and `c` in the same memory; of rank 2.
+  func matrix(rows: Int) -> MatmulShape {
+    MatmulShape(
+      a: a.matrix(rows: rows), b: b.matrix, c: c.matrix(rows: rows), accumulates: accumulates)
   }
 
   /// Throws if the operands do not fit each other.

@@ -110,6 +110,29 @@ private let types: [ElementType] = Matmul.multipliesBFloat16 ? [.float32, .bfloa
     }
   }
 
+  /// Attention's products, with heads one after another or between the columns of rows.
+  @Test(arguments: 1...32 as ClosedRange<UInt64>)
+  func `of heads has the same bits for every number of threads`(seed: UInt64) throws {
+    var random = SplitMix64(state: seed)
+    let type = types[Int(seed) % types.count]
+    let isBetween = Bool.random(using: &random)
+    let heads = Int.random(in: 1...8, using: &random)
+    let (rows, keys) = (
+      Int.random(in: 1...130, using: &random), Int.random(in: 1...200, using: &random)
+    )
+    let width = Int.random(in: 1...70, using: &random)
+    func ofHeads(_ type: ElementType, _ rows: Int) -> Matrix {
+      let strides = isBetween ? [width, heads * width, 1] : [rows * width, width, 1]
+      return Matrix(type, [heads, rows, width], strides: strides, using: &random)
+    }
+    let (q, k, o) = (ofHeads(type, rows), ofHeads(type, keys), ofHeads(.float32, rows))
+    let scores = Matrix(
+      type, [heads, rows, keys], strides: [rows * keys, keys, 1], using: &random)
+    try expectNaiveOnAnyThreads(q, k.transposed, scores) { _ in }
+    try expectNaiveOnAnyThreads(scores, k, o) { _ in }
+    try expectNaiveOnAnyThreads(scores.transposed, q, ofHeads(.float32, keys)) { _ in }
+  }
+
   /// Expects what loops in double precision give, and the same bits for every number of threads.
   private func expectNaiveOnAnyThreads(
     _ a: Matrix, _ b: Matrix, _ c: Matrix, check: (Matmul) -> Void

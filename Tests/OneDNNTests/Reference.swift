@@ -48,6 +48,20 @@ struct Matrix {
     for index in 0..<count { self[index] = Float.random(in: -1...1, using: &random) }
   }
 
+  private init(_ operand: MatmulOperand, _ bytes: [UInt8]) {
+    (self.operand, self.bytes) = (operand, bytes)
+  }
+
+  /// Rows and columns exchanged, in the same memory.
+  var transposed: Matrix {
+    let (rank, x) = (operand.rank, operand)
+    let swapped = MatmulOperand(x.type, rank: rank) { axis in
+      let from = axis < rank - 2 ? axis : 2 * rank - 3 - axis
+      return (x.extents[from], x.strides[from])
+    }
+    return Matrix(swapped, bytes)
+  }
+
   subscript(index: Int) -> Float {
     get {
       switch operand.type {

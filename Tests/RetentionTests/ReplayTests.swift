@@ -92,6 +92,22 @@ import Transformer
     try expectSameBits(point)
   }
 
+  /// Heads lie between the columns of rows, where tiles do not multiply them: kept probabilities in
+  /// bfloat16, or with dropout.
+  @Test(arguments: [DType.float32, .bfloat16], [0, 0.1])
+  func `kept probabilities have the same bits for every number of threads`(
+    dtype: DType, dropout: Double
+  ) throws {
+    var point = point(nC: 300)
+    point.model = DecoderConfiguration(
+      layers: 2, dModel: 96, heads: 6, kvHeads: 6, dFF: 96, vocab: 50, family: .gpt2,
+      normalization: .layer, positions: .learned(maximum: 512), mlp: .gelu(.tanh),
+      queryKeyValueBias: true, outputBias: true, mlpBias: true)
+    (point.mode, point.attention, point.dtype) = (.fullGraph, .materialized, dtype)
+    point.dropout = dropout
+    try expectSameBits(point)
+  }
+
   private func expectSameBits(_ point: Point) throws {
     func gradients(threads: Int) throws -> [String: [UInt32]] {
       let backend = try CPUBackend(threads: threads)
