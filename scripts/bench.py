@@ -5,12 +5,17 @@ on either side, one right after the other, since a machine's speed drifts; who c
 The ratio is the median of the rounds' ratios; in brackets is their range. `at peak` is the ratio that
 there would be if our step were nothing but its matrix products, each at the speed of the machine's
 matrix peak: that of a 2048³ product, of the faster side, in the median round.
+
+PyTorch's MKL gives processors that are not Intel's slower kernels (on an EPYC with AVX-512, half the
+speed). A race against those would show nothing, so mkl_fast_path.c asks it for the fast ones;
+--plain-mkl leaves it as it ships.
 """
 
 import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -43,9 +48,10 @@ def say(text: str) -> None:
 class Side:
     """A process that answers lines."""
 
-    def __init__(self, command: list) -> None:
+    def __init__(self, command: list, environment: dict | None = None) -> None:
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, start_new_session=True)
+                                        stdout=subprocess.PIPE, text=True, start_new_session=True,
+                                        env=os.environ | (environment or {}))
 
     def ask(self, line: str) -> dict:
         self.process.stdin.write(line + "\n")
@@ -66,10 +72,30 @@ def can_compile() -> bool:
                for folder in os.environ.get("PATH", "").split(os.pathsep))
 
 
-def measure(dtype: str, options: argparse.Namespace, folder: Path) -> dict:
+def processor(field: str) -> str:
+    """What /proc/cpuinfo says of the first processor, or nothing."""
+    with Path("/proc/cpuinfo").open() as lines:
+        return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")
+
+
+def fast_mkl(folder: Path) -> dict | None:
+    """The environment in which MKL takes its AVX-512 kernels; none where it does by itself."""
+    if "avx512f" not in processor("flags").split() or processor("vendor_id") == "GenuineIntel":
+        return None
+    compiler = shutil.which("clang") or shutil.which("cc")
+    if not compiler:
+        print("scripts/bench: no C compiler, so PyTorch runs with MKL's slow kernels", file=sys.stderr)
+        return None
+    library = folder / "mkl_fast_path.so"
+    subprocess.run([compiler, "-shared", "-fPIC", ROOT / "scripts/mkl_fast_path.c", "-o", library],
+                   check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
+def measure(dtype: str, options: argparse.Namespace, folder: Path, environment: dict | None) -> dict:
     arguments = [folder, folder / "tokens.json", options.n_c, options.n_g, dtype, options.threads]
     ours = Side([ROOT / ".build/release/step-benchmark", *arguments])
-    theirs = Side([sys.executable, ROOT / "scripts/bench_pytorch.py", *arguments])
+    theirs = Side([sys.executable, ROOT / "scripts/bench_pytorch.py", *arguments], environment)
     steps = [step for step in STEPS if can_compile() or step[2] != "compiled_sdpa"]
     steps = [step for step in steps if not options.only or any(
         word in step[0] for word in options.only.split(","))]
@@ -171,12 +197,13 @@ def main() -> None:
                         "and replayed steps run at a time (default: 256)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
     parser.add_argument("--only", help="steps whose names contain one of these words")
+    parser.add_argument("--plain-mkl", action="store_true", help="PyTorch with the slower kernels that "
+                        "its MKL takes on processors that are not Intel's")
     parser.add_argument("--json", metavar="FILE", help="write every figure to a file")
     options = parser.parse_args()
     if not options.dtype:
-        flags = next((line for line in Path("/proc/cpuinfo").open() if line.startswith("flags")), "")
         # Without, PyTorch takes thirty times as long as in float32: no race worth the wait.
-        options.dtype = "float32,bfloat16" if "avx512" in flags else "float32"
+        options.dtype = "float32,bfloat16" if "avx512" in processor("flags") else "float32"
     unknown = set(options.dtype.split(",")) - {"float32", "bfloat16"}
     if unknown:
         parser.error(f"unknown dtype {unknown.pop()}; it is float32 or bfloat16")
@@ -195,10 +222,10 @@ def main() -> None:
         except OSError as error:
             parser.error(f"cannot write {options.json}: {error.strerror}")
     import torch
-    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").open()
-                  if line.startswith("model name")), platform.machine())
+    model = processor("model name") or platform.machine()
     about = {"machine": model, "threads": options.threads, "torch": torch.__version__,
              "rounds": options.rounds, "n_c": options.n_c, "n_g": options.n_g, "chunk": options.chunk,
+             "plain_mkl": options.plain_mkl,
              "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     print(f"{model}, {options.threads} threads, torch {torch.__version__}; 4 layers, d 512, 8 heads, "
           f"d_ff 1408, vocab 8192, n_c {options.n_c}, n_g {options.n_g}, chunk {options.chunk}; "
@@ -207,9 +234,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, ROOT / "scripts/bench_pytorch.py", "--make", folder,
                         str(options.n_c + options.n_g)], check=True)
+        environment = None if options.plain_mkl else fast_mkl(Path(folder))
+        if environment:
+            print("PyTorch's MKL is asked for its AVX-512 kernels (--plain-mkl: for none)\n")
         for dtype in options.dtype.split(","):
             print(dtype)
-            results[dtype] = measure(dtype, options, Path(folder))
+            results[dtype] = measure(dtype, options, Path(folder), environment)
             show(results[dtype])
             if options.json:
                 Path(options.json).write_text(json.dumps({**about, **results}, indent=2) + "\n")
