@@ -1,4 +1,4 @@
-// Squares in plain C: what tests of `halves.inl` use on a processor without tile registers.
+// Squares in plain C: what tests of `halves.inl` use on a processor that multiplies no bfloat16.
 #define LANES 4
 #define TILES ballast_halves_portable
 #include "vectors.inl"

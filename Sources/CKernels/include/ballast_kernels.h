@@ -207,16 +207,16 @@ typedef struct {
   ballast_runs runs;
 } ballast_kernel_table;
 
-/// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512|amx|halves in the environment
-/// asks for one that it has, for tests; `halves` for the tiles of bfloat16 in plain C.
+/// The kernels of this processor. BALLAST_KERNELS=portable|avx2|avx512|avx512bf16|amx|halves in the
+/// environment asks for one that it has, for tests; `halves` for the tiles of bfloat16 in plain C.
 const ballast_kernel_table *ballast_kernels(void);
 /// What BALLAST_KERNELS asks for, where nothing has that name or the processor lacks it; else NULL.
 const char *ballast_missing_kernels(void);
 /// Those of an instruction set by name; NULL where the processor lacks it.
 const ballast_kernel_table *ballast_kernels_named(const char *name);
 
-/// Tiles for rows of bfloat16, on AMX; NULL where the processor lacks it, or BALLAST_KERNELS asks for
-/// another instruction set than `amx` or `halves`.
+/// Tiles for rows of bfloat16, on AMX or else on AVX-512 BF16; NULL where the processor has neither, or
+/// BALLAST_KERNELS asks for another instruction set than `amx`, `avx512bf16` or `halves`.
 const ballast_tiles *ballast_half_tiles(void);
 
 // MARK: Panels
