@@ -83,12 +83,12 @@ def fast_mkl(folder: Path) -> dict | None:
     if "avx512f" not in processor("flags").split() or processor("vendor_id") == "GenuineIntel":
         return None
     compiler = shutil.which("clang") or shutil.which("cc")
-    if not compiler:
-        print("scripts/bench: no C compiler, so PyTorch runs with MKL's slow kernels", file=sys.stderr)
-        return None
     library = folder / "mkl_fast_path.so"
-    subprocess.run([compiler, "-shared", "-fPIC", ROOT / "scripts/mkl_fast_path.c", "-o", library],
-                   check=True)
+    if not compiler or subprocess.run([compiler, "-shared", "-fPIC", ROOT / "scripts/mkl_fast_path.c",
+                                       "-o", library]).returncode:
+        print("scripts/bench: no C compiler made mkl_fast_path.so, so PyTorch runs with MKL's slower "
+              "kernels", file=sys.stderr)
+        return None
     return {"LD_PRELOAD": str(library)}
 
 

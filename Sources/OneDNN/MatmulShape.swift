@@ -51,9 +51,7 @@ package struct MatmulOperand: Hashable, Sendable {
 
 extension MatmulOperand {
   /// One of its matrices.
-  fileprivate var matrix: MatmulOperand {
-    MatmulOperand(type, rank: 2) { (extents[rank - 2 + $0], strides[rank - 2 + $0]) }
-  }
+  fileprivate var matrix: MatmulOperand { matrix(rows: extents[rank - 2]) }
 
   /// One of its matrices, of other rows with the same strides.
   fileprivate func matrix(rows: Int) -> MatmulOperand {
