@@ -225,7 +225,6 @@ def main() -> None:
     model = processor("model name") or platform.machine()
     about = {"machine": model, "threads": options.threads, "torch": torch.__version__,
              "rounds": options.rounds, "n_c": options.n_c, "n_g": options.n_g, "chunk": options.chunk,
-             "plain_mkl": options.plain_mkl,
              "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     print(f"{model}, {options.threads} threads, torch {torch.__version__}; 4 layers, d 512, 8 heads, "
           f"d_ff 1408, vocab 8192, n_c {options.n_c}, n_g {options.n_g}, chunk {options.chunk}; "
@@ -235,6 +234,7 @@ def main() -> None:
         subprocess.run([sys.executable, ROOT / "scripts/bench_pytorch.py", "--make", folder,
                         str(options.n_c + options.n_g)], check=True)
         environment = None if options.plain_mkl else fast_mkl(Path(folder))
+        about["mkl_asked_for_avx512"] = environment is not None
         if environment:
             print("PyTorch's MKL is asked for its AVX-512 kernels (--plain-mkl: for none)\n")
         for dtype in options.dtype.split(","):
