@@ -61,11 +61,8 @@ INLINE void square(const char *a, ptrdiff_t a_row, ptrdiff_t a_step, const char 
 #pragma clang attribute pop
 
 const ballast_tiles *ballast_find_avx512_bf16(void) {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
-                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
-             ? &TILES
-             : NULL;
+  const int is_there = ballast_kernels_named("avx512") && __builtin_cpu_supports("avx512bf16");
+  return is_there ? &TILES : NULL;
 }
 #else
 #include "include/ballast_kernels.h"
