@@ -59,12 +59,4 @@ INLINE void square(const char *a, ptrdiff_t a_row, ptrdiff_t a_step, const char 
 
 #include "halves.inl"
 #pragma clang attribute pop
-
-const ballast_tiles *ballast_find_avx512_bf16(void) {
-  const int is_there = ballast_kernels_named("avx512") && __builtin_cpu_supports("avx512bf16");
-  return is_there ? &TILES : NULL;
-}
-#else
-#include "include/ballast_kernels.h"
-const ballast_tiles *ballast_find_avx512_bf16(void) { return 0; }
 #endif

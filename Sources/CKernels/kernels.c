@@ -42,16 +42,25 @@ const ballast_kernel_table *ballast_kernels(void) {
 }
 
 extern const ballast_tiles ballast_halves_portable;
-const ballast_tiles *ballast_find_amx(void), *ballast_find_avx512_bf16(void);
+const ballast_tiles *ballast_find_amx(void);
+
+static const ballast_tiles *find_avx512_bf16(void) {
+#if defined(__x86_64__)
+  extern const ballast_tiles ballast_halves_avx512;
+  if (ballast_kernels_named("avx512") && __builtin_cpu_supports("avx512bf16"))
+    return &ballast_halves_avx512;
+#endif
+  return NULL;
+}
 
 const ballast_tiles *ballast_half_tiles(void) {
   const char *name = wish();
   if (name && !strcmp(name, "halves")) return &ballast_halves_portable;
   if (name && !strcmp(name, "amx")) return ballast_find_amx();
-  if (name && !strcmp(name, "avx512bf16")) return ballast_find_avx512_bf16();
+  if (name && !strcmp(name, "avx512bf16")) return find_avx512_bf16();
   if (name) return NULL;
   const ballast_tiles *amx = ballast_find_amx();
-  return amx ? amx : ballast_find_avx512_bf16();
+  return amx ? amx : find_avx512_bf16();
 }
 
 const char *ballast_missing_kernels(void) {
