@@ -1,4 +1,5 @@
 package import Budgets
+package import Files
 import Foundation
 package import Measurement
 import Retention
@@ -22,6 +23,25 @@ package struct Profile: Sendable {
   package internal(set) var source = ProfileSource(text: "", file: "", threads: 1)
   /// What `ballast check` holds the points against.
   package internal(set) var budgets: [Budget] = []
+
+  /// The profile's own file and every file and directory that it names.
+  package var inputs: [NamedFile] {
+    var files: Set<NamedFile> = []
+    let folder = ProfileNodes(file: source.file).folder
+    for planned in points {
+      let adapter = planned.point.adapter
+      files.formUnion(
+        ModelInputs.files(
+          model: planned.point.modelName, weights: planned.weights?.path,
+          adapter: adapter.isEmpty ? nil : adapter,
+          names: (
+            "the model of the profile", "the weights of the profile", "the adapter of the profile"
+          ), beside: folder))
+    }
+    return [NamedFile("the profile", source.file)]
+      + (tokens.map { [NamedFile("the tokens of the profile", $0.path)] } ?? [])
+      + files.sorted { ($0.name, $0.path) < ($1.name, $1.path) }
+  }
 
   /// How many points one profile may describe.
   package static let mostPoints = 100_000

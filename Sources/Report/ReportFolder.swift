@@ -25,6 +25,14 @@ package struct ReportFolder {
     "flow.csv": ["layer", "weight", "prefix_norm", "generated_norm", "total_norm"],
   ]
 
+  /// The files of a result that a folder holds, under what a sentence calls it.
+  ///
+  /// The journal is one, though a report does not show it: without it a sweep cannot go on.
+  package static func inputs(in folder: String, as name: String) -> [NamedFile] {
+    (needed.keys.sorted() + ["sweep.json", "journal.jsonl"]).map { Paths.join(folder, $0) }
+      .filter(Paths.exists).map { NamedFile(name, $0) }
+  }
+
   /// Reads a folder.
   ///
   /// - Throws: `FileError` for a folder without `points.csv`, or a file in it that is malformed.

@@ -40,6 +40,13 @@ package final class ModelWeights {
     }
   }
 
+  /// Every file that opening a path reads, the path itself included; of a directory that alone.
+  package static func files(of path: String) -> [String] {
+    guard path.hasSuffix(".json"), let map = try? weightMap(path) else { return [path] }
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+    return [path] + Set(map.values).sorted().map { folder + $0 }
+  }
+
   /// Opens a file; nil where that fails for the reason that is `expected`.
   private static func open(
     _ path: String, or expected: (OpenedFile.Failure) -> Bool

@@ -19,6 +19,9 @@ struct AxisOptions: ParsableArguments, CustomReflectable {
     }
   }
 
+  /// What was given for an axis; nil for nothing.
+  func text(of name: String) -> String? { texts.first { $0.axis.name == name }?.text }
+
   var customMirror: Mirror {
     Mirror(self, children: Self.axes.map { (label: "_\($0.name)", value: Self.option(of: $0)) })
   }

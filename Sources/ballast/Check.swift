@@ -74,6 +74,7 @@ struct Check: ParsableCommand {
     let check = try BudgetCheck(
       profile: profile, file: self.profile, backend: backend, engine: .cpu,
       limit: MemoryLimit(given: given ?? profile.memory))
+    try holdBaseline(apartFrom: profile.inputs)
     let committed = update ? nil : try check.budgets.baseline(update: self.profile)
     let measured = check.measure()
     let baseline = update ? try replaceBaseline(measured) : committed
@@ -83,6 +84,8 @@ struct Check: ParsableCommand {
   /// Judges what was measured before, here or by another program.
   private func judge(_ results: String, as format: Format) throws {
     let budgets = try BudgetFile(path: profile)
+    try holdBaseline(
+      apartFrom: [NamedFile("the profile", profile), NamedFile("--results", results)])
     let all = try Results(results, of: [.points]).measured
     let needed = try budgets.needed(among: all.map(\.cells), of: results)
     let measured = all.filter { needed.contains($0.cells) }
@@ -104,6 +107,13 @@ struct Check: ParsableCommand {
     case .github: try Output.write(BudgetFormats.github(judgements))
     }
     try conclude(judgements, notes: notes)
+  }
+
+  /// Refuses a baseline in the place of what is read.
+  private func holdBaseline(apartFrom inputs: [NamedFile]) throws(FileConflict) {
+    guard update else { return }
+    try FileLists.hold(
+      read: inputs, apartFrom: [NamedFile("--update", Baseline.path(forProfile: profile))])
   }
 
   /// Writes the figures of now, unless some could not be had.

@@ -1,5 +1,4 @@
 import Files
-import Foundation
 
 /// What a command writes beside the row that it prints: each into a file, or one printed.
 ///
@@ -19,13 +18,14 @@ struct Outputs {
   ///
   /// - Parameters:
   ///   - outputs: The options and what was given for them; nil for nothing.
+  ///   - binaries: The same for what is no text, and is written by others.
   ///   - format: What `--format` was given; nil for nothing.
   ///   - inputs: The files and directories that are read, which are no outputs.
-  /// - Throws: `UsageError` for two outputs in one place, `FileError` for a file that cannot be
-  ///   written.
+  /// - Throws: `UsageError` for two outputs on standard output, `FileConflict` for two in one
+  ///   place, `FileError` for a file that cannot be written.
   init(
-    _ outputs: [(option: String, path: String?)], format: String?,
-    from inputs: [(option: String, path: String?)]
+    _ outputs: [(option: String, path: String?)],
+    binaries: [(option: String, path: String?)] = [], format: String?, from inputs: [NamedFile]
   ) throws {
     let toStandardOutput = outputs.filter { $0.path == "-" }.map(\.option)
     let others = toStandardOutput.dropFirst() + (format == nil ? [] : ["--format"])
@@ -36,7 +36,11 @@ struct Outputs {
     }
     printsRow = toStandardOutput.isEmpty
     let files = outputs.filter { $0.path != "-" }
-    try PendingFile.requireDistinct(files, from: inputs)
+    try FileLists.hold(
+      read: inputs,
+      apartFrom: (files + binaries).compactMap { option, path in
+        path.map { NamedFile(option, $0) }
+      })
     var destinations: [String: Destination] = [:]
     for option in toStandardOutput { destinations[option] = .standardOutput }
     for (option, path) in files {
@@ -51,30 +55,6 @@ struct Outputs {
     case .file(let file): try file.commit(text())
     case .standardOutput: try Output.write(text())
     case nil: break
-    }
-  }
-}
-
-extension PendingFile {
-  /// Refuses one file for two outputs, of which the first would be lost, and an input as an output.
-  ///
-  /// Of a directory among the `inputs` every file in it is one.
-  static func requireDistinct(
-    _ outputs: [(option: String, path: String?)], from inputs: [(option: String, path: String?)]
-  ) throws(UsageError) {
-    var options: [String: String] = [:]
-    for (option, path) in inputs {
-      guard let path else { continue }
-      let inside = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-      for file in [path] + inside.map({ "\(path)/\($0)" }) {
-        if let identity = identity(of: file) { options[identity] = option }
-      }
-    }
-    for (option, path) in outputs {
-      guard let path, let identity = identity(of: path) else { continue }
-      if let other = options.updateValue(option, forKey: identity) {
-        throw UsageError("\(other) and \(option) name the same file, \(quoted(path))")
-      }
     }
   }
 }

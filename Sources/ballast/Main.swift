@@ -36,6 +36,7 @@ enum Main {
     switch error {
     case let error as UsageError:
       return complain(RawArguments.namingOption(error.description), status: Status.usage)
+    case is FileConflict: return complain("\(error)", status: Status.usage)
     case is ProfileError, is FileError, is ConfigurationError, is WeightsError, is TokensError,
       is SweepError, is Failure:
       return complain("\(error)", status: Status.failure)

@@ -93,10 +93,10 @@ struct Measure: ParsableCommand {
       [("--ledger", ledger), ("--gradient-errors", gradientErrors), ("--json", json)]
       + traces.texts
     let binaries = [("--gradients", gradients), ("--snapshot", traces.snapshot)]
+    try traces.requireFile()
+    let outputs = try Outputs(
+      texts, binaries: binaries, format: self.format, from: options.inputs)
     let snapshotFile = try traces.snapshotFile()
-    try PendingFile.requireDistinct(
-      (texts + binaries).filter { $0.1 != "-" }, from: options.inputs)
-    let outputs = try Outputs(texts, format: self.format, from: options.inputs)
     let gradientFile = try gradients.map { try GradientFile($0) }
     let totals = try totals(isPrinted: format == .table && outputs.printsRow)
     let recorder = traces.recorder(for: planned.point)

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Files
 import Measurement
+import Profiles
 import Sweep
 
 /// `ballast merge`: the shards of a sweep as one result.
@@ -41,6 +43,9 @@ struct MergeCommand: ParsableCommand {
       shards,
       allowing: ShardMerge.Allowances(
         gaps: allowGaps, duplicates: allowDuplicates, versions: allowVersions))
+    try FileLists.hold(
+      read: shards.map { NamedFile("the shard \($0)", $0) } + merge.profile.inputs,
+      apartFrom: ResultsStore.outputs(in: output, as: "--output"))
     let complaint = try merge.write(to: output, replacing: overwrite, engine: .cpu)
     if let gaps = merge.gaps { Output.note(gaps) }
     try Output.write(merge.table)

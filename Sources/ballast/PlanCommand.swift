@@ -116,7 +116,8 @@ struct PlanCommand: ParsableCommand {
       request = try self.request()
       let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount)
       let outputs = try Outputs(
-        [("--laws-csv", lawsCsv)], format: self.format, from: [("--model", model)])
+        [("--laws-csv", lawsCsv)], format: self.format,
+        from: ModelInputs.files(model: model, adapter: axes.text(of: "adapter")))
       let plan = try planner.plan(request)
       let found = laws || lawsCsv != nil ? try planner.laws(of: plan, listsAll: all) : []
       try outputs.write("--laws-csv", CSV.document(found.flatMap(\.records)))

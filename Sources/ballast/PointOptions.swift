@@ -39,9 +39,11 @@ struct PointOptions: ParsableArguments {
   }
 
   /// The files and directories that are read, under their options.
-  var inputs: [(option: String, path: String?)] {
-    [("--model", model), ("--weights", weights), ("--tokens", tokens)]
-      + axes.texts.filter { $0.axis.name == "adapter" }.map { ("--adapter", $0.text) }
+  var inputs: [NamedFile] {
+    [tokens.map { NamedFile("--tokens", $0) }].compactMap(\.self)
+      + ModelInputs.files(
+        model: model, weights: weights, adapter: axes.text(of: "adapter"),
+        names: ("--model", "--weights", "--adapter"))
   }
 
   /// Reads and checks the options.

@@ -36,9 +36,13 @@ struct ReportCommand: ParsableCommand {
   var output: String?
 
   func run() throws {
+    let place = output ?? Paths.join(folder, "report.html")
+    try FileLists.hold(
+      read: ReportFolder.inputs(in: folder, as: "the folder")
+        + (against.map { ReportFolder.inputs(in: $0, as: "--against") } ?? []),
+      apartFrom: place == "-" ? [] : [NamedFile("--output", place)])
     let result = try ReportFolder(folder)
     let earlier = try against.map { (path) throws(FileError) in try ReportFolder(path) }
-    let place = output ?? Paths.join(folder, "report.html")
     let file = place == "-" ? nil : try PendingFile(place)
     let html = ReportPage.html(of: result, against: earlier, version: BallastVersion.current)
     guard let file else { return try Output.write(html) }

@@ -65,6 +65,8 @@ struct SweepCommand: ParsableCommand {
     let shard = try givenShard()
     let profile = try Profile(path: profile)
     try requireNoTimes(of: profile)
+    try FileLists.hold(
+      read: profile.inputs, apartFrom: ResultsStore.outputs(in: output, as: "--output"))
     let limit = given ?? profile.memory
     let fresh = overwrite ? ResultsStore.Opening.replace : .refuse
     let plan = shard.map { ShardPlan(of: profile.points, shards: $0.count) }

@@ -40,12 +40,16 @@ struct TraceOptions: ParsableArguments {
     timeline == nil && snapshot == nil ? nil : EventRecorder(isTimed: point.backend == .cpu)
   }
 
-  /// Finds out whether a snapshot can be written, before anything runs.
-  func snapshotFile() throws -> PendingFile? {
+  /// Refuses to print a pickle.
+  func requireFile() throws(UsageError) {
     if snapshot == "-" {
       throw UsageError("--snapshot needs a file, since a pickle is no text to print; not -")
     }
-    return try snapshot.map { (path) throws(FileError) in try PendingFile(path) }
+  }
+
+  /// Finds out whether a snapshot can be written, before anything runs.
+  func snapshotFile() throws -> PendingFile? {
+    try snapshot.map { (path) throws(FileError) in try PendingFile(path) }
   }
 
   /// Writes what was asked for.

@@ -72,6 +72,11 @@ package enum ModelSource {
     return try read(path, as: model)
   }
 
+  /// Where a model that was resolved has its files; nil for a built-in one.
+  package static func path(of model: String, beside folder: String? = nil) -> String? {
+    names.contains(model) ? nil : Paths.find(model, beside: folder)
+  }
+
   // MARK: Names of the Hugging Face Hub
 
   /// Whether a text is an owner and a name, and the owner no directory here.

@@ -41,6 +41,12 @@ package struct ResultsStore: Sendable {
   static let names =
     [SweepManifest.name, laws, Journal.name] + ResultFile.allCases.map(\.rawValue)
 
+  /// The folder and the files in it that a sweep makes, replaces or removes, under an option.
+  package static func outputs(in directory: String, as option: String) -> [NamedFile] {
+    [NamedFile(option, directory)]
+      + names.map { NamedFile(option, Paths.join(directory, $0)) }
+  }
+
   /// Makes the folder ready, before anything is measured.
   ///
   /// `memory` is the limit that was given; `shard` the part that is measured, and its points, or
@@ -82,12 +88,12 @@ package struct ResultsStore: Sendable {
   ///
   /// `journal` gives the lines in the profile's order.
   ///
-  /// - Throws: `FileError` as above, or if the profile cannot be resolved again.
+  /// - Throws: `FileError` as above.
   init(
-    merged manifest: SweepManifest, into directory: String, replacing: Bool,
+    merged manifest: SweepManifest, of profile: Profile, into directory: String, replacing: Bool,
     journal: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void
   ) throws(FileError) {
-    let points = try manifest.resolved().points
+    let points = profile.points
     folder = try ResultsFolder(directory)
     self.manifest = manifest
     part = Array(points.indices)

@@ -1,5 +1,6 @@
 package import Files
 package import Measurement
+package import Profiles
 import Reporting
 
 /// Joins the shards of a sweep into the folder that one run would have written.
@@ -18,6 +19,8 @@ package struct ShardMerge {
     }
   }
 
+  /// The sweep's profile, as it was resolved again.
+  package let profile: Profile
   private let parts: [SweepPart]
   private let allowed: Allowances
   /// The part that gives each point's rows, by the point's place in the profile.
@@ -41,6 +44,7 @@ package struct ShardMerge {
     }
     sources = try Self.sources(parts, allowed)
     self.parts = parts
+    profile = try parts[0].manifest.resolved()
     if !allowed.gaps, let gaps = gaps {
       throw FileError("\(gaps); run what is missing, or leave it out with --allow-gaps")
     }
@@ -119,8 +123,8 @@ package struct ShardMerge {
   /// Writes the merged folder: the shards' journals joined, and what `--resume` makes of one.
   ///
   /// - Returns: A sentence about points without figures, and points off their law; nil for none.
-  /// - Throws: `FileError` if the profile cannot be resolved again, the folder cannot be written,
-  ///   or it holds results that are not to be replaced.
+  /// - Throws: `FileError` if the folder cannot be written, or holds results that are not to be
+  ///   replaced.
   package func write(
     to directory: String, replacing: Bool, engine: Engine
   ) throws(FileError) -> String? {
@@ -132,7 +136,7 @@ package struct ShardMerge {
     var whole = parts[0].manifest
     (whole.shard, whole.isComplete) = (nil, false)
     var store = try ResultsStore(
-      merged: whole, into: directory, replacing: replacing
+      merged: whole, of: profile, into: directory, replacing: replacing
     ) { (write) throws(FileError) in
       for (index, part) in sources.sorted(by: { $0.key < $1.key }) {
         try write(try parts[part].line(of: index))
