@@ -44,6 +44,17 @@ package struct RegionBytes: Equatable, Sendable {
     self.padding = padding
   }
 
+  /// Every region by its name, in the order in which tables list them; files and pictures ask here.
+  package static let all: [(name: String, bytes: WritableKeyPath<Self, Int> & Sendable)] = [
+    ("prefix", \.prefix), ("generated", \.generated), ("crossing", \.crossing),
+    ("shared", \.shared), ("padding", \.padding),
+  ]
+
+  /// The bytes of every region, by its name.
+  package var byName: [(name: String, bytes: Int)] {
+    Self.all.map { ($0.name, self[keyPath: $0.bytes]) }
+  }
+
   /// The sum over all regions.
   package var total: Int { prefix + generated + crossing + shared + padding }
 

@@ -47,22 +47,20 @@ extension PointRecord {
 
   /// The retained bytes by region; nil if one of them was not taken.
   private static func regions(_ cells: [String: String]) throws(RecordError) -> RegionBytes? {
-    var parts: [Int] = []
+    var regions = RegionBytes()
     var total = 0
-    for region in ["prefix", "generated", "crossing", "shared", "padding"] {
-      let column = "retained_\(region)_bytes"
+    for region in RegionBytes.all {
+      let column = "retained_\(region.name)_bytes"
       // Files from before there was padding have none.
-      guard let text = cells[column] ?? (region == "padding" ? "0" : nil) else { return nil }
+      guard let text = cells[column] ?? (region.name == "padding" ? "0" : nil) else { return nil }
       guard let bytes = Int(text), bytes >= 0 else { throw noNumber(text, column) }
       let (sum, overflows) = total.addingReportingOverflow(bytes)
       guard !overflows else {
         throw RecordError("the retained bytes of a row of points.csv do not fit 64 bits")
       }
       total = sum
-      parts.append(bytes)
+      regions[keyPath: region.bytes] = bytes
     }
-    return RegionBytes(
-      prefix: parts[0], generated: parts[1], crossing: parts[2], shared: parts[3],
-      padding: parts[4])
+    return regions
   }
 }

@@ -101,6 +101,9 @@ extension PointRecord: Record {
       suffixes_at_a_time lengths layout retained_padding_bytes
       """)
 
+  /// The regions that retained bytes are divided by; reports and pictures ask here.
+  package static let regions = RegionBytes.all.map(\.name)
+
   /// What is not an axis; a new figure comes last.
   private static let figures: [Column<PointRecord>] =
     [
@@ -110,14 +113,12 @@ extension PointRecord: Record {
       Column("status") { .text($0.status.rawValue) },
       Column("error") { .text(orEmpty: $0.error) },
       Column("retained_bytes") { .integer(orEmpty: $0.retained?.total) },
-      Column("retained_prefix_bytes") { .integer(orEmpty: $0.retained?.prefix) },
-      Column("retained_generated_bytes") { .integer(orEmpty: $0.retained?.generated) },
-      Column("retained_crossing_bytes") { .integer(orEmpty: $0.retained?.crossing) },
-      Column("retained_shared_bytes") { .integer(orEmpty: $0.retained?.shared) },
       Column("peak_bytes") { .integer(orEmpty: $0.peakBytes) },
       Column("version") { .text($0.version) },
       Column("started_at") { .text($0.startedAt) },
-      Column("retained_padding_bytes") { .integer(orEmpty: $0.retained?.padding) },
       Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
     ] + PointFigure.all.map(\.column)
+    + RegionBytes.all.map { region in
+      Column("retained_\(region.name)_bytes") { .integer(orEmpty: $0.retained?[keyPath: region.bytes]) }
+    }
 }

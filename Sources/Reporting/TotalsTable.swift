@@ -40,12 +40,7 @@ package enum TotalsTable {
     case .op: return [(scope?.op ?? "", description.requestedBytes)]
     case .layer: return [(scope?.layer.map { "layer \($0)" } ?? "ends", description.requestedBytes)]
     case .region:
-      let regions = description.regions
-      return [
-        ("prefix", regions.prefix), ("generated", regions.generated),
-        ("crossing", regions.crossing), ("shared", regions.shared),
-        ("padding", regions.padding),
-      ]
+      return description.regions.byName
     }
   }
 }

@@ -1,8 +1,9 @@
 import Foundation
+import Ledger
 import Retention
 import Testing
 
-/// `scripts/plotting/registry.json`: what the pictures know of the axes.
+/// `scripts/plotting/registry.json`: what the pictures know of the axes and of the regions.
 @Suite struct AxisRegistryFileTests {
   private static let path = #filePath.replacing(
     "Tests/SweepTests/AxisRegistryFileTests.swift", with: "scripts/plotting/registry.json")
@@ -23,8 +24,10 @@ import Testing
   }
 
   /// With `BALLAST_WRITE_REGISTRY` set the file is written; run so after a change of the registry.
-  @Test func `the pictures know the axes of the registry`() throws {
-    let text = "[\n" + (try PointAxis.all.map(line)).joined(separator: ",\n") + "\n]\n"
+  @Test func `the pictures know the axes of the registry, and the regions`() throws {
+    let axes = try PointAxis.all.map(line).joined(separator: ",\n")
+    let regions = RegionBytes.all.map { "\"\($0.name)\"" }.joined(separator: ",")
+    let text = "{\"axes\":[\n\(axes)\n],\n\"regions\":[\(regions)]}\n"
     if ProcessInfo.processInfo.environment["BALLAST_WRITE_REGISTRY"] != nil {
       try text.write(toFile: Self.path, atomically: true, encoding: .utf8)
     }

@@ -1,14 +1,18 @@
 """Retained bytes at one prefix length: a stacked bar a series, by the tokens they belong to."""
 
+import math
 from collections import Counter
 from pathlib import Path
 
-from .data import REGIONS, Point, Series, Unplottable, baseline, describe, representative
-from .words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, finding, measure, save,
+from .data import REGIONS, Point, Series, baseline, describe, representative
+from .files import Unplottable
+from .findings import finding
+from .words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, measure, save,
                     saving, title, unit, wrapped)
 
 # Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things.
-COLORS = {"prefix": "#E69F00", "crossing": "#CC79A7", "generated": "#56B4E9", "shared": "#BDBDBD"}
+COLORS = {"prefix": "#E69F00", "crossing": "#CC79A7", "generated": "#56B4E9", "shared": "#BDBDBD",
+          "padding": "#E3D55B"}
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2}
 BAR, PITCH, LENGTH = 0.62, 1.24, 7.4  # inches: a bar's height, from bar to bar, the longest bar
 
@@ -153,7 +157,8 @@ def result(series: Series, point: Point, whole: Series | None) -> list[str]:
 def explained(present: list[str], shared: dict[str, str]) -> dict[str, str]:
     """The regions in plain words."""
     def count(column: str, word: str) -> str:
-        value = shared.get(column, "")
+        # Of sequences of different lengths the column has the longest.
+        value = "" if "lengths" not in shared or shared["lengths"] else shared.get(column, "")
         return f"the {int(value):,} {word} token{'s' * (value != '1')}" if value else \
             f"the {word} tokens"
 
@@ -164,7 +169,8 @@ def explained(present: list[str], shared: dict[str, str]) -> dict[str, str]:
     crossing = ("kept for pairs of a generated and a prefix token: "
                 "how much the one attends to the other")
     texts = {"prefix": prefix, "crossing": crossing, "generated": generated,
-             "shared": "kept for no token in particular"}
+             "shared": "kept for no token in particular",
+             "padding": "kept for rows that fill the shorter sequences up to the longest"}
     return {r: texts[r] for r in present}
 
 
@@ -174,8 +180,9 @@ def caption(everything: list[Series], points: list[Point], skipped: Counter) -> 
     for series, point in zip(everything, points):
         key = series.key
         element = ELEMENT_BYTES.get(key["dtype"], 0)
-        keys = (2 * int(key["kv_heads"]) * int(key["d_head"]) * int(key["layers"]) * element
-                * point.n_c * int(key["batch"]))
+        sizes = [int(size) if (size := key[c]).isascii() and size.isdigit() else 0
+                 for c in ("kv_heads", "d_head", "layers", "batch")]
+        keys = 2 * math.prod(sizes) * element * point.n_c
         if series.mode == "detached-prefix" and 0 < keys == point.regions["prefix"]:
             notes.append(f"What {series.label} still keeps for the prefix, {keys:,} bytes, are the "
                          "keys and values that the generated tokens attend to.")

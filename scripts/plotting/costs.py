@@ -1,7 +1,7 @@
 """What a point costs, as columns of text: bytes, products, and the gradient that they buy."""
 
 from .data import Point, Series, baseline, representative
-from .words import GREY, INK, SMALL, measure, saving, unit
+from .words import GREY, INK, SMALL, in_units, measure, saving
 
 HEADS = ["retained", "against\nfull-graph", "peak", "products", "gradient"]
 GAP = 0.28  # inches between columns
@@ -21,8 +21,7 @@ def explained(everything: list[Series]) -> str:
 def size(bytes_: int | None) -> str:
     if bytes_ is None:
         return "–"
-    name, count = unit(bytes_)
-    return f"{bytes_ / count:,.1f} {name}"
+    return in_units(bytes_)
 
 
 def cells(series: Series, point: Point, everything: list[Series]) -> list[str]:

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from .data import Unplottable, table
+from .data import power_of_ten
+from .files import Unplottable, shown, table
 from .words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 COLUMNS = ["layer", "weight", "position", "norm", "parameter"]
@@ -37,7 +38,7 @@ def read(path: Path) -> list[Panel]:
     for number, row in enumerate(rows, start=2):
         if row["layer"] != layer:
             layer = row["layer"]
-            name = f"layer {layer}" if layer else "before" if not panels else "after"
+            name = f"layer {shown(layer)}" if layer else "before" if not panels else "after"
             panels.append(Panel(name, {}))
         norms = panels[-1].weights.setdefault(name_of(row), [])
         try:
@@ -58,8 +59,8 @@ def read(path: Path) -> list[Panel]:
 def name_of(row: dict[str, str]) -> str:
     """A weight's symbol; of norms, of which a layer has several, with the module's own name."""
     module = row["parameter"].split(".")[-2] if "." in row["parameter"] else ""
-    return f"norm, {module}" if row["weight"] == "norm" and module not in ("", "norm") \
-        else row["weight"]
+    return shown(f"norm, {module}" if row["weight"] == "norm" and module not in ("", "norm")
+                 else row["weight"])
 
 
 def draw(path: Path, prefix: int | None) -> None:
@@ -67,7 +68,7 @@ def draw(path: Path, prefix: int | None) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     from matplotlib.colors import LogNorm
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     panels = read(path)
     length = len(next(iter(panels[0].weights.values())))
@@ -126,6 +127,7 @@ def draw(path: Path, prefix: int | None) -> None:
     figure.colorbar(image, cax=bar)
     bar.tick_params(length=3, labelsize=SMALL)
     bar.minorticks_off()
+    bar.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
     bar.set_title("norm", fontsize=SMALL, color=GREY, loc="left")
     for side in bar.spines.values():
         side.set_visible(False)
@@ -146,13 +148,15 @@ def finding(panels: list[Panel], prefix: int | None) -> str:
     layers = [panel for panel in panels if panel.name.startswith("layer")]
     if not layers or not prefix:
         return "Who gets gradient from where"
-    # The prefix's last row may carry loss, and then gives something to everything.
     spared = [name for name, norms in layers[-1].weights.items()
               if not name.startswith("norm") and not any(norms[:prefix - 1]) and any(norms[prefix:])]
     if not spared or prefix < 2:
         return "Who gets gradient from where: every weight, from every row"
     listed = " and ".join(filter(None, [", ".join(spared[:-1]), spared[-1]]))
-    return f"In {layers[-1].name} the prefix gives nothing to {listed}"
+    # Its last row may carry loss, and then gives something to everything.
+    is_whole = not any(layers[-1].weights[name][prefix - 1] for name in spared)
+    who = "no prefix row feeds" if is_whole else "only the last prefix row feeds"
+    return f"In the last layer {who} {listed}"
 
 
 def mark(figure, prefix: int, length: int, size: tuple[float, float], y: float) -> None:

@@ -5,9 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from .data import Point, Series, baseline, describe
+from .findings import finding
 from .looks import direct, styles
 from .words import (
-    BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, finding, save, title, unit)
+    BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, measure, save, title, unit)
 
 SHORT = 16  # prefixes below this are left out of the panel "for each prefix token"
 
@@ -24,7 +25,8 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     wide = max(0.116 * len(s.label) for s in everything)
     wide = max(wide, max(0.098 * len(s.gradient_note()) for s in everything))
     second = 6.6 + wide + 0.85
-    width = max(second + 5.1, 0.35 + max(wide, 2.5) + 11.0)
+    headline, shape = title(shared, finding(everything, shows_peaks(everything)))
+    width = max(second + 5.1, 0.35 + max(wide, 2.5) + 11.0, measure(headline, TITLE, True) + 0.7)
     table_height = 0.33 * (len(everything) + 1)
     notes = caption(everything, skipped)
     foot = NOTE * len(notes) + 0.2
@@ -36,7 +38,6 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
         return figure.add_axes(
             (start / width, bottom / height, (end - start) / width, 4.7 / height))
 
-    headline, shape = title(shared, finding(everything))
     margin = 0.35 / width
     figure.text(margin, 1 - 0.22 / height, headline, fontsize=TITLE, weight="bold", va="top")
     figure.text(margin, 1 - 0.66 / height, shape, fontsize=SMALL, color=GREY, va="top",

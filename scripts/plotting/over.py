@@ -7,9 +7,10 @@ from pathlib import Path
 from .axes import Line, following, lines_along, longest_axis
 from .costs import cells, explained, widths, write
 from .data import OPTIONS, Series, common, power_of_ten
+from .findings import finding
 from .looks import direct, styles
 from .words import (
-    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, finding, measure, save, title_width, unit, wrapped)
+    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
 
 LONG, TALL, TICKS = 2.4, 3.5, 0.6  # inches: a panel, and room for what its axis says
 NAMES = {"layers": "number of layers", "batch": "sequences in a batch", "vocab": "vocabulary",
@@ -40,19 +41,20 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
     costs = [cells(line.members[-1], line.points[-1], everything)
              if line.values[-1] == last or column in OPTIONS
              else ["–"] * 4 + [f"no point at {column} = {last:,}"] for line in lines]
+    headline = finding(everything, peaks=True)
     panels = [p for p in (retained(lines), peak(lines), error(lines)) if p]
 
     table = [0.35 + max(measure(line.series.label, SMALL, True) for line in lines), *widths(costs)]
     starts = [0.35 + TICKS]
     for panel in panels:
         starts.append(starts[-1] + LONG + panel.room + 0.2 + TICKS)
-    width = max(starts[-1] - TICKS + 0.1, sum(table) + 0.35, title_width(shared, finding(everything)))
+    width = max(starts[-1] - TICKS + 0.1, sum(table) + 0.35, title_width(shared, headline))
     notes = [*caption(lines, panels), *notes, explained(everything), TERMS]
     notes = [text for note in notes for text in wrapped(note, SMALL, width - 0.7)]
     foot = NOTE * len(notes) + 0.2
     bottom = foot + 0.32 * (len(lines) + 1) + 1.1
     height = bottom + TALL + 1.6
-    figure, sheet = canvas(width, height, shared, notes, finding(everything))
+    figure, sheet = canvas(width, height, shared, notes, headline)
     chosen = styles([line.series for line in lines])
 
     for panel, start in zip(panels, starts):

@@ -1,12 +1,15 @@
 """How long a prefix fits: what `ballast plan --memory … --format csv` says, over memory or as bars."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from .data import BIASED, MODES, Unplottable, table
+from .data import BIASED, MODES
+from .files import Unplottable, shown, table, text_of
+from .findings import WAYS
 from .looks import STYLES, direct
-from .words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, VERBS, save
+from .words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 COLUMNS = ["mode", "recompute", "attention", "head", "model", "dtype", "n_g", "n_c", "memory_bytes",
            "fits", "counted", "optimizer", "gradient_dtype", "relative_work", "gradient", "source"]
@@ -25,9 +28,9 @@ class Best:
 def is_plan(path: Path) -> bool:
     """Whether the header of a CSV file is a plan's."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            return {"counted_bytes", "relative_work"} <= set(next(csv.reader(file), []))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        header = next(csv.reader(io.StringIO(text_of(path), newline="")), [])
+        return {"counted_bytes", "relative_work"} <= set(header)
+    except (FileNotFoundError, Unplottable, csv.Error):
         return False
 
 
@@ -48,7 +51,7 @@ def read(path: Path) -> tuple[dict[str, list[Best]], dict[str, str], list[float]
             raise Unplottable(f"{path}:{number} holds a figure that is none")
         if row["fits"] != "yes":
             continue
-        words = f"{row['recompute']}, {row['attention']}, {row['head']}"
+        words = shown(f"{row['recompute']}, {row['attention']}, {row['head']}")
         best = found.setdefault(row["mode"], {})
         other = best.get(memory)
         if other is None or (n_c, -work) > (other.n_c, -other.work):
@@ -89,14 +92,15 @@ def finding(lines: dict[str, list[Best]]) -> str:
     whole = ends.get("full-graph")
     times = (f", {best.n_c / whole.n_c:.2g} times the full graph's"
              if whole and mode != "full-graph" and whole.n_c and whole.memory == best.memory else "")
-    return f"{VERBS.get(mode, mode)}: {best.n_c:,} prefix tokens in {gib(best.memory)}{times}"
+    way = WAYS.get(("mode", mode), mode)
+    return f"{way[:1].upper()}{way[1:]}: {best.n_c:,} prefix tokens in {gib(best.memory)}{times}"
 
 
 def subtitle(row: dict[str, str]) -> str:
-    more = {"optimizer": f"optimizer ({row['optimizer']})",
-            "gradients": f"gradients ({row['gradient_dtype']})"}
-    parts = ", ".join(more.get(part, part) for part in row["counted"].split("+"))
-    return f"{Path(row['model']).name}, {row['dtype']}, n_g {int(row['n_g']):,}, batch {row['batch']}; counted: {parts}"
+    more = {"optimizer": f"optimizer ({shown(row['optimizer'])})",
+            "gradients": f"gradients ({shown(row['gradient_dtype'])})"}
+    parts = ", ".join(more.get(part, part) for part in shown(row["counted"]).split("+"))
+    return f"{shown(Path(row['model']).name)}, {shown(row['dtype'])}, n_g {int(row['n_g']):,}, batch {row['batch']}; counted: {parts}"
 
 
 def notes(row: dict[str, str], lines: dict[str, list[Best]], memories: list[float]) -> list[str]:

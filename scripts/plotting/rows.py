@@ -4,9 +4,10 @@ from pathlib import Path
 
 from .costs import cells, explained, widths, write
 from .data import Point, Series, common, options, representative
+from .findings import finding
 from .looks import colors
 from .words import (
-    BODY, GREY, INK, NOTE, PANEL, SMALL, TERMS, canvas, finding, measure, save, title_width, unit, wrapped)
+    BODY, GREY, INK, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
 
 PITCH, BAR, PEAK, LENGTH = 0.32, 0.18, 0.07, 4.3  # inches: row to row, two bars, the longest bar
 BETWEEN = 0.16  # inches more between modes
@@ -24,9 +25,10 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
     name, size = unit(most)
     scale = LENGTH / max(most, 1)
 
+    headline = finding(everything, peaks=True)
     second = 0.35 + max(measure(s.mode, BODY, True) for s in everything) + 0.25
     start = second + max(measure(text, SMALL) for text in [head, *names]) + 0.2
-    width = max(start + LENGTH + sum(widths(texts)) + 0.35, title_width(shared, finding(everything)))
+    width = max(start + LENGTH + sum(widths(texts)) + 0.35, title_width(shared, headline))
     if any(p.is_shape for p in points):
         notes = [shapes(everything, points), *notes]
     notes = [*notes, explained(everything), TERMS]
@@ -35,7 +37,7 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
     bottom = NOTE * len(notes) + 0.2 + 0.45
     long = PITCH * len(everything) + BETWEEN * (len(modes) - 1)
     height = bottom + long + 2.0
-    figure, axes = canvas(width, height, shared, notes, finding(everything))
+    figure, axes = canvas(width, height, shared, notes, headline)
 
     top = bottom + long
     axes.text(start, top + 0.38, f"Retained at the boundary, {name}", fontsize=PANEL, weight="bold")

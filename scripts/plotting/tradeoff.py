@@ -5,9 +5,10 @@ from pathlib import Path
 
 from .axes import Line, lines_along
 from .data import Series, common
+from .findings import finding
 from .looks import styles
 from .words import (
-    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, finding, measure, save, title_width, unit, wrapped)
+    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
 
 LONG, TALL = 9.6, 4.6  # inches: the panel
 NEAR = 0.3  # inches: markers closer than this share a label

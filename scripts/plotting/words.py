@@ -1,9 +1,10 @@
 """What both pictures say and look like: headline, units, savings, fonts."""
 
+import os
 import textwrap
 from pathlib import Path
 
-from .data import AXES, BIASED, STANDARD, Point, Series, representative
+from .data import AXES, STANDARD, Series
 
 GREY, INK = "#4A4A4A", "#222222"
 # Points, of pictures that are read at half their size: titles, panels' titles, labels, the small print.
@@ -12,7 +13,7 @@ NOTE = 0.25  # inches from one line of small print to the next
 FONTS = {
     "font.family": "DejaVu Sans", "font.size": BODY, "axes.spines.top": False,
     "axes.spines.right": False, "axes.edgecolor": GREY, "xtick.color": GREY,
-    "ytick.color": GREY, "svg.hashsalt": "ballast", "svg.fonttype": "path",
+    "ytick.color": GREY, "text.parse_math": False, "svg.hashsalt": "ballast", "svg.fonttype": "path",
 }
 TERMS = ("Retained: what backward needs and is alive when it starts, a storage counted once, "
          "parameters aside. Gradient: relative L2 distance from the gradient of full-graph.")
@@ -31,68 +32,24 @@ def title(shared: dict[str, str], finding: str) -> tuple[str, str]:
     heads = have("heads", "{} heads")
     if heads and shared.get("kv_heads", shared["heads"]) != shared["heads"]:
         heads = [f"{heads[0]} on {have('kv_heads', '{} KV heads')[0]}"]
+    lengths = shared.get("lengths", "")
     first = have("layers", "{} layers") + have("d_model", "d_model {}") + heads
     first += have("d_head", "d_head {}") + have("d_ff", "d_ff {}") + have("vocab", "vocab {}")
-    second = have("dtype", "{}") + have("n_c", "n_c = {}") + have("n_g", "n_g = {}")
-    second += have("batch", "batch {}") + have("loss_rows", "loss rows: {}")
+    is_up_to = "up to" if lengths else "="
+    second = have("dtype", "{}") + have("n_c", f"n_c {is_up_to} {{}}") + have("n_g", f"n_g {is_up_to} {{}}")
+    if lengths:
+        second.append(f"{lengths.count(',') + 1} sequences of different lengths")
+    else:
+        second += have("batch", "batch {}")
+    second += have("loss_rows", "loss rows: {}")
     second += have("attention", "attention {}") + have("head", "head {}")
     second += have("recompute", "recompute {}")
-    told = {"dtype", "loss_rows", "attention", "head", "recompute"}
+    told = {"batch", "lengths", "dtype", "loss_rows", "attention", "head", "recompute"}
     for name in (axis["name"] for axis in AXES if axis["section"] == "step"):
         if name not in told and shared.get(name, "") not in ("", "0", ".*", STANDARD[name]):
             second += have(name, f"{name} {{}}")
     model = Path(shared.get("model", "")).name
     return finding, " · ".join(([model] if model else []) + first) + "\n" + " · ".join(second)
-
-
-VERBS = {"replayed-prefix": "Replay", "pruned-graph": "Pruning", "detached-prefix": "Detaching"}
-POLICIES = {"layer": "recomputing layers", "attention": "recomputing attention",
-            "elementwise": "recomputing norms and activations"}
-
-
-def finding(everything: list[Series]) -> str:
-    """What a picture shows, as its title: the smallest exact way, and what the biased one costs."""
-    found = [(s, point) for s in everything for point in [representative(s)]
-             if point.n_c == max(p.n_c for other in everything for p in other.points)]
-    found = at_largest(found)
-    whole = next((p.retained for s, p in found
-                  if s.mode == "full-graph" and s.key["recompute"] == "none"), None)
-    exact = [(s, p) for s, p in found if s.mode not in BIASED]
-    biased = [(s, p) for s, p in found if s.mode in BIASED and p.gradient_error is not None]
-    parts = []
-    if whole and exact:
-        series, least = min(exact, key=lambda pair: pair[1].retained)
-        fewer = round(100 * (1 - least.retained / whole))
-        if fewer >= 1:
-            ways = [VERBS.get(series.mode, ""), POLICIES.get(series.key["recompute"], "")]
-            name = " and ".join(way for way in ways if way) or series.label
-            parts.append(f"{name[:1].upper()}{name[1:]}: exact gradient, {fewer} % fewer bytes")
-    if whole and biased:
-        series, least = min(biased, key=lambda pair: pair[1].retained)
-        fewer, off = round(100 * (1 - least.retained / whole)), 100 * least.gradient_error
-        parts.append(f"detaching: {fewer} % fewer, off by {off:.2g} %" if parts
-                     else f"Detaching: {fewer} % fewer bytes, gradient off by {off:.2g} %")
-    if parts:
-        return "; ".join(parts)
-    if len(biased) > 1:  # how much of the prefix to keep
-        biased.sort(key=lambda pair: pair[1].retained)
-        series, half = biased[len(biased) // 2]
-        share = round(100 * half.retained / biased[-1][1].retained)
-        return (f"{int(series.key['keep_prefix']):,} of {half.n_c:,} prefix rows kept: {share} % of the "
-                f"bytes, and still off by {100 * half.gradient_error:.2g} %")
-    series, most = max(found, key=lambda pair: pair[1].retained)
-    name, size = unit(most.retained)
-    share = round(100 * most.of_prefix / max(most.retained, 1))
-    return f"{series.mode} keeps {most.retained / size:,.1f} {name}, {share} % because of the prefix"
-
-
-def at_largest(found: list[tuple[Series, Point]]) -> list[tuple[Series, Point]]:
-    """Of points that differ in the number of layers or sequences, those with the most."""
-    for column in ("layers", "batch"):
-        values = [int(s.key[column]) for s, _ in found if str(s.key[column]).isdigit()]
-        if values:
-            found = [pair for pair in found if str(pair[0].key[column]) == str(max(values))]
-    return found
 
 
 def unit(bytes_: float) -> tuple[str, int]:
@@ -102,12 +59,24 @@ def unit(bytes_: float) -> tuple[str, int]:
     return ("MiB", 2**20) if bytes_ >= 2**20 else ("KiB", 2**10)
 
 
+def in_units(bytes_: int) -> str:
+    """Bytes in the unit in which they read well."""
+    name, size = unit(bytes_)
+    return f"{bytes_ / size:,.1f} {name}"
+
+
 def save(figure, path: Path, name: str = "retained") -> None:
     """Writes a picture into a folder, as PNG and SVG."""
     import matplotlib.pyplot as plt
 
     for suffix, options in ((".png", {"dpi": 144}), (".svg", {"metadata": {"Date": None}})):
-        figure.savefig(path / f"{name}{suffix}", facecolor="white", **options)
+        # A file of its own takes the place of what is there: a link is not written through.
+        draft = path / f".{name}.{os.getpid()}{suffix}"
+        try:
+            figure.savefig(draft, facecolor="white", **options)
+            draft.replace(path / f"{name}{suffix}")
+        finally:
+            draft.unlink(missing_ok=True)
     plt.close(figure)
 
 

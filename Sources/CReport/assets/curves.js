@@ -6,6 +6,7 @@ const FIGURES = [
   ["retained_prefix_bytes", "retained, of the prefix"],
   ["retained_generated_bytes", "retained, of generated tokens"],
   ["retained_crossing_bytes", "retained, crossing"],
+  ["retained_shared_bytes", "retained, of no token"], ["retained_padding_bytes", "retained, of padding"],
   ["gradient_bytes", "gradients"], ["optimizer_bytes", "optimizer state"],
 ];
 const MOST_LINES = 24;

@@ -2,7 +2,7 @@
 // What was measured: tables of a result folder, and the words and numbers that are made of them.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const REGIONS = ["prefix", "generated", "crossing", "shared", "padding"];
+const REGIONS = DATA.regions;
 
 /** The regions that rows can have bytes in: padding where one has some. */
 function regionsOf(rows, column) {

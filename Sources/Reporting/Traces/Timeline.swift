@@ -138,24 +138,15 @@ private struct LiveCounts {
   private mutating func count(_ description: StorageDescription, _ sign: Int) {
     categories[description.category] += sign * description.requestedBytes
     guard description.category == .activation else { return }
-    regions.prefix += sign * description.regions.prefix
-    regions.generated += sign * description.regions.generated
-    regions.crossing += sign * description.regions.crossing
-    regions.shared += sign * description.regions.shared
-    regions.padding += sign * description.regions.padding
+    for region in RegionBytes.all {
+      regions[keyPath: region.bytes] += sign * description.regions[keyPath: region.bytes]
+    }
   }
 
   var counters: [(name: String, values: [(name: String, bytes: Int)])] {
     [
       ("live bytes", Category.allCases.map { ("\($0)", categories[$0]) }),
-      (
-        "live activations",
-        [
-          ("prefix", regions.prefix), ("generated", regions.generated),
-          ("crossing", regions.crossing), ("shared", regions.shared),
-          ("padding", regions.padding),
-        ]
-      ),
+      ("live activations", regions.byName),
       ("saved for backward", [("bytes", saved)]),
     ]
   }
