@@ -2,8 +2,9 @@
 
 `torch.utils.checkpoint` saves the positional arguments of the function that it will run again, and
 hooks see those. Keyword arguments that were bound to the function before, as transformers does with
-masks and position embeddings, are held by the function object alone. This module notes such tensors
-weakly as checkpoints are made; those that are alive at the boundary are held.
+masks and position embeddings, are held by the function object alone. Selective checkpoints keep the
+results of some ops in a cache of theirs. This module notes both weakly as checkpoints are made;
+tensors that are alive at the boundary are held.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import contextlib
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.utils.checkpoint as torch_checkpoint
 
 from .modules import tensors_in
+from .tensors import tensors_behind
 
 _GENERATOR = "_checkpoint_without_reentrant_generator"
 _FUNCTION = "CheckpointFunction"
+_CACHE = "_CachedTorchDispatchMode"
 
 
 class HeldByCheckpoints:
@@ -27,6 +31,7 @@ class HeldByCheckpoints:
 
     def __init__(self) -> None:
         self._seen: list[weakref.ref[torch.Tensor]] = []
+        self._caches: list[weakref.ref[Any]] = []
         #: Whether checkpoints can be watched in this version of PyTorch.
         self.is_known = all(hasattr(torch_checkpoint, name) for name in (_GENERATOR, _FUNCTION))
 
@@ -35,8 +40,11 @@ class HeldByCheckpoints:
 
     def alive(self) -> list[torch.Tensor]:
         """The tensors that are alive now."""
-        return [tensor for tensor in (reference() for reference in self._seen)
-                if tensor is not None]
+        tensors = [tensor for tensor in (reference() for reference in self._seen)
+                   if tensor is not None]
+        for cache in (reference() for reference in self._caches):
+            tensors += tensors_behind(getattr(cache, "storage", None))
+        return tensors
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -60,10 +68,17 @@ class HeldByCheckpoints:
                 self._note(function)
                 return function_class.apply(function, *arguments)
 
-        setattr(torch_checkpoint, _GENERATOR, noting_generator)
-        setattr(torch_checkpoint, _FUNCTION, Noting)
-        try:
+        with contextlib.ExitStack() as stack:
+            for name, stand_in in ((_GENERATOR, noting_generator), (_FUNCTION, Noting)):
+                stack.enter_context(mock.patch.object(torch_checkpoint, name, stand_in))
+            if (cache_class := getattr(torch_checkpoint, _CACHE, None)) is not None:
+                stack.enter_context(mock.patch.object(
+                    cache_class, "__init__", self._noting_cache(cache_class.__init__)))
             yield
-        finally:
-            setattr(torch_checkpoint, _GENERATOR, generator)
-            setattr(torch_checkpoint, _FUNCTION, function_class)
+
+    def _noting_cache(self, make: Callable[..., None]) -> Callable[..., None]:
+        def noting(cache: Any, *arguments: Any, **keywords: Any) -> None:
+            make(cache, *arguments, **keywords)
+            self._caches.append(weakref.ref(cache))
+
+        return noting

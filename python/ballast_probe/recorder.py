@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import weakref
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -12,9 +12,12 @@ import torch
 
 from .checkpoints import HeldByCheckpoints
 from .errors import ProbeError
-from .graph import saved_by_nodes
+from .graph import graph_behind
+from .hooks import Listener, Packed, chain
 from .modules import ModuleStack, layer_of
 from .regions import Layout, RegionBytes, divide, rows_by_law, rows_by_size
+from .storages import Kept, Storages
+from .tensors import address, addresses, parts_of, storage_bytes
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Saved:
         also_saved_by: Who saved it after the first, as `path:node`, each once.
         element_size: Bytes of an element.
         view: The view that covers the storage, or else the one that was saved first.
+        device: Where it lies, such as `cuda`.
     """
 
     order: int
@@ -71,6 +75,7 @@ class Saved:
     also_saved_by: tuple[str, ...]
     element_size: int = field(repr=False)
     view: View = field(repr=False)
+    device: str = field(default="cpu", repr=False)
 
     @property
     def key(self) -> tuple[tuple[int, ...], str, int]:
@@ -97,59 +102,18 @@ class Totals:
         return sum((saved.regions for saved in self.saved), RegionBytes())
 
 
-class _Packed:
-    """What the graph holds in a saved tensor's place; it lives as long as the graph needs it.
-
-    It keeps the tensor, so no two that live can have the same storage by a re-used address. It
-    keeps it detached: an op's own result knows the op's node, which would hold itself for ever.
-    """
-
-    __slots__ = ("tensor", "path", "__weakref__")
-
-    def __init__(self, tensor: torch.Tensor, path: str) -> None:
-        self.tensor = tensor.detach()
-        self.path = path
-
-
-def _address(tensor: torch.Tensor) -> int:
-    """What identifies the storage while it lives."""
-    return int(tensor.untyped_storage()._cdata)
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    return int(tensor.untyped_storage().nbytes())
-
-
 class Probe(Totals):
     """What a forward pass has saved: filled as it runs, final after `boundary`."""
 
     def __init__(self, model: torch.nn.Module | None, layout: Layout | None) -> None:
         self._model = model
         self._layout = layout
-        self._packed: list[weakref.ref[_Packed]] = []
         self._stack = ModuleStack(model)
+        self._listener = Listener(lambda: self._stack.path)
         self._checkpoints = HeldByCheckpoints()
         self._saved: list[Saved] | None = None
         self._held: int | None = None
-        self._is_open = True
-
-    # What torch calls.
-
-    def _pack(self, tensor: torch.Tensor) -> object:
-        if not self._is_open:
-            return tensor
-        packed = _Packed(tensor, self._stack.path)
-        self._packed.append(weakref.ref(packed))
-        return packed
-
-    @staticmethod
-    def _unpack(packed: object) -> torch.Tensor:
-        if isinstance(packed, _Packed):
-            return packed.tensor
-        assert isinstance(packed, torch.Tensor)
-        return packed
-
-    # What is asked of it.
+        self._notes: list[str] = []
 
     @property
     def is_final(self) -> bool:
@@ -169,6 +133,11 @@ class Probe(Totals):
         return self._saved
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was not seen or lies elsewhere; warnings say them too."""
+        return tuple(self._notes)
+
+    @property
     def held_by_checkpoint_bytes(self) -> int | None:
         """What checkpointed functions hold beside what hooks see; None if that cannot be known."""
         return self._held
@@ -182,48 +151,97 @@ class Probe(Totals):
 
         Returns:
             What `saved` gives.
+
+        Raises:
+            ProbeError: Backward has run already, or could not run.
         """
         if self._saved is None:
-            self._is_open = False
-            self._stack.remove()
-            self._finish([loss] if loss is not None else self._stack.outputs())
+            self._close()
+            if loss is not None and not isinstance(loss, torch.Tensor):
+                raise ProbeError(f"boundary takes the loss, a tensor, and was given a value of "
+                                 f"type {type(loss).__name__}")
+            if loss is not None and not loss.requires_grad:
+                raise ProbeError("the loss that boundary was given has no graph (it was detached, "
+                                 "or made under no_grad), so nothing is kept for its backward")
+            self._finish(loss)
         assert self._saved is not None
         return self._saved
 
-    def _finish(self, roots: Iterable[torch.Tensor]) -> None:
-        alive = [packed for packed in (reference() for reference in self._packed)
-                 if packed is not None]
-        nodes = {id(packed): node for packed, node in saved_by_nodes(roots)}
-        # The parameters live as long as the model.
-        parameters = {_address(parameter) for parameter in
-                      (self._model.parameters() if self._model is not None else ())}
-        groups: dict[int, list[_Packed]] = {}
-        for packed in alive:
-            if (address := _address(packed.tensor)) not in parameters:
-                groups.setdefault(address, []).append(packed)
-        self._saved = [self._describe(order, group, nodes)
-                       for order, group in enumerate(groups.values())]
-        if self._checkpoints.is_known:
-            known = parameters | groups.keys()
-            if self._model is not None:
-                known |= {_address(buffer) for buffer in self._model.buffers()}
-            held = {_address(tensor): _bytes(tensor) for tensor in self._checkpoints.alive()}
-            self._held = sum(size for address, size in held.items() if address not in known)
+    def _close(self) -> None:
+        self._listener.is_open = False
+        self._stack.remove()
 
-    def _describe(self, order: int, group: Sequence[_Packed], nodes: dict[int, str]) -> Saved:
-        first, total = group[0], _bytes(group[0].tensor)
-        views = [View(tuple(packed.tensor.shape), tuple(packed.tensor.stride()),
-                      packed.tensor.element_size()) for packed in group]
+    def _finish(self, loss: torch.Tensor | None) -> None:
+        alive = self._listener.alive()
+        graph = graph_behind([loss] if loss is not None else self._stack.outputs())
+        is_gone = graph.is_freed or (loss is None and self._listener.is_used)
+        if is_gone and (loss is not None or not alive):
+            raise ProbeError("backward ran before the boundary and has freed what was kept for it: "
+                             "call boundary(loss) between the loss and its backward")
+        nodes = {id(link): node for packed, node in graph.packed for link in chain(packed)}
+        # The parameters live as long as the model.
+        parameters = {one for parameter in (self._model.parameters() if self._model else ())
+                      for one in addresses(parameter)}
+        found = Storages(parameters)
+        for packed in alive:
+            found.add(packed.tensors, packed.path, nodes.get(id(packed), ""), packed.device)
+        self._see_through(alive, found)
+        for tensor, node in graph.by_hand:
+            found.add([tensor], "", node, tensor.device.type, is_new=True)
+        self._saved = [self._describe(order, group)
+                       for order, group in enumerate(found.groups.values())]
+        self._note_unheard(graph.unheard, found)
+        self._notes += found.notes()
+        if self._checkpoints.is_known:
+            known = parameters | found.groups.keys()
+            if self._model is not None:
+                known |= {one for buffer in self._model.buffers() for one in addresses(buffer)}
+            held = {address(part): storage_bytes(part)
+                    for tensor in self._checkpoints.alive() for part in parts_of(tensor)}
+            self._held = sum(size for where, size in held.items() if where not in known)
+
+    def _see_through(self, alive: Sequence[Packed], found: Storages) -> None:
+        """Adds what hooks of the step's own keep themselves, and notes what they keep elsewhere."""
+        opaque: dict[int, list[Packed]] = {}
+        for packed in alive:
+            if packed.pair is not None and not packed.tensors:
+                opaque.setdefault(id(packed.pair), []).append(packed)
+        for group in opaque.values():
+            assert (pair := group[0].pair) is not None
+            tensors = pair.collected()
+            found.add(tensors, "", "", group[0].device)
+            if len(tensors) < len(group):
+                passed = sum(packed.passed_bytes for packed in group)
+                self._notes.append(
+                    f"hooks of the step's own ({pair.name}) put {len(group)} saved tensors of "
+                    f"{passed:,} bytes where the probe finds {len(tensors) or 'none'} of them; the "
+                    "rest is not counted")
+
+    def _note_unheard(self, tensors: Iterable[torch.Tensor], found: Storages) -> None:
+        missed = {address(part): storage_bytes(part) for tensor in tensors
+                  for part in parts_of(tensor)}
+        missed = {where: size for where, size in missed.items()
+                  if where not in found.groups and where not in found.parameters}
+        if missed:
+            self._notes.append(
+                f"{len(missed)} storages of {sum(missed.values()):,} bytes that the loss's graph "
+                "keeps were not saved inside the block (before it, or in another thread) and are "
+                "not counted")
+
+    def _describe(self, order: int, group: Sequence[Kept]) -> Saved:
+        first, total = group[0], storage_bytes(group[0].tensor)
+        views = [View(tuple(kept.tensor.shape), tuple(kept.tensor.stride()),
+                      kept.tensor.element_size()) for kept in group]
         view = next((view for view in views if view.bytes == total), views[0])
-        names = [(packed.path, nodes.get(id(packed), "")) for packed in group]
-        later = dict.fromkeys(f"{path or 'model'}:{node or 'saved'}" for path, node in names[1:])
+        later = dict.fromkeys(
+            f"{kept.path or 'model'}:{kept.node or 'saved'}" for kept in group[1:])
         axes = [rows_by_size(extent, self._layout) if self._layout else None
                 for extent in view.extents]
         return Saved(
-            order=order, layer=layer_of(first.path), path=first.path, node=names[0][1],
+            order=order, layer=layer_of(first.path), path=first.path, node=first.node,
             shape=views[0].shape, dtype=str(first.tensor.dtype).removeprefix("torch."),
             storage_bytes=total, regions=divide(total, axes), also_saved_by=tuple(later),
-            element_size=views[0].element_size, view=view)
+            element_size=views[0].element_size, view=view, device=first.tensor.device.type)
 
 
 @contextlib.contextmanager
@@ -236,16 +254,20 @@ def record(model: torch.nn.Module | None = None, layout: Layout | None = None) -
 
     Yields:
         The probe, which is final after `probe.boundary(loss)` or at the end of the block.
+
+    Raises:
+        ProbeError: At the end of the block, if backward has run and no boundary was before it.
     """
     probe = Probe(model, layout)
     try:
-        with probe._checkpoints.watching(), \
-                torch.autograd.graph.saved_tensors_hooks(probe._pack, probe._unpack):
+        with probe._checkpoints.watching(), probe._listener.listening():
             yield probe
-        probe.boundary()
+        if probe._listener.is_open:
+            probe.boundary()
     finally:
-        probe._is_open = False
-        probe._stack.remove()
+        probe._close()
+    for note in probe.notes:
+        warnings.warn(f"ballast_probe: {note}", stacklevel=3)
 
 
 def settle(

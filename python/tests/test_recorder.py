@@ -118,7 +118,7 @@ def test_nothing_is_left_when_the_graph_goes() -> None:
         probe.boundary(loss)
     assert len(probe.saved) == 2
     del loss
-    assert all(reference() is None for reference in probe._packed)
+    assert probe._listener.alive() == []
 
 
 def test_a_view_keeps_its_whole_base() -> None:
