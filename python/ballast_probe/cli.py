@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import files, table, versions
-from .configuration import built_in, parse_settings, read_configuration
+from .configuration import built_in, parse_settings, read_configuration, with_settings
 from .errors import OutOfMemory, ProbeError, UsageError
 from .options import ATTENTIONS, DEVICES, DTYPES, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
+from .words import first_line, printable
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 64
 
@@ -119,8 +120,8 @@ def _configuration(arguments: argparse.Namespace) -> tuple[str, Mapping[str, Any
     settings = parse_settings(arguments.set)
     if arguments.model is not None:
         name, values = read_configuration(arguments.model)
-        return name, values | settings
-    return arguments.model_type, {"model_type": arguments.model_type} | settings
+        return name, with_settings(values, settings)
+    return arguments.model_type, with_settings({"model_type": arguments.model_type}, settings)
 
 
 def _points(arguments: argparse.Namespace) -> list[PointOptions]:
@@ -135,7 +136,8 @@ def _points(arguments: argparse.Namespace) -> list[PointOptions]:
             recompute=recompute, layers=arguments.layers, seed=arguments.seed,
             keep_prefix=arguments.keep_prefix if mode != MODES[0] or len(arguments.mode or ()) < 2
             else 0,
-            trainable=arguments.trainable, lora=arguments.lora, device=arguments.device, dropout=arguments.dropout)
+            trainable=arguments.trainable, lora=arguments.lora, device=arguments.device,
+            dropout=arguments.dropout)
         point.validate()
         if point not in points:
             points.append(point)
@@ -195,12 +197,22 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _say(sentence: str) -> None:
-    print(f"ballast-probe: {sentence}", file=sys.stderr)
+    print(f"ballast-probe: {printable(sentence)}", file=sys.stderr)
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuses an empty text, which comes of a variable that is not set and means nothing here."""
+    for before, argument in zip(["", *arguments], arguments):
+        if argument == "" or (argument.startswith("--") and argument.endswith("=")):
+            option = argument.removesuffix("=") or before or "an argument"
+            raise UsageError(f"{option} is given an empty text, as of a variable that is not set; "
+                             "give it a value, or leave it out")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives its exit status."""
     try:
+        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         return _run(_parser().parse_args(arguments))
     except UsageError as error:
         _say(str(error))
@@ -214,6 +226,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
+    except Exception as error:  # what nobody has thought of is a sentence all the same
+        _say(f"it failed in a way that the probe does not know: {type(error).__name__}: "
+             f"{first_line(error)}")
+        return FAILED
 
 
 def entry() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -19,6 +20,7 @@ from .errors import ProbeError
 from .modules import op_of
 from .options import PointOptions
 from .points import ProbeResult
+from .words import printable
 
 POINT_COLUMNS = """
 schema profile model layers d_model heads kv_heads d_head d_ff vocab dtype attention head recompute
@@ -44,6 +46,13 @@ generated_bytes crossing_bytes shared_bytes needed_for also_saved_by padding_byt
 """Ballast's columns; `dtype` is there twice, the point's own and the tensor's."""
 
 NAMES = ("points.csv", "ledger.csv", "sweep.json")
+# What a sweep of Ballast's leaves beside those, and what stands near its start.
+_SWEEPS = {"laws.csv": "constant_bytes", "gradients.csv": "relative_error",
+           "journal.jsonl": '{"digest":"'}
+# What is made of results and put beside them.
+_BESIDE = {"flow.csv": "layer,parameter,weight,prefix_norm",
+           "report.html": "<title>Ballast report</title>", "retained.png": "Ballast scripts/plot",
+           "retained.svg": "Ballast scripts/plot"}
 PROFILE = "ballast-probe"
 
 _ATTENTION = {"eager": "materialized", "sdpa": "fused"}  # Ballast's words
@@ -105,7 +114,8 @@ def _point(row: Row) -> dict[str, Any]:
         "loss": result.loss, "saved_tensors": len(result.saved),
         "retained_bytes": result.retained_bytes, "retained_prefix_bytes": regions.prefix,
         "retained_generated_bytes": regions.generated, "retained_crossing_bytes": regions.crossing,
-        "retained_padding_bytes": 0, "retained_shared_bytes": regions.shared, "parameter_bytes": result.parameter_bytes,
+        "retained_padding_bytes": 0, "retained_shared_bytes": regions.shared,
+        "parameter_bytes": result.parameter_bytes,
         "gradient_bytes": result.gradient_bytes, "device": result.options.device,
         "held_by_checkpoint_bytes": result.held_by_checkpoint_bytes,
         "cuda_before_bytes": result.cuda_before_bytes, "cuda_allocated_bytes": result.cuda_bytes,
@@ -131,8 +141,16 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    writer.writerows([_cell(cell) for cell in row] for row in rows)
     return text.getvalue()
+
+
+def _cell(cell: Any) -> Any:
+    """A cell as it is written: no control characters, and no text that a spreadsheet would run."""
+    if not isinstance(cell, str):
+        return "" if cell is None else cell
+    cell = printable(cell)
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
 
 
 def points_csv(rows: Iterable[Row]) -> str:
@@ -167,28 +185,61 @@ def claim(folder: Path, *, overwrite: bool) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not overwrite and (there := [name for name in NAMES if (folder / name).exists()]):
+        there = [name for name in (*NAMES, *_SWEEPS) if os.path.lexists(folder / name)]
+        if there and not overwrite:
             raise ProbeError(f"{folder} holds {there[0]} already; give --overwrite to replace it")
-        trial = folder / f".ballast-probe-{os.getpid()}"
-        trial.touch()
-        trial.unlink()
+        if (directory := next((one for one in NAMES if (folder / one).is_dir()), None)) is not None:
+            raise ProbeError(f"{folder / directory} is a folder, so no file can be written there")
+        _new(folder, "trial", "").unlink()
     except OSError as error:
         raise ProbeError(f"{folder} cannot be written to: {error.strerror}") from error
 
 
+def _new(folder: Path, name: str, text: str) -> Path:
+    """A file of no name that anybody else uses, which no link leads away from."""
+    path = folder / f".{name}.{os.getpid()}.tmp"
+    path.unlink(missing_ok=True)
+    with open(path, "x", encoding="utf-8", newline="") as file:
+        file.write(text)
+    return path
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """Files of an earlier result that this one does not write anew, and that are Ballast's own."""
+    found = []
+    for name, mark in {**_SWEEPS, **_BESIDE}.items():
+        path = folder / name
+        if not path.is_file():
+            continue
+        with open(path, "rb") as file:
+            if mark.encode() in file.read(4096):
+                found.append(path)
+    return found
+
+
 def write(folder: Path, rows: Sequence[Row], configuration: Mapping[str, Any]) -> None:
-    """Writes the files of a folder, each whole or not at all; `points.csv` comes last.
+    """Writes the files of a folder, and removes what an earlier result left there.
+
+    `sweep.json` goes first and comes last, so that no row ever stands beside one that is not its
+    own. A link in the folder is replaced, and what it leads to stays as it is.
 
     Raises:
         ProbeError: A file cannot be written.
     """
-    texts = {"sweep.json": sweep_json(rows, configuration), "ledger.csv": ledger_csv(rows),
-             "points.csv": points_csv(rows)}
-    for name, text in texts.items():
-        path = folder / name
-        part = path.with_suffix(path.suffix + ".part")
-        try:
-            part.write_text(text, encoding="utf-8", newline="")
+    texts = {"ledger.csv": ledger_csv(rows), "points.csv": points_csv(rows),
+             "sweep.json": sweep_json(rows, configuration)}
+    path, parts = folder, []
+    try:
+        for name, text in texts.items():
+            path = folder / name
+            parts.append(_new(folder, name, text))
+        for path in (folder / "sweep.json", *_leftovers(folder)):
+            path.unlink(missing_ok=True)
+        for name, part in zip(texts, parts):
+            path = folder / name
             part.replace(path)
-        except OSError as error:
-            raise ProbeError(f"{path} cannot be written: {error.strerror}") from error
+    except OSError as error:
+        for part in parts:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+        raise ProbeError(f"{path} cannot be written: {error.strerror}") from error

@@ -12,7 +12,7 @@ from .regions import Layout
 
 MODES = ("full-graph", "detached-prefix")
 ATTENTIONS = ("eager", "sdpa")
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "float16")
 RECOMPUTES = ("none", "layer")
 DEVICES = ("fake", "meta", "cpu", "cuda")
 
@@ -35,8 +35,8 @@ class PointOptions:
         recompute: `layer` for gradient checkpointing as transformers does it.
         trainable: A regular expression; parameters in whose name it is found are trained. None for
             all of them.
-        lora: An adapter of PEFT's, `r=16,alpha=32,targets=q_proj+v_proj`, on a frozen base; None for
-            none.
+        lora: An adapter of PEFT's, `r=16,alpha=32,targets=q_proj+v_proj`, on a frozen base; None
+            for none.
         layers: The first so many decoder layers; None for all.
         seed: Of weights and tokens.
         device: `fake` runs on shapes alone and takes the ways that a CPU takes; `meta` runs on
@@ -88,15 +88,15 @@ class PointOptions:
                 "with --n-c 0 and --n-g 1 no row predicts a token, so there is no loss")
         if self.keep_prefix > 0 and self.mode != "detached-prefix":
             raise UsageError("--keep-prefix goes with --mode detached-prefix alone")
+        if self.keep_prefix > self.n_c:
+            raise UsageError(f"--keep-prefix {self.keep_prefix} is more than the prefix has, --n-c "
+                             f"{self.n_c}")
         if self.mode == "detached-prefix" and self.recompute == "layer":
             raise UsageError("--mode detached-prefix does not go with --recompute layer: "
                              "transformers drops the keys and values of the prefix under gradient "
                              "checkpointing")
         if self.lora is not None:
             lora_settings(self.lora)
-            if self.device == "fake":
-                raise UsageError("--lora does not go with --device fake, whose tensors PEFT "
-                                 "replaces; use --device cpu")
         if self.trainable is not None:
             try:
                 re.compile(self.trainable)
@@ -134,9 +134,11 @@ def lora_settings(text: str) -> dict[str, Any]:
     if not set(words) <= {"r", "alpha", "targets", "rslora"} or not words.get("targets"):
         raise wrong
     try:
-        targets = words["targets"]
+        targets, alpha = words["targets"], float(words.get("alpha", "8"))
+        if not math.isfinite(alpha):
+            raise wrong
         return {
-            "r": int(words.get("r", "8")), "lora_alpha": float(words.get("alpha", "8")),
+            "r": int(words.get("r", "8")), "lora_alpha": alpha,
             "use_rslora": words.get("rslora", "false") == "true",
             "target_modules": targets if targets == "all-linear" else targets.split("+"),
         }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .configuration import make_configuration, read_configuration, sizes
+from .configuration import make_subject, read_configuration, sizes
 from .errors import ProbeError
 from .options import PointOptions
 from .recorder import Saved, Totals, is_alike, settle
@@ -73,9 +73,10 @@ class Prober:
 
     def _model(self, device: str) -> Model:
         if device not in self._models:
-            config = make_configuration(self._values, layers=self._options.layers,
-                                        dropout=self._options.dropout)
-            self._models[device] = Model(config, replace(self._options, device=device))
+            subject = make_subject(self._values, layers=self._options.layers,
+                                   dropout=self._options.dropout)
+            self._models[device] = Model(subject, replace(self._options, device=device))
+            self._notes += [note for note in subject.notes if note not in self._notes]
         return self._models[device]
 
     def _step(self, options: PointOptions) -> tuple[Step, PointOptions]:
@@ -107,7 +108,7 @@ class Prober:
         step, options = self._step(options)
         model = self._model(options.device)
         saved = self._settled(options, step.probe.saved)
-        notes = list(self._notes)
+        notes = [*self._notes, *step.probe.notes]
         if saved is None:
             saved = step.probe.saved
             notes.append("no run at other lengths saved the same tensors, so the regions are found "

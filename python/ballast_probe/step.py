@@ -14,12 +14,15 @@ from unittest import mock
 
 import torch
 
-from .configuration import dtype_of, first_line
+from .configuration import Subject, dtype_of
 from .errors import OutOfMemory, ProbeError, UsageError
 from .options import DTYPES, PointOptions, lora_settings
 from .recorder import Probe, record
+from .words import first_line
 
 _IGNORED = -100  # the label of a row without loss
+# What PyTorch says where values are asked for that shapes do not have.
+_DATA_DEPENDENT = ("DataDependentOutputException", "DynamicOutputShapeException")
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Step:
 class Model:
     """A model on a device, as it trains."""
 
-    def __init__(self, config: Any, options: PointOptions) -> None:
+    def __init__(self, subject: Subject, options: PointOptions) -> None:
         """Builds the model.
 
         Raises:
@@ -53,25 +56,25 @@ class Model:
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         self.device = options.device
-        self.dtype = options.dtype or dtype_of(config)
+        self.config = subject.text
+        self.dtype = options.dtype or dtype_of(self.config)
         if self.dtype not in DTYPES:
-            raise UsageError(f"the configuration's dtype is {self.dtype}; give --dtype float32 or "
-                             "bfloat16")
+            raise UsageError(f"the configuration's dtype is {self.dtype}; give --dtype "
+                             f"{', '.join(DTYPES[:-1])} or {DTYPES[-1]}")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ProbeError("--device cuda: PyTorch finds no CUDA device")
         self._fake = FakeTensorMode(allow_non_fake_inputs=True) if self.device == "fake" else None
-        self.config = config
-        self.module = self._build(options)
+        self.module = self._build(subject, options)
 
-    def _build(self, options: PointOptions) -> torch.nn.Module:
+    def _build(self, subject: Subject, options: PointOptions) -> torch.nn.Module:
         import transformers
 
         torch.manual_seed(options.seed)
         try:
             with self._running(), self._placed(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                module = transformers.AutoModelForCausalLM.from_config(
-                    self.config, attn_implementation=options.attention,
+                module = getattr(transformers, subject.builder).from_config(
+                    subject.config, attn_implementation=options.attention,
                     dtype=getattr(torch, self.dtype))
                 module = module.train()
                 if options.recompute == "layer":
@@ -79,9 +82,14 @@ class Model:
                                      None) or module.gradient_checkpointing_enable
                     enable()
         except Exception as error:
+            if options.attention == "sdpa" and "scaled_dot_product_attention" in str(error):
+                raise ProbeError(f"transformers has no sdpa attention for models of type "
+                                 f"'{self.config.model_type}'; give --attention eager") from error
             raise ProbeError(f"transformers cannot build this model of type "
                              f"'{self.config.model_type}': {first_line(error)}") from error
         assert isinstance(module, torch.nn.Module)
+        if subject.config is not subject.text:
+            _leave_text(module, type(subject.text))
         if options.lora is not None:
             return self._adapted(module, options)
         _freeze(module, options.trainable)
@@ -95,7 +103,11 @@ class Model:
             raise ProbeError("--lora needs PEFT; pip install peft") from error
         assert options.lora is not None
         try:
-            with self._running(), self._placed(), warnings.catch_warnings():
+            with contextlib.ExitStack() as stack:
+                for one in (self._running(), self._placed(), warnings.catch_warnings()):
+                    stack.enter_context(one)
+                if self._fake is not None:
+                    stack.enter_context(mock.patch.object(torch.nn.Module, "to", _stay))
                 warnings.simplefilter("ignore")
                 adapted: Any = peft.get_peft_model(module, peft.LoraConfig(
                     **lora_settings(options.lora), task_type="CAUSAL_LM",
@@ -185,6 +197,10 @@ class Model:
                     or "can't allocate memory" in str(error):
                 raise OutOfMemory(f"{what} needs more memory at this point than device "
                                   f"{self.device} has") from error
+            if type(error).__name__ in _DATA_DEPENDENT:
+                raise ProbeError(f"{what} reads values of its tensors in its forward pass, and "
+                                 f"device {self.device} has their shapes alone; give --device cpu, "
+                                 "which needs the memory") from error
             raise ProbeError(f"{what} cannot run this point on device {self.device}: "
                              f"{type(error).__name__}: {first_line(error)}") from error
 
@@ -235,6 +251,35 @@ class Model:
             raise ProbeError(f"the model of type '{self.config.model_type}' keeps no keys and "
                              "values of a prefix, so --mode detached-prefix is not for it")
         return cache
+
+
+def _stay(module: torch.nn.Module, *_: Any, **__: Any) -> torch.nn.Module:
+    """In place of `to` while PEFT makes adapters of fake tensors, which PyTorch cannot move.
+
+    PEFT makes them in float32, moves them to their base's type, and back to float32 in the end.
+    """
+    return module
+
+
+def _leave_text(module: torch.nn.Module, text_class: type) -> None:
+    """Takes the other parts of a model away: without pictures or sound none of them runs."""
+    text = [path for path, part in module.named_modules()
+            if type(getattr(part, "config", None)) is text_class]
+    if not text or "" in text:
+        return
+    head: Any = getattr(module, "get_output_embeddings", lambda: None)()
+
+    def strip(parent: torch.nn.Module, above: str) -> None:
+        for name, part in list(parent.named_children()):
+            path = f"{above}{name}"
+            if path in text or part is head or next(part.parameters(), None) is None:
+                continue
+            if any(one.startswith(f"{path}.") for one in text):
+                strip(part, f"{path}.")
+            else:
+                setattr(parent, name, torch.nn.Identity())
+
+    strip(module, "")
 
 
 def _freeze(module: torch.nn.Module, trainable: str | None) -> None:

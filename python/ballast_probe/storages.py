@@ -57,6 +57,6 @@ class Storages:
         """Sentences about what lies elsewhere, and what has no bytes that can be seen."""
         notes = [f"{size:,} of the bytes lie on device {at}, where hooks of the step's own have "
                  "moved them" for at, size in self._moved.items()]
-        notes += [f"{count} saved tensors of layout {kind} have no storage that can be seen and are "
-                  "not counted" for kind, count in self._unseen.items()]
+        notes += [f"{count} saved tensors of layout {kind} have no storage that can be seen and "
+                  "are not counted" for kind, count in self._unseen.items()]
         return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # as the command has it
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ballast_probe import Saved  # noqa: E402
@@ -50,6 +52,43 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "opt": {"model_type": "opt", "hidden_size": 64, "ffn_dim": 96, "num_hidden_layers": 2,
             "num_attention_heads": 4, "vocab_size": 211, "max_position_embeddings": 512,
             "word_embed_proj_dim": 64},
+}
+
+
+_TEXT = {key: value for key, value in _SMALL.items() if not key.endswith("token_id")}
+_VISION = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+           "intermediate_size": 64}
+
+# More than a text model: the file, and the text model alone that it should be measured as.
+MULTIMODAL: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
+    "gemma3": ({"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3",
+                "torch_dtype": "bfloat16", "text_config": {**_TEXT, "head_dim": 16},
+                "vision_config": {"model_type": "siglip_vision_model", **_VISION}},
+               {"model_type": "gemma3_text", **_TEXT, "head_dim": 16}),
+    "llava": ({"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava",
+               "torch_dtype": "bfloat16", "text_config": {"model_type": "llama", **_TEXT},
+               "vision_config": {"model_type": "clip_vision_model", **_VISION}},
+              {"model_type": "llama", **_TEXT}),
+    "mistral3": ({"architectures": ["Mistral3ForConditionalGeneration"], "model_type": "mistral3",
+                  "dtype": "bfloat16", "text_config": {"model_type": "mistral", **_TEXT},
+                  "vision_config": {"model_type": "pixtral", **_VISION}},
+                 {"model_type": "mistral", **_TEXT}),
+    # Flat, as Qwen2-VL's files are; transformers has its text model in no class of its own.
+    "qwen2_vl": ({"architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl",
+                  "torch_dtype": "bfloat16", **_TEXT,
+                  "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]},
+                  "vision_config": {"depth": 1, "embed_dim": 32, "num_heads": 2,
+                                    "hidden_size": 64}},
+                 {"model_type": "qwen2", **_TEXT}),
+    "qwen3_vl": ({"architectures": ["Qwen3VLForConditionalGeneration"], "model_type": "qwen3_vl",
+                  "dtype": "bfloat16",
+                  "text_config": {"model_type": "qwen3_vl_text", **_TEXT, "head_dim": 16,
+                                  "rope_scaling": {"rope_type": "default",
+                                                   "mrope_section": [2, 3, 3]}},
+                  "vision_config": {"depth": 1, "hidden_size": 32, "num_heads": 2,
+                                    "intermediate_size": 64, "out_hidden_size": 64,
+                                    "deepstack_visual_indexes": [0]}},
+                 {"model_type": "qwen3", **_TEXT, "head_dim": 16}),
 }
 
 

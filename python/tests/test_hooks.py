@@ -101,7 +101,7 @@ def _gradients(model: nn.Module) -> list[torch.Tensor]:
 def test_hooks_of_the_steps_own_are_seen_through(
     hooks: Callable[[], AbstractContextManager[Any]], expected: int, outside: bool
 ) -> None:
-    """Inside the block or around it: what they keep is counted, and gradients are the step's own."""
+    """Inside the block or around it: what they keep counts, and gradients are the step's own."""
     model, x = _model(), torch.randn(ROWS, WIDTH)
     with hooks():
         loss = model(x).sum()
@@ -280,7 +280,7 @@ _VALUES = torch.tensor([1.0, 1.0, 1.0, 1.0, 2.0, 2.0])
      6 * 4 + 6 * 8 + 5 * 8),
 ])
 def test_sparse_tensors_are_counted(make: Callable[[], torch.Tensor], expected: int) -> None:
-    """Six values, and their places: 64-bit indices, of each, or of one axis and starts of the other."""
+    """Six values and their places: 64-bit indices, of each, or of one axis and the other's starts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         matrix = make()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import CONFIGURATIONS, multiset
+from conftest import CONFIGURATIONS, MULTIMODAL, multiset
 
 from ballast_probe import (
     PointOptions, ProbeError, Prober, RegionBytes, UsageError, probe_configuration,
 )
+from ballast_probe.configuration import with_settings
 
 UNKNOWN = ["gemma", "phi3", "mixtral", "gpt_neox", "olmo2", "granite", "qwen3_moe", "gemma3_text",
            "starcoder2", "deepseek_v3", "opt"]
@@ -150,6 +151,7 @@ def test_what_cannot_be_is_refused() -> None:
         (PointOptions(n_c=1, n_g=1, trainable="["), "regular expression"),
         (PointOptions(n_c=1, n_g=1, keep_prefix=1), "detached-prefix"),
         (PointOptions(n_c=9, n_g=1, mode="detached-prefix", recompute="layer"), "drops"),
+        (PointOptions(n_c=16, n_g=1, mode="detached-prefix", keep_prefix=17), "more than"),
     ):
         with pytest.raises(UsageError, match=sentence):
             probe_configuration(CONFIGURATIONS["llama"], options)
@@ -166,3 +168,125 @@ def test_the_first_layers_alone() -> None:
         found = probe_configuration(CONFIGURATIONS[family], options)
         assert found.sizes["layers"] == 1
         assert {one.layer for one in found.saved} == {None, 0}
+
+
+@pytest.mark.parametrize("family", MULTIMODAL)
+def test_of_a_multimodal_model_the_text_model_is_measured(family: str) -> None:
+    """It keeps what the text model does that transformers has by itself, and a note says so."""
+    values, text = MULTIMODAL[family]
+    options = PointOptions(n_c=20, n_g=8)
+    found = probe_configuration(values, options)
+    assert found.options.dtype == "bfloat16"  # which stands outside of the text model's part
+    assert any("what is measured is its text model" in note for note in found.notes)
+    alone = probe_configuration({**text, "dtype": "bfloat16"}, options)
+    assert multiset(found.saved) == multiset(alone.saved)
+    assert found.regions == alone.regions and found.sizes == alone.sizes
+    assert found.parameter_bytes == alone.parameter_bytes == found.gradient_bytes
+    fewer = probe_configuration(values, PointOptions(n_c=20, n_g=8, layers=1))
+    assert fewer.sizes["layers"] == 1 and fewer.retained_bytes < found.retained_bytes
+    real = probe_configuration(values, PointOptions(n_c=20, n_g=8, device="cpu"))
+    assert multiset(real.saved) == multiset(found.saved) and real.loss is not None
+
+
+def test_settings_reach_the_text_model() -> None:
+    values = MULTIMODAL["llava"][0]
+    for name in ("num_hidden_layers", "text_config.num_hidden_layers"):
+        assert with_settings(values, {name: 1})["text_config"]["num_hidden_layers"] == 1
+    both = with_settings(values, {"text_config": {"hidden_size": 32}, "vocab_size": 99})
+    assert both["text_config"] == {**values["text_config"], "hidden_size": 32, "vocab_size": 99}
+    for name in ("text_config.num_hidden_layer", "vision_config.layers", "num_hidden_layer"):
+        with pytest.raises(UsageError, match=name):
+            with_settings(values, {name: 1})
+
+
+@pytest.mark.parametrize("name", [
+    "LlamaForSequenceClassification", "LlamaModel", "LlamaForTokenClassification",
+    "LlamaForQuestionAnswering", "LlamaForCausalLMEagle3"])
+def test_another_head_is_refused(name: str) -> None:
+    values = {**CONFIGURATIONS["llama"], "architectures": [name]}
+    with pytest.raises(ProbeError, match=f"of {name}.*--set architectures=null"):
+        probe_configuration(values, PointOptions(n_c=4, n_g=4))
+    for heads in (None, [], ["LlamaForCausalLM"], ["MyOwnForCausalLM"]):
+        assert probe_configuration({**values, "architectures": heads},
+                                   PointOptions(n_c=4, n_g=4)).retained_bytes > 0
+    with pytest.raises(ProbeError, match="BartForConditionalGeneration"):
+        probe_configuration(
+            {"model_type": "bart", "architectures": ["BartForConditionalGeneration"]},
+            PointOptions(n_c=4, n_g=4))
+
+
+@pytest.mark.parametrize("quantization, words", [
+    ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "bitsandbytes, 4 bits"),
+    ({"quant_method": "gptq", "bits": 3, "group_size": 128}, "gptq, 3 bits"),
+    ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "(fp8)"),
+])
+def test_quantized_weights_are_said(quantization: dict[str, object], words: str) -> None:
+    options = PointOptions(n_c=4, n_g=4, dtype="bfloat16")
+    plain = probe_configuration(CONFIGURATIONS["llama"], options)
+    found = probe_configuration(
+        {**CONFIGURATIONS["llama"], "quantization_config": quantization}, options)
+    assert found.retained_bytes == plain.retained_bytes and plain.notes == ()
+    (note,) = found.notes
+    assert words in note
+
+
+@pytest.mark.parametrize("family, targets", [
+    ("llama", "q_proj+v_proj"), ("llama", "all-linear"), ("gpt2", "c_attn"),
+    ("gemma3_text", "all-linear")])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_adapters_of_fake_tensors_are_those_of_real_ones(
+    family: str, targets: str, dtype: str
+) -> None:
+    options = PointOptions(n_c=20, n_g=8, dtype=dtype, lora=f"r=4,alpha=8,targets={targets}")
+    fake = probe_configuration(CONFIGURATIONS[family], options)
+    real = probe_configuration(CONFIGURATIONS[family],
+                               PointOptions(**{**vars(options), "device": "cpu"}))
+    assert fake.options.device == "fake" and fake.notes == ()
+    assert multiset(fake.saved) == multiset(real.saved)
+    assert [one.node for one in fake.saved] == [one.node for one in real.saved]
+    assert fake.parameter_bytes == real.parameter_bytes
+    assert fake.gradient_bytes == real.gradient_bytes < fake.parameter_bytes
+
+
+def test_adapters_of_a_large_model_take_no_memory() -> None:
+    """16 GB of weights are not there; the gradients are those of the adapters, in float32."""
+    found = probe_configuration("llama-3.1-8b", PointOptions(
+        n_c=7168, n_g=1024, lora="r=16,alpha=32,targets=q_proj+v_proj"))
+    assert found.options.device == "fake"
+    assert found.gradient_bytes == 32 * 16 * (4096 + 4096 + 4096 + 1024) * 4
+    assert found.parameter_bytes == 16_060_522_496 + found.gradient_bytes
+
+
+def test_float16_keeps_what_bfloat16_does() -> None:
+    found = [multiset(probe_configuration(CONFIGURATIONS["llama"], PointOptions(
+        n_c=20, n_g=8, dtype=dtype)).saved) for dtype in ("float16", "bfloat16")]
+    renamed = {(shape, dtype.replace("bfloat16", "float16"), size): count
+               for (shape, dtype, size), count in found[1].items()}
+    assert found[0] == renamed
+
+
+@pytest.mark.parametrize("model_type, attention", [
+    ("gemma2", "eager"), ("gpt_oss", "eager"), ("bloom", "eager"), ("mamba", "eager"),
+    ("gptj", "eager")])
+def test_families_without_sdpa_name_the_flag_that_works(model_type: str, attention: str) -> None:
+    small = {"gemma2": {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+                        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16},
+             "gpt_oss": {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+                         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+                         "num_local_experts": 4, "num_experts_per_tok": 2},
+             "bloom": {"hidden_size": 64, "n_layer": 2, "n_head": 4},
+             "mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4},
+             "gptj": {"n_embd": 64, "n_layer": 2, "n_head": 4, "rotary_dim": 8}}[model_type]
+    values = {"model_type": model_type, "vocab_size": 211, **small}
+    with pytest.raises(ProbeError, match="give --attention eager"):
+        probe_configuration(values, PointOptions(n_c=12, n_g=6))
+    found = probe_configuration(values, PointOptions(n_c=12, n_g=6, attention=attention))
+    assert found.retained_bytes == found.regions.total > 0
+
+
+def test_a_forward_that_reads_values_is_sent_to_the_cpu() -> None:
+    values = {"model_type": "jetmoe", "vocab_size": 211, "hidden_size": 64, "num_hidden_layers": 1,
+              "kv_channels": 16, "intermediate_size": 96, "num_local_experts": 4}
+    with pytest.raises(ProbeError, match="give --device cpu"):
+        probe_configuration(values, PointOptions(n_c=12, n_g=6))
+    assert probe_configuration(values, PointOptions(n_c=12, n_g=6, device="cpu")).loss is not None
