@@ -73,6 +73,20 @@ LLAMA_31_ROPE = {
 }
 
 
+# Qwen2.5's, with fewer positions: turns of 32 and 1 lie among the five pairs of a head.
+YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512,
+        "rope_theta": 100.0}
+# DeepSeek's fields.
+YARN_MSCALE = {"rope_type": "yarn", "factor": 3.0, "mscale": 0.707, "mscale_all_dim": 0.3,
+               "beta_fast": 4, "beta_slow": 0.5, "truncate": False, "rope_theta": 50.0,
+               "original_max_position_embeddings": 12}
+LINEAR = {"type": "linear", "factor": 4.0, "rope_theta": 100.0}
+# The context is max_position_embeddings.
+DYNAMIC = {"type": "dynamic", "factor": 2.0, "rope_theta": 100.0}
+LONGROPE = {"rope_type": "longrope", "rope_theta": 100.0, "original_max_position_embeddings": 10,
+            "short_factor": [1.0, 1.1, 1.4], "long_factor": [1.2, 2.5, 7.0]}
+
+
 def gpt2(**changes) -> dict:
     return {
         "vocab_size": 61, "n_positions": 40, "n_embd": 24, "n_layer": 2, "n_head": 3,
@@ -127,6 +141,23 @@ CASES = [
     Case("llama-short-prefix", "n_c = 1 and kept prefix rows past it: nothing is detached", 1, 4,
          gated(hidden_size=12, num_attention_heads=2, num_key_value_heads=2, vocab_size=31,
                intermediate_size=17), batch=2, keep_prefix=3),
+    Case("llama-linear", "linear rope scaling, beyond the context", 13, 5,
+         gated(rope_parameters=LINEAR, max_position_embeddings=8), batch=2),
+    Case("llama-dynamic", "dynamic rope scaling, beyond the context", 12, 5,
+         gated(rope_parameters=DYNAMIC, max_position_embeddings=8), loss_rows="generated"),
+    Case("qwen2-dynamic", "dynamic rope scaling, within the context", 9, 4,
+         gated(rope_parameters=DYNAMIC, max_position_embeddings=13)),
+    Case("llama-yarn", "yarn with mscale, no whole pairs, beyond the context", 13, 6,
+         gated(rope_parameters=YARN_MSCALE, max_position_embeddings=36), batch=2),
+    Case("qwen2-yarn", "yarn as Qwen2.5 publishes it, head_dim 10", 21, 5,
+         gated(rope_parameters=YARN, hidden_size=20, num_attention_heads=2,
+               max_position_embeddings=512),
+         loss_rows="generated", keep_prefix=2),
+    Case("qwen3-longrope", "longrope, within the original context", 6, 4,
+         gated(rope_parameters=LONGROPE, head_dim=6, max_position_embeddings=40), batch=2),
+    Case("mistral-longrope", "longrope, beyond the original context, sliding window 6", 14, 4,
+         gated(rope_parameters=LONGROPE, head_dim=6, sliding_window=6,
+               max_position_embeddings=40)),
     Case(
         "mistral-window", "sliding window 5 < n, d not a multiple of heads, one KV head", 12, 6,
         gated(

@@ -18,6 +18,7 @@ from pytorch_files import (
     write_gradients, write_json, write_model, write_tokens,
 )
 from pytorch_parts import check_parts, write_parts
+from pytorch_rotary import FILE as ROTARY_FILE, check_rotary, write_rotary
 from pytorch_rounding import new_draws, rounding_of, worst_ratio
 from pytorch_steps import (
     IGNORED, MODES, Failure, missing_module, new_model, new_tokens, relative, relative_whole,
@@ -44,6 +45,7 @@ numbers. Exit status: 0 done, 1 not or not equal, 64 wrong usage.
 
 # What --check allows: other builds of PyTorch add in another order.
 LOSS_TOLERANCE = 1e-6
+ROTARY = ROTARY_FILE.removesuffix(".json")  # a file of its own beside the folders
 GRADIENT_TOLERANCE = 5e-6
 BFLOAT16_FACTOR = 1.5  # of any error, between two builds of PyTorch
 
@@ -125,6 +127,8 @@ def write(case: Case, root: Path) -> str:
 
 
 def check(name: str, root: Path) -> str:
+    if name == ROTARY:
+        return check_rotary(root)
     folder = root / name
     if (folder / "parts.json").exists():
         return within_tolerance(*check_parts(folder))
@@ -171,7 +175,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     task.add_argument("--list", action="store_true", help="print the cases and what they cover")
     parser.add_argument("cases", metavar="CASE", nargs="*", help="only these (default: all)")
     options = parser.parse_args(arguments)
-    known = {case.name for case in CASES + PARTS_CASES}
+    known = {case.name for case in CASES + PARTS_CASES} | {ROTARY}
     for name in options.cases:
         if not options.check and name not in known:
             parser.error(f"there is no case {name}; --list names them")
@@ -186,6 +190,8 @@ def run(options: argparse.Namespace) -> bool:
         for case in wanted:
             print(f"{case.name:24} n_c {case.n_c:2}, n_g {case.n_g}, batch {case.batch}, "
                   f"{case.loss_rows}, cut {case.cut}: {case.covers}")
+        if not options.cases or ROTARY in options.cases:
+            print(f"{ROTARY:24} inverse frequencies and attention factors at several lengths")
         return True
 
     if missing_module:
@@ -198,6 +204,8 @@ def run(options: argparse.Namespace) -> bool:
         if int(transformers.__version__.split(".")[0]) < 5:
             raise Failure("--write needs transformers 5 or newer; --check works with 4 too.")
         options.write.mkdir(parents=True, exist_ok=True)
+        if not options.cases or ROTARY in options.cases:
+            print(f"{ROTARY:24} {write_rotary(options.write)}", flush=True)
         for case in wanted:
             try:
                 written = (write_parts(case, options.write, NOISE_LIMIT) if case.holds_parts
@@ -209,6 +217,8 @@ def run(options: argparse.Namespace) -> bool:
 
     names = options.cases or sorted(path.parent.name for kind in ("case", "parts")
                                      for path in options.check.glob(f"*/{kind}.json"))
+    if not options.cases and (options.check / ROTARY_FILE).exists():
+        names.append(ROTARY)
     if not names:
         raise Failure(f"{options.check} holds no fixture.")
     failed = False

@@ -82,6 +82,16 @@ def loss_of(logits, targets):
                                              ignore_index=IGNORED)
 
 
+def meet_length(model, n: int) -> None:
+    """Has rotations that depend on the length take n: `dynamic` keeps those of the longest sequence.
+
+    Else a prefix that runs first would be turned as one of its own length.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("rotary_emb"):
+            module(torch.zeros(1), torch.arange(n)[None])
+
+
 def full_loss(model, case: Case, tokens):
     logits = model(tokens[:, :case.n], use_cache=False).logits
     return loss_of(logits, targets(case, tokens))
@@ -90,6 +100,7 @@ def full_loss(model, case: Case, tokens):
 def detached_loss(model, case: Case, tokens):
     """The prefix under no_grad into a cache, then the other rows against its keys and values."""
     cut = case.cut
+    meet_length(model, case.n)
     # Without a configuration the cache's layers keep every key, windows notwithstanding.
     cache = transformers.DynamicCache()
     if cut > 0:

@@ -68,6 +68,10 @@ extension Point {
     }
   }
 
+  /// Tokens of the longest sequence: what the length of a step is where something depends on it, as
+  /// one batch of all sequences has it.
+  var longestSequence: Int { sequencePoints.map(\.n).max() ?? n }
+
   /// The sequences in one rectangle, filled up to the longest; nil where they are not.
   var rectangle: PaddedSequences? {
     let sequences = sequencePoints

@@ -63,7 +63,7 @@ extension StepPass {
       kv[layer] = own
       x = nil
       guard !rows[layer + 1].isEmpty else {
-        return try decoder.writeKeysAndValues(layer: layer, of: input, into: own, on: tape)
+        return try decoder.writeKeysAndValues(layer: layer, of: input, into: own, pass: pass, on: tape)
       }
       x = try decoder.apply(
         layer: layer, to: input, rows: rows[layer + 1], kv: own, pass: pass, on: tape)

@@ -14,6 +14,8 @@ struct StepPass {
   let tensors: TensorFactory
   /// The loss rows of the whole step, over which the loss is the mean.
   let lossRows: Int
+  /// What its forward pass chooses beyond the model.
+  let pass: PassOptions
   /// The rows among which those with loss are, and what each is to predict; nil for the layout's.
   var padded: (rows: Range<Int>, labels: [Int32])?
   /// What is counted and not run where the ledger has proven that it repeats another.
@@ -26,12 +28,6 @@ struct StepPass {
     point.sharing == .prefix
       ? try groupForward(on: tapes, replay: replay)
       : [try forward(on: tapes.next(tensors), replay: replay)]
-  }
-
-  var pass: PassOptions {
-    PassOptions(
-      memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
-      sequenceLength: point.n)
   }
 
   /// The layers that run of a pass over these rows before layer 0, after layer 0, …

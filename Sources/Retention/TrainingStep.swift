@@ -24,6 +24,9 @@ package final class TrainingStep {
   package var skips = Skips.chunks
   private(set) var tensors: TensorFactory
   private let limit: Int?
+  /// Tokens of the longest sequence, and how heads turn in it.
+  private let longest: Int
+  private let rotation: HeadRotation?
 
   /// Parts of a step that need not run on shapes.
   package enum Skips {
@@ -54,6 +57,8 @@ package final class TrainingStep {
     self.point = point
     self.model = model
     self.limit = limit.map { $0 - model.parameterAllocatedBytes }
+    longest = point.longestSequence
+    rotation = point.model.headRotation(ofLength: longest)
     ledger = Ledger(isRecording: recordsLedger, observers: observers, after: model.ledger)
     tensors = TensorFactory(
       model.backend, ledger: ledger, layout: point.layout, limit: self.limit)
@@ -239,6 +244,9 @@ package final class TrainingStep {
     return StepPass(
       point: point, decoder: decoder, tokens: tokens, tensors: tensors,
       lossRows: total ?? point.sequences * point.lossPositions.count,
+      pass: PassOptions(
+        memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
+        sequenceLength: longest, rotation: rotation),
       skipsChunks: canSkip && skips != .nothing,
       skipsLayers: canSkip && skips == .chunksAndLayers)
   }

@@ -84,12 +84,13 @@ package protocol Kernels: AnyObject {
   /// `y = x · mask · scale`; equal shapes; `y` may be `x`. Forward and backward are the same.
   func applyMask(_ mask: Tensor, scale: Float, to x: Tensor, into y: Tensor)
 
-  /// Rotates pairs `(i, i + d_head/2)` of every head by `position · frequencies[i]`, in place.
+  /// Rotates pairs `(i, i + d_head/2)` of every head by `position · frequencies[i]`, in place, and
+  /// multiplies them by the rotation's factor.
   ///
   /// `x` is `[batch, tokens, heads, d_head]`; its first token stands at position `first`, the next
   /// one at the next. The angle is the float32 product that Hugging Face's `LlamaRotaryEmbedding`
-  /// takes. `inverse` turns back, which is the gradient (Su et al., arXiv 2104.09864, eq. 34).
-  func rotate(_ x: Tensor, first: Int, frequencies: [Float], inverse: Bool)
+  /// takes. The gradient turns back and is multiplied too (Su et al., arXiv 2104.09864, eq. 34).
+  func rotate(_ x: Tensor, first: Int, by rotation: HeadRotation, isGradient: Bool)
 
   /// Attention of some rows over the keys that they see.
   ///

@@ -135,9 +135,9 @@ package final class Decoder {
 
   /// Writes the keys and values of the rows of `x` into a layer, and nothing else.
   package func writeKeysAndValues(
-    layer: Int, of x: Variable, into kv: KeyValues, on tape: Tape
+    layer: Int, of x: Variable, into kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws {
-    try layers[layer].writeKeysAndValues(x, into: kv, on: tape)
+    try layers[layer].writeKeysAndValues(x, into: kv, pass: pass, on: tape)
   }
 
   /// Writes the keys and values of the rows at `positions` into every layer, and nothing else.
@@ -155,7 +155,7 @@ package final class Decoder {
       x = try layers[layer](x, rows: rows, kv: kv[layer], pass: pass, on: tape)
     }
     guard let kv = kv[last] else { preconditionFailure("the last layer has keys and values") }
-    try layers[last].writeKeysAndValues(x, into: kv, on: tape)
+    try layers[last].writeKeysAndValues(x, into: kv, pass: pass, on: tape)
   }
 
   /// The loss of the loss rows `x` `[batch, rows, d_model]`, of `total` in all, `[1]`, with logits

@@ -149,17 +149,6 @@ extension DecoderConfiguration {
     case learned(maximum: Int)
   }
 
-  /// What is done to the rotary frequencies.
-  package enum RotaryScaling: Hashable, Sendable {
-    case none
-    /// Llama 3.1: frequencies whose wavelength passes `originalContext / lowFrequencyFactor` are
-    /// divided by `factor`, those below `originalContext / highFrequencyFactor` stay, and those
-    /// between are interpolated.
-    case llama3(
-      factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double,
-      originalContext: Int)
-  }
-
   /// The MLP of a layer.
   package enum MLP: Hashable, Sendable {
     /// `W_down (silu(W_gate x) · W_up x)` (arXiv 2002.05202).

@@ -47,8 +47,6 @@ struct DecoderLayer {
   let o: Projection
   let mlpNorm: Norm
   let mlp: MLP
-  /// Of the rotations; empty if positions are learned.
-  let frequencies: [Float]
 
   /// Whether any of its parameters is trained.
   var isTrained: Bool { weights.contains { $0.gradient != nil } }
@@ -99,12 +97,14 @@ struct DecoderLayer {
 
   /// What the rows of `x` leave to later rows: their keys and values, and nothing else. Those that
   /// `kv` has already are recorded alone.
-  func writeKeysAndValues(_ x: Variable, into kv: KeyValues, on tape: Tape) throws {
+  func writeKeysAndValues(
+    _ x: Variable, into kv: KeyValues, pass: PassOptions, on tape: Tape
+  ) throws {
     tape.layer = index
     defer { tape.layer = nil }
     let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
     let hidden = try sharedHidden(normed, on: tape)
-    _ = try keys(normed, hidden, into: kv, on: tape)
+    _ = try keys(normed, hidden, into: kv, pass: pass, on: tape)
     _ = try values(normed, hidden, into: kv, on: tape)
   }
 
@@ -127,8 +127,8 @@ struct DecoderLayer {
     let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
     let hidden = try sharedHidden(normed, on: tape)
     let q = try queries(
-      tape.rows(normed, at: rows), hidden.map { tape.rows($0, at: rows) }, on: tape)
-    let k = try keys(normed, hidden, into: kv, on: tape)
+      tape.rows(normed, at: rows), hidden.map { tape.rows($0, at: rows) }, pass: pass, on: tape)
+    let k = try keys(normed, hidden, into: kv, pass: pass, on: tape)
     let v = try values(normed, hidden, into: kv, on: tape)
     let recorded = x.value.shape[1].rows
     return try tape.attention(
@@ -153,18 +153,18 @@ struct DecoderLayer {
   }
 
   private func queries(
-    _ normed: Variable, _ hidden: Variable?, on tape: Tape
+    _ normed: Variable, _ hidden: Variable?, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     var q = try tape.project(normed, self.q, hidden: hidden, op: "q_proj", as: "q")
     if let qNorm {
       q = try tape.rmsNorm(
         q, qNorm, epsilon: configuration.normEpsilon, op: "q_norm", as: "q")
     }
-    return try rotate(q, op: "q_rotary", on: tape)
+    return try rotate(q, op: "q_rotary", pass: pass, on: tape)
   }
 
   private func keys(
-    _ normed: Variable, _ hidden: Variable?, into kv: KeyValues, on tape: Tape
+    _ normed: Variable, _ hidden: Variable?, into kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     let destination = kv.own(normed.value.shape[1].rows).k
     guard let kNorm else {
@@ -172,13 +172,15 @@ struct DecoderLayer {
         normed, k, hidden: hidden, op: "k_proj", as: "k", into: destination,
         isComputed: !kv.isWritten)
       return try kv.gradients.inject(
-        \.k, into: rotate(k, op: "k_rotary", isComputed: !kv.isWritten, on: tape), on: tape)
+        \.k, into: rotate(k, op: "k_rotary", isComputed: !kv.isWritten, pass: pass, on: tape),
+        on: tape)
     }
     // Backward reads what is normed, and its norms.
     let raw = try tape.project(normed, k, hidden: hidden, op: "k_proj", as: "k_raw")
     let k = try tape.rmsNorm(
       raw, kNorm, epsilon: configuration.normEpsilon, op: "k_norm", as: "k", into: destination)
-    return try kv.gradients.inject(\.k, into: rotate(k, op: "k_rotary", on: tape), on: tape)
+    return try kv.gradients.inject(
+      \.k, into: rotate(k, op: "k_rotary", pass: pass, on: tape), on: tape)
   }
 
   private func values(
@@ -192,11 +194,11 @@ struct DecoderLayer {
   }
 
   private func rotate(
-    _ x: Variable, op: String, isComputed: Bool = true, on tape: Tape
+    _ x: Variable, op: String, isComputed: Bool = true, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    guard !frequencies.isEmpty else { return x }
+    guard let rotation = pass.rotation else { return x }
     return try tape.rotate(
-      x, dHead: configuration.dHead, frequencies: frequencies, op: op, isComputed: isComputed)
+      x, dHead: configuration.dHead, by: rotation, op: op, isComputed: isComputed)
   }
 
   // MARK: MLP

@@ -8,7 +8,6 @@ struct ParameterTable {
   let all: [Parameter]
   let byName: [String: Parameter]
   private let configuration: DecoderConfiguration
-  private let frequencies: [Float]
 
   /// Allocates what `WeightMap` lists, with undefined contents.
   ///
@@ -25,7 +24,6 @@ struct ParameterTable {
     }
     byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     self.configuration = configuration
-    frequencies = configuration.rotaryFrequencies
   }
 
   /// The number after `layers.` or `h.`.
@@ -132,8 +130,7 @@ struct ParameterTable {
       configuration: c, index: index, attentionNorm: norm("\(base).ln_1"),
       q: attention(0..<q, "Q"), k: attention(q..<q + k, "K"), v: attention(q + k..<q + 2 * k, "V"),
       qNorm: nil, kNorm: nil, o: projection("\(base).attn.c_proj"),
-      mlpNorm: norm("\(base).ln_2"), mlp: mlp(gate: nil, up: up, down: down),
-      frequencies: frequencies)
+      mlpNorm: norm("\(base).ln_2"), mlp: mlp(gate: nil, up: up, down: down))
   }
 
   private func llamaLayer(_ index: Int) -> DecoderLayer {
@@ -148,8 +145,7 @@ struct ParameterTable {
       mlpNorm: norm("\(base).post_attention_layernorm"),
       mlp: mlp(
         gate: projection("\(base).mlp.gate_proj"), up: projection("\(base).mlp.up_proj"),
-        down: projection("\(base).mlp.down_proj")),
-      frequencies: frequencies)
+        down: projection("\(base).mlp.down_proj")))
   }
 
   private func mlp(gate: Projection?, up: Projection, down: Projection) -> DecoderLayer.MLP {

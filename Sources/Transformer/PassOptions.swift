@@ -1,21 +1,26 @@
 package import Tensors
 
-/// What a forward pass chooses beyond the model: the attention core's memory, and dropout.
+/// What a forward pass chooses beyond the model: the attention core's memory, dropout, and how heads
+/// turn in sequences of its length.
 package struct PassOptions: Sendable {
   package let memory: AttentionMemory
   /// The probability of every dropout of the model; 0 for none.
   let dropoutProbability: Double
   let seed: UInt64
-  /// Tokens of a sequence.
+  /// Tokens of a sequence, the longest of a step.
   let sequenceLength: Int
+  /// How heads turn; nil if positions are learned.
+  let rotation: HeadRotation?
 
   package init(
-    memory: AttentionMemory, dropoutProbability: Double, seed: UInt64, sequenceLength: Int
+    memory: AttentionMemory, dropoutProbability: Double, seed: UInt64, sequenceLength: Int,
+    rotation: HeadRotation?
   ) {
     self.memory = memory
     self.dropoutProbability = dropoutProbability
     self.seed = seed
     self.sequenceLength = sequenceLength
+    self.rotation = rotation
   }
 
   /// The dropout at a place of the model, with a stream of its own; nil for none.

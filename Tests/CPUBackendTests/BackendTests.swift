@@ -88,7 +88,9 @@ extension CPUBackendTests {
     try backend.attention(
       pass, tiles: bench.scratch(for: .forward(pass)), scratchpad: bench.scratch)
     let frequencies = (0..<5).map { 1 / Float($0 + 1) }
-    backend.rotate(dup.splitting(2, inner: 10), first: 5, frequencies: frequencies, inverse: false)
+    backend.rotate(
+      dup.splitting(2, inner: 10), first: 5, by: HeadRotation(frequencies: frequencies),
+      isGradient: false)
     let labels = (0..<batch * tokens).map { Int32($0 % width) }
     let (logits, loss) = try (fresh(), bench.tensor(Shape(.plain(1))))
     let sum = backend.crossEntropy(logits, labels: labels, logSumExp: rstd)

@@ -139,7 +139,8 @@ func referenceConfiguration(of model: DecoderConfiguration) -> ReferenceDecoder.
   ReferenceDecoder.Configuration(
     vocab: model.vocab, dModel: model.dModel, layers: model.layers, heads: model.heads,
     kvHeads: model.kvHeads, dHead: model.dHead, dFF: model.dFF,
-    epsilon: Double(model.normEpsilon), frequencies: model.rotaryFrequencies.map(Double.init),
+    epsilon: Double(model.normEpsilon), 
+    frequencies: model.headRotation(ofLength: 1)?.frequencies.map(Double.init),
     tiesEmbeddings: model.tiedEmbeddings)
 }
 

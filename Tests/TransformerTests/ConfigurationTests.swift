@@ -191,12 +191,8 @@ import Transformer
     (#"{"model_type": "qwen2", "attention_bias": true}"#, "without this bias"),
     (#"{"model_type": "mistral", "layer_types": ["full_attention"]}"#, "1 entries for 32 layers"),
     (
-      #"{"model_type": "llama", "rope_scaling": {"type": "linear", "factor": 2}}"#,
-      "\"rope_scaling.rope_type\" \"linear\" is not built"
-    ),
-    (
-      #"{"model_type": "llama", "rope_scaling": {"rope_type": "yarn", "factor": 2}}"#,
-      "\"yarn\" is not built"
+      #"{"model_type": "llama", "rope_scaling": {"type": "su", "factor": 2}}"#,
+      "\"rope_scaling.rope_type\" \"su\" is not built"
     ),
     (
       #"{"model_type": "llama", "rope_scaling": {"factor": 2}}"#,

@@ -1,5 +1,6 @@
 import Safetensors
 import TestSupport
+import Tensors
 import Testing
 import Transformer
 
@@ -33,6 +34,14 @@ import Transformer
         + #""sliding_attention","full_attention"],"use_sliding_window":true,"sliding_window":7,"#
         + #""rope_parameters":{"rope_type":"llama3","rope_theta":5e5,"factor":8.0,"#
         + #""low_freq_factor":1.0,"high_freq_factor":4.0}}"#)
+    for scaling in [
+      #""dynamic","factor":2.0"#, #""linear","factor":8"#,
+      #""yarn","factor":4.0,"original_max_position_embeddings":99,"beta_fast":32,"truncate":false"#,
+      #""longrope","short_factor":[1,2],"long_factor":[2.5,9],"attention_factor":1.5"#,
+    ] {
+      texts.append(
+        #"{"model_type":"llama","head_dim":4,"rope_theta":500,"rope_scaling":{"type":\#(scaling)}}"#)
+    }
     var accepted = 0
     for index in 0..<ByteMutator.count / 2 {
       let bytes = mutator.mutate(Array(texts[index % texts.count].utf8))
@@ -41,8 +50,14 @@ import Transformer
         accepted += 1
         #expect(read.heads % read.kvHeads == 0 && read.dHead >= 1 && read.layers >= 1)
         #expect(read.queryWidth <= 1 << 24 && read.normEpsilon > 0 && read.normEpsilon < 1)
-        let frequencies = read.rotaryFrequencies
-        #expect(frequencies.allSatisfy { $0.isFinite && $0 >= 0 && $0 <= 1 })
+        for length in [1, 1 << 20] {
+          let rotation = read.headRotation(ofLength: length)
+          // LongRoPE divides by what the file says, a millionth at least.
+          let most: Float = if case .rotary(_, .longrope) = read.positions { 1e6 } else { 1 }
+          #expect(
+            rotation?.frequencies.allSatisfy { $0.isFinite && $0 >= 0 && $0 <= most } ?? true)
+          #expect(rotation.map { $0.factor.isFinite && $0.factor > 0 } ?? true)
+        }
         var few = read
         few.layers = min(few.layers, 2)
         #expect(WeightMap(few).parameterCount > 0)

@@ -1,3 +1,5 @@
+import Foundation
+import Tensors
 import Testing
 import Transformer
 
@@ -23,7 +25,7 @@ import Transformer
       let configuration = DecoderConfiguration(
         dModel: dHead, heads: 1, dFF: 1, vocab: 1,
         positions: .rotary(theta: theta, scaling: scaling))
-      let frequencies = configuration.rotaryFrequencies
+      let frequencies = configuration.headRotation(ofLength: 5)?.frequencies ?? []
       #expect(frequencies.count == oracle.count)
       for (ours, theirs) in zip(frequencies, oracle) {
         // PyTorch's vectorized pow is within one unit in the last place, not correctly rounded;
@@ -39,6 +41,39 @@ import Transformer
   @Test func `are none where positions are learned`() {
     let configuration = DecoderConfiguration(
       dModel: 8, heads: 2, dFF: 8, vocab: 5, positions: .learned(maximum: 4))
-    #expect(configuration.rotaryFrequencies.isEmpty)
+    #expect(configuration.headRotation(ofLength: 4) == nil)
+  }
+
+  /// `rotary.json`, which `scripts/fixtures` makes with transformers' own code.
+  private struct Numbers: Decodable {
+    struct Case: Decodable {
+      /// The text of a `config.json`.
+      let config: String
+      let length: Int
+      /// Bit patterns.
+      let frequencies: [UInt32]
+      let attention_factor: Double
+    }
+    let cases: [Case]
+  }
+
+  @Test func `are transformers' for every scaling, within the context and beyond it`() throws {
+    let data = try Data(contentsOf: URL(filePath: "\(repository)/Tests/Fixtures/rotary.json"))
+    let cases = try JSONDecoder().decode(Numbers.self, from: data).cases
+    #expect(cases.count >= 30)
+    var distances: [Int] = []
+    for wanted in cases {
+      let rotation = try #require(
+        try configuration(wanted.config).headRotation(ofLength: wanted.length))
+      #expect(rotation.frequencies.count == wanted.frequencies.count)
+      #expect(rotation.factor == Float(wanted.attention_factor), "\(wanted.config)")
+      let apart = zip(rotation.frequencies, wanted.frequencies).map {
+        abs(Int($0.bitPattern) - Int($1))
+      }
+      #expect(apart.allSatisfy { $0 <= 3 }, "\(wanted.config) \(wanted.length) \(apart)")
+      distances += apart
+    }
+    // Most are the very same numbers.
+    #expect(distances.count { $0 == 0 } >= distances.count * 3 / 4)
   }
 }

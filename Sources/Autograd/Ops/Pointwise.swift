@@ -2,19 +2,19 @@ import Ledger
 package import Tensors
 
 extension Tape {
-  /// Turns every head by its rows' positions, in place, unless that was done; saves nothing, for a
-  /// rotation undoes itself.
+  /// Turns every head by its rows' positions, in place, unless that was done; saves nothing, for
+  /// the gradient reads positions alone.
   ///
   /// `x` is `[batch, tokens, heads · d_head]` and must not be saved by anyone before.
   package func rotate(
-    _ x: Variable, dHead: Int, frequencies: [Float], op name: String, isComputed: Bool = true
+    _ x: Variable, dHead: Int, by rotation: HeadRotation, op name: String, isComputed: Bool = true
   ) throws -> Variable {
     op(name) {
-      let turn = { [kernels, tensors] (x: Tensor, inverse: Bool) in
+      let turn = { [kernels, tensors] (x: Tensor, isGradient: Bool) in
         let heads = x.splitting(2, inner: dHead)
         for run in tensors.layout.positions(of: x.shape[1].rows) {
           kernels?.rotate(
-            heads.at(rows: run.rows), first: run.first, frequencies: frequencies, inverse: inverse)
+            heads.at(rows: run.rows), first: run.first, by: rotation, isGradient: isGradient)
         }
       }
       if isComputed { turn(x.value, false) }

@@ -10,6 +10,8 @@ struct ConfigurationFields {
   let owner: String?
   /// Named in sentences once it is known.
   var modelType: String?
+  /// Sentences about what was read and counts for nothing.
+  var notes: [String] = []
   private let members: [String: JSON]
   private var asked: Set<String> = []
 

@@ -38,7 +38,7 @@ extension HuggingFaceConfiguration {
     let attentionBias =
       family == .llama || family == .qwen3
       ? try fields.boolean("attention_bias", default: false) : false
-    let positions = try rotary(contextLength: context, &fields)
+    let positions = try rotary(contextLength: context, dHead: dHead, &fields)
     let (window, slidingLayers) = try slidingWindow(family, layers: layers, &fields)
     return DecoderConfiguration(
       layers: layers, dModel: dModel, heads: heads, kvHeads: kvHeads, dHead: dHead,

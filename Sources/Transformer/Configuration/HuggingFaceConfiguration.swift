@@ -64,7 +64,7 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
     decoder.dtype = try Self.dtype(&fields, notes: &notes)
     try fields.refuseTheRest()
     self.decoder = decoder
-    self.notes = notes
+    self.notes = notes + fields.notes
   }
 
   private static func family(
