@@ -121,6 +121,15 @@ extension Point {
     } catch {
       throw PointError(error.description)
     }
+    if backend == .cpu, let name = model.adapter?.baseReplacement {
+      let way =
+        name == "loftq"
+        ? "kept beside the base that loftq made, with init_lora_weights true"
+        : "that save_pretrained wrote with path_initial_model_for_weight_conversion"
+      throw PointError(
+        "the adapter's init_lora_weights \(quoted(name)) makes PEFT replace the base's weights as it "
+          + "loads, which is not computed; use backend shape, whose bytes hold, or an adapter \(way)")
+    }
   }
 
   /// Checks what Hugging Face's code does not do, or does in one way alone.

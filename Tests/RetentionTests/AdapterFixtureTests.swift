@@ -64,6 +64,20 @@ import Transformer
     }
   }
 
+  @Test func `an adapter that replaces the base's weights is counted, not computed`() throws {
+    let folder = Fixture.folder.appending(path: "adapter-llama")
+    var point = Point(
+      modelName: "fixture", model: try HuggingFaceConfiguration.read(folder.path).decoder, nC: 5,
+      nG: 4)
+    var adapter = try AdapterConfiguration(directory: folder.path, model: point.model)
+    adapter.baseReplacement = "pissa"
+    point.setAdapter(adapter)
+    let error = #expect(throws: PointError.self) { try point.validate() }
+    #expect(error?.description.contains("init_lora_weights \"pissa\"") == true)
+    point.backend = .shape
+    try point.validate()
+  }
+
   /// The same step shared, padded, with layers made again, as far as that goes.
   private func variants(of point: Point) -> [Point] {
     var again = point

@@ -49,10 +49,14 @@ extension AdapterConfiguration {
     let isStabilized = try fields.boolean("use_rslora", default: false)
     let targets = try Self.targets(&fields, model)
     let saved = try Self.names(of: "modules_to_save", &fields) ?? []
+    let initialization = try Self.initialization(&fields)
+    try Self.refuseOtherTasks(&fields)
+    try Self.refuseTying(&fields, saved: saved)
     try Self.refuseTheRest(fields, members)
     self.init(
       rank: rank, scale: Self.scale(alpha: alpha, rank: rank, isStabilized: isStabilized),
       targets: targets, saved: saved)
+    baseReplacement = initialization
     do throws(ValueError) { try requireTargets(in: model) } catch {
       throw fields.error(error.description)
     }
@@ -94,23 +98,91 @@ extension AdapterConfiguration {
     return names
   }
 
-  /// Fields that say nothing of what the adapter computes.
+  // MARK: What PEFT does as it loads
+
+  /// The `init_lora_weights` that replaces weights of the base; nil for all others.
+  ///
+  /// PEFT draws A and B by it before it reads the stored ones, so most of its values leave no trace
+  /// (`LoraLayer.update_layer`, PEFT 0.19). `lora_ga` finds no gradients at loading and leaves the
+  /// base too.
+  private static func initialization(
+    _ fields: inout ConfigurationFields
+  ) throws(ConfigurationError) -> String? {
+    guard let value = fields.value("init_lora_weights") else { return nil }
+    if value == .null || value == .bool(true) || value == .bool(false) { return nil }
+    if case .string(let name) = value {
+      if ["eva", "orthogonal", "lora_ga"].contains(name) || name.lowercased() == "gaussian" {
+        return nil
+      }
+      let iterations = name.hasPrefix("pissa_niter_") ? Int(name.dropFirst(12)) : nil
+      if ["pissa", "corda", "loftq"].contains(name) || name.lowercased() == "olora"
+        || iterations.map({ $0 >= 0 }) == true
+      {
+        return name
+      }
+    }
+    throw fields.error(
+      "\"init_lora_weights\" is \(value.kind), which PEFT does not know; it has true, false, "
+        + "gaussian, eva, olora, pissa, pissa_niter_N, corda, loftq, orthogonal and lora_ga")
+  }
+
+  /// Refuses adapters for another head than that of a causal language model.
+  private static func refuseOtherTasks(
+    _ fields: inout ConfigurationFields
+  ) throws(ConfigurationError) {
+    guard let task = try fields.optionalString("task_type"), task != "CAUSAL_LM" else { return }
+    throw fields.error(
+      "\"task_type\" is \(quoted(task)), whose head or loss is another one; Ballast measures "
+        + "causal language models, and this adapter as one of them if \"task_type\" is CAUSAL_LM")
+  }
+
+  /// Refuses `ensure_weight_tying` where PEFT heeds it: with a saved embedding or head.
+  private static func refuseTying(
+    _ fields: inout ConfigurationFields, saved: [String]
+  ) throws(ConfigurationError) {
+    guard try fields.boolean("ensure_weight_tying", default: false),
+      saved.contains(where: { $0.hasSuffix("embed_tokens") || $0.hasSuffix("lm_head") })
+    else { return }
+    throw fields.error(
+      "\"ensure_weight_tying\" is true, which ties what modules_to_save trains; Ballast does not "
+        + "build that, so set it to false or leave embed_tokens and lm_head out of modules_to_save")
+  }
+
+  /// Fields that say nothing of what the adapter computes: where it comes from, and settings of
+  /// features that are off or are of one `init_lora_weights` alone.
+  ///
+  /// `fan_in_fan_out` PEFT itself sets right for the base's module.
   private static let harmless: Set<String> = [
-    "auto_mapping", "base_model_name_or_path", "eva_config", "corda_config", "loftq_config",
-    "fan_in_fan_out", "inference_mode", "init_lora_weights", "peft_version", "revision",
-    "task_type", "megatron_core", "qalora_group_size", "lora_ga_config", "runtime_config",
-    "ensure_weight_tying", "arrow_config", "lora_config",
+    "auto_mapping", "base_model_name_or_path", "inference_mode", "peft_version", "revision",
+    "fan_in_fan_out", "megatron_core", "qalora_group_size", "runtime_config", "eva_config",
+    "corda_config", "loftq_config", "lora_ga_config",
+    // No field of PEFT's, which passes it over.
+    "lora_config",
   ]
+
+  /// Fields that are on as soon as they are not null, even if empty.
+  private static let onUnlessNull: Set<String> = [
+    "arrow_config", "use_bdlora", "alora_invocation_tokens", "trainable_token_indices",
+  ]
+
+  /// Whether a field's value switches its feature off.
+  private static func isOff(_ name: String, _ value: JSON) -> Bool {
+    switch value {
+    case .null: true
+    case .bool(false), .array([]), .object([:]), .string(""): !onUnlessNull.contains(name)
+    case .string("none"): name == "bias"
+    // Of `layers_to_transform` 0 is a layer.
+    case .integer(0), .number(0): name == "lora_dropout"
+    default: false
+    }
+  }
 
   /// Refuses what is not built: each other field that does not switch its feature off.
   private static func refuseTheRest(
     _ fields: ConfigurationFields, _ members: [String: JSON]
   ) throws(ConfigurationError) {
-    let off: [JSON] = [
-      .null, .bool(false), .integer(0), .number(0), .array([]), .object([:]), .string("none"),
-    ]
     for name in fields.rest where !harmless.contains(name) {
-      guard let value = members[name], !off.contains(value) else { continue }
+      guard let value = members[name], !isOff(name, value) else { continue }
       if name == "lora_dropout" {
         throw fields.error(
           "\"lora_dropout\" is \(value.kind); Ballast measures adapters without dropout, so set it "
