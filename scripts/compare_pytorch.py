@@ -83,7 +83,7 @@ def random_case(draw: random.Random) -> Case:
     return Case(model, PointOptions(
         n_c=n_c, n_g=draw.randint(2, 12), batch=draw.choice((1, 1, 2, 3)),
         mode=mode, keep_prefix=keep,
-        attention=draw.choice(("eager", "sdpa")), dtype=draw.choice(("float32", "bfloat16")),
+        attention=draw.choice(("eager", "sdpa")), dtype=draw.choice(("float32", "bfloat16", "float16")),
         recompute=draw.choice(("none", "layer")) if mode == "full-graph" else "none",
         lora=lora, device="cpu" if lora else "fake", trainable=draw.choice((
             None, None, "q_proj|c_attn", "mlp", "norm|ln_", r"\.0\.", "embed|wte", "bias|v_proj|wpe",

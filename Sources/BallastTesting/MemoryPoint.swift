@@ -66,6 +66,8 @@ public struct MemoryPoint: Hashable, Sendable {
     public static let float32: Self = "float32"
     /// Dtype: two bytes a number; statistics, losses and gradients stay float32.
     public static let bfloat16: Self = "bfloat16"
+    /// Dtype: two bytes a number, on backend shape alone.
+    public static let float16: Self = "float16"
     /// Backend: computed and measured.
     public static let cpu: Self = "cpu"
     /// Backend: counted on shapes alone, the same bytes in no time, without a gradient error.

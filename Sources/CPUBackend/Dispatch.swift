@@ -7,13 +7,13 @@ import Tensors
 @inline(__always)
 func dispatch<Result>(
   _ x: Tensor, flat isFlat: Bool = false, _ float32: (Rows<Float>) -> Result,
-  _ bfloat16: (Rows<BFloat16>) -> Result, _ uint8: (Rows<UInt8>) -> Result = { _ in refuseMask() }
+  _ bfloat16: (Rows<BFloat16>) -> Result, _ uint8: (Rows<UInt8>) -> Result = { _ in refuseType() }
 ) -> Result {
   switch x.dtype {
   case .float32: float32(Rows(x, isFlat))
   case .bfloat16: bfloat16(Rows(x, isFlat))
   case .uint8: uint8(Rows(x, isFlat))
-  case .int64: refuseMask()
+  case .float16, .int64: refuseType()
   }
 }
 
@@ -31,13 +31,13 @@ func dispatch<Result>(
   case (.float32, .bfloat16): rounding(Rows(x, isFlat), Rows(y, isFlat))
   case (.bfloat16, .float32): widening(Rows(x, isFlat), Rows(y, isFlat))
   case (.bfloat16, .bfloat16): halves(Rows(x, isFlat), Rows(y, isFlat))
-  default: refuseMask()
+  default: refuseType()
   }
 }
 
-/// Stops at a mask where numbers are wanted: only `fill`, `write`, `read`, `copy` and the dropout
-/// ops know uint8.
-func refuseMask() -> Never { preconditionFailure("the op does not compute on integers") }
+/// Stops at a type that has no kernel: only `fill`, `write`, `read`, `copy` and the dropout ops know
+/// uint8, and float16 is refused with the point.
+func refuseType() -> Never { preconditionFailure("the op does not compute on this type") }
 
 /// Checks that tensors have the extents of `first`.
 func requireEqualExtents(_ first: borrowing Tensor, _ others: Tensor...) {

@@ -96,6 +96,11 @@ extension Point {
     try require(
       dropout == 0 || model.family == .gpt2,
       "dropout goes with gpt2 models, not with \(model.family.rawValue)")
+    let ofConfiguration = model.dtype == .float16 ? ", the configuration's own," : ""
+    try require(
+      dtype != .float16 || backend != .cpu,
+      "dtype float16\(ofConfiguration) is counted and not computed; use --backend shape, or "
+        + "--dtype bfloat16 to compute")
     _ = try trainablePattern()
     try validateAdapter()
     if sharing == .prefix {

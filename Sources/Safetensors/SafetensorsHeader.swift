@@ -35,6 +35,7 @@ package struct SafetensorsHeader: Equatable, Sendable {
       throw WeightsError(
         file: file, "is \(fileSize) bytes long, too short for a safetensors file")
     }
+    if GitLFS.isPointer(prefix) { throw WeightsError(file: file, GitLFS.sentence) }
     let length = prefix[0..<prefixBytes].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     if length > UInt64(maximumBytes) {
       throw WeightsError(

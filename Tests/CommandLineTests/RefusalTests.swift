@@ -42,6 +42,10 @@ import Testing
     ("--model llama-3.1-405b --n-c 20000 --n-g 4 --batch 1000000", "batch 1000000 is too large"),
     ("--model seed --n-c 4 --n-g 4 --kv-gradients bfloat16", "unknown kv-gradients \"bfloat16\""),
     ("--model seed --n-c 4 --n-g 4 --chunk 9223372036854775807", "--chunk must be 1 to"),
+    (
+      "--model seed --n-c 4 --n-g 4 --dtype float16",
+      "dtype float16 is counted and not computed; use --backend shape, or --dtype bfloat16"
+    ),
     ("--model seed --n-c 4 --n-g 4 --head chunky", "did you mean \"chunked\""),
     ("--model seed --n-c 4 --n-g 4 --gradient-errors x --backend shape", "needs --backend cpu"),
     ("--model seed --n-c 4 --n-g 4 --gradient-errors x --json x", "name the same file"),

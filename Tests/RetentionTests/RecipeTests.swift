@@ -56,10 +56,13 @@ import Transformer
     }
   }
 
-  @Test func `bfloat16 keeps float32 copies in norms, probabilities and loss`() throws {
+  @Test(arguments: [DType.bfloat16, .float16])
+  func `half as wide a type keeps float32 copies in norms, probabilities and loss`(
+    _ dtype: DType
+  ) throws {
     var point = Self.point(.transformersEager, Self.llama, nC: 8, nG: 5)
     let wide = try Self.run(point)
-    point.dtype = .bfloat16
+    point.dtype = dtype
     let narrow = try Self.run(point)
     func bytes(_ result: StepResult, _ dtype: String) -> Int {
       result.saved.reduce(0) {
@@ -72,7 +75,7 @@ import Transformer
     #expect(bytes(narrow, "float32") == norms + probabilities + 4 * n * c.vocab + 4)
     // The rest is half as wide, and probabilities are there a second time.
     #expect(
-      bytes(narrow, "bfloat16")
+      bytes(narrow, dtype.rawValue)
         == (bytes(wide, "float32") - bytes(narrow, "float32")) / 2 + probabilities / 2)
   }
 

@@ -134,10 +134,20 @@ import Transformer
   }
 
   @Test func `notes a dtype that it does not build`() throws {
-    let text = #"{"model_type": "llama", "torch_dtype": "float16"}"#
+    let text = #"{"model_type": "llama", "torch_dtype": "float64"}"#
     let read = try HuggingFaceConfiguration(Array(text.utf8), file: "config.json")
     #expect(read.decoder.dtype == nil && read.notes.count == 1)
-    #expect(read.notes[0].contains("float16"))
+    #expect(read.notes[0].contains("float64"))
+  }
+
+  @Test(arguments: [
+    #""torch_dtype": "float16""#, #""dtype": "float16""#, #""torch_dtype": "torch.float16""#,
+    #""dtype": "float16", "torch_dtype": "float32""#,
+  ])
+  func `takes float16 from its old and new place`(_ field: String) throws {
+    let text = #"{"model_type": "llama", \#(field)}"#
+    let read = try HuggingFaceConfiguration(Array(text.utf8), file: "config.json")
+    #expect(read.decoder.dtype == .float16 && read.notes.isEmpty)
   }
 
   @Test(arguments: [
@@ -184,11 +194,37 @@ import Transformer
     (#"{"model_type": "llama", "quantization_config": {"bits": 4}}"#, "without quantization"),
     (#"{"model_type": "llama", "auto_map": {"AutoModel": "x.Y"}}"#, "\"auto_map\""),
     (#"{"model_type": "llama", "partial_rotary_factor": 0.5}"#, "rotations of whole heads"),
+    // Loading any model reads these.
     (
-      #"{"model_type": "llama", "embedding_multiplier": 12}"#,
-      "does not know the field \"embedding_multiplier\""
+      #"{"model_type": "llama", "fusion_config": {"a": true}}"#,
+      "does not know the field \"fusion_config\""
     ),
-    (#"{"model_type": "qwen2", "attention_bias": true}"#, "without this bias"),
+    (#"{"model_type": "llama", "attention_chunk_size": 64}"#, "\"attention_chunk_size\""),
+    (#"{"model_type": "qwen2", "quantization_config": {"bits": 4}}"#, "without quantization"),
+    (#"{"model_type": "gpt2", "is_causal": false}"#, "with causal attention"),
+    (
+      #"{"model_type": "llama", "num_hidden_layer": 4}"#,
+      "has a field \"num_hidden_layer\"; did you mean \"num_hidden_layers\"?"
+    ),
+    (#"{"model_type": "gpt2", "n_heads": 4}"#, "did you mean \"n_head\"?"),
+    (
+      #"{"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]}"#,
+      "names \"LlamaForSequenceClassification\", whose head and loss are others"
+    ),
+    (
+      #"{"model_type": "gpt2", "architectures": ["GPT2DoubleHeadsModel"]}"#,
+      "Ballast measures GPT2LMHeadModel"
+    ),
+    (#"{"model_type": "qwen3", "architectures": ["Qwen3ForTokenClassification"]}"#, "are others"),
+    (
+      #"{"model_type": "phi3"}"#,
+      "ballast-probe run --model config.json --n-c 1024 --n-g 128"
+    ),
+    (#"{"model_type": "mllama", "text_config": {"model_type": "mllama_text_model"}}"#, "not built"),
+    (
+      #"{"model_type": "llava", "text_config": {}, "quantization_config": {"bits": 4}}"#,
+      "without quantization"
+    ),
     (#"{"model_type": "mistral", "layer_types": ["full_attention"]}"#, "1 entries for 32 layers"),
     (
       #"{"model_type": "llama", "rope_scaling": {"type": "su", "factor": 2}}"#,
@@ -217,13 +253,77 @@ import Transformer
     (#"{"model_type": "llama", "rope_theta": 0.5}"#, "\"rope_theta\" must be a number from 1"),
     (#"{"model_type": "llama", "torch_dtype": "int4"}"#, "\"torch_dtype\" must be float32"),
     (#"{"model_type": "llama", "pad_token_id": 32000}"#, "\"pad_token_id\" must be"),
-    (#"{"model_type": "gpt2", "rope_theta": 100}"#, "does not know the field \"rope_theta\""),
   ])
   func `refuses with a sentence`(_ text: String, _ part: String) {
     let sentence = refusal(text)
     #expect(sentence?.contains(part) == true, "\(sentence ?? "accepted")")
     #expect(sentence?.contains("\n") == false)
     #expect(sentence?.hasPrefix("config.json: ") == true)
+  }
+
+  /// What transformers does with them is nothing, whatever another program makes of them.
+  @Test(arguments: [
+    ("llama", #""is_llama_config": true, "rope_interleaved": false"#),
+    ("llama", #""internal_version": "a", "embedding_multiplier": 12"#),
+    ("qwen2", #""dual_chunk_attention_config": {"chunk_size": 262144}"#),
+    ("qwen2", #""attention_bias": true"#), ("mistral", #""use_sliding_window": true"#),
+    ("gpt2", #""rope_theta": 100"#), ("qwen3", #""resid_pdrop": 0.1, "something_new": [1]"#),
+  ])
+  func `notes what transformers' code of the family does not read`(
+    _ family: String, _ fields: String
+  ) throws {
+    let plain = try configuration(#"{"model_type": "\#(family)"}"#)
+    let text = #"{"model_type": "\#(family)", \#(fields)}"#
+    let read = try HuggingFaceConfiguration(Array(text.utf8), file: "config.json")
+    #expect(read.decoder == plain && read.notes.count == 1)
+    #expect(read.notes[0].contains("of model_type \"\(family)\" does not read"))
+    guard case .object(let members) = try JSONParser.parse(Array("{\(fields)}".utf8)) else { return }
+    for name in members.keys { #expect(read.notes[0].contains("\"\(name)\"")) }
+  }
+
+  @Test func `of a model with images is its text model`() throws {
+    let inner = #""vocab_size": 32064, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5"#
+    let plain = try configuration(#"{"model_type": "llama", \#(inner), "dtype": "float16"}"#)
+    for model in [#""model_type": "llama", "architectures": ["LlamaModel"], "#, ""] {
+      let text = """
+        {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"],
+         "torch_dtype": "float16", "vision_config": {"hidden_size": 1024},
+         "image_token_index": 32000, "text_config": {\(model)\(inner)}}
+        """
+      let read = try HuggingFaceConfiguration(Array(text.utf8), file: "config.json")
+      #expect(read.decoder == plain && read.isPart)
+      #expect(read.notes.count == 1 && read.notes[0].contains("the text model alone"))
+    }
+    // The whole model's head is tied if either place says so.
+    let tied = #"{"model_type": "x", "tie_word_embeddings": true, "text_config": {"model_type": "qwen2"}}"#
+    #expect(try configuration(tied).tiedEmbeddings)
+    #expect(
+      refusal(#"{"model_type": "x", "text_config": {"model_type": "qwen2", "head_dim": -2}}"#)?
+        .contains("\"text_config.head_dim\"") == true)
+  }
+
+  @Test func `notes an architecture without a head, or another's name`() throws {
+    for name in ["LlamaModel", "MistralForCausalLM"] {
+      let text = #"{"model_type": "llama", "architectures": ["\#(name)"]}"#
+      let read = try HuggingFaceConfiguration(Array(text.utf8), file: "config.json")
+      #expect(read.notes.count == 1 && read.notes[0].contains("measured is LlamaForCausalLM"))
+    }
+    let own = #"{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel", "GPT2Model"]}"#
+    #expect(try HuggingFaceConfiguration(Array(own.utf8), file: "config.json").notes.isEmpty)
+  }
+
+  @Test func `names the command for a family that is not built`() throws {
+    let directory = try TemporaryDirectory()
+    _ = try directory.write("config.json", Array(#"{"model_type": "gemma3"}"#.utf8))
+    let error = #expect(throws: ConfigurationError.self) {
+      try HuggingFaceConfiguration.read(directory.path)
+    }
+    #expect(
+      error?.description.hasSuffix(
+        "ballast-probe run --model \(directory.path)/config.json --n-c 1024 --n-g 128") == true)
+    #expect(shellQuoted("my model/it's.json") == #"'my model/it'\''s.json'"#)
+    #expect(shellQuoted("a\u{1b}b") == #"$'\x61\x1b\x62'"#)
+    #expect(shellQuoted("") == "''" && shellQuoted("a/b-1.json") == "a/b-1.json")
   }
 
   @Test func `is found as a file or in a directory`() throws {

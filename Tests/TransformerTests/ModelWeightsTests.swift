@@ -72,6 +72,25 @@ import Transformer
     #expect(try match(map, extra).contains("\"score.weight\" is not of this configuration"))
   }
 
+  @Test func `say which wrapper named them`() throws {
+    let map = WeightMap(try Self.tiny("llama"))
+    func match(_ name: (String) -> String) throws -> String {
+      try self.match(
+        map, map.tensors.map { ExpectedTensor(name: name($0.name), shape: $0.shape) })
+    }
+    let first = map.tensors[0].name
+    #expect(
+      try match { "_orig_mod.\($0)" }.contains(
+        "tensor \"\(first)\" is stored as \"_orig_mod.\(first)\", which torch.compile named"))
+    #expect(try match { "module.\($0)" }.contains("save model.module"))
+    #expect(try match { "module._orig_mod.\($0)" }.contains("is stored as"))
+    #expect(
+      try match { $0.replacing("layers.1.", with: "layers.1._orig_mod.") }.contains(
+        "model.layers.1._orig_mod."))
+    #expect(try match { "language_model.\($0)" }.contains("with \"language_model.\" in front"))
+    #expect(try match { "other_\($0)" }.contains("missing"))
+  }
+
   @Test func `have GPT-2's transposed shapes and old buffers`() throws {
     let map = WeightMap(try Self.tiny("gpt2"))
     func shape(_ name: String) -> [Int]? { map.tensors.first { $0.name == name }?.shape }

@@ -57,6 +57,14 @@ import Transformer
     }
   }
 
+  @Test func `is told from a pointer of Git LFS`() throws {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    #expect(try sentence(Array(pointer.utf8)).hasSuffix("fetch that with git lfs pull"))
+    let index = try directory.write("model.safetensors.index.json", Array(pointer.utf8))
+    let error = #expect(throws: WeightsError.self) { try ModelWeights.open(index) }
+    #expect(error?.description.contains("is a Git LFS pointer") == true)
+  }
+
   @Test func `leaves nothing behind when writing fails`() throws {
     let path = directory.path + "/w.safetensors"
     #expect(throws: WeightsError(file: path, tensor: "x", "got 1 of 2 elements")) {

@@ -13,7 +13,7 @@ from .words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, me
 # Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things.
 COLORS = {"prefix": "#E69F00", "crossing": "#CC79A7", "generated": "#56B4E9", "shared": "#BDBDBD",
           "padding": "#E3D55B"}
-ELEMENT_BYTES = {"float32": 4, "bfloat16": 2}
+ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BAR, PITCH, LENGTH = 0.62, 1.24, 7.4  # inches: a bar's height, from bar to bar, the longest bar
 
 

@@ -29,9 +29,12 @@ package struct JSONError: Error, Equatable {
   package let reason: String
   /// Bytes before the fault.
   package let offset: Int
+  /// Whether the file is not there at all but what Git LFS left in its place.
+  package var isPointer = false
 
   /// About the file, without its name.
   package var sentence: String {
-    "is not a JSON file that can be read: it \(reason) (byte \(offset))"
+    if isPointer { return reason }
+    return "is not a JSON file that can be read: it \(reason) (byte \(offset))"
   }
 }

@@ -39,6 +39,9 @@ package struct JSONParser {
     if bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff]) {
       throw fault("is UTF-16; save it as UTF-8")
     }
+    if GitLFS.isPointer(bytes) {
+      throw JSONError(reason: GitLFS.sentence, offset: 0, isPointer: true)
+    }
     skipSpace()
     if next == nil { throw fault("is empty") }
     let value = try self.value()
@@ -75,8 +78,21 @@ package struct JSONParser {
     case UInt8(ascii: "t"): return try word("true", .bool(true))
     case UInt8(ascii: "f"): return try word("false", .bool(false))
     case UInt8(ascii: "n"): return try word("null", .null)
-    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
-    default: throw fault("has no JSON value")
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
+    case UInt8(ascii: "-"):
+      try refuseNonNumbers()
+      return try number()
+    default:
+      try refuseNonNumbers()
+      throw fault("has no JSON value")
+    }
+  }
+
+  /// Refuses the words that Python's `json` writes for numbers which JSON does not have.
+  private func refuseNonNumbers() throws(JSONError) {
+    for word in ["NaN", "Infinity", "-Infinity"]
+    where bytes[position...].starts(with: Array(word.utf8)) {
+      throw fault("holds \(word), which is no JSON; write a number or null in its place")
     }
   }
 

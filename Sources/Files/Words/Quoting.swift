@@ -18,6 +18,22 @@ package func printable(_ scalars: some Sequence<Unicode.Scalar>) -> String {
   return result
 }
 
+/// Text as one word of a shell: as it is where that is safe, else in quotes.
+package func shellQuoted(_ text: String) -> String {
+  let isPlain = { (scalar: Unicode.Scalar) in
+    scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789_-+=./,:@%".unicodeScalars
+      .contains(scalar))
+  }
+  if !text.isEmpty, text.unicodeScalars.allSatisfy(isPlain) { return text }
+  if printable(text.unicodeScalars) == text {
+    return "'" + text.split(separator: "'", omittingEmptySubsequences: false)
+      .joined(separator: "'\\''") + "'"
+  }
+  // What a terminal would not show goes as the bytes of bash's $'…'.
+  let digits = Array("0123456789abcdef")
+  return "$'" + text.utf8.map { "\\x\(digits[Int($0 >> 4)])\(digits[Int($0 & 15)])" }.joined() + "'"
+}
+
 /// A JSON string with the escapes of RFC 8259, section 7.
 package func jsonString(_ text: String) -> String {
   var result = "\""

@@ -4,8 +4,8 @@ package enum Words {
   ///
   /// One counts where the candidates hold its word, so that each belongs to the right axis.
   private static let aliases: [String: String] = [
-    "bf16": "bfloat16", "half": "bfloat16", "float16": "bfloat16", "fp16": "bfloat16",
-    "f16": "bfloat16", "f32": "float32", "fp32": "float32", "float": "float32",
+    "bf16": "bfloat16", "half": "float16", "fp16": "float16", "f16": "float16",
+    "f32": "float32", "fp32": "float32", "float": "float32",
     "single": "float32", "eager": "materialized", "math": "materialized", "flash": "fused",
     "flashattention": "fused", "flashattention2": "fused", "sdpa": "fused",
     "checkpoint": "layer", "checkpointing": "layer", "gradientcheckpointing": "layer",
@@ -29,6 +29,18 @@ package enum Words {
     }
     if let best, best.distance <= max(wanted.count, 3) / 3 + 1 { return best.word }
     return wanted.count >= 3 ? candidates.first { folded($0).starts(with: wanted) } : nil
+  }
+
+  /// Whether a word is another with a letter or two wrong, or one of a short word.
+  package static func isSlip(_ word: String, of other: String) -> Bool {
+    let (one, two) = (folded(word), folded(other))
+    let least = min(one.count, two.count)
+    return least >= 4 && distance(one, two) <= (least < 6 ? 1 : 2)
+  }
+
+  /// Whether a word is what others call ours.
+  package static func isAlias(_ word: String, of ours: String) -> Bool {
+    aliases[String(folded(word))] == ours
   }
 
   /// Whether two words differ in separators and case alone.

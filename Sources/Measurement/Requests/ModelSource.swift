@@ -65,9 +65,14 @@ package enum ModelSource {
     if isHubName(model), !Paths.exists(path) { throw notDownloaded(model) }
     let isPath = model.contains("/") || model.hasSuffix(".json") || Paths.exists(path)
     guard isPath, !model.isEmpty else {
+      let start = "unknown model \(quoted(model)), and no such file; "
+      let all = names.joined(separator: ", ")
+      if let near = near(model) {
+        throw ValueError(start + "did you mean \(quoted(near)), one of \(all)?")
+      }
       throw ValueError(
-        "unknown model \(quoted(model)), and no such file; "
-          + Words.advice(for: builtIn(called: model) ?? model, among: names))
+        start + "built in are \(all); of any other give the config.json, or measure "
+          + "PyTorch's step with ballast-probe")
     }
     return try read(path, as: model)
   }
@@ -110,11 +115,29 @@ package enum ModelSource {
     return names.first { Words.areAlike($0, word) }
   }
 
+  /// A built-in name that was meant: one that others use, with a slip, or the start of one.
+  ///
+  /// Another number is another model, not a slip.
+  private static func near(_ name: String) -> String? {
+    if let known = builtIn(called: name) { return known }
+    guard let word = Words.nearest(to: name, among: names) else { return nil }
+    let isStart = word.hasPrefix(name.lowercased()) && name.count >= 3
+    let digits = { (text: String) in text.filter(\.isNumber) }
+    let isSlip = Words.isSlip(name, of: word) && digits(name) == digits(word)
+    return isStart || isSlip || Words.isAlias(name, of: word) ? word : nil
+  }
+
   private static func read(_ path: String, as name: String) throws -> NamedModel {
     let read = try HuggingFaceConfiguration.read(path)
     var model = NamedModel(
       name: name, configuration: read.decoder, mostLayers: read.decoder.layers, notes: read.notes)
     guard Paths.isDirectory(path) else { return model }
+    if read.isPart {
+      model.missingWeights =
+        "\(path): its weights are those of the whole model, so the text model's are drawn from the "
+        + "seed"
+      return model
+    }
     if ModelWeights.exist(in: path) {
       model.weights = path
     } else {

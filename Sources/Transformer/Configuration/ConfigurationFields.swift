@@ -130,16 +130,29 @@ struct ConfigurationFields {
 
   // MARK: What is not read
 
-  /// Refuses every field that was not asked for, unless it is known to leave the model as it is.
+  /// Refuses every field that was not asked for, unless it leaves the model as it is: because that
+  /// is known of it, or because transformers' code of the family never reads it.
   ///
+  /// - Returns: A sentence about the fields that are never read; nil if there are none.
   /// - Throws: `ConfigurationError` naming the field and the model type.
-  func refuseTheRest() throws(ConfigurationError) {
-    let type = quoted(modelType ?? "")
+  func refuseTheRest(
+    _ family: DecoderConfiguration.Family
+  ) throws(ConfigurationError) -> String? {
+    let type = quoted(family.rawValue)
+    var unread: [String] = []
     for name in rest {
       guard let value = members[name] else { continue }
       if KnownFields.isHarmless(name) { continue }
-      if let required = KnownFields.required[name] {
-        if required.allows(value) { continue }
+      let required = KnownFields.required[name]
+      if required?.allows(value) == true { continue }
+      guard KnownFields.isRead(name, by: family) else {
+        if let meant = asked.first(where: { members[$0] == nil && Words.isSlip(name, of: $0) }) {
+          throw error("has a field \(title(name)); did you mean \(title(meant))?")
+        }
+        unread.append(title(name))
+        continue
+      }
+      if let required {
         throw error(
           "\(title(name)) is \(value.kind), but Ballast builds model_type \(type) only "
             + "\(required.description)")
@@ -148,5 +161,9 @@ struct ConfigurationFields {
         "Ballast does not know the field \(title(name)) for model_type \(type); "
           + "delete it if it does not change the model")
     }
+    guard !unread.isEmpty else { return nil }
+    let shown = unread.prefix(8) + (unread.count > 8 ? ["\(unread.count - 8) more"] : [])
+    return "\(file): transformers' code of model_type \(type) does not read "
+      + "\(Words.list(Array(shown))), and neither does Ballast"
   }
 }

@@ -9,6 +9,8 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
   package let decoder: DecoderConfiguration
   /// Sentences about what the file asks for and a measurement decides otherwise.
   package let notes: [String]
+  /// Whether the file is of a larger model, whose text model this is; its weights are named otherwise.
+  package let isPart: Bool
 
   /// The most bytes of a `config.json`.
   package static let maximumBytes = 4 << 20
@@ -56,13 +58,15 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
     guard case .object(let members) = json else {
       throw ConfigurationError(file: file, "must hold a JSON object, not \(json.kind)")
     }
+    var notes: [String] = []
     var fields = ConfigurationFields(members, file: file)
+    isPart = try Self.enterTextModel(&fields, members, notes: &notes)
     let family = try Self.family(&fields)
+    try Self.refuseOtherHeads(family, &fields, notes: &notes)
     var decoder =
       family == .gpt2 ? try Self.gpt2(&fields) : try Self.llamaType(family, &fields)
-    var notes: [String] = []
     decoder.dtype = try Self.dtype(&fields, notes: &notes)
-    try fields.refuseTheRest()
+    if let note = try fields.refuseTheRest(family) { notes.append(note) }
     self.decoder = decoder
     self.notes = notes + fields.notes
   }
@@ -75,7 +79,10 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
       throw fields.error("has no \"model_type\"; it must be one of \(names)")
     }
     guard let family = DecoderConfiguration.Family(rawValue: type) else {
-      throw fields.error("model_type \(quoted(type)) is not built; Ballast has \(names)")
+      throw fields.error(
+        "model_type \(quoted(type)) is not built; Ballast has \(names); PyTorch's own step of it "
+          + "is measured by ballast-probe run --model \(shellQuoted(fields.file)) "
+          + "--n-c 1024 --n-g 128")
     }
     fields.modelType = type
     return family
@@ -87,16 +94,16 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
   ) throws(ConfigurationError) -> DType? {
     let new = try fields.optionalString("dtype")
     let old = try fields.optionalString("torch_dtype")
-    guard let name = new ?? old else { return nil }
+    guard let given = new ?? old else { return nil }
+    let name = given.hasPrefix("torch.") ? String(given.dropFirst(6)) : given
     if let dtype = DType.numeric.first(where: { $0.rawValue == name }) { return dtype }
-    guard ["float16", "float64"].contains(name) else {
+    guard name == "float64" else {
       let field = new == nil ? "torch_dtype" : "dtype"
       throw fields.error(
         "\(quoted(field)) must be float32, bfloat16, float16 or float64, not \(quoted(name))")
     }
     notes.append(
-      "\(fields.file): \(name) is not built for activations; float32 stands in for it "
-        + "unless --dtype says otherwise")
+      "\(fields.file): \(name) is not built; float32 stands in for it unless --dtype says otherwise")
     return nil
   }
 

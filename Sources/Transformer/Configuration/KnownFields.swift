@@ -65,6 +65,18 @@ enum KnownFields {
     "use_sliding_window": .without("a sliding window", .bool(false)),
   ]
 
+  /// Whether code reads a field: transformers' of the family, what loads any model, or that of
+  /// earlier versions.
+  static func isRead(_ name: String, by family: DecoderConfiguration.Family) -> Bool {
+    FieldsRead.shared.contains(name) || FieldsRead.byFamily[family]?.contains(name) == true
+      || others[name] != nil && !ofModelCodeAlone.contains(name)
+  }
+
+  /// Fields of `required` that nothing but a family's own modeling file would read.
+  private static let ofModelCodeAlone: Set<String> = [
+    "attention_bias", "mlp_bias", "use_bidirectional_attention", "use_mrope", "use_sliding_window",
+  ]
+
   /// Whether a field never changes the loss or the gradients.
   ///
   /// A leading underscore marks what transformers keeps for itself (`_name_or_path`).
@@ -89,7 +101,7 @@ enum KnownFields {
     "attn_implementation", "use_return_dict", "cross_attention_hidden_size",
     "keys_to_ignore_at_inference", "low_cpu_mem_usage",
     // Heads for other tasks, and how weights were drawn.
-    "initializer_range", "id2label", "label2id", "num_labels", "problem_type",
+    "initializer_range", "init_std", "initializer_factor", "id2label", "label2id", "num_labels", "problem_type",
     "classifier_dropout", "classifier_bias",
     // Generation.
     "max_length", "max_new_tokens", "min_length", "min_new_tokens", "do_sample", "early_stopping",

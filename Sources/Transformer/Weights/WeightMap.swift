@@ -116,7 +116,10 @@ package struct WeightMap: Sendable {
         missing.append(tensor.name)
       }
     }
-    if let first = missing.first { throw missingError(first, missing.count, weights) }
+    if let first = missing.first {
+      throw WrappedName.error(for: first, in: weights)
+        ?? missingError(first, missing.count, weights)
+    }
     try checkTiedHead(sources, in: weights)
     let used = Set(sources.map(\.stored) + (configuration.tiedEmbeddings ? [Self.head] : []))
     let extra = weights.names.filter { !used.contains($0) && !isIgnored($0) }
@@ -136,7 +139,7 @@ package struct WeightMap: Sendable {
     let wanted = tensors.filter { AdapterConfiguration.owns($0.name) }
     for tensor in wanted {
       guard weights.tensor(named: tensor.name) != nil else {
-        throw WeightsError(
+        throw WrappedName.error(for: tensor.name, in: weights) ?? WeightsError(
           file: weights.path, tensor: tensor.name,
           "is missing, but the adapter's configuration needs it; do file and configuration belong "
             + "together?")

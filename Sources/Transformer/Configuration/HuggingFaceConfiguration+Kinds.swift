@@ -1,0 +1,80 @@
+import Files
+import Foundation
+
+/// What a `config.json` is of: a causal language model, that with another head, or a model of which
+/// it is a part.
+extension HuggingFaceConfiguration {
+  /// The text models of composite configurations that leave their `model_type` out
+  /// (`sub_configs_defaults` of transformers 5.23).
+  private static let textModels: [String: DecoderConfiguration.Family] = [
+    "llava": .llama, "llava_next": .llama, "llava_next_video": .llama, "video_llava": .llama,
+    "vipllava": .llama, "deepseek_vl": .llama, "janus": .llama, "llava_onevision": .qwen2,
+    "internvl": .qwen2, "qwen2_audio": .qwen2,
+  ]
+
+  /// Goes on with the fields of `text_config`, if the file is of a larger model.
+  ///
+  /// - Returns: Whether it did.
+  static func enterTextModel(
+    _ fields: inout ConfigurationFields, _ members: [String: JSON], notes: inout [String]
+  ) throws(ConfigurationError) -> Bool {
+    let outer = try fields.optionalString("model_type")
+    if let outer, DecoderConfiguration.Family(rawValue: outer) != nil { return false }
+    guard case .object(var text)? = members["text_config"] else { return false }
+    let stated = text["model_type"] ?? .null
+    if stated == .null, let family = outer.flatMap({ textModels[$0] }) {
+      text["model_type"] = .string(family.rawValue)
+    }
+    guard case .string(let type)? = text["model_type"],
+      DecoderConfiguration.Family(rawValue: type) != nil
+    else { return false }
+    // The whole model ties if either says so (`LlavaConfig`), and is loaded in its own type.
+    if members["tie_word_embeddings"] == .bool(true) { text["tie_word_embeddings"] = .bool(true) }
+    if (text["dtype"] ?? .null) == .null, (text["torch_dtype"] ?? .null) == .null {
+      text["dtype"] = members["dtype"] ?? members["torch_dtype"] ?? .null
+    }
+    for name in ["auto_map", "compression_config", "quantization_config"] {
+      if let value = members[name] { text[name] = value }
+    }
+    // It names the class of the part, which has no head of its own.
+    text["architectures"] = nil
+    fields = ConfigurationFields(text, file: fields.file, owner: "text_config")
+    notes.append(
+      "\(fields.file): of model_type \(quoted(outer ?? "none")) the text model alone is measured "
+        + "(text_config, \(type)), without the parts and tokens of images or sound")
+    return true
+  }
+
+  /// Refuses a file whose `architectures` name another head, and with it another loss.
+  static func refuseOtherHeads(
+    _ family: DecoderConfiguration.Family, _ fields: inout ConfigurationFields,
+    notes: inout [String]
+  ) throws(ConfigurationError) {
+    guard case .array(let list)? = fields.value("architectures") else { return }
+    let causal =
+      switch family {
+      case .gpt2: "GPT2LMHeadModel"
+      case .llama: "LlamaForCausalLM"
+      case .mistral: "MistralForCausalLM"
+      case .qwen2: "Qwen2ForCausalLM"
+      case .qwen3: "Qwen3ForCausalLM"
+      }
+    let names = list.compactMap { if case .string(let name) = $0 { name } else { nil } }
+    guard !names.isEmpty, !names.contains(causal) else { return }
+    if let other = names.first(where: { hasOtherHead($0) }) {
+      throw fields.error(
+        "\"architectures\" names \(quoted(other)), whose head and loss are others; Ballast measures "
+          + "\(causal), so write that there for this model with next-token loss")
+    }
+    notes.append(
+      "\(fields.file): \"architectures\" names \(quoted(names[0])); measured is \(causal), which has "
+        + "a head over the vocabulary")
+  }
+
+  /// Whether a class is one `For…` another task, or has two heads.
+  private static func hasOtherHead(_ name: String) -> Bool {
+    if name.contains("DoubleHeads") { return true }
+    guard let task = name.range(of: "For", options: .backwards) else { return false }
+    return !name[task.upperBound...].hasPrefix("CausalLM")
+  }
+}
