@@ -86,7 +86,7 @@ import Testing
 
   static let values: [(String, String)] = [
     ("--mode detach", "did you mean \"detached-prefix\""),
-    ("--dtype bf16", "did you mean \"bfloat16\""), ("--dtype half", "did you mean \"bfloat16\""),
+    ("--dtype bf16", "did you mean \"bfloat16\""), ("--dtype half", "did you mean \"float16\""),
     ("--dtype fp32", "did you mean \"float32\""), ("--dtype float", "did you mean \"float32\""),
     ("--attention eager", "did you mean \"materialized\""),
     ("--recompute checkpointing", "did you mean \"layer\""),

@@ -281,6 +281,16 @@ import Transformer
     for name in members.keys { #expect(read.notes[0].contains("\"\(name)\"")) }
   }
 
+  /// `PreTrainedModel.__init__` heeds the first, which changes bytes.
+  @Test(arguments: ["gradient_checkpointing", "output_attentions", "output_hidden_states"])
+  func `notes how transformers would run it`(_ field: String) throws {
+    for (value, count) in [("true", 1), ("false", 0), ("null", 0)] {
+      let text = #"{"model_type": "mistral", "\#(field)": \#(value)}"#
+      let read = try HuggingFaceConfiguration(Array(text.utf8), file: "config.json")
+      #expect(read.notes.count == count && read.notes.allSatisfy { $0.contains(field) })
+    }
+  }
+
   @Test func `of a model with images is its text model`() throws {
     let inner = #""vocab_size": 32064, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5"#
     let plain = try configuration(#"{"model_type": "llama", \#(inner), "dtype": "float16"}"#)

@@ -35,7 +35,7 @@ package enum Words {
   package static func isSlip(_ word: String, of other: String) -> Bool {
     let (one, two) = (folded(word), folded(other))
     let least = min(one.count, two.count)
-    return least >= 4 && distance(one, two) <= (least < 6 ? 1 : 2)
+    return least >= 3 && distance(one, two) <= (least < 6 ? 1 : 2)
   }
 
   /// Whether a word is what others call ours.

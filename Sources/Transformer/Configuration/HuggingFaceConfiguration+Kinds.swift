@@ -50,7 +50,12 @@ extension HuggingFaceConfiguration {
     _ family: DecoderConfiguration.Family, _ fields: inout ConfigurationFields,
     notes: inout [String]
   ) throws(ConfigurationError) {
-    guard case .array(let list)? = fields.value("architectures") else { return }
+    let list: [JSON]
+    switch fields.value("architectures") {
+    case .array(let names): list = names
+    case .some(let name): list = [name]
+    case nil: return
+    }
     let causal =
       switch family {
       case .gpt2: "GPT2LMHeadModel"
@@ -76,5 +81,22 @@ extension HuggingFaceConfiguration {
     if name.contains("DoubleHeads") { return true }
     guard let task = name.range(of: "For", options: .backwards) else { return false }
     return !name[task.upperBound...].hasPrefix("CausalLM")
+  }
+
+  /// Sentences about how transformers would run the model, where a measurement's own axes say it.
+  static func notesOnRunning(_ fields: inout ConfigurationFields) -> [String] {
+    let outputs = ["output_attentions", "output_hidden_states"].filter {
+      fields.value($0) == .bool(true)
+    }
+    let file = fields.file
+    var notes = outputs.map {
+      "\(file): \(quoted($0)) is true; what the model returns beside its logits is not counted"
+    }
+    if fields.value("gradient_checkpointing") == .bool(true) {
+      notes.append(
+        "\(file): \"gradient_checkpointing\" is true, with which transformers makes layers again; "
+          + "measured without, unless recompute is layer")
+    }
+    return notes
   }
 }

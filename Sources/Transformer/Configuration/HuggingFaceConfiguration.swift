@@ -66,6 +66,7 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
     var decoder =
       family == .gpt2 ? try Self.gpt2(&fields) : try Self.llamaType(family, &fields)
     decoder.dtype = try Self.dtype(&fields, notes: &notes)
+    notes += Self.notesOnRunning(&fields)
     if let note = try fields.refuseTheRest(family) { notes.append(note) }
     self.decoder = decoder
     self.notes = notes + fields.notes
