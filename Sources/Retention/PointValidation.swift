@@ -133,7 +133,8 @@ extension Point {
         : "that save_pretrained wrote with path_initial_model_for_weight_conversion"
       throw PointError(
         "the adapter's init_lora_weights \(quoted(name)) makes PEFT replace the base's weights as it "
-          + "loads, which is not computed; use backend shape, whose bytes hold, or an adapter \(way)")
+          + "loads, which is not computed; use backend shape, whose bytes hold, or an adapter \(way)"
+      )
     }
   }
 

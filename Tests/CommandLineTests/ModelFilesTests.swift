@@ -242,7 +242,7 @@ private struct Case: Decodable {
   static let refusals: [(String, Int32, String)] = [
     ("--model llama-gq --n-c 4 --n-g 4", 64, "unknown model \"llama-gq\", and no such file"),
     ("--model llama-3.1-8 --n-c 4 --n-g 4", 64, "did you mean \"llama-3.1-8b\", one of seed,"),
-    ("--model gemma-3-12b --n-c 4 --n-g 4", 64, "and no such file; built in are seed, one-layer, gpt2"),
+    ("--model gemma-3-12b --n-c 4 --n-g 4", 64, "and no such file; built in are seed, one-layer"),
     ("--model gpt4 --n-c 4 --n-g 4", 64, "or measure PyTorch's step with ballast-probe"),
     ("--model ./gpt2 --n-c 4 --n-g 4", 1, "./gpt2: cannot be opened: No such file"),
     ("--model /dev/null --n-c 4 --n-g 4", 1, "/dev/null: is not a regular file"),

@@ -38,10 +38,12 @@ import Transformer
     ("{\"a\":1 \"b\":2}", "lacks a comma or a brace"), ("{a:1}", "lacks a key in quotes"),
     ("{\"a\":1,\"a\":2}", "has the key \"a\" twice"),
     ("{\"a\":1,\"\\u0061\":2}", "has the key \"a\" twice"),
-    ("1 2", "goes on after its end"), ("nul", "has no JSON value"), 
+    ("1 2", "goes on after its end"), ("nul", "has no JSON value"),
     ("NaN", "holds NaN, which is no JSON; write a number or null in its place"),
     ("[1, Infinity]", "holds Infinity, which is no JSON; write a number or null in its place"),
-    ("{\"a\": -Infinity}", "holds -Infinity, which is no JSON; write a number or null in its place"),
+    (
+      "{\"a\": -Infinity}", "holds -Infinity, which is no JSON; write a number or null in its place"
+    ),
     ("Nan", "has no JSON value"), ("-Inf", "has a malformed number"),
     ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n", GitLFS.sentence),
     ("version 2", "has no JSON value"),

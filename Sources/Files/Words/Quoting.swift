@@ -21,12 +21,15 @@ package func printable(_ scalars: some Sequence<Unicode.Scalar>) -> String {
 /// Text as one word of a shell: as it is where that is safe, else in quotes.
 package func shellQuoted(_ text: String) -> String {
   let isPlain = { (scalar: Unicode.Scalar) in
-    scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789_-+=./,:@%".unicodeScalars
-      .contains(scalar))
+    scalar.isASCII
+      && (scalar.properties.isAlphabetic
+        || "0123456789_-+=./,:@%".unicodeScalars
+          .contains(scalar))
   }
   if !text.isEmpty, text.unicodeScalars.allSatisfy(isPlain) { return text }
   if printable(text.unicodeScalars) == text {
-    return "'" + text.split(separator: "'", omittingEmptySubsequences: false)
+    return "'"
+      + text.split(separator: "'", omittingEmptySubsequences: false)
       .joined(separator: "'\\''") + "'"
   }
   // What a terminal would not show goes as the bytes of bash's $'…'.

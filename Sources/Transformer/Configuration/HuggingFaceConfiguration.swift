@@ -104,7 +104,8 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
         "\(quoted(field)) must be float32, bfloat16, float16 or float64, not \(quoted(name))")
     }
     notes.append(
-      "\(fields.file): \(name) is not built; float32 stands in for it unless --dtype says otherwise")
+      "\(fields.file): \(name) is not built; float32 stands in for it unless --dtype says otherwise"
+    )
     return nil
   }
 

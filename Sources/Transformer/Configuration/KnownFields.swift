@@ -101,8 +101,8 @@ enum KnownFields {
     "attn_implementation", "use_return_dict", "cross_attention_hidden_size",
     "keys_to_ignore_at_inference", "low_cpu_mem_usage",
     // Heads for other tasks, and how weights were drawn.
-    "initializer_range", "init_std", "initializer_factor", "id2label", "label2id", "num_labels", "problem_type",
-    "classifier_dropout", "classifier_bias",
+    "initializer_range", "init_std", "initializer_factor", "id2label", "label2id", "num_labels",
+    "problem_type", "classifier_dropout", "classifier_bias",
     // Generation.
     "max_length", "max_new_tokens", "min_length", "min_new_tokens", "do_sample", "early_stopping",
     "num_beams", "num_beam_groups", "diversity_penalty", "temperature", "top_k", "top_p",

@@ -139,10 +139,11 @@ package struct WeightMap: Sendable {
     let wanted = tensors.filter { AdapterConfiguration.owns($0.name) }
     for tensor in wanted {
       guard weights.tensor(named: tensor.name) != nil else {
-        throw WrappedName.error(for: tensor.name, in: weights) ?? WeightsError(
-          file: weights.path, tensor: tensor.name,
-          "is missing, but the adapter's configuration needs it; do file and configuration belong "
-            + "together?")
+        throw WrappedName.error(for: tensor.name, in: weights)
+          ?? WeightsError(
+            file: weights.path, tensor: tensor.name,
+            "is missing, but the adapter's configuration needs it; do file and configuration belong "
+              + "together?")
       }
       try check(tensor.name, against: tensor, in: weights)
     }
