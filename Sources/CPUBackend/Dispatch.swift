@@ -35,8 +35,8 @@ func dispatch<Result>(
   }
 }
 
-/// Stops at a type that has no kernel: only `fill`, `write`, `read`, `copy` and the dropout ops know
-/// uint8, and float16 is refused with the point.
+/// Stops at a type that has no kernel: only `fill`, `write`, `read`, `copy` and the dropout ops
+/// know uint8, and float16 is refused with the point.
 func refuseType() -> Never { preconditionFailure("the op does not compute on this type") }
 
 /// Checks that tensors have the extents of `first`.

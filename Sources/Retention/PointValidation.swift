@@ -132,8 +132,9 @@ extension Point {
         ? "kept beside the base that loftq made, with init_lora_weights true"
         : "that save_pretrained wrote with path_initial_model_for_weight_conversion"
       throw PointError(
-        "the adapter's init_lora_weights \(quoted(name)) makes PEFT replace the base's weights as it "
-          + "loads, which is not computed; use backend shape, whose bytes hold, or an adapter \(way)"
+        "the adapter's init_lora_weights \(quoted(name)) makes PEFT replace the base's weights as "
+          + "it loads, which is not computed; use backend shape, whose bytes hold, or an adapter "
+          + way
       )
     }
   }

@@ -15,8 +15,8 @@ package struct AdapterConfiguration: Hashable, Sendable {
   package var saved: [String]
   /// The type of A and B, if not the model's: PEFT keeps them in float32.
   package var dtype: DType?
-  /// PEFT's `init_lora_weights` where loading the adapter replaces weights of the base, which shapes
-  /// do not show and nothing here computes.
+  /// PEFT's `init_lora_weights` where loading the adapter replaces weights of the base, which
+  /// shapes do not show and nothing here computes.
   package var baseReplacement: String?
 
   /// Linear maps of the layers.

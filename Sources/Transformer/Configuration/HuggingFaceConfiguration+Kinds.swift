@@ -68,12 +68,12 @@ extension HuggingFaceConfiguration {
     guard !names.isEmpty, !names.contains(causal) else { return }
     if let other = names.first(where: { hasOtherHead($0) }) {
       throw fields.error(
-        "\"architectures\" names \(quoted(other)), whose head and loss are others; Ballast measures "
-          + "\(causal), so write that there for this model with next-token loss")
+        "\"architectures\" names \(quoted(other)), whose head and loss are others; Ballast "
+          + "measures \(causal), so write that there for this model with next-token loss")
     }
     notes.append(
-      "\(fields.file): \"architectures\" names \(quoted(names[0])); measured is \(causal), which has "
-        + "a head over the vocabulary")
+      "\(fields.file): \"architectures\" names \(quoted(names[0])); measured is \(causal), which "
+        + "has a head over the vocabulary")
   }
 
   /// Whether a class is one `For…` another task, or has two heads.

@@ -9,7 +9,8 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
   package let decoder: DecoderConfiguration
   /// Sentences about what the file asks for and a measurement decides otherwise.
   package let notes: [String]
-  /// Whether the file is of a larger model, whose text model this is; its weights are named otherwise.
+  /// Whether the file is of a larger model, of which this is the text model; its weights have other
+  /// names.
   package let isPart: Bool
 
   /// The most bytes of a `config.json`.

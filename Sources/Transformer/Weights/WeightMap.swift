@@ -142,8 +142,8 @@ package struct WeightMap: Sendable {
         throw WrappedName.error(for: tensor.name, in: weights)
           ?? WeightsError(
             file: weights.path, tensor: tensor.name,
-            "is missing, but the adapter's configuration needs it; do file and configuration belong "
-              + "together?")
+            "is missing, but the adapter's configuration needs it; do file and configuration "
+              + "belong together?")
       }
       try check(tensor.name, against: tensor, in: weights)
     }
