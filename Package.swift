@@ -103,7 +103,8 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "Report", "Reporting",
-        "Retention", "Transformer", "Tensors", "Ledger", "Safetensors", "Files", argumentParser,
+        "Retention", "Transformer", "Tensors", "Ledger", "Safetensors", "Files", "Threading",
+        argumentParser,
       ],
       swiftSettings: strict),
 
@@ -142,6 +143,7 @@ let package = Package(
       name: "step-benchmark",
       dependencies: [
         "Measurement", "Retention", "CPUBackend", "Safetensors", "Tensors", "Transformer", "Ledger",
+        "Threading",
       ],
       path: "Sources/StepBenchmark", swiftSettings: strict),
     tests("JemallocTests", of: ["Jemalloc"]),

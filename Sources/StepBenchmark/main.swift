@@ -16,6 +16,7 @@ import Measurement
 import Retention
 import Safetensors
 import Tensors
+import Threading
 import Transformer
 
 struct Usage: Error {}
@@ -134,6 +135,7 @@ final class Bench {
   }
 }
 
+Threads.waitBriefly()
 do {
   let bench = try Bench(CommandLine.arguments)
   while let line = readLine() {

@@ -15,6 +15,10 @@ package enum Threads {
     ballast_set_threads(Int32(count))
   }
 
+  /// Makes threads that wait give way to other programs, by starting this one again (`execv`),
+  /// unless the environment says how they wait; to be called first in `main`.
+  package static func waitBriefly() { unsafe ballast_wait_briefly(CommandLine.unsafeArgv) }
+
   /// Runs `body(0, …)` to `body(tasks - 1, …)` on the team and waits for all (`GOMP_parallel`).
   ///
   /// Threads begin with runs of neighbouring tasks, and take over what slower ones have left. Tasks

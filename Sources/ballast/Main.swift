@@ -6,12 +6,17 @@ import Profiles
 import Retention
 import Safetensors
 import Sweep
+import Threading
 import Transformer
 
 /// Parses the command line, runs a command, and turns every error into one sentence and a status.
 @main
 enum Main {
+  /// The commands that compute steps, or start what does.
+  private static let computing = ["measure", "flow", "check", "sweep", "worker"]
+
   static func main() {
+    if computing.contains(CommandLine.arguments.dropFirst().first ?? "") { Threads.waitBriefly() }
     if let refusal = ProcessStart.prepare() { exit(complain(refusal, status: Status.failure)) }
     widenNarrowHelp()
     do {

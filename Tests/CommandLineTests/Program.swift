@@ -34,13 +34,15 @@ struct Program {
   private let outputPath = NSTemporaryDirectory() + "ballast-out-\(UUID().uuidString)"
   private let errorPath = NSTemporaryDirectory() + "ballast-err-\(UUID().uuidString)"
 
-  /// Starts a run; `environment` adds to that of the tests.
+  /// Starts a run; `environment` adds to that of the tests, from which some variables are left out.
   init(
-    _ arguments: [String], in folder: String? = nil, environment: [String: String] = [:]
+    _ arguments: [String], in folder: String? = nil, environment: [String: String] = [:],
+    without left: Set<String> = []
   ) throws {
     process.executableURL = URL(fileURLWithPath: Program.path)
     process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.environment = ProcessInfo.processInfo.environment
+      .filter { !left.contains($0.key) }.merging(environment) { $1 }
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     for path in [outputPath, errorPath] {
       _ = FileManager.default.createFile(atPath: path, contents: nil)

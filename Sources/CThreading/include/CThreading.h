@@ -6,6 +6,19 @@
 extern "C" {
 #endif
 
+/// Starts the program again with GOMP_SPINCOUNT=1000, so that threads that wait give way after some
+/// 20 to 50 us; to be called first, before anything was read or written.
+///
+/// libgomp's threads spin for milliseconds, at the end of a loop and between two. Where another
+/// program wants the core, each of thousands of waits in a step can cost that program's whole time
+/// slice: two sweeps at once on two cores took 10 to 20 times as long a step as one. 1000 is what
+/// libgomp itself takes where it has more threads than processors; it knows of its own threads only.
+/// It reads the environment before `main`, and has no function for it, hence the second start.
+///
+/// Returns, and changes nothing, where OMP_WAIT_POLICY or GOMP_SPINCOUNT is set, or the system
+/// does not start the program again.
+void ballast_wait_briefly(char *const *arguments);
+
 /// How many threads products and ballast_parallel use when the calling thread starts them.
 ///
 /// The count belongs to the calling thread, as that of omp_set_num_threads does, so that steps with
@@ -27,10 +40,9 @@ int ballast_max_threads(void);
 /// inline. Until the last task ends, threads without one look for such loops, and give way to other
 /// programs now and then.
 ///
-/// libgomp's threads spin after a region. On two free cores that is right: a 256x256x256 product
-/// and a loop over 4 MiB in turn took 134 us, and 235 us with OMP_WAIT_POLICY=passive or
-/// GOMP_SPINCOUNT=0. Where another process wants a core, a product of 3 ms can take 7.5 ms: it
-/// waits, it seems, for a time slice.
+/// libgomp's threads spin after a region, so that the next finds them awake. On two free cores a
+/// 256x256x256 product and a loop over 4 MiB in turn took 134 us, and 235 us where they sleep at
+/// once (OMP_WAIT_POLICY=passive); how long they spin is ballast_wait_briefly's.
 void ballast_parallel(
     void (*task)(void *context, int index, int thread), void *context, int count,
     int most_threads);
