@@ -1,6 +1,7 @@
 #include "COneDNN.h"
 
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -63,10 +64,14 @@ dnnl::matmul::primitive_desc primitive_description(const ballast_matmul_descript
     attributes.set_post_ops(sum);
   }
 #if DNNL_VERSION_MAJOR >= 3
-  return dnnl::matmul::primitive_desc(cpu(), a, b, c, attributes);
+  dnnl::matmul::primitive_desc description(cpu(), a, b, c, attributes);
 #else
-  return dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, cpu());
+  dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, c), attributes, cpu());
 #endif
+  while (d.unwanted && std::strstr(description.impl_info_str(), d.unwanted))
+    if (!description.next_impl())
+      throw std::runtime_error(std::string("there is no kernel but ") + d.unwanted);
+  return description;
 }
 
 }  // namespace

@@ -6,10 +6,11 @@ internal import COneDNN
 
   /// Compiles a product; with `hasPanels`, `b` is what `Panels` packs.
   init(_ shape: MatmulShape, hasPanels: Bool, slots: Int) throws(OneDNNError) {
-    var description = ballast_matmul_description(shape, hasPanels: hasPanels)
     var pointer: OpaquePointer?
-    try OneDNNError.check(
-      unsafe ballast_matmul_create(&description, Int32(slots), &pointer), shape)
+    let status = ballast_matmul_description.with(shape, hasPanels: hasPanels) {
+      unsafe ballast_matmul_create($0, Int32(slots), &pointer)
+    }
+    try OneDNNError.check(status, shape)
     guard let pointer = unsafe pointer else { throw OneDNNError(message: "no handle (\(shape))") }
     unsafe self.pointer = pointer
   }
@@ -36,25 +37,37 @@ internal import COneDNN
   static func scratchpadBytes(
     of shape: MatmulShape, hasPanels: Bool
   ) throws(OneDNNError) -> Int {
-    var description = ballast_matmul_description(shape, hasPanels: hasPanels)
     var bytes = 0
-    try OneDNNError.check(unsafe ballast_matmul_described_bytes(&description, &bytes), shape)
+    let status = ballast_matmul_description.with(shape, hasPanels: hasPanels) {
+      unsafe ballast_matmul_described_bytes($0, &bytes)
+    }
+    try OneDNNError.check(status, shape)
     return bytes
   }
 
   /// Whether oneDNN has its fastest kernel for a product, with `b` in panels or as it is.
   static func isFast(_ shape: MatmulShape, hasPanels: Bool) -> Bool {
-    var description = ballast_matmul_description(shape, hasPanels: hasPanels)
-    return unsafe ballast_matmul_is_fast(&description) != 0
+    ballast_matmul_description.with(shape, hasPanels: hasPanels) {
+      unsafe ballast_matmul_is_fast($0) != 0
+    }
   }
 }
 
 extension ballast_matmul_description {
-  fileprivate init(_ shape: MatmulShape, hasPanels: Bool) {
-    self.init(
+  /// Lends the description of a product, whose name of unwanted kernels lives as long.
+  fileprivate static func with<Result>(
+    _ shape: MatmulShape, hasPanels: Bool,
+    _ body: (UnsafePointer<ballast_matmul_description>) -> Result
+  ) -> Result {
+    var description = unsafe ballast_matmul_description(
       a: ballast_operand(shape.a), b: ballast_operand(shape.b), c: ballast_operand(shape.c),
       rank: Int32(shape.rank), accumulates: shape.accumulates ? 1 : 0,
-      has_panels: hasPanels ? 1 : 0)
+      has_panels: hasPanels ? 1 : 0, unwanted: nil)
+    guard let name = shape.unwantedKernels else { return unsafe body(&description) }
+    return unsafe name.withCString {
+      unsafe description.unwanted = $0
+      return unsafe body(&description)
+    }
   }
 }
 

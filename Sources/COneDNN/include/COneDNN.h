@@ -27,6 +27,7 @@ typedef struct {
   int32_t rank;
   int32_t accumulates;
   int32_t has_panels;  // b lies in panels of CKernels, and its strides say nothing; of rank 2
+  const char *unwanted;  // oneDNN's kernels with this in their names are passed over; or NULL
 } ballast_matmul_description;
 
 typedef struct ballast_matmul ballast_matmul;
