@@ -14,7 +14,7 @@ package struct BudgetFile: Sendable {
     profile: String, path: String, budgets: [Budget]
   ) throws(ProfileError) {
     guard !budgets.isEmpty else {
-      throw ProfileError(file: path, "has no budgets; see docs/budgets-in-ci.md")
+      throw ProfileError(file: path, "has no budgets; add some, such as 'budgets: [{figure: retained, within: 0%}]'")
     }
     (self.profile, self.path, self.budgets) = (profile, path, budgets)
   }

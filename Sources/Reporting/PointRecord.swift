@@ -119,6 +119,8 @@ extension PointRecord: Record {
       Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
     ] + PointFigure.all.map(\.column)
     + RegionBytes.all.map { region in
-      Column("retained_\(region.name)_bytes") { .integer(orEmpty: $0.retained?[keyPath: region.bytes]) }
+      Column("retained_\(region.name)_bytes") {
+        .integer(orEmpty: $0.retained?[keyPath: region.bytes])
+      }
     }
 }

@@ -14,9 +14,9 @@ struct Ballast: ParsableCommand {
             show which weight gets gradient from which rows
         ballast plan --model llama-3.1-8b --memory 80GiB
             how long a prompt fits, and in which way of running the step
-        ballast sweep profiles/one-layer.yaml --output results/one-layer
+        ballast sweep one-layer.yaml --output results/one-layer
             run all points of a profile into CSV files
-        ballast check profiles/seed.yaml
+        ballast check seed.yaml
             hold a profile's budgets against what its points keep
 
       EXIT STATUS

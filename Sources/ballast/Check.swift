@@ -19,11 +19,11 @@ struct Check: ParsableCommand {
     usage: "ballast check <profile.yaml> [<options>]",
     discussion: """
       EXAMPLES
-        ballast check profiles/seed.yaml
-        ballast check profiles/modes.yaml --backend shape --format github
+        ballast check seed.yaml
+        ballast check modes.yaml --backend shape --format github
             predict the bytes in place of computing; annotate the profile's lines
-        ballast check profiles/seed.yaml --update
-            take the figures of now as the baseline, profiles/baselines/seed.csv
+        ballast check seed.yaml --update
+            take the figures of now as the baseline, baselines/seed.csv
         ballast check budgets.yaml --results results/probe
             what a PyTorch model keeps, as ballast-probe or a sweep wrote it; the file needs no \
       more than budgets

@@ -28,7 +28,7 @@ struct FlowCommand: ParsableCommand {
       EXAMPLES
         ballast flow --model seed --n-c 4 --n-g 4 --loss-rows generated
         ballast flow --model seed --layers 3 --n-c 24 --n-g 8 --positions positions.csv
-            and scripts/plot positions.csv draws which rows feed which weight
+            which rows feed which weight, row by row
       """)
 
   @OptionGroup(title: "Point") var options: PointOptions

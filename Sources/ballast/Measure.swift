@@ -133,10 +133,15 @@ struct Measure: ParsableCommand {
     guard isPrinted else {
       throw UsageError("--by adds to the printed table; leave --format and outputs to - out")
     }
+    let words = by.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    guard words.allSatisfy({ !$0.isEmpty }) else {
+      throw UsageError("--by \(quoted(by)) has an empty name; write it as --by op,layer")
+    }
+    if let twice = words.indices.first(where: { words[..<$0].contains(words[$0]) }) {
+      throw UsageError("--by names \(quoted(words[twice])) more than once; name it once")
+    }
     do {
-      return try by.split(separator: ",", omittingEmptySubsequences: false).map {
-        try TotalsKey(word: String($0), axis: "by")
-      }
+      return try words.map { try TotalsKey(word: $0, axis: "by") }
     } catch let error as ValueError { throw UsageError(error.description) }
   }
 

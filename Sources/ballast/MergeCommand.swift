@@ -13,11 +13,11 @@ struct MergeCommand: ParsableCommand {
     discussion: """
       EXAMPLES
         for i in 1 2 3; do
-          ballast sweep profiles/modes.yaml --shard $i/3 --output shards/$i
+          ballast sweep modes.yaml --shard $i/3 --output shards/$i
         done
         ballast merge shards/1 shards/2 shards/3 --output results/modes
         ballast merge shards/1 shards/3 --output results/modes --allow-gaps
-        ballast sweep profiles/modes.yaml --output results/modes --resume
+        ballast sweep modes.yaml --output results/modes --resume
             measure what was left out
 
       The shards are read and left as they are, and the files that the profile names are read \

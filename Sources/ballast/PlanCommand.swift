@@ -35,7 +35,7 @@ struct PlanCommand: ParsableCommand {
         ballast plan --model llama-3.1-70b --memory 80GiB --shard-parameters 64
             the share of one of 64 devices
         ballast plan --model qwen2.5-7b --memory 24GiB,48GiB,80GiB --format csv > plan.csv
-            and scripts/plot plan.csv draws the longest prefix over memory
+            a table of the longest prefix over memory
         ballast plan --model one-layer --memory 2GiB --backend cpu --optimizer none
             what ballast measure --memory 2GiB lets through on this machine
       """)

@@ -20,15 +20,9 @@ enum RawArguments {
   /// - Throws: `UsageError` for a first word that is no command, and for an option given twice, of
   ///   which the parser would take the last without a word.
   static func check(_ arguments: [String]) throws(UsageError) {
-    guard let first = arguments.first, !first.hasPrefix("-"), first != "help" else { return }
-    let all = Ballast.configuration.subcommands.compactMap { $0.configuration.commandName }
-    guard all.contains(first) else {
-      let start = "there is no command \(quoted(first, with: "'")); "
-      guard let nearest = Words.nearest(to: first, among: commands) else {
-        throw UsageError(start + "the commands are \(commands.joined(separator: ", "))")
-      }
-      throw UsageError(start + "did you mean \(nearest)?")
-    }
+    guard let first = arguments.first, !first.hasPrefix("-") else { return }
+    if first == "help" { return try checkHelp(about: arguments.dropFirst()) }
+    try requireCommand(first)
     let options = arguments.dropFirst().prefix { $0 != "--" }.filter { $0.hasPrefix("-") }
     // Help is shown whatever stands beside it.
     guard !options.contains("--help"), !options.contains("-h") else { return }
@@ -38,6 +32,28 @@ enum RawArguments {
       if !seen.insert(name).inserted, !repeatable.contains(String(name)) {
         throw UsageError("\(printable(name.unicodeScalars)) is given more than once; give it once")
       }
+    }
+  }
+
+  /// Checks what stands after `help`: nothing, or the name of one command.
+  ///
+  /// The parser shows the help of the whole for a name that is none, and ends as if all were well.
+  private static func checkHelp(about words: ArraySlice<String>) throws(UsageError) {
+    let names = words.filter { !$0.hasPrefix("-") }
+    if let name = names.first, name != "help" { try requireCommand(name) }
+    guard names.count <= 1 else {
+      throw UsageError("help is about one command; \(quoted(names[1], with: "'")) is one too many")
+    }
+  }
+
+  private static func requireCommand(_ name: String) throws(UsageError) {
+    let all = Ballast.configuration.subcommands.compactMap { $0.configuration.commandName }
+    guard all.contains(name) else {
+      let start = "there is no command \(quoted(name, with: "'")); "
+      guard let nearest = Words.nearest(to: name, among: commands) else {
+        throw UsageError(start + "the commands are \(commands.joined(separator: ", "))")
+      }
+      throw UsageError(start + "did you mean \(nearest)?")
     }
   }
 

@@ -14,11 +14,11 @@ struct SweepCommand: ParsableCommand {
     usage: "ballast sweep <profile.yaml> --output <dir> [<options>]",
     discussion: """
       EXAMPLES
-        ballast sweep profiles/seed.yaml --output results/seed
-        ballast sweep profiles/one-layer.yaml --output results/one-layer --memory 8GiB
-        ballast sweep profiles/one-layer.yaml --output results/one-layer --memory 8GiB --resume
+        ballast sweep seed.yaml --output results/seed
+        ballast sweep one-layer.yaml --output results/one-layer --memory 8GiB
+        ballast sweep one-layer.yaml --output results/one-layer --memory 8GiB --resume
             go on after Ctrl-C, a kill, a full disk or a power cut
-        ballast sweep profiles/modes.yaml --output shards/2 --shard 2/3
+        ballast sweep modes.yaml --output shards/2 --shard 2/3
             the second of three parts, to run on three machines; then see 'ballast merge --help'
 
       The folder gets points.csv, ledger.csv, gradients.csv and laws.csv. Each row is on disk \

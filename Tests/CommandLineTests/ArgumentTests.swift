@@ -20,6 +20,9 @@ import Testing
       "measur --n-c 4", "there is no command 'measur'; did you mean measure? (see 'ballast --help')"
     ),
     ("Check p.yaml", "did you mean check?"), ("compair a b", "did you mean compare?"),
+    ("help frobnicate", "there is no command 'frobnicate'; the commands are measure, flow, plan,"),
+    ("help measur", "there is no command 'measur'; did you mean measure? (see 'ballast --help')"),
+    ("help plan sweep", "help is about one command; 'sweep' is one too many"),
   ]
 
   @Test(arguments: commands)
@@ -29,6 +32,22 @@ import Testing
     #expect(result.status == 64 && result.output.isEmpty)
     #expect(result.sentence?.contains(part) == true, "\(result.errors)")
     #expect(result.sentence?.contains("worker") == false)
+  }
+
+  @Test(arguments: ["help", "help help", "help plan", "help --help", "--help plan"])
+  func `help about what there is is data`(line: String) throws {
+    let result = try run(line)
+    #expect(result.status == 0 && result.errors.isEmpty && result.output.contains("USAGE"))
+  }
+
+  @Test(arguments: [
+    ("op,op", "names \"op\" more than once"), ("layer,op,layer", "names \"layer\" more than once"),
+    ("op,,layer", "has an empty name"), ("op,", "has an empty name"), ("opp", "unknown by \"opp\""),
+  ])
+  func `a list of totals names each once`(list: String, part: String) throws {
+    let result = try run("measure \(Self.point) --by \(list)")
+    #expect(result.status == 64 && result.output.isEmpty)
+    #expect(result.sentence?.contains(part) == true, "\(result.errors)")
   }
 
   @Test(arguments: ["0", "1", "-5", "26", "39"])

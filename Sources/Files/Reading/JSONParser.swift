@@ -33,12 +33,7 @@ package struct JSONParser {
   }
 
   private mutating func document() throws(JSONError) -> JSON {
-    if bytes.starts(with: [0xef, 0xbb, 0xbf]) {
-      throw fault("starts with a byte order mark; save it as UTF-8 without one")
-    }
-    if bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff]) {
-      throw fault("is UTF-16; save it as UTF-8")
-    }
+    if let mark = OpenedFile.byteOrderMark(of: bytes) { throw fault(mark) }
     if GitLFS.isPointer(bytes) {
       throw JSONError(reason: GitLFS.sentence, offset: 0, isPointer: true)
     }

@@ -71,13 +71,24 @@ package struct OpenedFile: ~Copyable {
 
   /// The whole text of a file.
   ///
-  /// - Throws: `Failure` if it is no such file, larger than `most` bytes, or not UTF-8.
+  /// - Throws: `Failure` if it is no such file, larger than `most` bytes, or not UTF-8 without a
+  ///   byte order mark, which some editors put in front and would be part of the first word.
   package static func text(_ path: String, most: Int) throws(Failure) -> String {
     let bytes = try OpenedFile(path).contents(most: most)
+    if let mark = byteOrderMark(of: bytes) { throw Failure(sentence: mark) }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw Failure(sentence: "is not UTF-8 text")
     }
     return text
+  }
+
+  /// What to do about a file that starts with a byte order mark, without its name; nil if none does.
+  static func byteOrderMark(of bytes: [UInt8]) -> String? {
+    if bytes.starts(with: [0xef, 0xbb, 0xbf]) {
+      return "starts with a byte order mark; save it as UTF-8 without one"
+    }
+    let isUTF16 = bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff])
+    return isUTF16 ? "is UTF-16; save it as UTF-8" : nil
   }
 
   /// `strerror(3)`.

@@ -1,27 +1,76 @@
 package import Files
 
-/// Sizes as the command line and profiles write them: `80GiB`, `512MiB`, `4096`.
+/// Sizes as the command line and profiles write them: `80GiB`, `512MiB`, `4096`, `80GB`, `24.5GiB`.
+///
+/// One rule: a number, then at once a unit that says whether it counts in powers of 1024 or of
+/// 1000, or no unit for bytes. `24G` says neither, and what is sold as 24 GB of memory is 24 GiB.
 package enum ByteSize {
-  private static let units: [(String, Int)] = [
+  private static let units: [(name: String, bytes: Int)] = [
     ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40),
+    ("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000),
   ]
 
   /// The bytes of a written size.
   ///
-  /// - Throws: `ValueError` for anything but a positive whole number and perhaps a binary unit.
+  /// - Throws: `ValueError` for anything but a positive number of whole bytes and perhaps a unit.
   package static func parse(_ text: String) throws(ValueError) -> Int {
-    let unit = units.first { text.hasSuffix($0.0) }
-    let digits = unit.map { text.dropLast($0.0.count) } ?? text[...]
-    let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { (48...57).contains($0) }
-    guard isNumber else {
-      throw ValueError(
-        "memory \(quoted(text)) is not a size; write it as 80GiB, 512MiB or a number of bytes")
+    let end = text.firstIndex { !$0.isASCII || !($0.isNumber || $0 == ".") } ?? text.endIndex
+    let parts = text[..<end].split(separator: ".", omittingEmptySubsequences: false)
+    let isNumber = (1...2).contains(parts.count) && parts.allSatisfy { !$0.isEmpty }
+    guard isNumber else { throw refusal(of: text) }
+    let name = String(text[end...])
+    let unit = units.first { $0.name == name }?.bytes ?? 1
+    guard unit > 1 || name.isEmpty else {
+      throw refusal(of: text, number: String(text[..<end]), unit: name)
     }
-    let (bytes, overflow) = (Int(digits) ?? Int.max).multipliedReportingOverflow(by: unit?.1 ?? 1)
-    guard !overflow, bytes < Int.max else {
+    return try bytes(whole: parts[0], fraction: parts.count > 1 ? parts[1] : "", unit, of: text)
+  }
+
+  /// The bytes of `whole.fraction` units, exactly.
+  private static func bytes(
+    whole: Substring, fraction: Substring, _ unit: Int, of text: String
+  ) throws(ValueError) -> Int {
+    let zeros = fraction.reversed().prefix { $0 == "0" }.count
+    let digits = fraction.dropLast(zeros)
+    // Eighteen digits are what 64 bits hold; nobody writes a size with more.
+    guard digits.count <= 18, let numerator = Int("0" + digits),
+      let scale = Int("1" + String(repeating: "0", count: digits.count))
+    else { throw notWhole(text) }
+    let (part, remainder) = scale.dividingFullWidth(numerator.multipliedFullWidth(by: unit))
+    guard remainder == 0 else { throw notWhole(text) }
+    let (units, isTooMuch) = (Int(whole) ?? Int.max).multipliedReportingOverflow(by: unit)
+    let (bytes, overflows) = units.addingReportingOverflow(part)
+    guard !isTooMuch, !overflows, bytes < Int.max else {
       throw ValueError("memory \(quoted(text)) does not fit 64 bits")
     }
     guard bytes > 0 else { throw ValueError("memory must be more than 0 bytes") }
     return bytes
+  }
+
+  private static func notWhole(_ text: String) -> ValueError {
+    ValueError("memory \(quoted(text)) is no whole number of bytes; write fewer digits")
+  }
+
+  /// The sentence about a text that is no size, with the one that was meant where that is plain.
+  private static func refusal(of text: String, number: String = "", unit: String = "") -> ValueError
+  {
+    let letters = unit.filter { $0 != " " }.lowercased()
+    let meant = units.filter { name, _ in
+      let name = name.lowercased()
+      return name == letters || letters.count == 1 && name.hasPrefix(letters)
+    }
+    switch meant.count {
+    case 1:
+      return ValueError("memory \(quoted(text)) is not a size; write \(number)\(meant[0].name)")
+    case 2...:
+      let ways = meant.map { "\(number)\($0.name) (units of \($0.bytes) bytes)" }
+      return ValueError(
+        "memory \(quoted(text)) does not say of how many bytes a unit is; write "
+          + ways.joined(separator: " or "))
+    default:
+      return ValueError(
+        "memory \(quoted(text)) is not a size; write it as 80GiB, 512MiB, 80GB (1 GB is 10^9 bytes) "
+          + "or a number of bytes")
+    }
   }
 }
