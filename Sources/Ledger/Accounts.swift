@@ -45,7 +45,7 @@ package struct RegionBytes: Equatable, Sendable {
   }
 
   /// Every region by its name, in the order in which tables list them; files and pictures ask here.
-  package static let all: [(name: String, bytes: WritableKeyPath<Self, Int> & Sendable)] = [
+  package static let all: [(name: String, bytes: any WritableKeyPath<Self, Int> & Sendable)] = [
     ("prefix", \.prefix), ("generated", \.generated), ("crossing", \.crossing),
     ("shared", \.shared), ("padding", \.padding),
   ]
