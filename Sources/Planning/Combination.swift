@@ -17,11 +17,7 @@ package struct Combination: Sendable {
   package var isExact: Bool { point.mode.isExact }
 
   /// The point with a prefix of so many tokens.
-  func point(nC: Int) -> Point {
-    var point = point
-    point.nC = nC
-    return point
-  }
+  func point(nC: Int) -> Point { point.withPrefix(nC) }
 
   /// Every combination of what a request leaves open; what cannot be combined is left out.
   ///

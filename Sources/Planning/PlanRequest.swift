@@ -13,7 +13,7 @@ package struct PlanRequest: Sendable {
 
   /// Whether it is also asked how many completions of the prefix fit.
   package var asksForSuffixes: Bool {
-    guard case .cost(_, .some) = question else { return false }
+    guard case .cost(_, .some) = question, point.settings["lengths"] == nil else { return false }
     return point.settings["suffixes"] != nil || point.settings["sharing"] != nil
   }
 

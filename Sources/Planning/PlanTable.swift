@@ -72,6 +72,8 @@ extension Plan {
   private func tokens(_ point: Point) -> String {
     var text = ""
     if case .cost(let nC, _) = request.question { text = "n_c \(Units.grouped(nC)), " }
+    // The longest prefix and completion, and all of them.
+    if !point.lengths.isEmpty { text = "lengths \(point.lengths); \(text)" }
     text += "n_g \(Units.grouped(point.nG)), batch \(point.batch)"
     if point.suffixes > 1 || point.sharing != .none {
       text += ", suffixes \(point.suffixes), sharing \(point.sharing.rawValue)"

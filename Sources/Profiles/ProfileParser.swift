@@ -107,9 +107,8 @@ struct ProfileParser {
       throw nodes.error(
         nil, "has no \(key); a profile gives at least model, n_c and n_g, or model and lengths")
     }
-    if hasLengths, let other = ["n_c", "n_g", "batch"].first(where: { entries[$0] != nil }) {
-      throw nodes.error(
-        entries[other]?.line, "lengths say \(other) of each sequence; leave \(other) out")
+    if hasLengths, let other = Lengths.told.first(where: { entries[$0] != nil }) {
+      throw nodes.error(entries[other]?.line, Lengths.leaving(other))
     }
     var axes: [Choices] = []
     for key in Self.axisKeys {

@@ -1,7 +1,7 @@
 import Ledger
 import Retention
 
-/// The end of a sweep over sequences of different lengths, which have no law in one n_c.
+/// The end of a sweep over sequences of different lengths.
 package enum LengthsTable {
   /// A row a point, under the axes in which points differ; empty where all lengths are alike.
   ///
@@ -18,11 +18,12 @@ package enum LengthsTable {
       ], keys: labels.count, hiding: "–")
     for record in points {
       let each = record.point.sequencePoints
+      let once = record.point.sharing == .prefix ? (each.count - 1) * record.point.nC : 0
       let retained = record.retained
       let share = retained.map { Double($0.padding) / Double(max($0.total, 1)) } ?? 0
       table.add(
         labels.map { $0.cell(record.point).text } + [
-          String(each.count), Units.grouped(each.reduce(0) { $0 + $1.n }),
+          String(each.count), Units.grouped(each.reduce(-once) { $0 + $1.n }),
           retained.map { Units.bytes($0.total) } ?? "–",
           share == 0 ? "–" : "\(Units.fixed(100 * share, 1)) %",
           record.peakWithWorkspaceBytes.map(Units.bytes) ?? "–",

@@ -1,9 +1,11 @@
 /// Retained bytes of completions that share a prefix: the prompt once, and each completion.
 ///
 /// ```
-///   retained = prompt(n_c) + G · (constant + prefix · n_c + generated · n_g
-///                                 + product · n_c · n_g + square · n_g²)
+///   retained = prompt(n_c) + Σ (constant + prefix · n_c + generated · n_g
+///                               + product · n_c · n_g + square · n_g²)
 /// ```
+///
+/// The sum goes over the completions, each with an n_g of its own.
 package struct GroupLaw: Equatable, Sendable {
   /// What is kept of the prefix, however many completions there are.
   package let prompt: ScalingLaw
@@ -17,7 +19,8 @@ package struct GroupLaw: Equatable, Sendable {
   /// Finds the law of a point's series from exact byte counts, in integers alone.
   ///
   /// Differences of two and one completions at a few lengths fix it; further lengths, three
-  /// completions, and the point itself must lie on it.
+  /// completions, and the point itself must lie on it. Those of a point with completions of
+  /// different length are all of one.
   ///
   /// - Parameters:
   ///   - point: Any point of the series.
@@ -26,7 +29,7 @@ package struct GroupLaw: Equatable, Sendable {
   package init(of point: Point, bytes: (Point) throws -> Int) throws {
     func count(_ nC: Int, _ nG: Int, _ suffixes: Int) throws -> Int {
       var other = point
-      (other.nG, other.suffixes) = (nG, suffixes)
+      (other.lengths, other.nG, other.suffixes) = ("", nG, suffixes)
       return try bytes(other.atLawLength(nC))
     }
     func completion(_ nC: Int, _ nG: Int) throws -> Int {
@@ -52,6 +55,11 @@ package struct GroupLaw: Equatable, Sendable {
           nC: nC, counted: counted, expected: self.bytes(nC: nC, nG: nG, suffixes: suffixes))
       }
     }
+    guard !point.lengths.isEmpty else { return }
+    let (counted, expected) = (try bytes(point), self.bytes(of: point))
+    guard counted == expected else {
+      throw ScalingLawError.notQuadratic(nC: point.nC, counted: counted, expected: expected)
+    }
   }
 
   /// What each completion adds; nil if it does not fit 64 bits.
@@ -69,6 +77,18 @@ package struct GroupLaw: Equatable, Sendable {
       return nil
     }
     return Int(exactly: Int128(prompt) + Int128(suffixes) * Int128(each))
+  }
+
+  /// The law's bytes of a point, whose completions may differ in length; nil if they do not fit 64
+  /// bits.
+  package func bytes(of point: Point) -> Int? {
+    guard let prompt = prompt.bytes(at: point.nC) else { return nil }
+    var sum = Int128(prompt)
+    for completion in point.completionPoints {
+      guard let bytes = completionBytes(nC: completion.nC, nG: completion.nG) else { return nil }
+      sum += Int128(bytes)
+    }
+    return Int(exactly: sum)
   }
 
   /// What each completion adds, as a polynomial, such as `512 + 2048·n_g`.

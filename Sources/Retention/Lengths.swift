@@ -4,6 +4,14 @@ import Tensors
 
 /// Prefix and generated tokens of each of some sequences.
 package struct Lengths: Sendable {
+  /// What is said of each sequence, so that no axis says it beside.
+  package static let told = ["n_c", "n_g", "batch", "suffixes"]
+
+  /// Why an axis is not given beside them.
+  package static func leaving(_ axis: String) -> String {
+    "lengths say n_c and n_g of each sequence, and how many there are; leave \(axis) out"
+  }
+
   /// At least one.
   package let sequences: [(nC: Int, nG: Int)]
 
@@ -62,8 +70,8 @@ extension Point {
     guard !lengths.isEmpty, let all = try? Lengths(words: lengths) else { return [] }
     return all.sequences.map { nC, nG in
       var point = self
-      (point.lengths, point.packing) = ("", .packed)
-      (point.nC, point.nG, point.batch) = (nC, nG, 1)
+      (point.lengths, point.packing, point.sharing) = ("", .packed, .none)
+      (point.nC, point.nG, point.batch, point.suffixes) = (nC, nG, 1, 1)
       return point
     }
   }
@@ -72,6 +80,20 @@ extension Point {
   /// one batch of all sequences has it.
   var longestSequence: Int { sequencePoints.map(\.n).max() ?? n }
 
+  /// The points of the completions that share a prefix: of those of different length each is of a
+  /// single one.
+  var completionPoints: [Point] {
+    guard !lengths.isEmpty else { return Array(repeating: self, count: suffixes) }
+    return sequencePoints.map { sequence in
+      var point = sequence
+      point.sharing = .prefix
+      return point
+    }
+  }
+
+  /// Whether the prompts of all sequences are as long, so that they may be one.
+  var hasOnePrompt: Bool { Set(sequencePoints.map(\.nC)).count == 1 }
+
   /// The sequences in one rectangle, filled up to the longest; nil where they are not.
   var rectangle: PaddedSequences? {
     let sequences = sequencePoints
@@ -79,12 +101,18 @@ extension Point {
     return PaddedSequences(sequences: sequences)
   }
 
-  /// The longest prefix and the most generated tokens become the point's own.
+  /// The longest prefix and the most generated tokens become the point's own, and there are as
+  /// many sequences, or completions of one prefix where they share it.
   mutating func takeLengths() {
     guard !lengths.isEmpty, let all = try? Lengths(words: lengths) else { return }
     nC = all.sequences.map(\.nC).max() ?? nC
     nG = all.sequences.map(\.nG).max() ?? nG
-    batch = all.sequences.count
+    (batch, suffixes) = counts(of: all.sequences.count)
+  }
+
+  /// Prefixes, and completions of each, of so many sequences with lengths of their own.
+  private func counts(of sequences: Int) -> (batch: Int, suffixes: Int) {
+    sharing == .prefix ? (1, sequences) : (sequences, 1)
   }
 
   /// Checks lengths that differ, and what goes with them.
@@ -97,13 +125,17 @@ extension Point {
       throw PointError(error.description)
     }
     let sequences = sequencePoints
-    guard batch == sequences.count else {
+    let counts = counts(of: sequences.count)
+    guard batch == counts.batch else {
       throw PointError(
         "batch \(batch) is not the \(sequences.count) sequences of lengths; leave batch out")
     }
-    guard sharing == .none, suffixes == 1 else {
-      throw PointError("lengths go with suffixes 1 and sharing none")
+    guard suffixes == counts.suffixes else {
+      throw PointError(
+        "suffixes \(suffixes) is not what the \(sequences.count) sequences of lengths are; leave "
+          + "suffixes out")
     }
+    if sharing == .prefix { try validateOnePrompt(of: sequences) }
     guard recipe == .ballast else {
       throw PointError("lengths go with recipe ballast, not \(recipe.rawValue)")
     }
@@ -115,6 +147,41 @@ extension Point {
         "layout padded goes with mode full-graph, not \(mode.name.rawValue); packed goes with "
           + "every mode")
     }
+  }
+
+  /// Checks sequences that are completions of one prefix.
+  private func validateOnePrompt(of sequences: [Point]) throws(PointError) {
+    guard packing == .packed else {
+      throw PointError("layout padded goes with sharing none; packed goes with sharing prefix too")
+    }
+    let nC = sequences.map(\.nC)
+    guard let other = nC.first(where: { $0 != nC[0] }) else { return }
+    throw PointError(
+      "sharing prefix is of one prompt, but lengths have n_c \(nC[0]) and \(other); give all the "
+        + "same n_c, or sharing none")
+  }
+}
+
+extension TokenIDs {
+  /// The tokens of each of some sequences that follow on one another.
+  func parts(of sequences: [Point]) -> [TokenIDs] {
+    var first = 0
+    return sequences.map { sequence in
+      let end = first + sequence.tokensPerSequence
+      defer { first = end }
+      return ids.isEmpty
+        ? TokenIDs(batch: 1, stride: end - first)
+        : TokenIDs(ids: Array(ids[first..<end]), stride: end - first)
+    }
+  }
+
+  /// The tokens of one of several completions of each prefix, with it.
+  func completion(_ number: Int, of suffixes: Int) -> TokenIDs {
+    guard !ids.isEmpty else { return TokenIDs(batch: batch / suffixes, stride: stride) }
+    let own = Swift.stride(from: number, to: batch, by: suffixes).flatMap { sequence in
+      ids[sequence * stride..<(sequence + 1) * stride]
+    }
+    return TokenIDs(ids: own, stride: stride)
   }
 }
 

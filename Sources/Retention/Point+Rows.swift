@@ -16,6 +16,12 @@ extension Point {
   /// The rows whose logits carry loss.
   package var lossPositions: Range<Int> { layout.lossRows }
 
+  /// The loss rows of all sequences, over which the loss is the mean.
+  var lossRowsInAll: Int {
+    guard !lengths.isEmpty else { return sequences * lossPositions.count }
+    return sequencePoints.reduce(0) { $0 + $1.lossPositions.count }
+  }
+
   /// The rows that are recorded before layer 0, after layer 0, … after the last layer.
   ///
   /// In `pruned-graph` those that a loss row can reach: a layer's output is wanted at some rows, so
@@ -34,18 +40,30 @@ extension Point {
     return rows.reversed()
   }
 
+  /// The point with a prefix of so many tokens; completions that share it keep their own lengths.
+  package func withPrefix(_ nC: Int) -> Point {
+    var point = self
+    if sharing == .prefix, let lengths = try? Lengths(words: lengths) {
+      point.lengths = Lengths(lengths.sequences.map { (nC, $0.nG) }).text
+    }
+    point.nC = nC
+    return point
+  }
+
   /// The point at a prefix length of which a law is made.
   ///
   /// A table of learned positions that ends before is thought longer: parameters are neither
   /// retained bytes nor activations.
   package func atLawLength(_ nC: Int) -> Point {
-    var point = self
-    point.nC = nC
+    var point = withPrefix(nC)
     if case .learned(let maximum) = point.model.positions {
       point.model.positions = .learned(maximum: max(maximum, point.n))
     }
     return point
   }
+
+  /// Whether there is one n_c that bytes can follow; prompts of different lengths have several.
+  package var hasLaw: Bool { lengths.isEmpty || sharing == .prefix }
 
   /// The smallest n_c from which on retained bytes follow one polynomial.
   ///

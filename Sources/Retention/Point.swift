@@ -44,7 +44,9 @@ package struct Point: Hashable, Sendable {
   /// Generated continuations of each prefix, G.
   package var suffixes = 1
   /// What the suffixes of a prefix share of it.
-  package var sharing = Sharing.none
+  package var sharing = Sharing.none {
+    didSet { if sharing != oldValue { takeLengths() } }
+  }
   /// Suffixes whose graph is alive at a time under `sharing` `prefix`; 0 for all.
   package var suffixesAtATime = 0
   /// Sequences of different lengths, `n_c+n_g` each, such as `128+16,4096+512`; empty where all are

@@ -12,41 +12,33 @@ import Transformer
 ///   backward   … suffix 1, suffix 0 ─▶ dK, dV gathered ─▶ prefix rows (before the cut: replay)
 /// ```
 ///
-/// Every suffix is a pass of its own, over the rows behind the prefix of one sequence. The
-/// prefix's last row, where it carries loss, is part of every suffix's loss rows: it predicts the
-/// first token of each.
+/// Every suffix is a pass of its own, over the rows behind the prefix of one sequence, and of a
+/// length of its own. The prefix's last row, where it carries loss, is part of every suffix's loss
+/// rows: it predicts the first token of each.
 extension StepPass {
-  /// Runs all passes forward and returns each suffix's part of the loss.
+  /// Runs all suffixes forward behind their prefix, which this one runs, and returns each suffix's
+  /// part of the loss.
   ///
-  /// Where not all suffixes are alive at a time, those before the last ones have run backward.
-  func groupForward(on tapes: StepTapes, replay: PrefixReplay) throws -> [Tensor] {
+  /// They differ in what stands behind the prefix alone. Where not all are alive at a time, with 0
+  /// for all, those before the last ones have run backward.
+  func groupForward(
+    _ suffixes: [StepPass], atATime: Int, on tapes: StepTapes, replay: PrefixReplay
+  ) throws -> [Tensor] {
     let prefix = tapes.next(tensors)
     var kv = try prefill(on: prefix, replay: replay)
     let boundary = try runPrefix(&kv, on: prefix)
-    let count = point.suffixes
-    let atATime = point.suffixesAtATime == 0 ? count : min(point.suffixesAtATime, count)
+    let count = suffixes.count
+    let atATime = atATime == 0 ? count : min(atATime, count)
     var losses: [Tensor] = []
-    for suffix in 0..<count {
+    for (index, suffix) in suffixes.enumerated() {
       // Nobody reads the prefix's keys after the last suffix but what has saved them.
-      let loss = try runSuffix(
-        suffix, &kv, drops: suffix == count - 1, boundary, on: tapes.next(tensors))
+      let loss = try suffix.runSuffix(
+        &kv, drops: index == count - 1, boundary, on: tapes.next(suffix.tensors))
       losses.append(loss)
-      let alive = suffix % atATime + 1
-      if suffix < count - 1, alive == atATime { try tapes.backward(last: alive) }
+      let alive = index % atATime + 1
+      if index < count - 1, alive == atATime { try tapes.backward(last: alive) }
     }
     return losses
-  }
-
-  /// The tokens of one suffix with its prefix, in every sequence of the batch.
-  func tokens(ofSuffix suffix: Int) -> TokenIDs {
-    guard !tokens.ids.isEmpty else {
-      return TokenIDs(batch: point.rowBatch, stride: tokens.stride)
-    }
-    let ids = (0..<point.batch).flatMap { sequence in
-      let first = (sequence * point.suffixes + suffix) * tokens.stride
-      return tokens.ids[first..<first + tokens.stride]
-    }
-    return TokenIDs(ids: ids, stride: tokens.stride)
   }
 
   /// Runs the prefix rows that stay in the graph; returns those that carry loss.
@@ -56,7 +48,7 @@ extension StepPass {
     let rows = point.recordedRows.map { $0.clamped(to: 0..<point.nC) }
     guard !rows[0].isEmpty else { return nil }
     var x: Variable? = try decoder.embed(
-      tokens(ofSuffix: 0), at: rows[0], pass: pass, on: tape)
+      tokens, at: rows[0], pass: pass, on: tape)
     try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
       guard let input = x else { preconditionFailure("a layer without rows") }
       let own = try keysAndValues(kv[layer], rows: rows[layer], layer: layer)
@@ -88,11 +80,10 @@ extension StepPass {
     return kv
   }
 
-  /// Runs one suffix, and returns its part of the loss.
+  /// Runs this suffix, and returns its part of the loss.
   private func runSuffix(
-    _ suffix: Int, _ kv: inout [KeyValues?], drops: Bool, _ boundary: Variable?, on tape: Tape
+    _ kv: inout [KeyValues?], drops: Bool, _ boundary: Variable?, on tape: Tape
   ) throws -> Tensor {
-    let tokens = tokens(ofSuffix: suffix)
     let rows = point.recordedRows.map { $0.clamped(to: point.nC..<point.n) }
     var parts = boundary.map { [($0, $0.value.shape[1].rows)] } ?? []
     if !rows[0].isEmpty {

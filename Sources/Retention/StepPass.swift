@@ -4,7 +4,7 @@ import Transformer
 
 /// The passes of a step over sequences of one layout.
 ///
-/// The step is one of these, or, where lengths differ, one for each sequence.
+/// The step is one of these, or, where lengths differ or a prefix is shared, one for each sequence.
 struct StepPass {
   /// What is run: equal lengths, and so one layout.
   let point: Point
@@ -22,14 +22,6 @@ struct StepPass {
   let skipsChunks: Bool
   let skipsLayers: Bool
 
-  /// Runs the model forward and returns the parts of the loss, `[1]` each; leaves in `replay` what
-  /// must run again.
-  func run(on tapes: StepTapes, replay: PrefixReplay) throws -> [Tensor] {
-    point.sharing == .prefix
-      ? try groupForward(on: tapes, replay: replay)
-      : [try forward(on: tapes.next(tensors), replay: replay)]
-  }
-
   /// The layers that run of a pass over these rows before layer 0, after layer 0, …
   func layerRuns(over rows: [Range<Int>]) -> LayerRuns {
     guard skipsLayers else { return LayerRuns(all: point.model.layers) }
@@ -45,8 +37,10 @@ struct StepPass {
     let rows: [Range<Int>]
   }
 
-  /// Runs the model and returns the loss, `[1]`; leaves in `replay` what must run again.
-  private func forward(on tape: Tape, replay: PrefixReplay) throws -> Tensor {
+  /// Runs the model forward and returns its part of the loss, `[1]`; leaves in `replay` what must
+  /// run again.
+  func forward(on tapes: StepTapes, replay: PrefixReplay) throws -> Tensor {
+    let tape = tapes.next(tensors)
     if let attention = point.recipe.attention { return try forward(as: attention, on: tape) }
     var prefix = try prefill(on: tape, replay: replay)
     let rows = point.recordedRows
@@ -89,7 +83,6 @@ struct StepPass {
   /// Runs rows before the cut without a graph, `chunk` at a time: only their K and V stay.
   func prefill(on tape: Tape, replay: PrefixReplay) throws -> [KeyValues?] {
     let isShared = point.sharing == .prefix
-    let tokens = isShared ? self.tokens(ofSuffix: 0) : self.tokens
     let isReplayed = point.mode.name == .replayedPrefix && decoder.learnsFromKeysAndValues
     var kv: [KeyValues?] = Array(repeating: nil, count: point.model.layers)
     guard point.cut > 0 else { return kv }

@@ -92,21 +92,28 @@ package final class TrainingStep {
       observers: observers, limit: limit)
   }
 
-  /// Tokens drawn from the seed, the same on every machine; suffixes of one prefix share it.
+  /// Tokens drawn from the seed, the same on every machine; suffixes of one prefix share it, and
+  /// so do sequences of different lengths whose prompts are as long, whether or not it runs once.
   private static func drawTokens(for point: Point) -> TokenIDs {
     let random = CounterRandom(seed: point.seed, stream: "tokens")
+    func token(_ index: Int) -> Int32 { Int32(random.integer(index, below: point.model.vocab)) }
     let lengths = point.sequencePoints
     guard lengths.isEmpty else {
-      let count = lengths.reduce(0) { $0 + $1.tokensPerSequence }
-      return TokenIDs(
-        ids: (0..<count).map { Int32(random.integer($0, below: point.model.vocab)) },
-        stride: count)
+      let hasOnePrompt = point.hasOnePrompt
+      var ids: [Int32] = []
+      for sequence in lengths {
+        let first = ids.count
+        ids += (0..<sequence.tokensPerSequence).map { position in
+          token(hasOnePrompt && position < sequence.nC ? position : first + position)
+        }
+      }
+      return TokenIDs(ids: ids, stride: ids.count)
     }
     let stride = point.tokensPerSequence
     let ids = (0..<point.sequences * stride).map { index in
       let (sequence, position) = index.quotientAndRemainder(dividingBy: stride)
       let first = position < point.nC ? sequence % point.suffixes : 0
-      return Int32(random.integer(index - first * stride, below: point.model.vocab))
+      return token(index - first * stride)
     }
     return TokenIDs(ids: ids, stride: stride)
   }
@@ -204,46 +211,54 @@ package final class TrainingStep {
   /// Runs the model forward and returns the parts of the loss, `[1]` each; leaves in the last place
   /// of `replays` what must run again first.
   private func forward(on tapes: StepTapes, replays: inout [PrefixReplay]) throws -> [Tensor] {
-    let sequences = point.sequencePoints
-    guard !sequences.isEmpty else {
-      replays = [PrefixReplay()]
-      return try stepPass(point, tokens, tensors).run(on: tapes, replay: replays[0])
-    }
-    let total = sequences.reduce(0) { $0 + $1.lossPositions.count }
     if let rectangle = point.rectangle {
       replays = [PrefixReplay()]
       let tensors = TensorFactory(
         model.backend, ledger: ledger, layout: rectangle.layout, limit: limit)
-      var pass = stepPass(rectangle.point, rectangle.tokens(tokens), tensors, of: total)
+      var pass = stepPass(
+        rectangle.point, rectangle.tokens(tokens), tensors, of: point.lossRowsInAll)
       pass.padded = (rectangle.lossRange, rectangle.labels(tokens))
-      return try pass.run(on: tapes, replay: replays[0])
+      return [try pass.forward(on: tapes, replay: replays[0])]
     }
-    var losses: [Tensor] = []
-    var first = 0
-    for sequence in sequences {
-      let end = first + sequence.tokensPerSequence
-      let own =
-        tokens.ids.isEmpty
-        ? TokenIDs(batch: 1, stride: end - first)
-        : TokenIDs(ids: Array(tokens.ids[first..<end]), stride: end - first)
-      first = end
+    let passes = passes
+    guard point.sharing == .none else {
+      replays = [PrefixReplay()]
+      return try passes[0].groupForward(
+        passes, atATime: point.suffixesAtATime, on: tapes, replay: replays[0])
+    }
+    return try passes.map { pass in
+      let replay = PrefixReplay()
+      replays.append(replay)
+      return try pass.forward(on: tapes, replay: replay)
+    }
+  }
+
+  /// The passes of sequences or completions that differ in length or share a prefix; else one.
+  private var passes: [StepPass] {
+    let isShared = point.sharing == .prefix
+    let (sequences, total) = (point.sequencePoints, point.lossRowsInAll)
+    guard !sequences.isEmpty else {
+      guard isShared else { return [stepPass(point, tokens, tensors, of: total)] }
+      return (0..<point.suffixes).map {
+        stepPass(point, tokens.completion($0, of: point.suffixes), tensors, of: total)
+      }
+    }
+    let points = isShared ? point.completionPoints : sequences
+    return zip(points, tokens.parts(of: points)).map { own, tokens in
       let tensors = TensorFactory(
-        model.backend, ledger: ledger, layout: sequence.layout, limit: limit)
-      replays.append(PrefixReplay())
-      losses += try stepPass(sequence, own, tensors, of: total).run(
-        on: tapes, replay: replays[replays.count - 1])
+        model.backend, ledger: ledger, layout: own.layout, limit: limit)
+      return stepPass(own, tokens, tensors, of: total)
     }
-    return losses
   }
 
   private func stepPass(
-    _ point: Point, _ tokens: TokenIDs, _ tensors: TensorFactory, of total: Int? = nil
+    _ point: Point, _ tokens: TokenIDs, _ tensors: TensorFactory, of lossRows: Int
   ) -> StepPass {
     // While kernels compute or somebody listens everything runs.
     let canSkip = tensors.kernels == nil && ledger.isRecording && !ledger.isObserved
     return StepPass(
       point: point, decoder: decoder, tokens: tokens, tensors: tensors,
-      lossRows: total ?? point.sequences * point.lossPositions.count,
+      lossRows: lossRows,
       pass: PassOptions(
         memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
         sequenceLength: longest, rotation: rotation),

@@ -155,14 +155,17 @@ struct PlanCommand: ParsableCommand {
     guard let model else { throw UsageError("--model must be given") }
     var point = PointRequest(model: try ModelSource.resolve(model))
     point.threads = ProcessInfo.processInfo.activeProcessorCount
-    point.settings["n_g"] = .integer(512)
     point.settings["backend"] = .word(BackendKind.shape.rawValue)
     point.settings["optimizer"] = .word(Optimizer.adamw.rawValue)
     for (axis, text) in axes.texts {
       point.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
     }
-    guard point.settings["lengths"] == nil else {
-      throw UsageError("plan goes by n_c; sequences of different lengths are for measure and sweep")
+    try point.settings.requireLengthsAlone()
+    if point.settings["lengths"] == nil, point.settings["n_g"] == nil {
+      point.settings["n_g"] = .integer(512)
+    }
+    guard point.point.hasLaw || (!laws && lawsCsv == nil) else {
+      throw UsageError("--laws go by n_c, of which lengths have several; with sharing prefix one")
     }
     let hasAdapter = !point.point.lora.isEmpty || !point.point.adapter.isEmpty
     guard !hasAdapter || tensorParallel == nil else {
@@ -182,7 +185,8 @@ struct PlanCommand: ParsableCommand {
   /// What is asked: of a length what it takes, of memories how long a prefix fits.
   private func question(_ point: PointRequest) throws -> PlanRequest.Question {
     let memories = try self.memories()
-    guard case .integer(let nC) = point.settings["n_c"] else {
+    let given = point.settings["lengths"] == nil ? point.settings["n_c"] : .integer(point.point.nC)
+    guard case .integer(let nC) = given else {
       guard !memories.isEmpty else {
         throw UsageError(
           "give --n-c to see what a prefix takes, or --memory to see how long a prefix fits")
@@ -190,7 +194,7 @@ struct PlanCommand: ParsableCommand {
       return .longestPrefix(memories: Set(memories).sorted())
     }
     guard memories.count <= 1 else {
-      throw UsageError("with --n-c there is one --memory at the most")
+      throw UsageError("with --n-c or --lengths there is one --memory at the most")
     }
     return .cost(nC: nC, memory: memories.first)
   }

@@ -74,21 +74,16 @@ struct PointOptions: ParsableArguments {
     var request = PointRequest(model: try ModelSource.resolve(model ?? "seed"))
     request.threads = ProcessInfo.processInfo.activeProcessorCount
     request.weights = weights
-    // Stand-ins, until it is known that everything else is right.
-    for axis in AxisOptions.axes where axis.isRequired {
-      request.settings[axis.name] = .integer(4)
-    }
     for (axis, text) in axes.texts {
       request.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
     }
     if request.settings["lengths"] == nil, let lengths = tokens?.lengths {
       request.settings["lengths"] = .text(lengths)
     }
-    if request.settings["lengths"] != nil {
-      let given = axes.texts.map(\.axis.name).first { ["n_c", "n_g", "batch"].contains($0) }
-      if let given {
-        throw UsageError("lengths say n_c, n_g and batch of each sequence; leave \(given) out")
-      }
+    try request.settings.requireLengthsAlone()
+    // Stand-ins, until it is known that everything else is right.
+    for axis in AxisOptions.axes where axis.isRequired && request.settings[axis.name] == nil {
+      request.settings[axis.name] = .integer(4)
     }
     return request
   }

@@ -28,6 +28,14 @@ import Transformer
     try checkAllModes(point, keeping: index, tolerance: 1e-5)
   }
 
+  /// The same with completions of different length.
+  @Test(arguments: 0..<120)
+  func `the rules hold with completions of different length`(index: Int) throws {
+    var point = raggedGroup(randomPoint(index + 26_000), index)
+    if index % 4 == 0 { point = adapted(point, index) }
+    try checkAllModes(point, keeping: index, tolerance: 1e-5)
+  }
+
   /// Every sequence is held against the oracle alone; padding is not there for it.
   @Test(arguments: 0..<80)
   func `the rules hold with sequences of different lengths`(index: Int) throws {

@@ -25,6 +25,34 @@ import Transformer
     }
   }
 
+  /// The law is that of completions of one length, whatever lengths the point has.
+  @Test(arguments: 0..<60)
+  func `the law holds where completions differ in length`(index: Int) throws {
+    var point = grouped(randomPoint(index + 18_000), index)
+    point.suffixesAtATime = 0
+    if index % 3 == 0 { point = adapted(point, index) }
+    point.mode = Mode.allCases[index % Mode.allCases.count]
+    var generator = SplitMix64(seed: UInt64(index) &+ 99)
+    func draw() -> Point {
+      let nC = point.lawStart + Int.random(in: 0...30, using: &generator)
+      let least = point.lossRows == .nextToken && nC == 0 ? 2 : 1
+      var other = point
+      other.lengths =
+        Lengths(
+          (0..<Int.random(in: 2...6, using: &generator)).map { _ in
+            (nC, Int.random(in: least...15, using: &generator))
+          }
+        ).text
+      return other
+    }
+    let law = try GroupLaw(of: draw()) { try runOnShapes($0).retained.total }
+    let alike = try GroupLaw(of: point) { try runOnShapes($0).retained.total }
+    #expect(law == alike, "\(point)")
+    for other in [draw(), draw(), draw()] {
+      #expect(try law.bytes(of: other) == runOnShapes(other).retained.total, "\(other)")
+    }
+  }
+
   @Test func `a prompt token and a completion's token cost what the formulas say`() throws {
     let model = DecoderConfiguration(layers: 2, dModel: 16, heads: 2, dFF: 24, vocab: 32)
     var point = Point(modelName: "m", model: model, nC: 9, nG: 4)

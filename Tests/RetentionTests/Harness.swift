@@ -139,7 +139,7 @@ func referenceConfiguration(of model: DecoderConfiguration) -> ReferenceDecoder.
   ReferenceDecoder.Configuration(
     vocab: model.vocab, dModel: model.dModel, layers: model.layers, heads: model.heads,
     kvHeads: model.kvHeads, dHead: model.dHead, dFF: model.dFF,
-    epsilon: Double(model.normEpsilon), 
+    epsilon: Double(model.normEpsilon),
     frequencies: model.headRotation(ofLength: 1)?.frequencies.map(Double.init),
     tiesEmbeddings: model.tiedEmbeddings)
 }
@@ -297,6 +297,20 @@ func lengthened(_ point: Point, _ index: Int) -> Point {
     let nG = [1, 2, 5, 11].randomElement(using: &generator) ?? 1
     return "\(nC)+\(nC == 0 ? nG + 1 : nG)"
   }.joined(separator: ",")
+  return other
+}
+
+/// The same point with completions of different length, which share its prefix.
+func raggedGroup(_ point: Point, _ index: Int) -> Point {
+  var generator = SplitMix64(seed: UInt64(index) &* 7901 &+ 11)
+  var other = grouped(point, index)
+  let least = other.lossRows == .nextToken && other.nC == 0 ? 2 : 1
+  other.lengths =
+    Lengths(
+      (0..<[2, 3, 5][index / 3 % 3]).map { _ in
+        (other.nC, max([1, 2, 5, 11].randomElement(using: &generator) ?? 1, least))
+      }
+    ).text
   return other
 }
 

@@ -73,6 +73,11 @@ import Transformer
   func `of layers count what running every layer counts`(index: Int) throws {
     var point = Self.point(index)
     if index % 3 == 1 { point.mode = index % 2 == 0 ? .fullGraph : .prunedGraph }
+    if index % 5 == 4 {
+      point.sharing = .prefix
+      point.lengths = Lengths([7, 1, 30].map { (point.nC, $0) }).text
+      point.suffixesAtATime = [0, 1, 2][index % 3]
+    }
     let (skipped, whole) = try (
       Self.run(point, skips: .chunksAndLayers), Self.run(point, skips: .nothing)
     )

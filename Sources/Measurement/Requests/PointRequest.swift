@@ -63,6 +63,8 @@ package struct PointRequest: Sendable {
       throw ValueError(
         "layers \(point.model.layers) is more than the model \(quoted(model.name)) has, \(most)")
     }
+    // A test's point has an n_c and an n_g in any case.
+    try settings.requireLengthsAlone(["batch", "suffixes"])
     try point.validate()
     if standsAlone { try settings.requireEffect(on: point) }
     // Shapes need no values; a file that was named is looked at all the same.

@@ -67,7 +67,7 @@ package final class Predictor {
   /// - Throws: `PointError` for an impossible point.
   package func sequences(of point: Point) throws -> [(nC: Int, nG: Int, bytes: Int)]? {
     let sequences = point.sequencePoints
-    guard !sequences.isEmpty, point.packing == .packed else { return nil }
+    guard !sequences.isEmpty, point.packing == .packed, point.sharing == .none else { return nil }
     return try sequences.map { ($0.nC, $0.nG, try totals(of: $0).retained.total) }
   }
 

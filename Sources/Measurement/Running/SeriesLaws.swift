@@ -24,7 +24,7 @@ package struct SeriesLaws: Sendable {
   }
 
   private mutating func add(_ key: Point, _ points: [PointRecord], _ predictor: Predictor) {
-    guard key.lengths.isEmpty else { return checkSum(key, points, predictor) }
+    guard key.hasLaw else { return checkSum(key, points, predictor) }
     let lowest = key.lawStart
     let measured = points.filter { $0.status == .ok && $0.point.nC >= lowest }
     let lengths = measured.map(\.point.nC)
@@ -59,7 +59,7 @@ package struct SeriesLaws: Sendable {
     records.append(record)
   }
 
-  /// Sequences of different lengths have no law in n_c: what is kept of packed ones is the sum of
+  /// Sequences with prompts of different lengths have no law in n_c: what is kept of packed ones is the sum of
   /// what is kept of each.
   private mutating func checkSum(
     _ key: Point, _ points: [PointRecord], _ predictor: Predictor

@@ -33,6 +33,15 @@ package struct AxisSettings: Hashable, Sendable {
     applied(to: Point(modelName: "", model: model, nC: 0, nG: 0)).model
   }
 
+  /// Refuses what lengths say of each sequence.
+  ///
+  /// - Throws: `PointError` naming the axis.
+  package func requireLengthsAlone(_ names: [String] = Lengths.told) throws(PointError) {
+    guard values["lengths"] != nil, let given = names.first(where: { values[$0] != nil })
+    else { return }
+    throw PointError(Lengths.leaving(given))
+  }
+
   /// Refuses values of a single point that would change nothing.
   ///
   /// Among the points of a profile they are legitimate: other points heed them.
