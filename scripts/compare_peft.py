@@ -123,6 +123,10 @@ def random_trial(draw: random.Random, number: int, seed: int) -> Trial:
     lengths = None
     if suffixes == 1 and draw.random() < 0.4:
         lengths = [(draw.randint(1, 20), draw.randint(1, 9)) for _ in range(draw.randint(2, 4))]
+        if draw.random() < 0.6:  # completions of different length behind one prompt
+            lengths = [(lengths[0][0], n_g) for _, n_g in lengths]
+            options["sharing"] = "prefix"
+            options["suffixes-at-a-time"] = draw.choice(("0", "1", "2"))
         case = replace(case, n_c=max(n for n, _ in lengths), batch=len(lengths),
                        n_g=max(n for _, n in lengths), keep_prefix=min(case.keep_prefix, 1))
     trainable = draw.choice((None, None, None, "norm|ln_", "bias|embed|wte"))
@@ -135,7 +139,8 @@ def tokens_of(trial: Trial, purpose: str = "tokens"):
     case = trial.case
     tokens = new_tokens(case, purpose)
     for sequence in range(case.batch):
-        first = sequence - sequence % trial.suffixes
+        shares = trial.lengths and trial.options.get("sharing") == "prefix"
+        first = 0 if shares else sequence - sequence % trial.suffixes
         tokens[sequence, :case.n_c] = tokens[first, :case.n_c]
     return [t[:c.tokens] for t, c in zip(tokens, trial.sequences)] if trial.lengths else tokens
 
@@ -210,7 +215,7 @@ def ours(trial: Trial, folder: Path, mode: str, draw: int) -> tuple[float, dict]
     command = [
         str(ROOT / ".build/release/ballast"), "measure", "--model", str(folder / "base"),
         "--adapter", str(folder / "adapter"), "--tokens", str(folder / f"tokens-{draw}.json"),
-        "--suffixes", str(trial.suffixes), "--mode", "full-graph" if mode == "padded" else mode,
+        "--mode", "full-graph" if mode == "padded" else mode,
         "--dtype", trial.dtype, "--loss-rows", case.loss_rows,
         "--gradients", str(folder / f"{mode}.safetensors")]
     if trial.lengths:
@@ -218,11 +223,13 @@ def ours(trial: Trial, folder: Path, mode: str, draw: int) -> tuple[float, dict]
                     "--layout", "padded" if mode == "padded" else "packed"]
     else:
         command += ["--n-c", str(case.n_c), "--n-g", str(case.n_g), "--batch",
-                    str(case.batch // trial.suffixes)]
+                    str(case.batch // trial.suffixes), "--suffixes", str(trial.suffixes)]
     command += ["--trainable", trial.trainable] if trial.trainable else []
     if mode == "detached-prefix":
         command += ["--keep-prefix", str(case.keep_prefix)]
     for name, value in trial.options.items():
+        if mode == "padded" and name in ("sharing", "suffixes-at-a-time"):
+            continue
         goes = value != "256" and (mode in ("detached-prefix", "replayed-prefix")
                                    or trial.options["head"] == "chunked")
         if name != "chunk" or goes:

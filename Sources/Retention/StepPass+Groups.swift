@@ -47,15 +47,15 @@ extension StepPass {
   private func runPrefix(_ kv: inout [KeyValues?], on tape: Tape) throws -> Variable? {
     let rows = point.recordedRows.map { $0.clamped(to: 0..<point.nC) }
     guard !rows[0].isEmpty else { return nil }
-    var x: Variable? = try decoder.embed(
-      tokens, at: rows[0], pass: pass, on: tape)
+    var x: Variable? = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
     try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
       guard let input = x else { preconditionFailure("a layer without rows") }
       let own = try keysAndValues(kv[layer], rows: rows[layer], layer: layer)
       kv[layer] = own
       x = nil
       guard !rows[layer + 1].isEmpty else {
-        return try decoder.writeKeysAndValues(layer: layer, of: input, into: own, pass: pass, on: tape)
+        return try decoder.writeKeysAndValues(
+          layer: layer, of: input, into: own, pass: pass, on: tape)
       }
       x = try decoder.apply(
         layer: layer, to: input, rows: rows[layer + 1], kv: own, pass: pass, on: tape)

@@ -133,7 +133,8 @@ package struct TokenFile: Sendable {
       throw TokensError(
         path,
         .sequences(
-          sequences.count, isFlat: isFlat, batch: point.batch, suffixes: point.suffixes))
+          sequences.count, isFlat: isFlat, batch: point.batch, suffixes: point.suffixes,
+          hasLengths: !each.isEmpty))
     }
     for (number, tokens) in sequences.prefix(point.sequences).enumerated()
     where tokens.count < (each.isEmpty ? point : each[number]).tokensPerSequence {

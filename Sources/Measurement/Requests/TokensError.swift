@@ -28,7 +28,7 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     case notInteger(Position, found: String)
     case outsideVocabulary(Position, token: Int, vocab: Int)
     case tooFew(sequence: Int?, found: Int, needed: Int, isGenerated: Bool)
-    case sequences(Int, isFlat: Bool, batch: Int, suffixes: Int)
+    case sequences(Int, isFlat: Bool, batch: Int, suffixes: Int, hasLengths: Bool)
     case otherPrefix(Position, first: Int)
     case lengths(String, sequences: Int)
   }
@@ -52,8 +52,9 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     case .tooFew(let sequence, let found, let needed, let isGenerated):
       "tokens\(sequence.map { "[\($0)]" } ?? "") has \(found) tokens, but the step reads "
         + "\(needed): n_c + n_g\(isGenerated ? ", and one more for loss rows generated" : "")"
-    case .sequences(let found, let isFlat, let batch, let suffixes):
-      Self.tooFewSequences(found, isFlat: isFlat, batch: batch, suffixes: suffixes)
+    case .sequences(let found, let isFlat, let batch, let suffixes, let hasLengths):
+      Self.tooFewSequences(
+        found, isFlat: isFlat, batch: batch, suffixes: suffixes, hasLengths: hasLengths)
     case .lengths(let key, let sequences):
       "\(quoted(key)) must be a list of whole numbers, one for each of the \(sequences) sequences"
     case .otherPrefix(let position, let first):
@@ -63,10 +64,12 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
   }
 
   private static func tooFewSequences(
-    _ found: Int, isFlat: Bool, batch: Int, suffixes: Int
+    _ found: Int, isFlat: Bool, batch: Int, suffixes: Int, hasLengths: Bool
   ) -> String {
     let wanted =
-      suffixes == 1 ? "batch is \(batch)" : "batch is \(batch) and suffixes \(suffixes)"
+      hasLengths
+      ? "lengths have \(batch * suffixes)"
+      : suffixes == 1 ? "batch is \(batch)" : "batch is \(batch) and suffixes \(suffixes)"
     return isFlat
       ? "holds one flat list, but \(wanted); write a list of \(batch * suffixes) lists"
       : "holds \(found) \(found == 1 ? "sequence" : "sequences"), but \(wanted)"
