@@ -50,6 +50,24 @@ import Transformer
     #expect(!seen.isEmpty)
   }
 
+  /// What each combination takes is what the point itself takes, and no other completions are asked for.
+  @Test func `takes completions of different length as they are`() throws {
+    let lengths = "32+8,32+3,32+7"
+    let settings: [String: AxisValue] = ["lengths": .text(lengths), "sharing": .word("prefix")]
+    let request = PlanRequest(
+      try Self.request("seed", settings), .cost(nC: 32, memory: 1 << 30))
+    let plan = try Planner(engine: .cpu, threads: 1).plan(request)
+    #expect(!plan.rows.isEmpty)
+    for row in plan.rows {
+      let point = row.combination.point
+      #expect((point.lengths, point.suffixes, row.mostSuffixes) == (lengths, 3, nil))
+      let alone = try TrainingStep(point, on: .shapes(sizeClass: { CPUBackend.sizeClass($0) }))
+        .run()
+      #expect(row.figures.retained == alone.retained, "\(point)")
+      #expect(row.figures.peakBytes == alone.peakBytes, "\(point)")
+    }
+  }
+
   private static func request(_ model: String, _ settings: [String: AxisValue] = [:]) throws
     -> PointRequest
   {

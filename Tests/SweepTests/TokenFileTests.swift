@@ -49,6 +49,22 @@ private func point(batch: Int = 1, lossRows: LossRows = .nextToken) -> Point {
     #expect(exact.note(for: [PlannedPoint(point: point())]) == nil)
   }
 
+  @Test func `completions of different length begin with one prompt`() throws {
+    var group = point()
+    (group.sharing, group.lengths) = (.prefix, "3+2,3+1")
+    let good = try read(#"{"tokens": [[1, 2, 3, 4, 5], [1, 2, 3, 7, 8]]}"#)
+    #expect(try good.tokens(for: group).ids == [1, 2, 3, 4, 5, 1, 2, 3, 7])
+    let bad = [
+      (#"{"tokens": [[1, 2, 3, 4, 5], [1, 9, 3, 7]]}"#, "tokens[1][1] is another token"),
+      (#"{"tokens": [[1, 2, 3, 4, 5]]}"#, "lengths have 2"),
+      (#"{"tokens": [[1, 2, 3, 4, 5], [1, 2, 3]]}"#, "tokens[1] has 3 tokens"),
+    ]
+    for (text, part) in bad {
+      let error = #expect(throws: TokensError.self) { try read(text).check(group) }
+      #expect(error?.description.contains(part) == true, "\(String(describing: error))")
+    }
+  }
+
   @Test func `one file serves all batches, each with its first sequences`() throws {
     let file = try read(#"{"tokens": [[1, 2, 3, 4, 5, 6], [6, 7, 8, 9, 0], [7]]}"#)
     #expect(try file.tokens(for: point()).ids == [1, 2, 3, 4, 5])
