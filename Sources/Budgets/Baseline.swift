@@ -127,7 +127,7 @@ package struct Baseline: Sendable {
     if unsafe mkdir(folder, 0o755) != 0, errno != EEXIST {
       throw FileError.system("cannot make the folder \(folder)")
     }
-    try PendingFile(path).commit(text)
+    try PendingFile(own: path).commit(text)
   }
 
   // MARK: Reading

@@ -1,3 +1,4 @@
+import Files
 import Reporting
 package import Retention
 
@@ -62,7 +63,9 @@ package struct PointCells: Hashable, Sendable {
     }
     return points.reduce(into: [:]) { labels, point in
       labels[point] =
-        "\(point.mode) n_c=\(point["n_c"])" + varying.map { " \($0)=\(point[$0])" }.joined()
+        printable(
+          ("\(point.mode) n_c=\(point["n_c"])" + varying.map { " \($0)=\(point[$0])" }.joined())
+            .unicodeScalars)
     }
   }
 }

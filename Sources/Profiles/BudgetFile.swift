@@ -9,14 +9,17 @@ package struct BudgetFile: Sendable {
   package let profile: String
   package let path: String
   package let budgets: [Budget]
+  /// The models that result files must be of; empty where the profile gives none.
+  package let models: [BudgetedModel]
 
   init(
-    profile: String, path: String, budgets: [Budget]
+    profile: String, path: String, budgets: [Budget], models: [BudgetedModel] = []
   ) throws(ProfileError) {
     guard !budgets.isEmpty else {
       throw ProfileError(file: path, "has no budgets; add some, such as 'budgets: [{figure: retained, within: 0%}]'")
     }
     (self.profile, self.path, self.budgets) = (profile, path, budgets)
+    self.models = models
   }
 
   /// Reads a profile's name and budgets alone, which are about points of result files.
@@ -29,7 +32,9 @@ package struct BudgetFile: Sendable {
     try ProfileText.refuseAliases(text, file: path)
     let root = try ProfileParser.compose(text, file: path)
     var parser = try ProfileParser(root: root, file: path, threads: 1)
-    try self.init(profile: try parser.name(), path: path, budgets: try parser.budgets(for: nil))
+    try self.init(
+      profile: try parser.name(), path: path, budgets: try parser.budgets(for: nil),
+      models: try parser.budgetedModels())
   }
 
   /// The points that some budget needs, those that it is compared with included; sentences name

@@ -1,3 +1,4 @@
+import Budgets
 import Measurement
 import Retention
 import Tensors
@@ -28,6 +29,36 @@ extension ProfileParser {
       return try nodes.list(entry) { (node, entry) throws(ProfileError) in
         try nodes.value(node, entry, of: axis)
       }.map { Choice($0.value, line: $0.line) }
+    }
+  }
+
+  /// The models that the profile names, each with every number of layers that it gives.
+  ///
+  /// A name that leads to no configuration here may be a model that another program knows.
+  mutating func budgetedModels() throws(ProfileError) -> [BudgetedModel] {
+    guard let entry = entries["model"] else { return [] }
+    var models: [(name: String, configuration: DecoderConfiguration?)] = []
+    if case .mapping = entry.node {
+      models = try values(of: entry).compactMap(\.model).map { ($0.name, $0.configuration) }
+    } else {
+      let nodes = nodes
+      models = try nodes.list(entry) { (node, entry) throws(ProfileError) in
+        try nodes.text(node, entry)
+      }.map { name in
+        (name.value, try? ModelSource.resolve(name.value, beside: nodes.folder).configuration)
+      }
+    }
+    var layers: [AxisValue] = []
+    if let entry = entries["layers"] { layers = try values(of: entry).map(\.value) }
+    return models.flatMap { name, configuration -> [BudgetedModel] in
+      guard let configuration, !layers.isEmpty else {
+        return [BudgetedModel(name: name, configuration: configuration)]
+      }
+      return layers.map { layers in
+        var settings = AxisSettings()
+        settings["layers"] = layers
+        return BudgetedModel(name: name, configuration: settings.applied(to: configuration))
+      }
     }
   }
 

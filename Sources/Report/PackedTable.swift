@@ -18,6 +18,10 @@ struct PackedTable {
   /// Adds a column of as many cells as there are rows.
   mutating func add(_ name: String, _ cells: [String]) {
     precondition(cells.count == rows, "\(name) has \(cells.count) cells of \(rows)")
+    // A whole number that JSON writes otherwise, such as +5, is one all the same.
+    let cells =
+      name.hasSuffix("_bytes")
+      ? cells.map { CSVDocument.wholeNumber($0).map(String.init) ?? $0 } : cells
     columns.append((name, Self.json(of: cells)))
   }
 

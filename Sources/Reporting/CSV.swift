@@ -26,7 +26,13 @@ package enum CSV {
 
   /// Cells as a line, its end included.
   package static func line(_ cells: [Cell]) -> String {
-    cells.map { quoted($0.text) }.joined(separator: ",") + "\n"
+    cells.map { quoted(field(of: $0)) }.joined(separator: ",") + "\n"
+  }
+
+  /// A cell as it stands in the file: a text that a spreadsheet would compute is marked as one.
+  private static func field(of cell: Cell) -> String {
+    guard case .text(let text) = cell else { return cell.text }
+    return Formula.marked(text)
   }
 
   /// Quotes a field that holds a comma, a quote or a line break.

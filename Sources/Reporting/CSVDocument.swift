@@ -54,6 +54,11 @@ package struct CSVDocument: Sendable {
     self.rows = rows
   }
 
+  /// The same file with some of its rows.
+  package func with(_ rows: [Row]) -> CSVDocument { CSVDocument(header: header, rows: rows) }
+
+  private init(header: [String], rows: [Row]) { (self.header, self.rows) = (header, rows) }
+
   /// The records of a text without a header, each as its fields, of which it may have any number.
   package static func records(of text: String) throws(CSVError) -> [[String]] {
     var reader = RecordReader(text)
@@ -97,7 +102,7 @@ private struct RecordReader {
       guard fields.count < mostFields else {
         throw CSVError(line: start, "has more than \(mostFields) fields")
       }
-      fields.append(ahead == "\"" ? try quotedField() : try plainField())
+      fields.append(Formula.unmarked(ahead == "\"" ? try quotedField() : try plainField()))
       switch take() {
       case ",": continue
       case "\n": return CSVDocument.Row(line: start, fields: fields)

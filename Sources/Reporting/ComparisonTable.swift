@@ -35,6 +35,11 @@ package struct PointComparison: Sendable {
   package var tensors: [TensorChange]?
 
   package init(label: String) { self.label = label }
+
+  /// The figures that are bytes, by name.
+  package var bytes: [(name: String, pair: FigurePair)] {
+    [("retained", retained), ("allocated", allocated), ("peak", peak)]
+  }
 }
 
 /// Two results side by side, as a person reads them.

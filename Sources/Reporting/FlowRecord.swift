@@ -15,6 +15,22 @@ extension WeightFlow: Record {
   ]
 }
 
+/// A row of `flow.csv`: a weight, and behind the contract's columns which step it is of.
+package struct FlowRecord: Sendable {
+  package var weight: WeightFlow
+  package var point: Point
+
+  /// The rows of a flow.
+  package static func rows(of flow: Flow) -> [FlowRecord] {
+    flow.weights.map { FlowRecord(weight: $0, point: flow.point) }
+  }
+}
+
+extension FlowRecord: Record {
+  package static let columns: [Column<FlowRecord>] =
+    WeightFlow.columns.map { $0.of(\.weight) } + PointColumns.axes.map { $0.of(\.point) }
+}
+
 /// A row of `--positions`: the norm of one row's part of a gradient.
 package struct PositionRecord: Sendable {
   package var layer: Int?

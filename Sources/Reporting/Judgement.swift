@@ -1,3 +1,5 @@
+import Files
+
 /// A budget held against one point.
 package struct Judgement: Sendable {
   /// How it came out.
@@ -77,8 +79,10 @@ package struct Judgement: Sendable {
     return lower.map { "at least \(text($0))" } ?? "none"
   }
 
-  /// What happened, as one sentence without the tensors.
-  package var sentence: String {
+  /// What happened, as one sentence on one line, without the tensors.
+  package var sentence: String { printable(plainSentence.unicodeScalars) }
+
+  private var plainSentence: String {
     guard let figure else {
       let outcome = verdict == .failed ? "could not be judged" : "is \(verdict.rawValue)"
       return "\(title) of \(point) \(outcome)" + (reason.map { ": \($0)" } ?? "")

@@ -1,3 +1,4 @@
+import Files
 package import Ledger
 
 /// A tensor by the op that made or saved it, with its bytes: what ledgers are compared by.
@@ -74,7 +75,9 @@ package struct TensorChange: Equatable, Sendable {
   }
 
   /// The change in words: `layers.0.swiglu:gate grew by 4096 B to 9600 B (1x8x172 float32)`.
-  package var sentence: String {
+  package var sentence: String { printable(plainSentence.unicodeScalars) }
+
+  private var plainSentence: String {
     let form = form.isEmpty ? "" : " (\(form))"
     switch kind {
     case .appeared: return "\(name) appeared, \(after ?? 0) B\(form)"

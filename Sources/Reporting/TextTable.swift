@@ -1,3 +1,5 @@
+import Files
+
 /// Text in aligned columns for a terminal of a hundred.
 ///
 /// A table that is wider goes on below, its first columns said again.
@@ -33,10 +35,10 @@ package struct TextTable {
     self.blank = blank
   }
 
-  /// Adds a row with as many cells as the table has columns.
+  /// Adds a row with as many cells as the table has columns; what is not visible is escaped.
   package mutating func add(_ cells: [String]) {
     precondition(cells.count == header.count, "a row has one cell a column")
-    rows.append(cells)
+    rows.append(cells.map { printable($0.unicodeScalars) })
   }
 
   /// The table, a line a row, without spaces at line ends; an empty line between its parts.

@@ -149,7 +149,7 @@ package final class SweepRun: Sendable {
       } catch {
         sentence += ", but \(error)"
       }
-      StandardError.write("ballast: \(sentence)\n")
+      StandardError.write("ballast: \(printable(sentence.unicodeScalars))\n")
       // No destructor may run while the other threads compute; workers end with this process.
       _exit(128 + signal)
     }

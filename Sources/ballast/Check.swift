@@ -31,7 +31,9 @@ struct Check: ParsableCommand {
       Only the points that a budget is about are run. A budget that is exceeded is shown with the \
       tensors that are responsible, and ends with status 2. A figure that could not be had, such \
       as a gradient error on shapes, is not judged and said to be; with --strict that ends with \
-      status 1.
+      status 1, and so does a check in which nothing was judged.
+      With --results only points of the profile's model are judged, if it gives one; status 1 if \
+      there are none.
       """)
 
   @Argument(help: ArgumentHelp("The YAML file with the budgets.", valueName: "profile.yaml"))
@@ -86,7 +88,8 @@ struct Check: ParsableCommand {
     let budgets = try BudgetFile(path: profile)
     try holdBaseline(
       apartFrom: [NamedFile("the profile", profile), NamedFile("--results", results)])
-    let all = try Results(results, of: [.points]).measured
+    let read = try Results(results, of: [.points])
+    let (all, notes) = try judged(read, of: budgets)
     let needed = try budgets.needed(among: all.map(\.cells), of: results)
     let measured = all.filter { needed.contains($0.cells) }
     let baseline =
@@ -94,17 +97,33 @@ struct Check: ParsableCommand {
       ? try replaceBaseline(measured)
       : try budgets.baseline(update: "\(profile) --results \(results)")
     let judgements = budgets.judge(measured, of: measured.map(\.cells), against: baseline)
-    try conclude(judgements, as: format, notes: [])
+    try conclude(judgements, as: format, notes: notes)
+  }
+
+  /// The points of the profile's models, if it names one, and what is said of the others.
+  private func judged(
+    _ results: Results, of budgets: BudgetFile
+  ) throws -> (points: [MeasuredPoint], notes: [String]) {
+    let (all, own) = (results.measured, results.measured(of: budgets.models))
+    let stray = results.strays.map { [$0] } ?? []
+    guard own.count < all.count else { return (own, stray) }
+    let words = Words.list(budgets.models.map { quoted($0.name) })
+    guard !own.isEmpty else {
+      throw Failure(
+        "\(self.results ?? ""): holds no point of \(words), which \(profile) is about, but of "
+          + Words.list(results.models.map { quoted($0) }))
+    }
+    return (own, stray + ["\(all.count - own.count) points of other models than \(words) left out"])
   }
 
   private func conclude(
     _ judgements: [Judgement], as format: Format, notes: [String]
   ) throws {
     switch format {
-    case .table: try Output.write(BudgetTable.text(of: judgements))
-    case .junit: try Output.write(BudgetFormats.junit(judgements))
+    case .table: try Output.show(BudgetTable.text(of: judgements))
+    case .junit: try Output.show(BudgetFormats.junit(judgements))
     case .json: try Output.write(BudgetFormats.json(judgements))
-    case .github: try Output.write(BudgetFormats.github(judgements))
+    case .github: try Output.show(BudgetFormats.github(judgements))
     }
     try conclude(judgements, notes: notes)
   }
@@ -143,6 +162,10 @@ struct Check: ParsableCommand {
     }
     if let failed = judgements.first(where: { $0.verdict == .failed }) {
       throw Failure(failed.sentence)
+    }
+    if skipped.count == judgements.count {
+      throw Failure(
+        "nothing could be judged" + (skipped.first.map { ": \($0.sentence)" } ?? ""))
     }
     if strict, let first = skipped.first {
       throw Failure("\(share) could not be judged, as --strict demands; \(first.sentence)")

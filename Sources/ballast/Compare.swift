@@ -17,6 +17,9 @@ struct Compare: ParsableCommand {
 
       A and B are two folders that 'ballast sweep' wrote, two points.csv or two ledger.csv. Points \
       are matched by every axis that both have, and by seed and repeat.
+
+      With --fail-on-increase the status is 2 if bytes of a point grew by more, and if B lacks a \
+      point or a figure that A has; 1 if no point has bytes in both.
       """)
 
   @Argument(help: ArgumentHelp("The results before.", valueName: "a"))
@@ -25,7 +28,9 @@ struct Compare: ParsableCommand {
   var after: String
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("End with status 2 if bytes grew by more than this.", valueName: "percent"))
+    help: ArgumentHelp(
+      "End with status 2 if bytes grew by more than this, or are missing in B.",
+      valueName: "percent"))
   var failOnIncrease: Double?
   @Option(
     help: ArgumentHelp(
@@ -41,15 +46,22 @@ struct Compare: ParsableCommand {
       let advice = Words.advice(for: unknown, among: Comparison.columns)
       throw UsageError("unknown column \(quoted(unknown)); \(advice)")
     }
-    let comparison = try Comparison(try Results(before), try Results(after), ignoring: ignore)
-    try Output.write(
+    let results = (try Results(before), try Results(after))
+    let comparison = try Comparison(results.0, results.1, ignoring: ignore)
+    try Output.show(
       ComparisonTable.text(
         of: comparison.points, onlyBefore: comparison.onlyBefore,
         onlyAfter: comparison.onlyAfter))
+    for note in [results.0.strays, results.1.strays].compactMap(\.self) { Output.note(note) }
     guard let percent = failOnIncrease else { return }
-    let increases = comparison.increases(beyond: percent)
-    guard let first = increases.first else { return }
-    Output.note(increases.count == 1 ? first : "\(first), and \(increases.count - 1) more such")
+    let worse = comparison.increases(beyond: percent) + comparison.losses
+    guard let first = worse.first else {
+      guard comparison.comparesBytes else {
+        throw Failure("nothing could be held against --fail-on-increase: no point has bytes in both")
+      }
+      return
+    }
+    Output.note(worse.count == 1 ? first : "\(first), and \(worse.count - 1) more such")
     throw ExitCode(Status.budgetExceeded)
   }
 }

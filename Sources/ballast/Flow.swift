@@ -68,9 +68,12 @@ struct FlowCommand: ParsableCommand {
     do { flow = try runner.run(planned, measuresPositions: positions != nil) } catch {
       throw Failure("\(error)")
     }
-    try outputs.write("--csv", CSV.document(flow.weights))
+    try outputs.write("--csv", CSV.document(FlowRecord.rows(of: flow)))
     try outputs.write("--positions", CSV.document(PositionRecord.rows(of: flow)))
-    if outputs.printsRow { try Output.write(text(of: flow, as: format)) }
+    if outputs.printsRow {
+      let text = text(of: flow, as: format)
+      try format == .table ? Output.show(text) : Output.write(text)
+    }
     // After everything that can fail, so that a failure stays one sentence.
     for note in parsed.notes { Output.note(note) }
   }
@@ -78,8 +81,8 @@ struct FlowCommand: ParsableCommand {
   private func text(of flow: Flow, as format: Format) -> String {
     switch format {
     case .table: FlowTable.text(of: flow)
-    case .csv: CSV.document(flow.weights)
-    case .json: JSONObject.array(of: flow.weights)
+    case .csv: CSV.document(FlowRecord.rows(of: flow))
+    case .json: JSONObject.array(of: FlowRecord.rows(of: flow))
     }
   }
 }

@@ -64,7 +64,7 @@ enum Main {
     let isQuestion = text.hasSuffix("?")
     let see = isQuestion ? " (see '\(helpCommand)')" : "; see '\(helpCommand)'"
     let help = status == Status.usage ? see : ""
-    StandardError.write("ballast: \(text)\(help)\n")
+    StandardError.write("ballast: \(printable(text.unicodeScalars))\(help)\n")
     return status
   }
 

@@ -118,10 +118,11 @@ struct Measure: ParsableCommand {
       let tables = totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }
       let each = format == .table ? try? Predictor(engine: .cpu).sequences(of: planned.point) : nil
       let group = format == .table ? try? Predictor(engine: .cpu).groupLaw(of: planned.point) : nil
-      try Output.write(
+      let text =
         text(of: outcome, as: format)
-          + (each.map { SequenceTable.text($0) } ?? "")
-          + (group.map { GroupTable.text(of: $0, at: planned.point) } ?? "") + tables.joined())
+        + (each.map { SequenceTable.text($0) } ?? "")
+        + (group.map { GroupTable.text(of: $0, at: planned.point) } ?? "") + tables.joined()
+      try format == .table ? Output.show(text) : Output.write(text)
     }
     // After everything that can fail, so that a failure stays one sentence.
     for note in parsed.notes { Output.note(note) }

@@ -48,7 +48,7 @@ struct MergeCommand: ParsableCommand {
       apartFrom: ResultsStore.outputs(in: output, as: "--output"))
     let complaint = try merge.write(to: output, replacing: overwrite, engine: .cpu)
     if let gaps = merge.gaps { Output.note(gaps) }
-    try Output.write(merge.table)
+    try Output.show(merge.table)
     if let complaint { throw Failure(complaint) }
   }
 }

@@ -4,7 +4,12 @@ import Transformer
 
 /// Standard output, which is data and nothing else, and notes beside it.
 enum Output {
-  /// Writes a text.
+  /// Writes a text for people: nothing in it, such as a name from a file, is a command to a terminal.
+  ///
+  /// - Throws: as `write` does.
+  static func show(_ text: String) throws { try write(printableLines(text)) }
+
+  /// Writes data, to the byte.
   ///
   /// - Throws: `BrokenPipe` if nobody reads any more, `Failure` for everything else.
   static func write(_ text: String) throws {

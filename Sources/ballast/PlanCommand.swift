@@ -121,7 +121,10 @@ struct PlanCommand: ParsableCommand {
       let plan = try planner.plan(request)
       let found = laws || lawsCsv != nil ? try planner.laws(of: plan, listsAll: all) : []
       try outputs.write("--laws-csv", CSV.document(found.flatMap(\.records)))
-      if outputs.printsRow { try Output.write(text(of: plan, laws ? found : [], as: format)) }
+      if outputs.printsRow {
+        let text = text(of: plan, laws ? found : [], as: format)
+        try format == .table ? Output.show(text) : Output.write(text)
+      }
     } catch let error as PlanError {
       throw Failure(error.description)
     } catch let error as ValueError {

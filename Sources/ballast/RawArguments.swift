@@ -26,6 +26,7 @@ enum RawArguments {
     let options = arguments.dropFirst().prefix { $0 != "--" }.filter { $0.hasPrefix("-") }
     // Help is shown whatever stands beside it.
     guard !options.contains("--help"), !options.contains("-h") else { return }
+    try refuseEmpty(arguments)
     var seen: Set<Substring> = []
     for option in options where option.hasPrefix("--") {
       let name = option.prefix { $0 != "=" }
@@ -54,6 +55,24 @@ enum RawArguments {
         throw UsageError(start + "the commands are \(commands.joined(separator: ", "))")
       }
       throw UsageError(start + "did you mean \(nearest)?")
+    }
+  }
+
+  /// Refuses an option with an empty text, which no option has a meaning for.
+  ///
+  /// It comes of a variable that is not set, as in `--lora "$LORA"`, and would be taken for the
+  /// default.
+  private static func refuseEmpty(_ arguments: [String]) throws(UsageError) {
+    var before = ""
+    for argument in arguments.dropFirst().prefix(while: { $0 != "--" }) {
+      let isGlued = argument.hasPrefix("--") && argument.hasSuffix("=")
+      if isGlued || argument.isEmpty && before.hasPrefix("--") && !before.contains("=") {
+        let option = isGlued ? String(argument.dropLast()) : before
+        throw UsageError(
+          "\(printable(option.unicodeScalars)) is given an empty text, as of a variable that is not "
+            + "set; give it a value, or leave it out")
+      }
+      before = argument
     }
   }
 

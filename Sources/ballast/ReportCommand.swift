@@ -43,8 +43,20 @@ struct ReportCommand: ParsableCommand {
       apartFrom: place == "-" ? [] : [NamedFile("--output", place)])
     let result = try ReportFolder(folder)
     let earlier = try against.map { (path) throws(FileError) in try ReportFolder(path) }
-    let file = place == "-" ? nil : try PendingFile(place)
+    // Whoever names a place may mean what a link leads to; the folder may be somebody else's.
+    let file =
+      switch output {
+      case "-": nil as PendingFile?
+      case let output?: try PendingFile(output)
+      case nil: try PendingFile(own: place)
+      }
     let html = ReportPage.html(of: result, against: earlier, version: BallastVersion.current)
+    // After everything that can fail, so that a failure stays one sentence.
+    defer {
+      for (path, folder) in [(against ?? "", earlier), (self.folder, result)] {
+        for stray in folder?.strays ?? [] { Output.note("\(path): \(stray)") }
+      }
+    }
     guard let file else { return try Output.write(html) }
     try file.commit(html)
     Output.note("\(place): \(html.utf8.count / 1000) kB; open it in a browser")

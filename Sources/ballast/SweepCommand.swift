@@ -86,7 +86,7 @@ struct SweepCommand: ParsableCommand {
     let summary = try sweep.run()
     guard !store.part.isEmpty else { return }
     let laws = summary.laws.records
-    try Output.write(
+    try Output.show(
       (laws.isEmpty ? "" : SweepTable.text(laws: laws, points: summary.records))
         + LengthsTable.text(summary.records))
     // Points without figures fail the sweep whoever ran them, and whenever.

@@ -125,7 +125,7 @@ import Testing
     #expect(result.sentence?.contains("is a directory") == true)
   }
 
-  @Test(arguments: ["/proc/results", "/dev/null", "/dev/null/results", ""])
+  @Test(arguments: ["/proc/results", "/dev/null", "/dev/null/results"])
   func `an output folder that cannot be written is refused first`(output: String) throws {
     let folder = try Folder()
     let profile = try folder.add("p.yaml", "model: seed\nn_c: 4\nn_g: 4\n")

@@ -51,11 +51,12 @@ import Testing
 
   @discardableResult private func sweep(
     _ place: Place, _ text: String = Self.text, memory: Int? = nil,
-    opening: ResultsStore.Opening = .resume
+    opening: ResultsStore.Opening = .resume,
+    open: @escaping ResultsStore.Opener = { (path) throws(FileError) in try AppendedFile(path) }
   ) throws -> SweepSummary {
     let profile = try Profile(text: text, file: "p.yaml")
     let store = try ResultsStore(
-      directory: place.path, of: profile, memory: memory, opening: opening)
+      directory: place.path, of: profile, memory: memory, opening: opening, open: open)
     return try SweepRun(
       profile: profile, store: store, engine: Self.shapes, limit: MemoryLimit(given: memory)
     ).run()
@@ -185,16 +186,14 @@ import Testing
   func `old rows never stand beside a manifest that is not theirs`(table: String) throws {
     let place = Place()
     try sweep(place)
-    func link(to device: String) throws {
-      try FileManager.default.removeItem(atPath: "\(place.path)/\(table)")
-      try FileManager.default.createSymbolicLink(
-        atPath: "\(place.path)/\(table)", withDestinationPath: device)
-    }
-    try link(to: "/dev/full")
+    // A folder under the name that the new table has for a moment.
+    let obstacle = "\(place.path)/.\(table).\(getpid()).tmp"
+    try FileManager.default.createDirectory(
+      atPath: obstacle, withIntermediateDirectories: false)
     let other = Self.text.replacing("n_g: 3", with: "n_g: 4")
     #expect(throws: FileError.self) { try sweep(place, other, opening: .replace) }
     #expect(!place.names.contains("sweep.json") && !place.names.contains("journal.jsonl"))
-    try FileManager.default.removeItem(atPath: "\(place.path)/\(table)")
+    try FileManager.default.removeItem(atPath: obstacle)
     try sweep(place, other, opening: .replace)
     #expect(try place.text("sweep.json").contains("\"complete\" : true"))
   }
@@ -204,11 +203,12 @@ import Testing
     throws
   {
     let place = Place()
-    try FileManager.default.createDirectory(
-      atPath: place.path, withIntermediateDirectories: true)
-    try FileManager.default.createSymbolicLink(
-      atPath: "\(place.path)/points.csv", withDestinationPath: "/dev/null")
-    let error = #expect(throws: FileError.self) { try sweep(place, opening: .replace) }
+    let error = #expect(throws: FileError.self) {
+      try sweep(place, opening: .replace) { (path) throws(FileError) in
+        guard path.hasSuffix("points.csv") else { return try AppendedFile(path) }
+        return AppendedFile(path, descriptor: unsafe open("/dev/null", O_RDWR))
+      }
+    }
     #expect(error?.description.hasPrefix("cannot write \(place.path)/points.csv") == true)
     #expect(try place.text("journal.jsonl").split(separator: "\n").count == 8)
     #expect(try place.text("sweep.json").contains("\"complete\" : false"))

@@ -69,7 +69,9 @@ def save(figure, path: Path, name: str = "retained") -> None:
     """Writes a picture into a folder, as PNG and SVG."""
     import matplotlib.pyplot as plt
 
-    for suffix, options in ((".png", {"dpi": 144}), (".svg", {"metadata": {"Date": None}})):
+    own = "Ballast scripts/plot"  # by which `ballast sweep --overwrite` knows a picture of old results
+    for suffix, options in ((".png", {"dpi": 144, "metadata": {"Software": own}}),
+                            (".svg", {"metadata": {"Date": None, "Creator": own}})):
         # A file of its own takes the place of what is there: a link is not written through.
         draft = path / f".{name}.{os.getpid()}{suffix}"
         try:

@@ -53,10 +53,7 @@ package struct Comparison: Sendable {
       if let statuses = point.statuses, statuses.before == "ok" {
         return ["\(point.label) was measured before and is \(statuses.after) now"]
       }
-      let figures = [
-        ("retained", point.retained), ("allocated", point.allocated), ("peak", point.peak),
-      ]
-      return figures.compactMap { name, pair in
+      return point.bytes.compactMap { name, pair in
         guard let increase = pair.increasePercent, increase > percent,
           let before = pair.before, let after = pair.after
         else { return nil }
@@ -64,6 +61,21 @@ package struct Comparison: Sendable {
           + Units.wholeBytes(after)
       }
     }
+  }
+
+  /// What the first result has and the second has no more, points and figures; one sentence each.
+  package var losses: [String] {
+    onlyBefore.map { "\($0) is in A and not in B" }
+      + points.filter { $0.statuses == nil }.flatMap { point in
+        point.bytes.filter { $0.pair.before != nil && $0.pair.after == nil }.map {
+          "\($0.name) of \(point.label) is in A and empty in B"
+        }
+      }
+  }
+
+  /// Whether some point has bytes on both sides.
+  package var comparesBytes: Bool {
+    points.contains { $0.bytes.contains { $0.pair.difference != nil } }
   }
 
   // MARK: Matching
@@ -119,7 +131,7 @@ package struct Comparison: Sendable {
   private static func label(_ key: [String: String], _ columns: [String]) -> String {
     let others = columns.filter { $0 != "mode" && $0 != "n_c" }
       .compactMap { name in key[name].map { "\(name)=\($0)" } }
-    return ([key["mode"] ?? ""] + (key["n_c"].map { ["n_c=\($0)"] } ?? []) + others)
-      .filter { !$0.isEmpty }.joined(separator: " ")
+    let words = [key["mode"] ?? ""] + (key["n_c"].map { ["n_c=\($0)"] } ?? []) + others
+    return printable(words.filter { !$0.isEmpty }.joined(separator: " ").unicodeScalars)
   }
 }

@@ -54,38 +54,25 @@ struct ResultTable {
   }
 
   /// A cell's whole number, 0 or more; nil if it is empty or the file has no such column.
-  ///
-  /// A table that other programs wrote may have it as `4096.0`.
   func count(_ row: CSVDocument.Row, _ column: String) throws(FileError) -> Int? {
-    let text = text(row, column)
-    if text.isEmpty { return nil }
-    guard let value = Int(text) ?? Double(text).flatMap({ Int(exactly: $0) }), value >= 0 else {
-      throw fault(row, column, "no whole number from 0 to \(Int.max)")
-    }
-    return value
+    try figure(column) { (column) throws(CSVError) in try document.count(row, column) }
   }
 
   /// A cell's seconds; nil if it is empty or the file has no such column.
   func seconds(_ row: CSVDocument.Row, _ column: String) throws(FileError) -> Double? {
-    try number(row, column, upTo: 1e12, "no time in seconds")
+    try figure(column) { (column) throws(CSVError) in try document.seconds(row, column) }
   }
 
   /// A cell's number, 0 or more; nil if it is empty or the file has no such column.
-  func number(
-    _ row: CSVDocument.Row, _ column: String, upTo most: Double = .greatestFiniteMagnitude,
-    _ fault: String = "no number of 0 or more"
-  ) throws(FileError) -> Double? {
-    let text = text(row, column)
-    if text.isEmpty { return nil }
-    guard let value = Double(text), value >= 0, value <= most else {
-      throw self.fault(row, column, fault)
-    }
-    return value
+  func number(_ row: CSVDocument.Row, _ column: String) throws(FileError) -> Double? {
+    try figure(column) { (column) throws(CSVError) in try document.number(row, column) }
   }
 
-  private func fault(_ row: CSVDocument.Row, _ column: String, _ what: String) -> FileError {
-    FileError(
-      "\(path): line \(row.line) has \(quoted(text(row, column))) in \(column), which is \(what)")
+  private func figure<Value>(
+    _ column: String, _ read: (Int) throws(CSVError) -> Value?
+  ) throws(FileError) -> Value? {
+    guard let column = document.column(column) else { return nil }
+    do throws(CSVError) { return try read(column) } catch { throw FileError("\(path): \(error)") }
   }
 
   /// A row's cells in those of the columns that the file has.

@@ -11,6 +11,8 @@ package struct Results {
   let path: String
   let kind: Kind
   let points: [ResultPoint]
+  /// What the ledger has and no point does, as a sentence; nil for nothing.
+  package private(set) var strays: String?
 
   /// Reads a side; `kinds` are what a file may be, a folder has points.
   ///
@@ -30,10 +32,21 @@ package struct Results {
     guard Paths.exists(file) else {
       throw FileError("\(path): holds no points.csv; name a folder that 'ballast sweep' wrote")
     }
-    var points = try Self.points(ResultTable(file, of: [.points]))
-    let ledger = Paths.join(path, "ledger.csv")
-    if Paths.exists(ledger) {
-      Self.attach(try Self.blocks(try ResultTable(ledger, of: [.ledger])), to: &points)
+    let table = try ResultTable(file, of: [.points])
+    var points = try Self.points(table)
+    let place = Paths.join(path, "ledger.csv")
+    if Paths.exists(place) {
+      let ledger = try ResultTable(place, of: [.ledger])
+      let rows = LedgerRows(ledger.document, of: table.document)
+      let blocks = Dictionary(uniqueKeysWithValues: try Self.blocks(ledger).map { ($0.start, $0) })
+      for (number, range) in rows.blocks {
+        points[number].tensors = blocks[range.lowerBound]?.tensors
+      }
+      strays =
+        rows.strays == 0
+        ? nil
+        : "\(place): the tensors of \(rows.strays) of \(rows.strays + rows.blocks.count) points are "
+          + "left out; they are of another profile, or do not add up to what a point there retains"
     }
     (kind, self.points) = (.points, points)
   }
@@ -68,9 +81,14 @@ package struct Results {
   }
 
   /// Every point as budgets know it, each once: of repetitions the first.
-  package var measured: [MeasuredPoint] {
+  package var measured: [MeasuredPoint] { measured { _ in true } }
+
+  /// The same of those whose texts by column are wanted.
+  func measured(_ isWanted: ([String: String]) -> Bool) -> [MeasuredPoint] {
     var seen: Set<PointCells> = []
-    let distinct = points.filter { seen.insert(PointCells($0.key)).inserted }
+    let distinct = points.filter {
+      isWanted($0.key) && seen.insert(PointCells($0.key)).inserted
+    }
     let byCells = Dictionary(
       distinct.filter { $0.status == "ok" }.map { (PointCells($0.key), $0) }
     ) { first, _ in first }
@@ -85,6 +103,8 @@ package struct Results {
   /// The rows of one point's ledger.
   private struct Block {
     let key: [String: String]
+    /// The place of its first row in the file.
+    let start: Int
     var tensors: [TensorBytes] = []
     var requested = 0
     var allocated: Int?
@@ -105,10 +125,10 @@ package struct Results {
   /// The ledger's points: `order` starts again at each.
   private static func blocks(_ table: ResultTable) throws(FileError) -> [Block] {
     var blocks: [Block] = []
-    for row in table.document.rows {
+    for (number, row) in table.document.rows.enumerated() {
       let key = table.key(row, ResultColumns.ledger)
       let order = try table.count(row, "order") ?? 0
-      if order == 0 || blocks.last?.key != key { blocks.append(Block(key: key)) }
+      if order == 0 || blocks.last?.key != key { blocks.append(Block(key: key, start: number)) }
       let requested = try table.count(row, "requested_bytes") ?? 0
       let last = blocks.count - 1
       blocks[last].tensors.append(
@@ -137,19 +157,6 @@ package struct Results {
       point.figures["retained_bytes"] = Double(block.requested)
       point.figures["retained_allocated_bytes"] = block.allocated.map(Double.init)
       return point
-    }
-  }
-
-  /// Gives each point its ledger: both files have the points in the same order.
-  private static func attach(_ blocks: [Block], to points: inout [ResultPoint]) {
-    guard let block = blocks.first, let point = points.first else { return }
-    let shared = Set(block.key.keys).intersection(point.key.keys)
-    func short(_ key: [String: String]) -> [String: String] {
-      key.filter { shared.contains($0.key) }
-    }
-    var waiting = Dictionary(grouping: blocks) { short($0.key) }.mapValues { $0[...] }
-    for index in points.indices where points[index].status == "ok" {
-      points[index].tensors = waiting[short(points[index].key)]?.popFirst()?.tensors
     }
   }
 }

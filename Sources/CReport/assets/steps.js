@@ -158,8 +158,9 @@ function showFlow(result, subject) {
        isNumber: true},
     ], rows);
     chart("flow-map", heatMap(result.flow, row => row.prefix_share, "the prefix's share", 1));
-    $("flow-text").textContent =
-      "Frobenius norms of the sums over the rows of each kind, all layers together; the map has "
+    const of = result.label(result.points[result.flow[0].point]);
+    $("flow-text").textContent = (of ? `Of ${of}. ` : "")
+      + "Frobenius norms of the sums over the rows of each kind, all layers together; the map has "
       + "them layer by layer, as the prefix's share of the two norms. E is the embedding, U the "
       + "head. In the last layer the prefix reaches W_K and W_V and the norm before them; below, "
       + "every weight.";
@@ -167,11 +168,8 @@ function showFlow(result, subject) {
   }
   const biased = subject.filter(point => point.mode === "detached-prefix");
   const point = biased[0];
-  const keys = result.gradients.length
-    ? result.axes.filter(axis => axis in result.gradients[0]) : [];
   const rows = point ? result.gradients.filter(
-    row => keyOf(row, keys) === keyOf(point, keys)
-      && row.repeat === point.repeat && row.relative_error != null) : [];
+    row => row.point === point.index && row.relative_error != null) : [];
   $("flow-table").hidden = true;
   if (!rows.length) {
     $("flow-map").hidden = true;

@@ -9,10 +9,10 @@ package func quoted(_ text: String, with mark: Character = "\"") -> String {
 package func printable(_ scalars: some Sequence<Unicode.Scalar>) -> String {
   var result = ""
   for scalar in scalars {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
+    if isVisible(scalar) {
+      result.unicodeScalars.append(scalar)
+    } else {
       result += "\\u{\(String(scalar.value, radix: 16))}"
-    default: result.unicodeScalars.append(scalar)
     }
   }
   return result
@@ -37,7 +37,22 @@ package func shellQuoted(_ text: String) -> String {
   return "$'" + text.utf8.map { "\\x\(digits[Int($0 >> 4)])\(digits[Int($0 & 15)])" }.joined() + "'"
 }
 
-/// A JSON string with the escapes of RFC 8259, section 7.
+/// The same of a text of several lines: nothing in it is a command to a terminal.
+package func printableLines(_ text: String) -> String {
+  text.split(separator: "\n", omittingEmptySubsequences: false)
+    .map { printable($0.unicodeScalars) }.joined(separator: "\n")
+}
+
+/// Whether a scalar is plainly visible, and no command to a terminal or a text's direction.
+private func isVisible(_ scalar: Unicode.Scalar) -> Bool {
+  if scalar.isASCII { return (0x20..<0x7f).contains(scalar.value) }
+  return switch scalar.properties.generalCategory {
+  case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: false
+  default: true
+  }
+}
+
+/// A JSON string with the escapes of RFC 8259, section 7, for all that is not plainly visible.
 package func jsonString(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {
@@ -46,9 +61,12 @@ package func jsonString(_ text: String) -> String {
     case "\n": result += "\\n"
     case "\r": result += "\\r"
     case "\t": result += "\\t"
-    case "\0"..<" ":
-      result += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-    default: result.unicodeScalars.append(scalar)
+    case _ where isVisible(scalar): result.unicodeScalars.append(scalar)
+    default:
+      for unit in String(scalar).utf16 {
+        let digits = String(unit, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      }
     }
   }
   return result + "\""

@@ -9,11 +9,31 @@ package final class AppendedFile: Sendable {
   private let descriptor: Int32
 
   /// Opens a file, and makes it if `creates` says so.
+  ///
+  /// One that is written must be there under this name alone: neither a link nor what links lead to,
+  /// since it would grow and be cut off under its other name too.
+  ///
+  /// - Throws: `FileError` for what is no such file, or cannot be opened.
   package init(_ path: String, creates: Bool = false, isReadOnly: Bool = false) throws(FileError) {
     self.path = path
     let access = isReadOnly ? O_RDONLY : O_RDWR | O_APPEND
-    descriptor = unsafe open(path, access | O_CLOEXEC | (creates ? O_CREAT : 0), 0o644)
-    if descriptor < 0 { throw FileError.system("cannot \(isReadOnly ? "read" : "write") \(path)") }
+    if !isReadOnly { try PendingFile.requireFile(path) }
+    let flags = access | O_CLOEXEC | O_NONBLOCK | (creates ? O_CREAT : 0)
+    let what = "cannot \(isReadOnly ? "read" : "write") \(path)"
+    descriptor = unsafe open(path, flags | (isReadOnly ? 0 : O_NOFOLLOW), 0o644)
+    if descriptor < 0 { throw FileError.system(what) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw FileError("\(what): it is not a regular file")
+    }
+    guard isReadOnly || status.st_nlink == 1 else {
+      throw FileError("\(what): the file has another name too, a hard link; copy it, and try again")
+    }
+  }
+
+  /// Takes over a descriptor that was opened under a path.
+  package init(_ path: String, descriptor: Int32) {
+    (self.path, self.descriptor) = (path, descriptor)
   }
 
   /// Bytes in the file.

@@ -22,7 +22,9 @@ package struct FileDraft: ~Copyable {
     let temporary = folder.appendingPathComponent(".\(url.lastPathComponent).\(getpid()).tmp").path
     var descriptor = unsafe open(folder.path, O_WRONLY | Self.nameless | O_CLOEXEC, 0o666)
     if descriptor < 0 {
-      descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      // Whatever has this name was left behind, or is a link that somebody else made.
+      unsafe unlink(temporary)
+      descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
       isNamed = descriptor >= 0
     }
     if descriptor < 0 { throw FileError.system("cannot write \(path)") }

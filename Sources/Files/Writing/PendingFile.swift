@@ -9,6 +9,31 @@ package final class PendingFile {
   /// Of a device or a pipe; -1 for a file.
   private let device: Int32
 
+  /// Prepares a file of ours that nobody named one by one, such as one of a results folder.
+  ///
+  /// The folder may be somebody else's: what is no file there, a link that leads out of it or a
+  /// pipe that nobody reads, is not written through.
+  ///
+  /// - Throws: `FileError` if that is not possible.
+  package convenience init(own path: String) throws(FileError) {
+    try Self.requireFile(path)
+    try self.init(path)
+  }
+
+  /// Refuses a place that is taken by something other than a file.
+  static func requireFile(_ path: String) throws(FileError) {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else { return }
+    let what: String
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return
+    case S_IFDIR: what = "it is a directory"
+    case S_IFLNK: what = "it is a link, and results are not written through one; remove it"
+    default: what = "it is not a regular file; remove it"
+    }
+    throw FileError("cannot write \(path): \(what)")
+  }
+
   /// Finds out whether there can be a file beside `path`.
   ///
   /// - Throws: `FileError` if that is not possible.

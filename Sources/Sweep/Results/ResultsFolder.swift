@@ -83,7 +83,12 @@ final class ResultsFolder: Sendable {
   func removeTemporaries(of names: [String]) {
     let entries = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     for entry in entries where entry.hasSuffix(".tmp") {
-      if names.contains(where: { entry.hasPrefix(".\($0).") }) { unsafe unlink(file(entry)) }
+      guard let name = names.first(where: { entry.hasPrefix(".\($0).") }) else { continue }
+      // Between the names' ends stands the number of a process.
+      let number = entry.dropFirst(name.count + 2).dropLast(4)
+      if !number.isEmpty, number.allSatisfy({ $0.isASCII && $0.isNumber }) {
+        unsafe unlink(file(entry))
+      }
     }
   }
 }

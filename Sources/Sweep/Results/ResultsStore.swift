@@ -21,6 +21,10 @@ package struct ResultsStore: Sendable {
     case refuse, replace, resume
   }
 
+  /// Opens a table that grows; another one in tests of disks that fail.
+  package typealias Opener = @Sendable (_ path: String) throws(FileError) -> AppendedFile
+
+  private let open: Opener
   private let folder: ResultsFolder
   private var manifest: SweepManifest
   private var journal: Journal?
@@ -44,7 +48,9 @@ package struct ResultsStore: Sendable {
   /// The folder and the files in it that a sweep makes, replaces or removes, under an option.
   package static func outputs(in directory: String, as option: String) -> [NamedFile] {
     [NamedFile(option, directory)]
-      + names.map { NamedFile(option, Paths.join(directory, $0)) }
+      + (names + Leftovers.names(in: directory)).map {
+        NamedFile(option, Paths.join(directory, $0))
+      }
   }
 
   /// Makes the folder ready, before anything is measured.
@@ -56,8 +62,10 @@ package struct ResultsStore: Sendable {
   ///   it holds results and they are not to be replaced, or if they are not this sweep's.
   package init(
     directory: String, of profile: Profile, memory: Int?,
-    shard: (name: Shard, part: [Int])? = nil, opening: Opening
+    shard: (name: Shard, part: [Int])? = nil, opening: Opening,
+    open: @escaping Opener = { (path) throws(FileError) in try AppendedFile(path) }
   ) throws(FileError) {
+    self.open = open
     folder = try ResultsFolder(directory)
     manifest = SweepManifest(of: profile, memory: memory, shard: shard?.name)
     part = shard?.part ?? Array(profile.points.indices)
@@ -80,6 +88,7 @@ package struct ResultsStore: Sendable {
     case (.refuse, _):
       try refuseResults("choose another folder, go on with --resume")
       try start()
+    case (.replace, _): try start(removing: Leftovers.names(in: directory))
     default: try start()
     }
   }
@@ -94,12 +103,13 @@ package struct ResultsStore: Sendable {
     journal: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void
   ) throws(FileError) {
     let points = profile.points
+    open = { (path) throws(FileError) in try AppendedFile(path) }
     folder = try ResultsFolder(directory)
     self.manifest = manifest
     part = Array(points.indices)
     folder.removeTemporaries(of: Self.names)
     if !replacing { try refuseResults("choose another folder") }
-    try start(with: journal)
+    try start(with: journal, removing: replacing ? Leftovers.names(in: directory) : [])
     try restore(points)
   }
 
@@ -137,10 +147,11 @@ package struct ResultsStore: Sendable {
 
   /// Replaces what the folder holds by a sweep that has got as far as these lines of a journal.
   private mutating func start(
-    with lines: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void = { _ in }
+    with lines: (_ write: (String) throws(FileError) -> Void) throws(FileError) -> Void = { _ in },
+    removing leftovers: [String] = []
   ) throws(FileError) {
     func pending(_ name: String) throws(FileError) -> PendingFile {
-      try PendingFile(folder.file(name))
+      try PendingFile(own: folder.file(name))
     }
     // All can be written before the first is replaced.
     let (sweep, laws) = (try pending(SweepManifest.name), try pending(Self.laws))
@@ -150,6 +161,7 @@ package struct ResultsStore: Sendable {
     // The manifest goes first and comes last: no row ever stands beside one that is not its own.
     try folder.remove(SweepManifest.name)
     try folder.remove(Journal.name)
+    for name in leftovers { try folder.remove(name) }
     for (file, table) in tables { try table.commit(file.header) }
     try laws.commit(CSV.header(of: LawRecord.self))
     try journal.commit(lines)
@@ -160,7 +172,7 @@ package struct ResultsStore: Sendable {
 
   private mutating func openFiles() throws(FileError) {
     for file in ResultFile.allCases {
-      files[file] = try AppendedFile(folder.file(file.rawValue))
+      files[file] = try open(folder.file(file.rawValue))
     }
   }
 
@@ -210,7 +222,7 @@ package struct ResultsStore: Sendable {
     let written = part[..<next]
     waiting = places.filter { $0.key > written.last ?? -1 }
     for file in ResultFile.allCases {
-      try PendingFile(folder.file(file.rawValue)).commit { (write) throws(FileError) in
+      try PendingFile(own: folder.file(file.rawValue)).commit { (write) throws(FileError) in
         try write(file.header)
         for index in written {
           guard let place = places[index] else { continue }
@@ -259,10 +271,10 @@ package struct ResultsStore: Sendable {
     }
     waiting = [:]
     for file in files.values { try file.sync() }
-    try PendingFile(folder.file(Self.laws)).commit(CSV.document(laws))
+    try PendingFile(own: folder.file(Self.laws)).commit(CSV.document(laws))
     guard finished.count == part.count, interrupted.isEmpty else { return }
     manifest.isComplete = true
-    try PendingFile(folder.file(SweepManifest.name)).commit(manifest.text)
+    try PendingFile(own: folder.file(SweepManifest.name)).commit(manifest.text)
     journal = nil
     if manifest.shard == nil { try folder.remove(Journal.name) }
   }

@@ -1,0 +1,201 @@
+import Files
+import Foundation
+import Reporting
+import Retention
+
+/// What other files of a folder have that is of the points in its `points.csv`.
+///
+/// A file of an earlier result may have stayed, or have been copied from another. Each says of which
+/// points it is; what is of none is left out, with a sentence.
+struct Belonging {
+  private let points: CSVDocument
+
+  init(to points: CSVDocument) { self.points = points }
+
+  /// A file, or the rows of it that belong here, and a sentence about what was left out.
+  struct Part {
+    var document: CSVDocument?
+    /// The row of `points.csv` that each of the document's is about; empty where that is not known.
+    var places: [Int] = []
+    var sentence: String?
+  }
+
+  // MARK: Laws
+
+  /// The laws of series that have a point here.
+  func laws(_ document: CSVDocument) -> Part {
+    let axes = PointAxis.all.filter { $0.seriesValue == nil }.map(\.name) + ["profile"]
+    let shared = axes.filter { document.column($0) != nil && points.column($0) != nil }
+    let known = Set(keys(points, shared))
+    let rows = zip(document.rows, keys(document, shared)).filter { known.contains($1) }.map(\.0)
+    let lost = document.rows.count - rows.count
+    guard lost > 0 else { return Part(document: document) }
+    return Part(
+      document: rows.isEmpty ? nil : document.with(rows),
+      sentence: "laws.csv: \(lost) of \(document.rows.count) laws are left out; none of the points "
+        + "here is of their series")
+  }
+
+  private func keys(_ document: CSVDocument, _ names: [String]) -> [[String]] {
+    let columns = names.compactMap { document.column($0) }
+    return document.rows.map { row in columns.map { row.fields[$0] } }
+  }
+
+  // MARK: Gradients
+
+  /// The gradients of points here: those of the same axes whose error they add up to.
+  func gradients(_ document: CSVDocument) -> Part {
+    guard let parameter = document.column("parameter") else { return Part() }
+    let shared = document.header[..<parameter].filter { points.column($0) != nil }
+    let status = points.column("status")
+    var waiting: [[String]: [Int]] = [:]
+    for (number, key) in keys(points, Array(shared)).enumerated().reversed()
+    where status.map({ points.rows[number].fields[$0] == "ok" }) ?? true {
+      waiting[key, default: []].append(number)
+    }
+    var (rows, places): ([CSVDocument.Row], [Int]) = ([], [])
+    var (blocks, strays) = (0, 0)
+    let rowKeys = keys(document, Array(shared))
+    var start = 0
+    var seen: Set<String> = []
+    for index in document.rows.indices {
+      seen.insert(document.rows[index].fields[parameter])
+      let next = index + 1
+      let isEnd =
+        next == document.rows.count || rowKeys[next] != rowKeys[start]
+        || seen.contains(document.rows[next].fields[parameter])
+      guard isEnd else { continue }
+      let block = document.rows[start..<next]
+      blocks += 1
+      if let place = waiting[rowKeys[start]]?.lastIndex(where: { agree(block, document, $0) }),
+        let number = waiting[rowKeys[start]]?.remove(at: place)
+      {
+        rows += block
+        places += block.map { _ in number }
+      } else {
+        strays += 1
+      }
+      (start, seen) = (next, [])
+    }
+    let sentence =
+      strays == 0
+      ? nil
+      : "gradients.csv: those of \(strays) of \(blocks) points are left out; they are of another "
+        + "profile or model, or do not add up to the error of a point here"
+    return Part(
+      document: rows.isEmpty ? nil : document.with(rows), places: places, sentence: sentence)
+  }
+
+  /// Whether the gradients of parameters have a point's layers, and the error of all together.
+  private func agree(
+    _ block: ArraySlice<CSVDocument.Row>, _ document: CSVDocument, _ number: Int
+  ) -> Bool {
+    func numbers(_ name: String) -> [Double?] {
+      let column = document.column(name)
+      return block.map { row in column.flatMap { Double(row.fields[$0]) } }
+    }
+    func cell(_ name: String) -> Double? {
+      points.column(name).flatMap { Double(points.rows[number].fields[$0]) }
+    }
+    if let layers = cell("layers"), let last = numbers("layer").compactMap(\.self).max(),
+      last >= layers
+    {
+      return false
+    }
+    // ‖g − r‖² and ‖r‖²; where r is zero, g is the whole difference.
+    let (errors, norms) = (numbers("relative_error"), numbers("norm"))
+    let references = numbers("reference_norm").map { $0 ?? 0 }
+    let whole = references.reduce(0) { $0 + $1 * $1 }
+    let given = cell("gradient_relative_error")
+    guard whole > 0 else { return given == nil || given == 0 }
+    let apart = zip(zip(errors, norms), references).reduce(0.0) { sum, next in
+      let part = next.0.0.map { $0 * next.1 } ?? next.0.1 ?? 0
+      return sum + part * part
+    }
+    guard let given else { return false }
+    let error = (apart / whole).squareRoot()
+    return abs(error - given) <= 1e-6 * max(error, given)
+  }
+
+  // MARK: Flow
+
+  /// What decides a gradient, beside the mode: of how the step is run it does not depend.
+  private static let ofGradients =
+    ["model"] + PointAxis.sizes.map(\.name) + [
+      "n_c", "n_g", "batch", "lengths", "suffixes", "loss_rows", "dtype", "trainable", "dropout",
+      "adapter", "lora", "seed",
+    ]
+
+  /// A flow of one of the points here.
+  func flow(_ document: CSVDocument) -> Part {
+    let again = "; write it again with 'ballast flow … --csv'"
+    guard let first = document.rows.first else { return Part() }
+    guard document.column("model") != nil, document.column("n_c") != nil else {
+      return Part(
+        sentence: "flow.csv is left out: it does not say of which step it is, as an earlier version "
+          + "wrote it" + again)
+    }
+    let axes = Self.ofGradients + ["mode", "keep_prefix"]
+    guard Set(keys(document, axes.filter { document.column($0) != nil })).count == 1 else {
+      return Part(sentence: "flow.csv is left out: its rows are of several steps" + again)
+    }
+    let own = cells(document, first)
+    var nearest: [String]?
+    for (number, row) in points.rows.enumerated() {
+      let differing = difference(of: own, from: cells(points, row))
+      if differing.isEmpty { return Part(document: document, places: [number]) }
+      if nearest.map({ differing.count < $0.count }) ?? true { nearest = differing }
+    }
+    let words = (nearest ?? []).prefix(3).map { "\($0) \(own[$0] ?? "")" }.joined(separator: ", ")
+    return Part(
+      sentence: "flow.csv is left out: it is of \(printable(words.unicodeScalars)), and no point "
+        + "here is" + again)
+  }
+
+  /// A row's texts on all axes that the file has.
+  private func cells(_ document: CSVDocument, _ row: CSVDocument.Row) -> [String: String] {
+    PointAxis.all.reduce(into: [:]) { cells, axis in
+      if let column = document.column(axis.name) { cells[axis.name] = row.fields[column] }
+    }
+  }
+
+  /// The axes in which a flow is of another gradient than a point has.
+  private func difference(
+    of flow: [String: String], from point: [String: String]
+  ) -> [String] {
+    func text(_ cells: [String: String], _ axis: String) -> String {
+      cells[axis] ?? PointAxis.named(axis).standard.text
+    }
+    var differing = Self.ofGradients.filter { axis in
+      // Sizes that a file does not have say nothing.
+      guard flow[axis] != nil && point[axis] != nil || !PointAxis.sizes.contains(named: axis) else {
+        return false
+      }
+      let (one, other) = (text(flow, axis), text(point, axis))
+      return axis == "model" ? Self.name(one) != Self.name(other) : !Self.same(one, other)
+    }
+    // An exact gradient is every mode's, or what that mode's error is measured from.
+    let isExact = ModeName(rawValue: text(flow, "mode")).map { Mode($0).isExact } ?? false
+    for axis in ["mode", "keep_prefix"] where !isExact && text(flow, axis) != text(point, axis) {
+      differing.append(axis)
+    }
+    return differing
+  }
+
+  /// A model is the same from wherever its folder is named.
+  private static func name(_ model: String) -> Substring {
+    model.split(separator: "/").last { $0 != "." } ?? ""
+  }
+
+  /// Numbers may be written in several ways, and an empty cell is a default.
+  private static func same(_ one: String, _ other: String) -> Bool {
+    if one == other { return true }
+    guard let one = Double(one.isEmpty ? "0" : one), let other = Double(other.isEmpty ? "0" : other)
+    else { return false }
+    return one == other
+  }
+}
+
+extension [PointAxis] {
+  fileprivate func contains(named name: String) -> Bool { contains { $0.name == name } }
+}

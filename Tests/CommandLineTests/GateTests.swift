@@ -1,0 +1,208 @@
+import Foundation
+import Testing
+
+/// What stands in CI as a gate does not let through what it could not judge.
+@Suite struct GateTests {
+  // MARK: compare
+
+  private static let header = "mode,n_c,status,retained_bytes,peak_bytes\n"
+  private static let before =
+    header + "full-graph,4,ok,100,200\nfull-graph,8,ok,300,400\ndetached-prefix,8,ok,50,60\n"
+
+  /// The results after, the status with `--fail-on-increase 0`, and what is said.
+  static let compared: [(String, Int32, String)] = [
+    (before, 0, ""),
+    (before + "full-graph,16,ok,900,900\n", 0, ""),
+    (header + "full-graph,4,ok,99,200\nfull-graph,8,ok,300,1\ndetached-prefix,8,ok,0,0\n", 0, ""),
+    (header + "full-graph,4,ok,100,200\nfull-graph,8,ok,300,400\n", 2, "n_c=8 is in A and not in B"),
+    (header + "full-graph,8,ok,300,400\n", 2, "and 1 more such"),
+    (
+      before.replacing("50,60", with: "50,"), 2,
+      "peak of detached-prefix n_c=8 is in A and empty in B"
+    ),
+    (
+      before.replacing("300,400", with: ",400"), 2,
+      "retained of full-graph n_c=8 is in A and empty in B"
+    ),
+    (before.replacing("8,ok,50,60", with: "8,failed,,"), 2, "was measured before and is failed now"),
+    (before.replacing("50,60", with: "50,61"), 2, "peak of detached-prefix n_c=8 grew"),
+  ]
+
+  @Test(arguments: compared)
+  func `a comparison fails on what grew, and on what is there no more`(
+    after: String, status: Int32, part: String
+  ) throws {
+    let folder = try Folder()
+    let (a, b) = (try folder.add("a.csv", Self.before), try folder.add("b.csv", after))
+    let plain = try Program.run(["compare", a, b])
+    #expect(plain.status == 0 && plain.errors.isEmpty)
+    let gate = try Program.run(["compare", a, b, "--fail-on-increase", "0"])
+    #expect(gate.status == status && gate.output == plain.output, "\(gate.errors)")
+    #expect(part.isEmpty ? gate.errors.isEmpty : gate.sentence?.contains(part) == true)
+  }
+
+  @Test func `a comparison of no bytes at all is a failure`() throws {
+    let folder = try Folder()
+    let empty = try folder.add("a.csv", Self.header + "full-graph,4,ok,,\nfull-graph,8,failed,,\n")
+    #expect(try Program.run(["compare", empty, empty]).status == 0)
+    let gate = try Program.run(["compare", empty, empty, "--fail-on-increase", "0"])
+    #expect(gate.status == 1 && gate.sentence?.contains("no point has bytes in both") == true)
+  }
+
+  // MARK: check
+
+  @Test(arguments: ["table", "junit", "json", "github"])
+  func `a check in which nothing was judged is a failure`(format: String) throws {
+    let folder = try Folder()
+    let text = "model: seed\nn_c: 4\nn_g: 4\nmode: detached-prefix\nbudgets:\n"
+    let error = "  - {figure: gradient_error, at_most: 0.5}\n"
+    let path = try folder.add("p.yaml", text + error)
+    let arguments = ["check", path, "--backend", "shape", "--format", format]
+    let nothing = try Program.run(arguments)
+    #expect(nothing.status == 1 && !nothing.output.isEmpty)
+    #expect(nothing.sentence?.contains("nothing could be judged: gradient_error") == true)
+    // With a figure beside it that was, it passes and says so.
+    _ = try folder.add("p.yaml", text + error + "  - {figure: retained, at_most: 1GiB}\n")
+    let some = try Program.run(arguments)
+    #expect(some.status == 0 && some.sentence?.contains("1 of 2 figures not judged") == true)
+  }
+
+  private static let rows = """
+    model,layers,d_model,heads,kv_heads,d_head,d_ff,vocab,mode,n_c,n_g,status,retained_bytes
+    /models/Other,2,64,4,4,16,172,256,full-graph,4,4,ok,10
+    seed,1,64,4,4,16,172,256,full-graph,4,4,ok,20
+    strange,,,,,,,,full-graph,4,4,ok,30
+
+    """
+
+  /// The model of a profile, the status of a budget of 20 bytes, and what is said.
+  static let models: [(String, Int32, String)] = [
+    ("model: seed", 0, "2 points of other models than \"seed\" left out"),
+    ("model: seed\nlayers: 2", 0, "2 points of other models"),
+    ("model: seed\nlayers: 3", 1, "holds no point of \"seed\""),
+    ("model: strange", 2, "1 of 1 budget exceeded"),
+    ("model: ./here/Strange", 2, "1 of 1 budget exceeded"),
+    ("model: [seed, strange]", 2, "1 of 1 budget exceeded"),
+    ("model: qwen3-8b", 1, "but of \"/models/Other\", \"seed\" and \"strange\""),
+    ("model: elsewhere", 1, "holds no point of \"elsewhere\""),
+    ("model: {name: x, d_model: 64, heads: 4, d_ff: 172, vocab: 256}", 0, "2 points of other"),
+    ("description: of any model", 2, "1 of 1 budget exceeded"),
+  ]
+
+  @Test(arguments: models)
+  func `results of another model than the profile's are not judged`(
+    model: String, status: Int32, part: String
+  ) throws {
+    let folder = try Folder()
+    let points = try folder.add("points.csv", Self.rows)
+    let path = try folder.add(
+      "b.yaml", "\(model)\nbudgets:\n  - {figure: retained, at_most: 20}\n")
+    let result = try Program.run(["check", path, "--results", points])
+    #expect(result.status == status, "\(model): \(result.errors)")
+    #expect(result.errors.contains(part), "\(model): \(result.errors)")
+    if status == 1 { #expect(result.output.isEmpty) }
+  }
+
+  // MARK: Empty texts
+
+  /// Every option of the command line that takes a value, beside a whole command.
+  static let empties: [String] =
+    [
+      "lora", "trainable", "adapter", "lengths", "weights", "tokens", "model", "mode", "dtype",
+      "n-c", "dropout", "memory", "json", "ledger", "gradients", "timeline", "by", "format",
+    ].map { "measure --\($0)" }
+    + ["lora", "adapter", "memory", "count", "laws-csv"].map { "plan --\($0)" }
+    + [
+      "flow --csv", "sweep p.yaml --output", "sweep p.yaml --output o --shard",
+      "merge a b --output", "check p.yaml --results", "check p.yaml --backend",
+      "compare a b --ignore", "report r --output", "report r --against",
+    ]
+
+  @Test(arguments: empties)
+  func `an option with an empty text is refused, as of a variable that is not set`(
+    command: String
+  ) throws {
+    let folder = try Folder()
+    var words = command.split(separator: " ").map(String.init)
+    let option = words.removeLast()
+    for given in [[option, ""], ["\(option)="]] {
+      let rest = ["measure", "plan", "flow"].contains(words[0])
+        ? ["--layers", "1", "--n-g", "3"] : []
+      let result = try Program.run(words + given + rest, in: folder.path)
+      #expect(result.status == 64 && result.output.isEmpty, "\(command): \(result.errors)")
+      #expect(
+        result.sentence?.contains("\(option) is given an empty text") == true, "\(result.errors)")
+      #expect(result.sentence?.contains("see 'ballast \(words[0]) --help'") == true)
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+  }
+
+  // MARK: Figures
+
+  @Test(arguments: ["abc", "-5", "99999999999999999999", "1.5", "NaN", "0x10", "1e400"])
+  func `a report and a comparison refuse the same bytes`(cell: String) throws {
+    let folder = try Folder()
+    let text = "mode,n_c,n_g,status,retained_bytes\nfull-graph,4,4,ok,\(cell)\n"
+    _ = try folder.add("points.csv", text)
+    for arguments in [["report", folder.path], ["compare", folder.path, folder.path]] {
+      let result = try Program.run(arguments)
+      #expect(result.status == 1 && result.output.isEmpty)
+      #expect(
+        result.sentence?.contains(
+          "line 2 has \"\(cell)\" in retained_bytes, which is no whole number from 0 to") == true,
+        "\(result.errors)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/report.html"))
+  }
+
+  @Test(arguments: [
+    ("points.csv", "forward_seconds", "-1"), ("points.csv", "gradient_relative_error", "x"),
+    ("points.csv", "peak_bytes", "many"), ("ledger.csv", "requested_bytes", "-5"),
+    ("ledger.csv", "prefix_bytes", "1.5"), ("laws.csv", "linear_bytes", "1.5"),
+    ("laws.csv", "quadratic_bytes", "99999999999999999999"), ("flow.csv", "prefix_norm", "-1"),
+    ("gradients.csv", "relative_error", "off"),
+  ])
+  func `a report refuses a figure that is none in any of its files`(
+    file: String, column: String, cell: String
+  ) throws {
+    let folder = try Folder()
+    let tables: [String: [(String, String)]] = [
+      "points.csv": [
+        ("mode", "full-graph"), ("n_c", "4"), ("n_g", "4"), ("status", "ok"),
+        ("retained_bytes", "+7"), ("peak_bytes", "8.0"), ("forward_seconds", "1"),
+        ("gradient_relative_error", "0.1"),
+      ],
+      "ledger.csv": [
+        ("mode", "full-graph"), ("n_c", "4"), ("order", "0"), ("op", "o"), ("tensor", "t"),
+        ("shape", "1"), ("requested_bytes", "7"), ("prefix_bytes", "7"),
+      ],
+      "laws.csv": [
+        ("mode", "full-graph"), ("constant_bytes", "-3"), ("linear_bytes", "1"),
+        ("quadratic_bytes", "0"),
+      ],
+      "gradients.csv": [
+        ("mode", "full-graph"), ("n_c", "4"), ("parameter", "p"), ("weight", "W"), ("layer", "0"),
+        ("relative_error", "0.1"), ("reference_norm", "2"),
+      ],
+      "flow.csv": [
+        ("layer", "0"), ("weight", "W"), ("prefix_norm", "1"), ("generated_norm", "1"),
+        ("total_norm", "2"),
+      ],
+    ]
+    func write(_ change: Bool) throws {
+      for (name, cells) in tables {
+        let values = cells.map { change && name == file && $0.0 == column ? cell : $0.1 }
+        _ = try folder.add(
+          name,
+          cells.map(\.0).joined(separator: ",") + "\n" + values.joined(separator: ",") + "\n")
+      }
+    }
+    try write(false)
+    let good = try Program.run(["report", folder.path, "--output", "-"])
+    #expect(good.status == 0 && good.output.contains(#""retained_bytes":{"c":7}"#), "\(good.errors)")
+    try write(true)
+    let bad = try Program.run(["report", folder.path, "--output", "-"])
+    #expect(bad.status == 1 && bad.output.isEmpty)
+    #expect(bad.sentence?.contains("\(file): line 2 has \"\(cell)\" in \(column)") == true)
+  }
+}
