@@ -5,8 +5,8 @@ import Retention
 
 /// What other files of a folder have that is of the points in its `points.csv`.
 ///
-/// A file of an earlier result may have stayed, or have been copied from another. Each says of which
-/// points it is; what is of none is left out, with a sentence.
+/// A file of an earlier result may have stayed, or have been copied from another. Each says of
+/// which points it is; what is of none is left out, with a sentence.
 struct Belonging {
   private let points: CSVDocument
 
@@ -132,8 +132,8 @@ struct Belonging {
     guard let first = document.rows.first else { return Part() }
     guard document.column("model") != nil, document.column("n_c") != nil else {
       return Part(
-        sentence: "flow.csv is left out: it does not say of which step it is, as an earlier version "
-          + "wrote it" + again)
+        sentence: "flow.csv is left out: it does not say of which step it is, as an earlier "
+          + "version wrote it" + again)
     }
     let axes = Self.ofGradients + ["mode", "keep_prefix"]
     guard Set(keys(document, axes.filter { document.column($0) != nil })).count == 1 else {

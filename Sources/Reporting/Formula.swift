@@ -1,4 +1,4 @@
-/// Texts that a spreadsheet takes for a formula, such as a name `=HYPERLINK(…)` from somebody's file.
+/// Texts that a spreadsheet takes for a formula, such as a name `=HYPERLINK(…)` from a file.
 ///
 /// Written with an apostrophe before them, they are texts there too; reading takes it away, so that
 /// every text comes back as it was. Numbers, also `-5`, stay as they are.

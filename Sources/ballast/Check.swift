@@ -113,7 +113,9 @@ struct Check: ParsableCommand {
         "\(self.results ?? ""): holds no point of \(words), which \(profile) is about, but of "
           + Words.list(results.models.map { quoted($0) }))
     }
-    return (own, stray + ["\(all.count - own.count) points of other models than \(words) left out"])
+    let count = all.count - own.count
+    let which = count == 1 ? "1 point of another model" : "\(count) points of other models"
+    return (own, stray + ["\(which) than \(words) left out"])
   }
 
   private func conclude(

@@ -57,7 +57,8 @@ struct Compare: ParsableCommand {
     let worse = comparison.increases(beyond: percent) + comparison.losses
     guard let first = worse.first else {
       guard comparison.comparesBytes else {
-        throw Failure("nothing could be held against --fail-on-increase: no point has bytes in both")
+        throw Failure(
+          "nothing could be held against --fail-on-increase: no point has bytes in both")
       }
       return
     }

@@ -4,7 +4,7 @@ import Transformer
 
 /// Standard output, which is data and nothing else, and notes beside it.
 enum Output {
-  /// Writes a text for people: nothing in it, such as a name from a file, is a command to a terminal.
+  /// Writes a text for people: no name in it that came from a file is a command to a terminal.
   ///
   /// - Throws: as `write` does.
   static func show(_ text: String) throws { try write(printableLines(text)) }

@@ -69,8 +69,8 @@ enum RawArguments {
       if isGlued || argument.isEmpty && before.hasPrefix("--") && !before.contains("=") {
         let option = isGlued ? String(argument.dropLast()) : before
         throw UsageError(
-          "\(printable(option.unicodeScalars)) is given an empty text, as of a variable that is not "
-            + "set; give it a value, or leave it out")
+          "\(printable(option.unicodeScalars)) is given an empty text, as of a variable that is "
+            + "not set; give it a value, or leave it out")
       }
       before = argument
     }

@@ -37,8 +37,9 @@ import Testing
   }
 
   /// The folder's report: the parts that it has, and what is said on standard error.
-  private func report(_ name: String, in folder: Folder) throws -> (parts: [String: Any], said: String)
-  {
+  private func report(
+    _ name: String, in folder: Folder
+  ) throws -> (parts: [String: Any], said: String) {
     let result = try Program.run(["report", name, "--output", "-"], in: folder.path)
     #expect(result.status == 0, "\(result.errors)")
     return (try data(of: result.output), result.errors)

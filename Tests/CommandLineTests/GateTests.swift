@@ -14,7 +14,10 @@ import Testing
     (before, 0, ""),
     (before + "full-graph,16,ok,900,900\n", 0, ""),
     (header + "full-graph,4,ok,99,200\nfull-graph,8,ok,300,1\ndetached-prefix,8,ok,0,0\n", 0, ""),
-    (header + "full-graph,4,ok,100,200\nfull-graph,8,ok,300,400\n", 2, "n_c=8 is in A and not in B"),
+    (
+      header + "full-graph,4,ok,100,200\nfull-graph,8,ok,300,400\n", 2,
+      "n_c=8 is in A and not in B"
+    ),
     (header + "full-graph,8,ok,300,400\n", 2, "and 1 more such"),
     (
       before.replacing("50,60", with: "50,"), 2,
@@ -24,7 +27,10 @@ import Testing
       before.replacing("300,400", with: ",400"), 2,
       "retained of full-graph n_c=8 is in A and empty in B"
     ),
-    (before.replacing("8,ok,50,60", with: "8,failed,,"), 2, "was measured before and is failed now"),
+    (
+      before.replacing("8,ok,50,60", with: "8,failed,,"), 2,
+      "was measured before and is failed now"
+    ),
     (before.replacing("50,60", with: "50,61"), 2, "peak of detached-prefix n_c=8 grew"),
   ]
 
@@ -81,11 +87,15 @@ import Testing
     ("model: seed\nlayers: 2", 0, "2 points of other models"),
     ("model: seed\nlayers: 3", 1, "holds no point of \"seed\""),
     ("model: strange", 2, "1 of 1 budget exceeded"),
+    ("model: [strange, seed]", 2, "1 point of another model than \"strange\" and \"seed\""),
     ("model: ./here/Strange", 2, "1 of 1 budget exceeded"),
     ("model: [seed, strange]", 2, "1 of 1 budget exceeded"),
     ("model: qwen3-8b", 1, "but of \"/models/Other\", \"seed\" and \"strange\""),
     ("model: elsewhere", 1, "holds no point of \"elsewhere\""),
-    ("model: {name: x, d_model: 64, heads: 4, d_ff: 172, vocab: 256}", 0, "2 points of other"),
+    (
+      "model: {name: x, layers: 1, d_model: 64, heads: 4, d_ff: 172, vocab: 256}", 0,
+      "2 points of other"
+    ),
     ("description: of any model", 2, "1 of 1 budget exceeded"),
   ]
 
@@ -126,8 +136,8 @@ import Testing
     var words = command.split(separator: " ").map(String.init)
     let option = words.removeLast()
     for given in [[option, ""], ["\(option)="]] {
-      let rest = ["measure", "plan", "flow"].contains(words[0])
-        ? ["--layers", "1", "--n-g", "3"] : []
+      let isStep = ["measure", "plan", "flow"].contains(words[0])
+      let rest = isStep ? ["--layers", "1", "--n-g", "3"] : []
       let result = try Program.run(words + given + rest, in: folder.path)
       #expect(result.status == 64 && result.output.isEmpty, "\(command): \(result.errors)")
       #expect(
@@ -199,7 +209,8 @@ import Testing
     }
     try write(false)
     let good = try Program.run(["report", folder.path, "--output", "-"])
-    #expect(good.status == 0 && good.output.contains(#""retained_bytes":{"c":7}"#), "\(good.errors)")
+    #expect(good.status == 0, "\(good.errors)")
+    #expect(good.output.contains(#""retained_bytes":{"c":7}"#))
     try write(true)
     let bad = try Program.run(["report", folder.path, "--output", "-"])
     #expect(bad.status == 1 && bad.output.isEmpty)

@@ -45,8 +45,9 @@ package struct Results {
       strays =
         rows.strays == 0
         ? nil
-        : "\(place): the tensors of \(rows.strays) of \(rows.strays + rows.blocks.count) points are "
-          + "left out; they are of another profile, or do not add up to what a point there retains"
+        : "\(place): the tensors of \(rows.strays) of \(rows.strays + rows.blocks.count) points "
+          + "are left out; they are of another profile, or do not add up to what a point there "
+          + "retains"
     }
     (kind, self.points) = (.points, points)
   }

@@ -112,7 +112,7 @@ function showLaws(result) {
   $("laws-text").textContent = laws.length
     ? "Bytes as exact polynomials in n_c, with whole coefficients, and how many of the measured "
       + "points lie on them to the byte."
-    : "This folder has no laws.csv.";
+    : `${result.noteOf("laws.csv") ?? "This folder has no laws.csv"}.`;
   if (!laws.length) return;
   makeTable($("laws-table"), [
     {label: "series", value: law => result.label(law, ["n_c"]) || law.mode},

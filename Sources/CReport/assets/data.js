@@ -64,6 +64,9 @@ class Result {
       axis => new Set(this.measured.map(point => point[axis])).size > 1);
   }
 
+  /** Why a file of the folder is not shown, or not all of it. */
+  noteOf(file) { return this.notes.find(note => note.startsWith(file)); }
+
   /** The points, with their ledgers, that can be opened. */
   get opened() { return this.measured.filter(point => this.ledgerRows.has(point.index)); }
 

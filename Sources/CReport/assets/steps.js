@@ -176,7 +176,9 @@ function showFlow(result, subject) {
     $("flow-text").textContent =
       "This folder has no gradients by weight: they come with detached-prefix on backend cpu, or "
       + "with `ballast flow … --csv flow.csv` in the folder. W_K and W_V get gradient from the "
-      + "prefix in every layer; W_Q, W_O and the MLP in all but the last.";
+      + "prefix in every layer; W_Q, W_O and the MLP in all but the last."
+      + ["flow.csv", "gradients.csv"].map(file => result.noteOf(file)).filter(Boolean)
+        .map(note => ` ${note}.`).join("");
     return;
   }
   chart("flow-map", heatMap(rows, row => Math.min(row.relative_error, 1), "error", 1));

@@ -10,8 +10,8 @@ package final class AppendedFile: Sendable {
 
   /// Opens a file, and makes it if `creates` says so.
   ///
-  /// One that is written must be there under this name alone: neither a link nor what links lead to,
-  /// since it would grow and be cut off under its other name too.
+  /// One that is written must be there under this name alone, no link and no other name's file,
+  /// since it would grow and be cut off there too.
   ///
   /// - Throws: `FileError` for what is no such file, or cannot be opened.
   package init(_ path: String, creates: Bool = false, isReadOnly: Bool = false) throws(FileError) {

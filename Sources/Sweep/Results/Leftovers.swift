@@ -8,7 +8,8 @@ import Files
 enum Leftovers {
   /// Each file, and what stands near its start if it is ours.
   private static let marks = [
-    "flow.csv": "layer,parameter,weight,prefix_norm", "report.html": "<title>Ballast report</title>",
+    "flow.csv": "layer,parameter,weight,prefix_norm",
+    "report.html": "<title>Ballast report</title>",
     "retained.png": "Ballast scripts/plot", "retained.svg": "Ballast scripts/plot",
   ]
 
