@@ -16,7 +16,9 @@ package struct BudgetFile: Sendable {
     profile: String, path: String, budgets: [Budget], models: [BudgetedModel] = []
   ) throws(ProfileError) {
     guard !budgets.isEmpty else {
-      throw ProfileError(file: path, "has no budgets; add some, such as 'budgets: [{figure: retained, within: 0%}]'")
+      throw ProfileError(
+        file: path,
+        "has no budgets; add some, such as 'budgets: [{figure: retained, within: 0%}]'")
     }
     (self.profile, self.path, self.budgets) = (profile, path, budgets)
     self.models = models
