@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytorch_cases import Case
+from pytorch_dropout import CountedDropout, count_dropouts
 from pytorch_files import write_json
 from pytorch_steps import (
     IGNORED, InDouble, detached_loss, full_loss, in_double, loss_of, new_model, new_tokens, relative,
@@ -70,6 +71,7 @@ class Trial:
         parts += [f"suffixes {self.suffixes}"] if self.suffixes > 1 else []
         parts += [f"lengths {self.lengths}"] if self.lengths else []
         parts += ["rslora"] if a.use_rslora else []
+        parts += [f"dropout {a.lora_dropout}"] if a.lora_dropout else []
         parts += [f"saves {a.modules_to_save}"] if a.modules_to_save else []
         parts += [f"trains {self.trainable}"] if self.trainable else []
         return " ".join(parts + [f"{k} {v}" for k, v in self.options.items()])
@@ -106,7 +108,8 @@ def random_trial(draw: random.Random, number: int, seed: int) -> Trial:
     adapter = peft.LoraConfig(
         r=draw.choice((1, 2, 4, 7)), lora_alpha=draw.choice((1, 4, 16)),
         use_rslora=draw.random() < 0.3, target_modules=targets, modules_to_save=saves,
-        fan_in_fan_out=family == "gpt2", task_type="CAUSAL_LM")
+        lora_dropout=draw.choice((0.0, 0.05, 0.3)), fan_in_fan_out=family == "gpt2",
+        task_type="CAUSAL_LM")
     n_c = draw.randint(0, 24)
     suffixes = draw.choice((1, 1, 2, 3))
     case = Case(f"{family}-peft-{seed}-{number}", "", n_c, draw.randint(2, 9), config,
@@ -156,6 +159,7 @@ def adapted(base, trial: Trial, state: dict | None = None):
     """The base with the adapter, random where no state is given."""
     model = peft.get_peft_model(copy.deepcopy(base), copy.deepcopy(trial.adapter),
                                 autocast_adapter_dtype=False)
+    count_dropouts(model, PREFIX)
     numbers = torch.Generator().manual_seed(len(trial.name))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -179,6 +183,18 @@ def adapted(base, trial: Trial, state: dict | None = None):
     return model.train()
 
 
+def count_rows(model, trial: Trial, sequences: list[int], rows: int) -> None:
+    """Tells all dropouts which sequences of the step come next, with so many rows."""
+    longest = max(case.n for case in trial.sequences) if trial.lengths else trial.case.n
+    # Sequences with prompts of one length have what is dropped of those in common.
+    has_one = trial.lengths is not None and len({n_c for n_c, _ in trial.lengths}) == 1
+    group = len(trial.lengths) if trial.lengths and has_one else trial.suffixes
+    shared = trial.case.n_c if group > 1 else 0
+    for module in model.modules():
+        if isinstance(module, CountedDropout):
+            module.count(sequences, [s - s % group for s in sequences], shared, rows, longest)
+
+
 def padded_loss(model, trial: Trial, tokens):
     """One batch, filled up behind the shorter sequences, with a mask over what fills."""
     longest = max(case.n for case in trial.sequences)
@@ -189,6 +205,7 @@ def padded_loss(model, trial: Trial, tokens):
         ids[row, :case.n] = own[:case.n]
         mask[row, :case.n] = 1
         labels[row, :case.n] = targets(case, own[None])[0]
+    count_rows(model, trial, list(range(len(tokens))), longest)
     logits = model(ids, attention_mask=mask, use_cache=False).logits
     return loss_of(logits, labels)
 
@@ -201,9 +218,12 @@ def gradients(model, trial: Trial, tokens, mode: str) -> tuple[float, dict]:
         step = full_loss if mode == "full-graph" else detached_loss
         cases = trial.sequences
         rows = [case.n - case.first_loss_row - (case.loss_rows == "next-token") for case in cases]
-        loss = sum(step(model, case, t[None]) * count / sum(rows)
-                   for case, t, count in zip(cases, tokens, rows))
+        loss = 0
+        for number, (case, t, count) in enumerate(zip(cases, tokens, rows)):
+            count_rows(model, trial, [number], case.n)
+            loss += step(model, case, t[None]) * count / sum(rows)
     else:
+        count_rows(model, trial, list(range(trial.case.batch)), trial.case.n)
         loss = (full_loss if mode == "full-graph" else detached_loss)(model, trial.case, tokens)
     loss.backward()
     return loss.item(), {our_name(n): torch.zeros_like(p) if p.grad is None else p.grad.clone()
@@ -337,6 +357,13 @@ def fixtures() -> list[Trial]:
         trial("mistral", r".*\.0\..*(k_proj|up_proj)", r=3),
         trial("qwen2", ["k_proj", "o_proj", "gate_proj"], suffixes=2),
         trial("qwen3", ["q_proj", "k_proj", "v_proj", "down_proj"], lengths=[(7, 4), (3, 2), (1, 5)]),
+    ] + [
+        # The same with dropout.
+        trial("gpt2", ["attn.c_attn", "mlp.c_proj"], suffixes=2, lora_dropout=0.3),
+        trial("llama", ["q_proj", "v_proj", "down_proj"], lora_dropout=0.05, r=4),
+        trial("qwen3", "all-linear", suffixes=3, lora_dropout=0.2),
+        trial("mistral", ["k_proj", "o_proj", "up_proj"], lengths=[(7, 4), (3, 2), (1, 5)],
+              lora_dropout=0.4),
     ]
 
 
@@ -377,7 +404,8 @@ def main() -> None:
     print(f"torch {torch.__version__}, peft {peft.__version__}")
     if given.write:
         for trial in fixtures():
-            write(trial, given.write / f"adapter-{trial.case.family}")
+            kind = "dropout" if trial.adapter.lora_dropout else "adapter"
+            write(trial, given.write / f"{kind}-{trial.case.family}")
         return
     draw = random.Random(given.seed)
     differing = total = 0

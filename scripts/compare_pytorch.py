@@ -46,6 +46,21 @@ class Case:
         return " ".join(parts)
 
 
+def scaling(draw: random.Random, width: int) -> dict[str, object]:
+    """A scaling of rotary positions for heads of a width; none changes a byte.
+
+    Their context of 20 ends within many steps.
+    """
+    found: list[dict[str, object]] = [
+        {"type": "linear", "factor": 4.0},
+        {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 20},
+        {"rope_type": "longrope", "factor": 2.0, "original_max_position_embeddings": 20,
+         "short_factor": [1.5] * (width // 2), "long_factor": [4] * (width // 2)}]
+    if width > 2:  # d / (d - 2)
+        found.append({"type": "dynamic", "factor": 2.0})
+    return draw.choice(found)
+
+
 def random_case(draw: random.Random) -> Case:
     """A small model of one of the five families, and a step that any of them can make."""
     family = draw.choice(FAMILIES)
@@ -63,7 +78,8 @@ def random_case(draw: random.Random) -> Case:
         model = dict(
             hidden_size=heads * width, num_attention_heads=heads, num_hidden_layers=layers,
             num_key_value_heads=draw.choice([k for k in (1, 2, 3, 4, 6) if heads % k == 0]),
-            vocab_size=vocab, intermediate_size=draw.randint(3, 70), max_position_embeddings=128)
+            vocab_size=vocab, intermediate_size=draw.randint(3, 70),
+            max_position_embeddings=draw.choice((20, 128)))
         if family in ("mistral", "qwen3"):
             model["head_dim"] = 2 * draw.randint(1, 9)
         if family == "mistral":
@@ -72,12 +88,16 @@ def random_case(draw: random.Random) -> Case:
             model |= dict(
                 use_sliding_window=True, sliding_window=draw.randint(2, 40),
                 max_window_layers=draw.randint(0, layers))
+    if family != "gpt2" and draw.random() < 0.5:
+        model["rope_scaling"] = scaling(draw, int(str(model.get("head_dim", width))))
     model |= dict(model_type=family, tie_word_embeddings=tied)
     mode = draw.choice(("full-graph", "detached-prefix"))
     maps = ("c_attn", "c_fc", "c_proj") if family == "gpt2" else (
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     targets = "+".join(draw.sample(maps, draw.randint(1, len(maps))))
     lora = f"r={draw.randint(1, 9)},alpha=8,targets={targets}" if draw.random() < 0.5 else None
+    if lora and draw.random() < 0.5:
+        lora += ",dropout=0.1"
     n_c = draw.randint(0, 40)
     keep = min(n_c, draw.choice((0, 0, 3))) if mode == "detached-prefix" else 0
     return Case(model, PointOptions(
@@ -85,7 +105,8 @@ def random_case(draw: random.Random) -> Case:
         mode=mode, keep_prefix=keep,
         attention=draw.choice(("eager", "sdpa")), dtype=draw.choice(("float32", "bfloat16", "float16")),
         recompute=draw.choice(("none", "layer")) if mode == "full-graph" else "none",
-        lora=lora, device="cpu" if lora else "fake", trainable=draw.choice((
+        lora=lora, device="cpu" if lora or "rope_scaling" in model else "fake",
+        trainable=draw.choice((
             None, None, "q_proj|c_attn", "mlp", "norm|ln_", r"\.0\.", "embed|wte", "bias|v_proj|wpe",
             "lm_head|down_proj|c_proj", r"layers\.1\.|h\.1\.|k_proj|c_fc"))))
 

@@ -31,6 +31,7 @@ enum KeptFor: String, CaseIterable {
     case _ where op.hasSuffix("norm") || op.hasPrefix("ln_"):
       self = value == "input" || node.hasPrefix("Pow") ? .normInputs : .normResults
     case "act", "act_fn", "mlp", "swiglu", "gelu": self = .activations
+    case "lora_dropout": self = .masks
     case "self_attn", "attn", "attention": self = Self.ofAttention(node, value)
     case "model" where node.hasPrefix("Nll"): self = .constants
     default: self = .others

@@ -39,6 +39,7 @@ package struct PyTorchSave {
 /// | `softmax` | `[B, H, T, S]` | result, float32 (gpt2: the model's dtype) | scores |
 /// | `weighted` (bmm) | `[B, H, T, D]` | v as `[B·H, S, D]`; probabilities in v's dtype | p; v |
 /// | `sdpa` | `[B, H, T, D]` | mask, k, q, v, log-sum-exp `[B, H, T]`, result | any of q, k, v |
+/// | `dropout` | as input | what it multiplies by, of the input's type | input |
 /// | `silu`, `gelu` | as input | input | input |
 /// | `gelu_new` | as input | input; tanh; both factors of the last product | input |
 /// | `mul` | as input | each factor | the other |
@@ -189,6 +190,15 @@ extension Tape {
   }
 
   // MARK: Elementwise
+
+  /// `F.dropout` in training: `x · noise`, noise 0 or `1 / (1 − p)`.
+  package func pytorchDropout(_ module: String, _ x: Variable) throws -> Variable {
+    let shape = x.value.shape
+    let noise = try op(module) { try tensors.make("noise", shape, x.value.dtype) }
+    return try pytorch(
+      module, as: "dropped", shape, x.value.dtype, from: [x],
+      keeping: [PyTorchSave("MulBackward0.other", noise, shape.extents, for: x.gradient)])
+  }
 
   /// `a + b`: keeps nothing.
   package func pytorchAdd(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {

@@ -94,6 +94,16 @@ extension Point {
   /// Whether the prompts of all sequences are as long, so that they may be one.
   var hasOnePrompt: Bool { Set(sequencePoints.map(\.nC)).count == 1 }
 
+  /// Which sequences of the step those of its first pass are.
+  ///
+  /// Completions of one prompt share what is drawn for it, whether or not it runs once.
+  var sequenceNumbers: SequenceNumbers {
+    let alike = lengths.isEmpty ? suffixes : hasOnePrompt ? sequencePoints.count : 1
+    return SequenceNumbers(
+      stride: lengths.isEmpty && sharing == .prefix ? suffixes : 1, group: alike,
+      shared: alike > 1 ? nC : 0)
+  }
+
   /// The sequences in one rectangle, filled up to the longest; nil where they are not.
   var rectangle: PaddedSequences? {
     let sequences = sequencePoints

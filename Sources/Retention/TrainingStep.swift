@@ -27,6 +27,7 @@ package final class TrainingStep {
   /// Tokens of the longest sequence, and how heads turn in it.
   private let longest: Int
   private let rotation: HeadRotation?
+  private let sequences: SequenceNumbers
 
   /// Parts of a step that need not run on shapes.
   package enum Skips {
@@ -59,6 +60,7 @@ package final class TrainingStep {
     self.limit = limit.map { $0 - model.parameterAllocatedBytes }
     longest = point.longestSequence
     rotation = point.model.headRotation(ofLength: longest)
+    sequences = point.sequenceNumbers
     ledger = Ledger(isRecording: recordsLedger, observers: observers, after: model.ledger)
     tensors = TensorFactory(
       model.backend, ledger: ledger, layout: point.layout, limit: self.limit)
@@ -240,28 +242,33 @@ package final class TrainingStep {
     guard !sequences.isEmpty else {
       guard isShared else { return [stepPass(point, tokens, tensors, of: total)] }
       return (0..<point.suffixes).map {
-        stepPass(point, tokens.completion($0, of: point.suffixes), tensors, of: total)
+        stepPass(point, tokens.completion($0, of: point.suffixes), tensors, of: total, first: $0)
       }
     }
     let points = isShared ? point.completionPoints : sequences
-    return zip(points, tokens.parts(of: points)).map { own, tokens in
+    return zip(points, tokens.parts(of: points)).enumerated().map { index, part in
+      let (own, tokens) = part
       let tensors = TensorFactory(
         model.backend, ledger: ledger, layout: own.layout, limit: limit)
-      return stepPass(own, tokens, tensors, of: total)
+      return stepPass(own, tokens, tensors, of: total, first: index)
     }
   }
 
   private func stepPass(
-    _ point: Point, _ tokens: TokenIDs, _ tensors: TensorFactory, of lossRows: Int
+    _ point: Point, _ tokens: TokenIDs, _ tensors: TensorFactory, of lossRows: Int,
+    first: Int = 0
   ) -> StepPass {
     // While kernels compute or somebody listens everything runs.
+    var sequences = sequences
+    sequences.first = first
     let canSkip = tensors.kernels == nil && ledger.isRecording && !ledger.isObserved
     return StepPass(
       point: point, decoder: decoder, tokens: tokens, tensors: tensors,
       lossRows: lossRows,
       pass: PassOptions(
         memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
-        sequenceLength: longest, rotation: rotation),
+        sequenceLength: longest,
+        sequences: sequences, rotation: rotation),
       skipsChunks: canSkip && skips != .nothing,
       skipsLayers: canSkip && skips == .chunksAndLayers)
   }

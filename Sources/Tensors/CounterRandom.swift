@@ -31,6 +31,29 @@ package struct CounterRandom: Sendable {
   }
 }
 
+/// Which sequence of a step each of a tensor's sequences is, so that what is drawn for it is the same
+/// however the step is cut into passes.
+package struct SequenceNumbers: Hashable, Sendable {
+  /// The number of a tensor's first sequence.
+  package var first = 0
+  /// From one of its sequences to the next.
+  package var stride = 1
+  /// Sequences that follow on one another and have their first tokens in common.
+  package var group = 1
+  /// The tokens that they have in common.
+  package var shared = 0
+
+  package init(first: Int = 0, stride: Int = 1, group: Int = 1, shared: Int = 0) {
+    (self.first, self.stride, self.group, self.shared) = (first, stride, group, shared)
+  }
+
+  /// The number of the sequence at `index`: that of its group's first for a token in common.
+  package func number(of index: Int, at position: Int) -> Int {
+    let number = first + index * stride
+    return position < shared ? number - number % group : number
+  }
+}
+
 /// Which elements a dropout keeps: a pure function of positions, so that every mode, chunk and
 /// recomputation draws the same.
 package struct Dropout: Sendable {
@@ -38,12 +61,18 @@ package struct Dropout: Sendable {
   package let probability: Double
   /// Tokens of a sequence: what an element's index is counted with.
   package let sequenceLength: Int
+  /// What `b` is of a sequence `[batch, tokens, width]`.
+  package let sequences: SequenceNumbers
   private let random: CounterRandom
   /// What the upper half of a kept element's bits is at least: 2³² · probability.
   package let threshold: UInt64
 
   /// A dropout with a stream of its own, named for its place in the model.
-  package init(probability: Double, seed: UInt64, stream: String, sequenceLength: Int) {
+  package init(
+    probability: Double, seed: UInt64, stream: String, sequenceLength: Int,
+    sequences: SequenceNumbers = SequenceNumbers()
+  ) {
+    self.sequences = sequences
     self.probability = probability
     self.sequenceLength = sequenceLength
     random = CounterRandom(seed: seed, stream: stream)

@@ -103,9 +103,9 @@ struct DecoderLayer {
     tape.layer = index
     defer { tape.layer = nil }
     let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
-    let hidden = try sharedHidden(normed, on: tape)
+    let hidden = try sharedHidden(normed, pass: pass, on: tape)
     _ = try keys(normed, hidden, into: kv, pass: pass, on: tape)
-    _ = try values(normed, hidden, into: kv, on: tape)
+    _ = try values(normed, hidden, into: kv, pass: pass, on: tape)
   }
 
   // MARK: Attention
@@ -117,7 +117,7 @@ struct DecoderLayer {
     // [batch, tokens, heads · d_head]
     let heads = try attention(x, rows: rows, kv: kv, pass: pass, on: tape)
     return try tape.dropout(
-      tape.project(heads, o, op: "o_proj", as: "hidden"),
+      tape.project(heads, o, pass: pass, op: "o_proj", as: "hidden"),
       pass.dropout("layers.\(index).attention_branch"), op: "attention_dropout")
   }
 
@@ -125,11 +125,11 @@ struct DecoderLayer {
     _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
-    let hidden = try sharedHidden(normed, on: tape)
+    let hidden = try sharedHidden(normed, pass: pass, on: tape)
     let q = try queries(
       tape.rows(normed, at: rows), hidden.map { tape.rows($0, at: rows) }, pass: pass, on: tape)
     let k = try keys(normed, hidden, into: kv, pass: pass, on: tape)
-    let v = try values(normed, hidden, into: kv, on: tape)
+    let v = try values(normed, hidden, into: kv, pass: pass, on: tape)
     let recorded = x.value.shape[1].rows
     return try tape.attention(
       q: q,
@@ -145,17 +145,20 @@ struct DecoderLayer {
   }
 
   /// What q, k and v have in common of their adapters, where they are parts of one matrix (GPT-2).
-  private func sharedHidden(_ normed: Variable, on tape: Tape) throws -> Variable? {
+  private func sharedHidden(
+    _ normed: Variable, pass: PassOptions, on tape: Tape
+  ) throws -> Variable? {
     guard let adapter = q.adapter, adapter.a.parameter === k.adapter?.a.parameter else {
       return nil
     }
-    return try tape.adapterHidden(normed, adapter, op: "qkv_proj")
+    return try tape.adapterHidden(normed, adapter, pass: pass, op: "qkv_proj")
   }
 
   private func queries(
     _ normed: Variable, _ hidden: Variable?, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    var q = try tape.project(normed, self.q, hidden: hidden, op: "q_proj", as: "q")
+    var q = try tape.project(
+      normed, self.q, hidden: hidden, pass: pass, op: "q_proj", as: "q")
     if let qNorm {
       q = try tape.rmsNorm(
         q, qNorm, epsilon: configuration.normEpsilon, op: "q_norm", as: "q")
@@ -169,14 +172,15 @@ struct DecoderLayer {
     let destination = kv.own(normed.value.shape[1].rows).k
     guard let kNorm else {
       let k = try tape.project(
-        normed, k, hidden: hidden, op: "k_proj", as: "k", into: destination,
+        normed, k, hidden: hidden, pass: pass, op: "k_proj", as: "k", into: destination,
         isComputed: !kv.isWritten)
       return try kv.gradients.inject(
         \.k, into: rotate(k, op: "k_rotary", isComputed: !kv.isWritten, pass: pass, on: tape),
         on: tape)
     }
     // Backward reads what is normed, and its norms.
-    let raw = try tape.project(normed, k, hidden: hidden, op: "k_proj", as: "k_raw")
+    let raw = try tape.project(
+      normed, k, hidden: hidden, pass: pass, op: "k_proj", as: "k_raw")
     let k = try tape.rmsNorm(
       raw, kNorm, epsilon: configuration.normEpsilon, op: "k_norm", as: "k", into: destination)
     return try kv.gradients.inject(
@@ -184,11 +188,11 @@ struct DecoderLayer {
   }
 
   private func values(
-    _ normed: Variable, _ hidden: Variable?, into kv: KeyValues, on tape: Tape
+    _ normed: Variable, _ hidden: Variable?, into kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     let destination = kv.own(normed.value.shape[1].rows).v
     let v = try tape.project(
-      normed, v, hidden: hidden, op: "v_proj", as: "v", into: destination,
+      normed, v, hidden: hidden, pass: pass, op: "v_proj", as: "v", into: destination,
       isComputed: !kv.isWritten)
     return try kv.gradients.inject(\.v, into: v, on: tape)
   }
@@ -207,25 +211,27 @@ struct DecoderLayer {
   private func mlpBranch(
     _ y: Variable, isRead: Bool, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    let (inner, down) = try activation(y, on: tape)  // [batch, tokens, d_ff]
+    let (inner, down) = try activation(y, pass: pass, on: tape)  // [batch, tokens, d_ff]
     return try tape.dropout(
-      tape.project(inner, down, op: "down_proj", as: "hidden", isComputed: isRead),
+      tape.project(
+        inner, down, pass: pass, op: "down_proj", as: "hidden", isComputed: isRead),
       pass.dropout("layers.\(index).mlp_branch"), op: "mlp_dropout")
   }
 
   /// What the last projection of the MLP takes, and that projection.
   private func activation(
-    _ y: Variable, on tape: Tape
+    _ y: Variable, pass: PassOptions, on tape: Tape
   ) throws -> (Variable, down: Projection) {
     let normed = try tape.normalize(y, mlpNorm, configuration, op: "mlp_norm")
     switch mlp {
     case .swiGLU(let gate, let up, let down):
-      let gated = try tape.project(normed, gate, op: "gate_proj", as: "gate")
-      let factor = try tape.project(normed, up, op: "up_proj", as: "up")
+      let gated = try tape.project(normed, gate, pass: pass, op: "gate_proj", as: "gate")
+      let factor = try tape.project(normed, up, pass: pass, op: "up_proj", as: "up")
       return (try tape.swiGLU(gate: gated, up: factor), down)
     case .gelu(let form, let up, let down):
       return (
-        try tape.gelu(tape.project(normed, up, op: "up_proj", as: "up"), form: form), down
+        try tape.gelu(
+          tape.project(normed, up, pass: pass, op: "up_proj", as: "up"), form: form), down
       )
     }
   }

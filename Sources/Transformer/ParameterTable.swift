@@ -88,7 +88,7 @@ struct ParameterTable {
     let rows = outputs ?? 0..<b.value.extent(0)
     return Adapter(
       a: Weight(a), b: Weight(b, rows: rows, symbol: suffix.map { "B_" + $0 } ?? b.symbol),
-      scale: adapter.scale)
+      scale: adapter.scale, dropout: adapter.dropout, module: name)
   }
 
   /// Columns of GPT-2's `Conv1D` `[in, out]`, as a projection of their own.

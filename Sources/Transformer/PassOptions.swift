@@ -9,13 +9,16 @@ package struct PassOptions: Sendable {
   let seed: UInt64
   /// Tokens of a sequence, the longest of a step.
   let sequenceLength: Int
+  /// Which sequences of the step those of the pass are.
+  let sequences: SequenceNumbers
   /// How heads turn; nil if positions are learned.
   let rotation: HeadRotation?
 
   package init(
     memory: AttentionMemory, dropoutProbability: Double, seed: UInt64, sequenceLength: Int,
-    rotation: HeadRotation?
+    sequences: SequenceNumbers, rotation: HeadRotation?
   ) {
+    self.sequences = sequences
     self.memory = memory
     self.dropoutProbability = dropoutProbability
     self.seed = seed
@@ -29,5 +32,13 @@ package struct PassOptions: Sendable {
     return Dropout(
       probability: dropoutProbability, seed: seed, stream: "dropout.\(place)",
       sequenceLength: sequenceLength)
+  }
+
+  /// The dropout before an adapter's A, with a stream of its own a linear map; nil for none.
+  func dropout(of adapter: Adapter) -> Dropout? {
+    guard adapter.dropout > 0 else { return nil }
+    return Dropout(
+      probability: adapter.dropout, seed: seed, stream: "dropout.\(adapter.module).lora",
+      sequenceLength: sequenceLength, sequences: sequences)
   }
 }

@@ -8,7 +8,8 @@ import TestSupport
 import Testing
 import Transformer
 
-/// PEFT's numbers in float64, which `scripts/compare-peft --write` makes: a family each, with
+/// PEFT's numbers in float64, with dropout in the folders `dropout-…`, for which PEFT is given the
+/// masks that the counters draw; which `scripts/compare-peft --write` makes: a family each, with
 /// adapters, a group of completions and lengths that differ among them.
 @Suite struct `Agreement with PEFT` {
   /// `adapter.json`.
@@ -21,12 +22,13 @@ import Transformer
   }
 
   @Test(
-    arguments: DecoderConfiguration.Family.allCases,
+    arguments: DecoderConfiguration.Family.allCases.map { "adapter-\($0.rawValue)" }
+      + ["gpt2", "llama", "mistral", "qwen3"].map { "dropout-\($0)" },
     [Mode.fullGraph, .prunedGraph, .detachedPrefix(), .replayedPrefix()])
   func `losses and gradients are PEFT's`(
-    family: DecoderConfiguration.Family, mode: Mode
+    name: String, mode: Mode
   ) throws {
-    let folder = Fixture.folder.appending(path: "adapter-\(family.rawValue)")
+    let folder = Fixture.folder.appending(path: name)
     let numbers = try JSONDecoder().decode(
       Case.self, from: Data(contentsOf: folder.appending(path: "adapter.json")))
     let theirMode = (mode.isExact ? Mode.fullGraph : mode).name.rawValue
@@ -40,6 +42,7 @@ import Transformer
       modelName: "fixture", model: try HuggingFaceConfiguration.read(folder.path).decoder,
       nC: numbers.n_c, nG: numbers.n_g)
     point.setAdapter(try AdapterConfiguration(directory: folder.path, model: point.model))
+    #expect((point.model.adapter?.dropout ?? 0 > 0) == name.hasPrefix("dropout-"))
     (point.suffixes, point.lengths, point.mode) = (numbers.suffixes, numbers.lengths, mode)
     (point.chunk, point.threads) = (3, 2)
     let isRagged = !point.lengths.isEmpty
@@ -82,6 +85,8 @@ import Transformer
   private func variants(of point: Point) -> [Point] {
     var again = point
     again.recompute = .layer
+    var cheap = point
+    cheap.recompute = .elementwise
     var shared = point
     shared.sharing = .prefix
     var alone = shared
@@ -89,7 +94,7 @@ import Transformer
     var padded = point
     padded.packing = .padded
     let hasLengths = !point.lengths.isEmpty
-    return [point, again] + (hasLengths ? [] : [shared, alone])
+    return [point, again, cheap] + (hasLengths ? [] : [shared, alone])
       + (hasLengths && point.mode == .fullGraph ? [padded] : [])
   }
 }

@@ -40,7 +40,8 @@ import Transformer
       #""longrope","short_factor":[1,2],"long_factor":[2.5,9],"attention_factor":1.5"#,
     ] {
       texts.append(
-        #"{"model_type":"llama","head_dim":4,"rope_theta":500,"rope_scaling":{"type":\#(scaling)}}"#)
+        #"{"model_type":"llama","head_dim":4,"rope_theta":500,"rope_scaling":{"type":\#(scaling)}}"#
+      )
     }
     var accepted = 0
     for index in 0..<ByteMutator.count / 2 {

@@ -129,16 +129,17 @@ def lora_settings(text: str) -> dict[str, Any]:
         UsageError: One sentence says what is wrong.
     """
     wrong = UsageError(f"--lora '{text}' must be like r=16,alpha=32,targets=q_proj+v_proj, with "
-                       "rslora=true if wanted")
+                       "rslora=true and dropout=0.05 if wanted")
     words = dict(word.partition("=")[::2] for word in text.split(","))
-    if not set(words) <= {"r", "alpha", "targets", "rslora"} or not words.get("targets"):
+    if not set(words) <= {"r", "alpha", "targets", "rslora", "dropout"} or not words.get("targets"):
         raise wrong
     try:
         targets, alpha = words["targets"], float(words.get("alpha", "8"))
-        if not math.isfinite(alpha):
+        dropout = float(words.get("dropout", "0"))
+        if not math.isfinite(alpha) or not 0 <= dropout < 1:
             raise wrong
         return {
-            "r": int(words.get("r", "8")), "lora_alpha": alpha,
+            "r": int(words.get("r", "8")), "lora_alpha": alpha, "lora_dropout": dropout,
             "use_rslora": words.get("rslora", "false") == "true",
             "target_modules": targets if targets == "all-linear" else targets.split("+"),
         }

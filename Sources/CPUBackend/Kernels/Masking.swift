@@ -4,6 +4,8 @@ import Tensors
 /// Dropout: which element is which, and the masks that remember it.
 struct Masking: Sendable {
   private let dropout: Dropout
+  /// Whether rows are those of heads.
+  private let isScores: Bool
   /// Rows of one sequence, or of one head.
   private let tokens: Int
   /// The position of the first row.
@@ -24,6 +26,7 @@ struct Masking: Sendable {
     let (rows, columns) = (x.shape[rank - 2], x.shape[rank - 1])
     self.dropout = dropout
     firstOuter = outer
+    isScores = rank == 4
     tokens = rows.extent
     firstToken = rows.start
     rowStride = rank == 3 ? columns.extent : length
@@ -38,8 +41,11 @@ struct Masking: Sendable {
   /// The index of the first element of row `row` of all sequences' and heads' rows.
   private func firstIndex(_ row: Int) -> Int {
     let (outer, token) = row.quotientAndRemainder(dividingBy: tokens)
-    let row = (firstOuter + outer) * dropout.sequenceLength + firstToken + token
-    return row * rowStride + firstColumn
+    let position = firstToken + token
+    let sequence =
+      isScores
+      ? firstOuter + outer : dropout.sequences.number(of: firstOuter + outer, at: position)
+    return (sequence * dropout.sequenceLength + position) * rowStride + firstColumn
   }
 
   /// `y = x · scale` where the dropout keeps an element, else 0; `mask` receives 1 and 0.

@@ -47,6 +47,7 @@ extension AdapterConfiguration {
     let rank = try fields.integer("r", default: 8, in: Self.ranks)
     let alpha = try fields.number("lora_alpha", default: 8, "a number above 0") { $0 > 0 }
     let isStabilized = try fields.boolean("use_rslora", default: false)
+    let dropout = try fields.probability("lora_dropout", default: 0)
     let targets = try Self.targets(&fields, model)
     let saved = try Self.names(of: "modules_to_save", &fields) ?? []
     let initialization = try Self.initialization(&fields)
@@ -55,7 +56,7 @@ extension AdapterConfiguration {
     try Self.refuseTheRest(fields, members)
     self.init(
       rank: rank, scale: Self.scale(alpha: alpha, rank: rank, isStabilized: isStabilized),
-      targets: targets, saved: saved)
+      targets: targets, saved: saved, dropout: dropout)
     baseReplacement = initialization
     do throws(ValueError) { try requireTargets(in: model) } catch {
       throw fields.error(error.description)
@@ -183,14 +184,9 @@ extension AdapterConfiguration {
   ) throws(ConfigurationError) {
     for name in fields.rest where !harmless.contains(name) {
       guard let value = members[name], !isOff(name, value) else { continue }
-      if name == "lora_dropout" {
-        throw fields.error(
-          "\"lora_dropout\" is \(value.kind); Ballast measures adapters without dropout, so set it "
-            + "to 0")
-      }
       throw fields.error(
         "\(quoted(name)) is \(value.kind) that Ballast does not build; it has plain LoRA with r, "
-          + "lora_alpha, use_rslora, target_modules and modules_to_save")
+          + "lora_alpha, lora_dropout, use_rslora, target_modules and modules_to_save")
     }
   }
 }

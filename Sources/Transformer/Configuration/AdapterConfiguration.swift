@@ -1,7 +1,7 @@
 package import Files
 package import Tensors
 
-/// Low-rank adapters on a model's linear maps: `y = W x + b + s · B (A x)`, with A `[r, in]` and B
+/// Low-rank adapters on a model's linear maps: `y = W x + b + s · B (A dropout(x))`, with A `[r, in]` and B
 /// `[out, r]` (Hu et al., arXiv 2106.09685, section 4.1).
 package struct AdapterConfiguration: Hashable, Sendable {
   /// Rows of every A, r.
@@ -13,6 +13,9 @@ package struct AdapterConfiguration: Hashable, Sendable {
   /// Modules that are trained as copies, which the model uses in their place: the ends of their
   /// names (PEFT's `modules_to_save`).
   package var saved: [String]
+  /// The probability that A misses an element of its input (PEFT's `lora_dropout`): a part of the
+  /// adapter, for it is trained so.
+  package var dropout: Double
   /// The type of A and B, if not the model's: PEFT keeps them in float32.
   package var dtype: DType?
   /// PEFT's `init_lora_weights` where loading the adapter replaces weights of the base, which
@@ -29,8 +32,11 @@ package struct AdapterConfiguration: Hashable, Sendable {
     case modules(Set<String>)
   }
 
-  package init(rank: Int, scale: Float, targets: Targets, saved: [String] = []) {
+  package init(
+    rank: Int, scale: Float, targets: Targets, saved: [String] = [], dropout: Double = 0
+  ) {
     (self.rank, self.scale, self.targets, self.saved) = (rank, scale, targets, saved)
+    self.dropout = dropout
   }
 
   /// Ranks that there are.
@@ -68,7 +74,7 @@ extension AdapterConfiguration {
   /// Reads `r=16,alpha=32,targets=q_proj+v_proj`.
   ///
   /// Keys are `r` and `alpha`, 8 each unless given, `targets`, names with `+` between them or
-  /// `all-linear`, and `rslora=true` for a scale of `alpha / √r`.
+  /// `all-linear`, `rslora=true` for a scale of `alpha / √r`, and `dropout=0.05`.
   ///
   /// - Throws: `ValueError` with the key that is wrong.
   package init(words text: String) throws(ValueError) {
@@ -79,7 +85,7 @@ extension AdapterConfiguration {
       guard parts.count == 2, Self.keys.contains(String(key)) else {
         throw ValueError(
           "lora \(quoted(text)) has \(quoted(String(word))); write it like "
-            + "r=16,alpha=32,targets=q_proj+v_proj, with rslora=true if wanted")
+            + "r=16,alpha=32,targets=q_proj+v_proj, with rslora=true and dropout=0.05 if wanted")
       }
       guard values.updateValue(String(parts[1]), forKey: String(key)) == nil else {
         throw ValueError("lora \(quoted(text)) gives \(key) twice")
@@ -100,10 +106,11 @@ extension AdapterConfiguration {
     let names = targets.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
     self.init(
       rank: rank, scale: Self.scale(alpha: alpha, rank: rank, isStabilized: isStabilized),
-      targets: targets == "all-linear" ? .all : .named(names))
+      targets: targets == "all-linear" ? .all : .named(names),
+      dropout: try Self.dropout(values["dropout"] ?? "0"))
   }
 
-  private static let keys = ["r", "alpha", "targets", "rslora"]
+  private static let keys = ["r", "alpha", "targets", "rslora", "dropout"]
 
   private static func rank(_ text: String) throws(ValueError) -> Int {
     guard let rank = Int(text), ranks.contains(rank) else {
@@ -120,6 +127,14 @@ extension AdapterConfiguration {
         "lora's alpha must be a number above 0 and below a million, not \(quoted(text))")
     }
     return alpha
+  }
+
+  private static func dropout(_ text: String) throws(ValueError) -> Double {
+    guard let dropout = Double(text), dropout >= 0, dropout < 1 else {
+      throw ValueError(
+        "lora's dropout must be a probability from 0 to below 1, not \(quoted(text))")
+    }
+    return dropout
   }
 
   static func scale(alpha: Double, rank: Int, isStabilized: Bool) -> Float {

@@ -227,7 +227,8 @@ extension HuggingFaceConfiguration {
     _ name: String, count: Int, _ rope: inout ConfigurationFields
   ) throws(ConfigurationError) -> [Double] {
     guard case .array(let list) = rope.value(name) else {
-      throw rope.error("\(rope.title(name)) must be a list of \(count) numbers, one a pair of a head")
+      throw rope.error(
+        "\(rope.title(name)) must be a list of \(count) numbers, one a pair of a head")
     }
     let numbers = list.compactMap { value -> Double? in
       switch value {

@@ -210,8 +210,8 @@ package struct HuggingFacePass {
     }
   }
 
-  /// A linear map, and what PEFT's `lora.Linear` adds to it: `lora_B(lora_A(x)) * scaling`, in the
-  /// adapter's type.
+  /// A linear map, and what PEFT's `lora.Linear` adds to it:
+  /// `lora_B(lora_A(dropout(x))) * scaling`, in the adapter's type.
   private func project(
     _ module: String, _ x: Variable, _ projection: Projection, width: Int
   ) throws -> Variable {
@@ -219,9 +219,12 @@ package struct HuggingFacePass {
       module, x, projection.weight.parameter, bias: projection.bias?.parameter, width: width)
     guard let adapter = projection.adapter else { return y }
     let (a, b) = (adapter.a.parameter, adapter.b.parameter)
+    var input = try tape.pytorchCast(module, x, to: a.value.dtype)
+    if adapter.dropout > 0 {
+      input = try tape.pytorchDropout("\(module).lora_dropout", input)
+    }
     let hidden = try tape.pytorchLinear(
-      "\(module).lora_A", tape.pytorchCast(module, x, to: a.value.dtype), a, bias: nil,
-      width: a.value.extent(0))
+      "\(module).lora_A", input, a, bias: nil, width: a.value.extent(0))
     let product = try tape.pytorchLinear(
       "\(module).lora_B", hidden, b, bias: nil, width: width)
     let scaled = try tape.pytorch(
