@@ -176,8 +176,13 @@ def make_subject(
 
 
 def _misspelled(values: Mapping[str, Any]) -> dict[str, str]:
-    config_class = _class_of(values)
-    return {} if config_class is None else fields.misspelled(config_class, values)
+    if (config_class := _class_of(values)) is None:
+        return {}
+    found = fields.misspelled(config_class, values)
+    for name, kind in fields.parts(config_class, values).items():
+        if name in _TEXT and isinstance(inside := values.get(name), Mapping):
+            found |= fields.misspelled(kind, inside)
+    return found
 
 
 def _quantized(settings: Any) -> str:

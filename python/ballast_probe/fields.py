@@ -120,12 +120,13 @@ def require_fields(config_class: type, settings: Mapping[str, Any], values: Mapp
 
 
 def misspelled(config_class: type, names: Iterable[str]) -> dict[str, str]:
-    """Names that no code reads and that are almost another field's which is not among them."""
+    """Names that no code reads and that are almost a size's which is not among them."""
     given = set(names)
     found = {}
     for name in sorted(given):
         like = meant(config_class, name, cutoff=0.9)
-        if like is not None and like not in given and not is_known(config_class, name):
+        if like is not None and _COUNT.search(like) and like not in given \
+                and not is_known(config_class, name):
             found[name] = like
     return found
 

@@ -13,7 +13,8 @@ from ballast_probe import (
 from ballast_probe.configuration import with_settings
 
 UNKNOWN = ["gemma", "phi3", "mixtral", "gpt_neox", "olmo2", "granite", "qwen3_moe", "gemma3_text",
-           "starcoder2", "deepseek_v3", "opt"]
+           "starcoder2", "deepseek_v3", "opt", "phi", "qwen2_moe", "falcon", "stablelm", "cohere",
+           "glm", "smollm3", "deepseek_v2"]
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
