@@ -24,7 +24,7 @@ package struct Span {
   }
 
   /// Whether it is another span once more.
-  func repeats(_ other: Span) -> Bool {
+  package func repeats(_ other: Span) -> Bool {
     effect == other.effect && productFlops == other.productFlops
       && attentionFlops == other.attentionFlops
   }
@@ -87,7 +87,7 @@ extension Tape {
   }
 
   /// Counts spans that are not run: `times` times `span`, over the same rows.
-  fileprivate func count(_ span: Span, times: Int) {
+  package func count(_ span: Span, times: Int) {
     tensors.ledger.count(span.effect, times: times, leavingCopiesOf: span.opened)
     productFlops += span.productFlops * Int128(times)
     attentionFlops += span.attentionFlops * Int128(times)

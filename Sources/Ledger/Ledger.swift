@@ -32,7 +32,8 @@ package final class Ledger {
   private var peaks = Array(repeating: Peaks(), count: Phase.allCases.count)
   /// Of spans that are being watched, innermost last.
   private var spans: [Peaks] = []
-  /// Numbers of storages that stand for so many more each, ascending.
+  /// Numbers of storages that stand for so many more each; where ranges lie in one another, each
+  /// of the inner one's for all of the outer one's.
   private var copies: [(numbers: Range<Int>, more: Int)] = []
 
   /// The most bytes alive at once, by category.
@@ -181,7 +182,7 @@ package final class Ledger {
       else { return nil }
       return SavedStorage(
         id: id, description: entry.description, savers: savers[id] ?? [],
-        copies: 1 + (copies.first { $0.numbers.contains(id.number) }?.more ?? 0))
+        copies: copies.reduce(1) { $1.numbers.contains(id.number) ? $0 * (1 + $1.more) : $0 })
     }
   }
 }

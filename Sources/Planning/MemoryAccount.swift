@@ -25,34 +25,46 @@ package struct MemoryAccount: Hashable, Sendable {
   package var parts: Set<Part> = [.parameters, .gradients, .optimizer, .activations]
   /// The type of the gradients of parameters; nil: that of the parameters.
   package var gradientDType: DType?
+  /// How the optimizer's step is taken; nil where none is.
+  package var optimizerStep: OptimizerStep?
   package var sharding = ParameterSharding()
   package var tensorParallelism = TensorParallelism()
 
   package init() {}
 
-  /// The bytes of a part of a step with parameters of `dtype`, of one device.
-  package func bytes(of part: Part, in step: StepResult, dtype: DType) -> Int {
+  /// The bytes of a part of a step, of one device; gradients and state go by each parameter's type.
+  package func bytes(
+    of part: Part, in step: StepResult, optimizer: Optimizer
+  ) -> Int {
     switch part {
     case .parameters: sharding.share(of: step.parameterBytes, .parameters)
-    case .gradients:
-      sharding.share(
-        of: step.trainedElements * (gradientDType ?? dtype).size, .gradients)
-    case .optimizer: sharding.share(of: step.optimizerBytes, .optimizer)
-    case .activations: step.peakBytes
+    case .gradients: sharding.share(of: step.trained.bytes(as: gradientDType), .gradients)
+    case .optimizer: sharding.share(of: optimizer.stateBytes(of: step.trained), .optimizer)
+    // Activations are gone when the optimizer's step begins.
+    case .activations: max(step.peakBytes, moment(of: optimizer, step.trained))
     case .workspace: step.workspacePeakBytes
     }
   }
 
   /// All that is counted, with the bytes of each part, in the order of the parts.
-  package func counted(in step: StepResult, dtype: DType) -> [(part: Part, bytes: Int)] {
-    Part.allCases.filter(parts.contains).map { ($0, bytes(of: $0, in: step, dtype: dtype)) }
+  package func counted(
+    in step: StepResult, optimizer: Optimizer
+  ) -> [(part: Part, bytes: Int)] {
+    Part.allCases.filter(parts.contains).map { ($0, bytes(of: $0, in: step, optimizer: optimizer)) }
+  }
+
+  /// What the optimizer's step holds for a moment, of one device.
+  package func moment(of optimizer: Optimizer, _ trained: TrainedParameters) -> Int {
+    guard let optimizerStep else { return 0 }
+    return sharding.share(of: optimizer.momentBytes(of: trained, by: optimizerStep), .optimizer)
   }
 
   /// The bytes that are held against a memory; beyond 64 bits for no step that is possible.
-  package func total(of step: StepResult, dtype: DType) -> Int128 {
+  package func total(of step: StepResult, optimizer: Optimizer) -> Int128 {
     switch device {
-    case .any: counted(in: step, dtype: dtype).reduce(0) { $0 + Int128($1.bytes) }
-    case .thisMachine: Int128(step.peakAllocatedBytes) + Int128(step.optimizerBytes)
+    case .any: counted(in: step, optimizer: optimizer).reduce(0) { $0 + Int128($1.bytes) }
+    case .thisMachine:
+      Int128(step.peakAllocatedBytes) + Int128(optimizer.stateBytes(of: step.trained))
     }
   }
 }

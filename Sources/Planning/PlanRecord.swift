@@ -13,7 +13,15 @@ package struct PlanRecord: Sendable {
 extension PlanRecord: Record {
   package static let columns: [Column<PlanRecord>] =
     axes.filter { !later.contains($0.name) } + figures + axes.filter { later.contains($0.name) }
-    + [Column("most_suffixes") { .integer(orEmpty: $0.row.mostSuffixes) }]
+    + [
+      Column("most_suffixes") { .integer(orEmpty: $0.row.mostSuffixes) },
+      Column("optimizer_moment_bytes") { record in
+        .integer(
+          orEmpty: record.account.optimizerStep.map { _ in
+            record.account.moment(of: record.row.optimizer, record.row.figures.trained)
+          })
+      },
+    ]
 
   private static let axes: [Column<PlanRecord>] =
     PointColumns.axes.filter { $0.name != "threads" && $0.name != "seed" }.map { column in
@@ -41,7 +49,7 @@ extension PlanRecord: Record {
     Column("optimizer_bytes") { $0.cell(.optimizer) },
     Column("workspace_bytes") { $0.cell(.workspace) },
     Column("gradient_dtype") {
-      .text(($0.account.gradientDType ?? $0.row.dtype).rawValue)
+      .text($0.row.gradientTypes($0.account))
     },
     Column("matmul_flops") { .wide($0.row.figures.matmulFlops) },
     Column("relative_work") { .real($0.row.relativeWork) },
@@ -58,11 +66,12 @@ extension PlanRecord: Record {
   ]
 
   private var partNames: String {
-    account.counted(in: row.figures, dtype: row.dtype).map(\.part.rawValue).joined(separator: "+")
+    account.counted(in: row.figures, optimizer: row.optimizer).map(\.part.rawValue)
+      .joined(separator: "+")
   }
 
   private func cell(_ part: MemoryAccount.Part) -> Cell {
-    .integer(account.bytes(of: part, in: row.figures, dtype: row.dtype))
+    .integer(account.bytes(of: part, in: row.figures, optimizer: row.optimizer))
   }
 }
 

@@ -22,6 +22,11 @@ package struct PlanRequest: Sendable {
     case cost(nC: Int, memory: Int?)
     /// The longest prefix of each combination within each of some memories.
     case longestPrefix(memories: [Int])
+
+    var isCost: Bool {
+      guard case .cost = self else { return false }
+      return true
+    }
   }
 
   package init(_ point: PointRequest, _ question: Question) {
@@ -58,8 +63,15 @@ package struct PlanRow: Sendable {
     (self.figures, self.total, self.relativeWork) = (figures, total, relativeWork)
   }
 
-  /// The type of its parameters.
+  /// The type of its parameters, an adapter's aside.
   var dtype: DType { combination.point.dtype }
+  var optimizer: Optimizer { combination.point.optimizer }
+
+  /// The types of its gradients, such as `bfloat16 and float32`.
+  func gradientTypes(_ account: MemoryAccount) -> String {
+    let dtypes = account.gradientDType.map { [$0] } ?? figures.trained.dtypes
+    return dtypes.map(\.rawValue).joined(separator: " and ")
+  }
 
   /// Whether it is what runs if no option is given.
   var isDefault: Bool {
@@ -82,7 +94,15 @@ extension PlanRow {
   static func mark(_ rows: inout [PlanRow], isSearch: Bool) {
     // Of lengths that are equal, as where a model's positions end, the one with fewer bytes.
     func isLarger(_ one: PlanRow, _ other: PlanRow) -> Bool {
-      isSearch && one.nC != other.nC ? one.nC ?? -1 > other.nC ?? -1 : one.total < other.total
+      if isSearch, one.nC != other.nC { return one.nC ?? -1 > other.nC ?? -1 }
+      // Completions tell apart what a table shows as the same bytes.
+      let (more, fewer) = (max(one.total, other.total), min(one.total, other.total))
+      if let first = one.mostSuffixes, let second = other.mostSuffixes, first != second,
+        more - fewer <= fewer / 2048
+      {
+        return first > second
+      }
+      return one.total < other.total
     }
     func beats(_ one: PlanRow, _ other: PlanRow) -> Bool {
       guard one.combination.isExact || !other.combination.isExact, !isLarger(other, one) else {
@@ -106,13 +126,15 @@ extension PlanRow {
     let reaching = isSearch ? candidates.filter { rows[$0].nC == longest } : candidates
     let leastWork = isSearch ? reaching.map { rows[$0].relativeWork }.min() ?? 0 : .infinity
     let first = reaching.filter { rows[$0].relativeWork <= 1.05 * leastWork }
-      .min { rows[$0].total < rows[$1].total }
+      .min { isLarger(rows[$0], rows[$1]) }
     if let first { rows[first].isRecommended = true }
   }
 
   private static func isEqual(_ one: PlanRow, _ other: PlanRow, _ isSearch: Bool) -> Bool {
     one.combination.isExact == other.combination.isExact
       && one.relativeWork == other.relativeWork
-      && (isSearch ? one.nC == other.nC : one.total == other.total)
+      && (isSearch
+        ? one.nC == other.nC
+        : one.total == other.total && one.mostSuffixes == other.mostSuffixes)
   }
 }

@@ -85,7 +85,7 @@ extension Plan {
       "Not even a step without a prefix fits \(Units.bytes(memory)): the least takes "
       + "\(Units.bytes(Int(clamping: least.total)))"
     if request.account.device == .any {
-      let parts = request.account.counted(in: least.figures, dtype: least.dtype)
+      let parts = request.account.counted(in: least.figures, optimizer: least.optimizer)
         .filter { $0.bytes > 0 }
         .map { "\(Units.bytes($0.bytes)) of \($0.part.noun)" }
       text += ", " + Words.list(parts)
@@ -95,7 +95,8 @@ extension Plan {
 
   /// The best of the rows with exact gradients that do no more work than `full-graph`.
   private func withoutExtraWork(_ rows: some Sequence<PlanRow>) -> PlanRow? {
-    rows.filter { $0.isBest && $0.combination.isExact && $0.relativeWork <= 1 }
+    let usual = rows.first(where: \.isDefault)?.relativeWork ?? 1
+    return rows.filter { $0.isBest && $0.combination.isExact && $0.relativeWork <= usual }
       .max { ($0.nC ?? 0, $1.total) < ($1.nC ?? 0, $0.total) }
   }
 
@@ -111,6 +112,14 @@ extension Plan {
       + "few layers says how much."
   }
 
+  /// Whether nothing that was asked for fits the memory, or the largest of several.
+  package var isTooLarge: Bool {
+    switch request.question {
+    case .cost(_, let memory): memory != nil && !rows.contains(where: \.fits)
+    case .longestPrefix: !rows.contains(where: \.fits)
+    }
+  }
+
   /// What else the reader must know.
   package var notes: [String] {
     var notes = ladder.map { [$0.sentence] } ?? []
@@ -120,6 +129,7 @@ extension Plan {
       let what = last.contains { $0.isRecommended } ? "Further in the same way" : "What would fit"
       notes.append("\(what): \(Words.list(ways)).")
     }
+    if let other { notes.append(sentence(of: other)) }
     let point = request.point.point
     if let context = point.model.contextLength, mostTokens == nil,
       let longest = rows.filter(\.isRecommended).compactMap(\.nC).max(),
@@ -147,6 +157,24 @@ extension Plan {
     return notes
   }
 
+  /// The answer with the other AdamW.
+  private func sentence(of other: OtherState) -> String {
+    let parts = other.optimizer.state(other.row.figures.trained)
+    let state = "--optimizer \(other.optimizer.rawValue) (\(parts))"
+    switch request.question {
+    case .longestPrefix(let memories):
+      guard let nC = other.nC else {
+        return "With \(state), not even a step without a prefix fits \(name(other.row))."
+      }
+      return "With \(state), the longest by \(name(other.row)) is \(Units.grouped(nC))"
+        + (memories.count > 1 ? " within \(Units.short(memories.last ?? 0))." : ".")
+    case .cost(_, let memory):
+      let total = Units.bytes(Int(clamping: other.total))
+      let fits = memory.map { other.total <= Int128($0) ? ", which fits" : ", which does not fit" }
+      return "With \(state), \(name(other.row)) takes \(total)\(fits ?? "")."
+    }
+  }
+
   /// A combination as its words, without those of axes that were given.
   private func name(_ row: PlanRow) -> String {
     let axes = Combination.axes.filter {
@@ -161,7 +189,11 @@ extension Plan {
   }
 
   private func work(_ row: PlanRow) -> String {
-    "\(Units.fixed(row.relativeWork, 2)) times the matrix work of full-graph"
+    let suffixes = row.combination.point.suffixes
+    let reference =
+      row.combination.point.sharing == .none
+      ? "" : suffixes == 1 ? " with nothing shared" : " over \(suffixes) whole sequences"
+    return "\(Units.ratio(row.relativeWork)) times the matrix work of full-graph\(reference)"
   }
 }
 
@@ -203,13 +235,21 @@ extension MemoryAccount {
 }
 
 extension Optimizer {
+  /// Its name, and what its state is made of.
+  func composition(_ trained: TrainedParameters) -> String {
+    self == .none ? rawValue : "\(rawValue): \(state(trained))"
+  }
+
   /// What the state is made of.
-  func composition(dtype: DType) -> String {
-    switch self {
-    case .none: "none"
-    case .sgd: "sgd: without momentum, so nothing"
+  func state(_ trained: TrainedParameters) -> String {
+    let dtypes = trained.dtypes
+    return switch self {
+    case .none: "nothing"
+    case .sgd: "without momentum, so nothing"
     case .adamw:
-      "adamw: two float32 moments" + (dtype == .float32 ? "" : " and a float32 copy")
+      "two moments in " + dtypes.map(\.rawValue).joined(separator: " and ")
+    case .adamwFP32:
+      "two float32 moments" + (dtypes == [.float32] ? "" : " and a float32 copy")
     }
   }
 }

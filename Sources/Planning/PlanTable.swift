@@ -57,7 +57,7 @@ extension Plan {
       )
       return lines
     }
-    let counted = account.counted(in: first.figures, dtype: first.dtype)
+    let counted = account.counted(in: first.figures, optimizer: first.optimizer)
     for (index, (part, bytes)) in counted.enumerated() {
       lines.append((index == 0 ? "counted" : "", words(for: part, bytes, first)))
     }
@@ -88,17 +88,25 @@ extension Plan {
     let size = Units.bytes(bytes)
     let share = request.account.share(of: part)
     switch part {
-    case .parameters: return "\(size) of parameters, \(row.dtype.rawValue)\(share)"
+    case .parameters:
+      let adapter = row.combination.point.model.adapter?.dtype
+      let types = adapter.map { $0 == row.dtype ? "" : ", the adapter \($0.rawValue)" } ?? ""
+      return "\(size) of parameters, \(row.dtype.rawValue)\(types)\(share)"
     case .gradients:
-      let dtype = request.account.gradientDType ?? row.dtype
-      return "\(size) of gradients, \(dtype.rawValue)\(share)"
+      return "\(size) of gradients, \(row.gradientTypes(request.account))\(share)"
     case .optimizer:
-      let point = row.combination.point
-      let composition = point.optimizer.composition(dtype: point.dtype)
-      return "\(size) of optimizer state, \(composition)\(share)"
-    case .activations: return "the highest moment of activations, below"
+      return "\(size) of optimizer state, \(row.optimizer.composition(row.figures.trained))\(share)"
+    case .activations: return "the highest moment of activations, below" + optimizerMoment(row)
     case .workspace: return "scratch of this program's kernels"
     }
+  }
+
+  /// What the optimizer's step holds for a moment, and by which of PyTorch's ways; nothing of
+  /// Ballast's own graph, which has none.
+  private func optimizerMoment(_ row: PlanRow) -> String {
+    let moment = request.account.moment(of: row.optimizer, row.figures.trained)
+    guard let step = request.account.optimizerStep, row.optimizer != .none else { return "" }
+    return ", or of the optimizer's step: \(Units.bytes(moment)) by \(step.rawValue)"
   }
 
   // MARK: The combinations
@@ -111,7 +119,9 @@ extension Plan {
     }
     let fullest = withMostCompletions?.combination.words
     return rows.filter { row in
+      // Where nothing fits there is nothing else to look at.
       listsAll || row.isBest || row.isDefault || row.combination.words == fullest
+        || request.question.isCost && !rows.contains(where: \.isBest)
     }
   }
 
@@ -135,7 +145,7 @@ extension Plan {
       let completions = row.mostSuffixes.map { $0 == 0 ? "none" : Units.grouped($0) }
       table.add(
         [mark(row)] + row.combination.words + (request.asksForSuffixes ? [] : [retained]) + [
-          Units.bytes(row.figures.peakBytes), Units.fixed(row.relativeWork, 2),
+          Units.bytes(peak(row)), Units.ratio(row.relativeWork),
           row.combination.isExact ? "exact" : "biased",
           completions ?? (row.fits ? "" : "too large"),
         ])
@@ -163,10 +173,14 @@ extension Plan {
         [mark(last)] + last.combination.words
           + line.map { $0.nC.map(Units.grouped) ?? "none" }
           + (isOne
-            ? [Units.bytes(last.figures.peakBytes), Units.fixed(last.relativeWork, 2)] : [])
+            ? [Units.bytes(peak(last)), Units.ratio(last.relativeWork)] : [])
           + [last.combination.isExact ? "exact" : "biased"])
     }
     return table.text
+  }
+
+  private func peak(_ row: PlanRow) -> Int {
+    request.account.bytes(of: .activations, in: row.figures, optimizer: row.optimizer)
   }
 
   private func mark(_ row: PlanRow) -> String {

@@ -14,10 +14,22 @@ package struct Plan: Sendable {
   /// What would let the prefix of the recommended combination be longer, or any exact one fit if
   /// none does, each with the longest it then is; best first.
   package let further: [Further]
+  /// What the answer would be with the other AdamW's state; nil where that is as large.
+  package let other: OtherState?
   /// The model's tokens at most; nil where nothing bounds them.
   package let mostTokens: Int?
   /// From PyTorch's graph to the leanest; nil for Ballast's own.
   package let ladder: WasteLadder?
+
+  /// The same combination with the state of another optimizer.
+  package struct OtherState: Sendable {
+    let row: PlanRow
+    let optimizer: Optimizer
+    /// What is counted with the given prefix, or without one where none fits.
+    let total: Int128
+    /// The longest prefix, where that is asked for and one fits.
+    let nC: Int?
+  }
 
   /// A change of the request, as it is typed, and the longest exact prefix with it.
   package struct Further: Sendable {
@@ -29,8 +41,12 @@ package struct Plan: Sendable {
 /// Why there is no plan, as one sentence that says what to change.
 package struct PlanError: Error, CustomStringConvertible {
   package let description: String
+  /// Whether nothing fits the memory, rather than that something cannot be computed.
+  package let isTooLarge: Bool
 
-  init(_ description: String) { self.description = description }
+  init(isTooLarge: Bool = false, _ description: String) {
+    (self.description, self.isTooLarge) = (description, isTooLarge)
+  }
 }
 
 /// Answers what combinations of a step take, and how long a prefix they let one have, from shapes
@@ -38,9 +54,14 @@ package struct PlanError: Error, CustomStringConvertible {
 package struct Planner: Sendable {
   private let engine: Engine
   private let threads: Int
+  let steps = StepCounts()
+  /// Called when some of so many combinations are done.
+  private let progress: (@Sendable (_ done: Int, _ of: Int) -> Void)?
 
-  package init(engine: Engine, threads: Int) {
-    (self.engine, self.threads) = (engine, threads)
+  package init(
+    engine: Engine, threads: Int, progress: (@Sendable (Int, Int) -> Void)? = nil
+  ) {
+    (self.engine, self.threads, self.progress) = (engine, threads, progress)
   }
 
   /// The plan of a request.
@@ -86,7 +107,8 @@ package struct Planner: Sendable {
       }
     }
     return Plan(
-      request: request, rows: rows, further: further, mostTokens: mostTokens,
+      request: request, rows: rows, further: further,
+      other: try other(request, rows, share), mostTokens: mostTokens,
       ladder: try wasteLadder(of: request, rows: rows))
   }
 
@@ -113,6 +135,7 @@ package struct Planner: Sendable {
     let parameters = request.account.sharding.share(of: step.model.parameterBytes, .parameters)
     guard least < parameters else { return }
     throw PlanError(
+      isTooLarge: true,
       "memory \(Units.short(least)) is less than the parameters take, \(Units.bytes(parameters)); "
         + "give more, share them with --shard-parameters, or plan for fewer --layers")
   }
@@ -131,10 +154,12 @@ package struct Planner: Sendable {
     _ predictor: Predictor
   ) throws -> PlanRow {
     let point = combination.point(nC: nC ?? 0)
-    let step = try predictor.totals(of: point)
-    let reference = try predictor.totals(of: Combination.reference(of: point))
+    var step = try steps.totals(of: point, by: predictor)
+    step.optimizerBytes = point.optimizer.stateBytes(of: step.trained)
+    let reference = try steps.totals(of: Combination.reference(of: point), by: predictor)
     return PlanRow(
-      combination, memory: memory, nC: nC, step, total: account.total(of: step, dtype: point.dtype),
+      combination, memory: memory, nC: nC, step,
+      total: account.total(of: step, optimizer: point.optimizer),
       relativeWork: Double(step.matmulFlops) / Double(reference.matmulFlops))
   }
 
@@ -143,14 +168,16 @@ package struct Planner: Sendable {
   ) -> LongestPrefix {
     let most = LongestPrefix.most
     return LongestPrefix(
-      longest: min(most, Self.mostPrefixTokens(of: combination.point) ?? most)
-    ) { nC in
+      longest: min(most, Self.mostPrefixTokens(of: combination.point) ?? most),
+      known: steps.lengths(of: combination.point)
+    ) { [steps] nC in
       let point = combination.point(nC: nC)
       // What is too large to be counted does not fit; what cannot be at all was refused before.
       if nC > 0 {
         do { try point.validate() } catch { return nil }
       }
-      return account.total(of: try predictor.totals(of: point), dtype: point.dtype)
+      return account.total(
+        of: try steps.totals(of: point, by: predictor), optimizer: point.optimizer)
     }
   }
 
@@ -163,11 +190,14 @@ package struct Planner: Sendable {
     let rounds = point.suffixesAtATime > 0 && point.sharing == .prefix
     let longest = rounds ? min(3 * point.suffixesAtATime, most) : most
     // One completion takes a place of its own: the search goes over those beyond it.
-    let search = LongestPrefix(longest: longest - 1, firstStep: 8) { further in
+    let search = LongestPrefix(
+      longest: longest - 1, firstStep: 8, known: point.suffixes > 1 ? [point.suffixes - 1] : []
+    ) { [steps] further in
       var point = point
       point.suffixes = further + 1
       do { try point.validate() } catch { return nil }
-      return account.total(of: try predictor.totals(of: point), dtype: point.dtype)
+      return account.total(
+        of: try steps.totals(of: point, by: predictor), optimizer: point.optimizer)
     }
     let found = try search.find(within: memory).map { $0 + 1 } ?? 0
     return found == longest ? most : found
@@ -195,7 +225,7 @@ package struct Planner: Sendable {
     let point = request.point.point
     let share = request.account.tensorParallelism.share(of: point.model)
     guard request.account.device == .any else { return [] }
-    if point.optimizer == .adamw {
+    if [.adamw, .adamwFP32].contains(point.optimizer) {
       consider("--optimizer sgd") { $0.point.settings["optimizer"] = .word("sgd") }
     }
     let devices = request.account.sharding.devices
@@ -218,11 +248,45 @@ package struct Planner: Sendable {
       let (options, request) = change
       let combinations = try Combination.all(of: request.point)
         .filter { $0.isExact && (combination != nil || $0.point.attention == .fused) }
-      let longest = try combinations.compactMap {
-        try search($0, request.account, predictor).find(within: memory)
-      }.max()
+      // Most do not come as far as the best so far.
+      var longest: Int?
+      for combination in combinations.reversed() {
+        let search = search(combination, request.account, predictor)
+        if let longest, try !search.reaches(longest + 1, within: memory) { continue }
+        longest = try search.find(within: memory) ?? longest
+      }
       return longest.map { Plan.Further(options: options, nC: $0) }
     }.compactMap(\.self).sorted { $0.nC > $1.nC }
+  }
+
+  /// The answer for the recommended combination, or else the smallest, with the other AdamW.
+  private func other(
+    _ request: PlanRequest, _ rows: [PlanRow], _ share: CountedMemory.Share?
+  ) throws -> Plan.OtherState? {
+    guard
+      let row = rows.last(where: \.isRecommended)
+        ?? rows.filter(\.combination.isExact).min(by: { $0.total < $1.total }),
+      let optimizer: Optimizer =
+        switch row.optimizer {
+        case .adamw: .adamwFP32
+        case .adamwFP32: .adamw
+        case .none, .sgd: nil
+        },
+      request.account.parts.contains(.optimizer),
+      optimizer.stateBytes(of: row.figures.trained)
+        != row.optimizer.stateBytes(of: row.figures.trained)
+    else { return nil }
+    var point = row.combination.point
+    point.optimizer = optimizer
+    let total = request.account.total(of: row.figures, optimizer: optimizer)
+    guard case .longestPrefix(let memories) = request.question, let memory = memories.last else {
+      return Plan.OtherState(row: row, optimizer: optimizer, total: total, nC: nil)
+    }
+    let combination = Combination(point: point)
+    return try each(of: [combination], share: share) { combination, predictor in
+      let nC = try search(combination, request.account, predictor).find(within: memory)
+      return Plan.OtherState(row: row, optimizer: optimizer, total: total, nC: nC)
+    }.first
   }
 
   // MARK: Threads
@@ -243,7 +307,11 @@ package struct Planner: Sendable {
         let index = next.add(1, ordering: .relaxed).oldValue
         guard index < items.count else { return }
         let result = Swift.Result { try body(items[index], predictor) }
-        results.withLock { $0[index] = result }
+        let done = results.withLock { results in
+          results[index] = result
+          return results.count { $0 != nil }
+        }
+        progress?(done, items.count)
       }
     }
     return try results.withLock { $0 }.compactMap { try $0?.get() }

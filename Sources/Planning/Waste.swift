@@ -16,6 +16,7 @@ enum KeptFor: String, CaseIterable {
   case probabilities = "probabilities: float32 copies"
   case masks = "masks"
   case constants = "constants: cos, sin, tokens, labels"
+  case adapters = "LoRA: PEFT's float32 copies"
   case others = "inputs of products, and the rest"
 
   init(_ saved: SavedStorage) {
@@ -34,6 +35,8 @@ enum KeptFor: String, CaseIterable {
     case "lora_dropout": self = .masks
     case "self_attn", "attn", "attention": self = Self.ofAttention(node, value)
     case "model" where node.hasPrefix("Nll"): self = .constants
+    // What an adapter's two products read: in PEFT the input of each as a float32 copy of its own.
+    case "lora_A", "lora_B": self = .adapters
     default: self = .others
     }
   }
@@ -187,8 +190,8 @@ extension Planner {
     guard let start = start(of: rows) else { return nil }
     var memory: Int?
     if case .longestPrefix(let memories) = request.question { memory = memories.last }
-    let steps = WasteLadder.points(from: start)
-    let longest = try each(of: steps.map { Combination(point: $0.point) }, share: nil) {
+    let graphs = WasteLadder.points(from: start)
+    let longest = try each(of: graphs.map { Combination(point: $0.point) }, share: nil) {
       [memory] combination, predictor in
       try memory.flatMap {
         try search(combination, request.account, predictor).find(within: $0)
@@ -201,16 +204,16 @@ extension Planner {
       let most = Self.mostPrefixTokens(of: start) ?? WasteLadder.usualLength
       nC = longest.first?.flatMap { $0 == 0 ? nil : $0 } ?? min(most, WasteLadder.usualLength)
     }
-    let results = try each(of: steps.map { Combination(point: $0.point) }, share: nil) {
+    let results = try each(of: graphs.map { Combination(point: $0.point) }, share: nil) {
       combination, predictor in
-      try predictor.totals(of: combination.point(nC: nC))
+      try steps.totals(of: combination.point(nC: nC), by: predictor)
     }
-    let rungs = steps.indices.map { index in
+    let rungs = graphs.indices.map { index in
       let result = results[index]
       var waste: [WasteLadder.Waste] = []
       if index > 0 {
         let before = results[index - 1]
-        if let name = steps[index].waste {
+        if let name = graphs[index].waste {
           let bytes = before.retained.total - result.retained.total
           waste = bytes == 0 ? [] : [WasteLadder.Waste(name: name, bytes: bytes)]
         } else {
@@ -218,7 +221,7 @@ extension Planner {
         }
       }
       return WasteLadder.Rung(
-        name: steps[index].name, point: steps[index].point, waste: waste,
+        name: graphs[index].name, point: graphs[index].point, waste: waste,
         retained: result.retained.total, peak: result.peakBytes, longest: longest[index])
     }
     return WasteLadder(nC: nC, rungs: rungs)

@@ -100,13 +100,32 @@ extension Tape {
   // MARK: Tables, products, norms
 
   /// `F.embedding`: rows `indices` of a table.
+  ///
+  /// Where the table is the head's weight too, the head's gradient of it has waited for this one,
+  /// and both stand beside their sum for a moment.
   package func pytorchEmbedding(
     _ module: String, _ table: Parameter, indices: Tensor, view: [Int], _ shape: Shape,
-    _ dtype: DType
+    _ dtype: DType, addsToHead: Bool = false
   ) throws -> Variable {
-    try pytorch(
+    func hold(_ names: [String]) {
+      guard addsToHead, isRecording, table.gradient != nil else { return }
+      op(module) {
+        record { [tensors] in
+          let parts = try names.map {
+            try tensors.make($0, table.value.shape, table.value.dtype)
+          }
+          withExtendedLifetime(parts) {}
+        }
+      }
+    }
+    // Backward comes to the last of these first: the embedding's gradient beside that of its
+    // output, then both parts beside their sum.
+    hold(["head_gradient", "embedding_gradient"])
+    let x = try pytorch(
       module, as: "hidden", shape, dtype, from: [operand(table)],
       keeping: [PyTorchSave("EmbeddingBackward0.indices", indices, view, for: table.gradient)])
+    hold(["embedding_gradient"])
+    return x
   }
 
   /// `nn.Linear` of `[B, T, in]`, or gpt2's `Conv1D`: `mm` over all rows, `addmm` with a bias.

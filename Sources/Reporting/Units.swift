@@ -42,6 +42,18 @@ package enum Units {
     (Int(exactly: count).map(String.init) ?? fixed(count, 1)) + " B"
   }
 
+  /// A ratio with two decimals, and with two digits that say something where it is smaller.
+  package static func ratio(_ value: Double) -> String {
+    guard value > 0, value < 0.01 else { return fixed(value, 2) }
+    var decimals = 3
+    var scaled = value * 100
+    while scaled < 0.995, decimals < 12 {
+      scaled *= 10
+      decimals += 1
+    }
+    return fixed(value, decimals)
+  }
+
   /// A number with this many decimals.
   package static func fixed(_ value: Double, _ decimals: Int) -> String {
     guard value.isFinite, abs(value) < 1e15 else { return value.description }

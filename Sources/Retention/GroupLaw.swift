@@ -18,9 +18,9 @@ package struct GroupLaw: Equatable, Sendable {
 
   /// Finds the law of a point's series from exact byte counts, in integers alone.
   ///
-  /// Differences of two and one completions at a few lengths fix it; further lengths, three
-  /// completions, and the point itself must lie on it. Those of a point with completions of
-  /// different length are all of one.
+  /// Differences of two and one completions at a few lengths fix it; the point itself and
+  /// two others of other lengths and more completions must lie on it. Those of a point
+  /// with completions of different length are all of one.
   ///
   /// - Parameters:
   ///   - point: Any point of the series.
@@ -46,8 +46,10 @@ package struct GroupLaw: Equatable, Sendable {
     self.square = square
     constant = f00 - prefix * c - generated * g - product * c * g - square * g * g
     prompt = try ScalingLaw(from: point.lawStart) { try count($0, g, 1) - completion($0, g) }
+    // The point itself, which may lie before the regime, and two others.
     for (nC, nG, suffixes) in [
-      (c + 5, g + 3, 3), (max(point.nC, c), max(point.nG, g), point.suffixes),
+      (point.nC, point.nG, point.suffixes), (c + 5, g + 3, 3),
+      (max(point.nC, c) + 1, max(point.nG, g) + 1, point.suffixes + 1),
     ] {
       let counted = try count(nC, nG, suffixes)
       guard self.bytes(nC: nC, nG: nG, suffixes: suffixes) == counted else {

@@ -15,6 +15,9 @@ package final class Model {
   package let ledger: Ledger
   /// The pattern of those that are trained now; nil: all are, as they were made.
   private var trainable: String?
+  /// Those that are trained now, and what distinguishes the layers.
+  private(set) lazy var trained = TrainedParameters(of: decoder.parameters)
+  private(set) lazy var layerKinds = decoder.layerKinds
 
   /// Where the values of parameters come from.
   package struct Values {
@@ -88,6 +91,8 @@ package final class Model {
       hasAdapter && AdapterConfiguration.owns(name) || (pattern?(name) ?? !hasAdapter)
     }
     trainable = point.trainable
+    trained = TrainedParameters(of: decoder.parameters)
+    layerKinds = decoder.layerKinds
   }
 
   /// Requested and allocated bytes of all parameters.

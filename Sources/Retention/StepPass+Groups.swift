@@ -26,29 +26,76 @@ extension StepPass {
   ) throws -> [Tensor] {
     let prefix = tapes.next(tensors)
     var kv = try prefill(on: prefix, replay: replay)
-    let boundary = try runPrefix(&kv, on: prefix)
-    let count = suffixes.count
-    let atATime = atATime == 0 ? count : min(atATime, count)
+    // Rows of completions of different length may be pruned in different layers.
+    let isOfOne = point.mode != .prunedGraph || Set(suffixes.map(\.point.nG)).count == 1
+    let layers = isOfOne ? layerRuns : LayerRuns(all: point.model.layers)
+    let boundary = try runPrefix(&kv, layers, on: prefix)
+    let atATime = atATime == 0 ? suffixes.count : atATime
+    let rounds = (suffixes.count + atATime - 1) / atATime
+    let areEqual = suffixes.allSatisfy { $0.point.nG == suffixes[0].point.nG }
+    let skipsRounds = skipsLayers && areEqual && rounds > 5
     var losses: [Tensor] = []
-    for (index, suffix) in suffixes.enumerated() {
-      // Nobody reads the prefix's keys after the last suffix but what has saved them.
-      let loss = try suffix.runSuffix(
-        &kv, drops: index == count - 1, boundary, on: tapes.next(suffix.tensors))
-      losses.append(loss)
-      let alive = index % atATime + 1
-      if index < count - 1, alive == atATime { try tapes.backward(last: alive) }
+    var steady: (span: Span, work: Int128)?
+    for round in 0..<rounds {
+      let part = round * atATime..<min((round + 1) * atATime, suffixes.count)
+      // The second round does what those between do, the last but one shows it.
+      if skipsRounds, (2..<rounds - 2).contains(round) { continue }
+      func run() throws {
+        let first = tapes.count
+        losses += try runSuffixes(
+          suffixes[part], &kv, drops: round == rounds - 1, boundary, layers, on: tapes)
+        if round < rounds - 1 { try tapes.backward(from: first) }
+      }
+      guard skipsRounds else {
+        try run()
+        continue
+      }
+      let before = tapes.matmulFlops
+      let span = try prefix.watch(run)
+      let work = tapes.matmulFlops - before
+      if round == 1 {
+        steady = (span, work)
+        prefix.count(span, times: rounds - 4)
+        tapes.count(work * Int128(rounds - 4))
+      } else if round == rounds - 2, let steady {
+        guard span.repeats(steady.span), work == steady.work else { throw RepetitionError() }
+      }
     }
+    return losses
+  }
+
+  /// Runs suffixes whose graphs are alive together, and returns the losses of those that ran; on
+  /// shapes, of equal ones few do.
+  private func runSuffixes(
+    _ suffixes: ArraySlice<StepPass>, _ kv: inout [KeyValues?], drops: Bool,
+    _ boundary: Variable?, _ layers: LayerRuns, on tapes: StepTapes
+  ) throws -> [Tensor] {
+    let runs =
+      skipsLayers
+      ? LayerRuns(kinds: suffixes.map(\.point.nG)) : LayerRuns(all: suffixes.count)
+    var losses: [Tensor] = []
+    let first = suffixes.startIndex
+    try runs.forEach(
+      in: 0..<suffixes.count, onEach: { tapes.next(suffixes[first + $0].tensors) },
+      { place, tape in
+        // Nobody reads the prefix's keys after the last suffix but what has saved them.
+        losses.append(
+          try suffixes[first + place].runSuffix(
+            &kv, drops: drops && place == suffixes.count - 1, boundary, layers, on: tape))
+      })
     return losses
   }
 
   /// Runs the prefix rows that stay in the graph; returns those that carry loss.
   ///
   /// `kv` has the keys and values of the others, and gets theirs.
-  private func runPrefix(_ kv: inout [KeyValues?], on tape: Tape) throws -> Variable? {
+  private func runPrefix(
+    _ kv: inout [KeyValues?], _ layers: LayerRuns, on tape: Tape
+  ) throws -> Variable? {
     let rows = point.recordedRows.map { $0.clamped(to: 0..<point.nC) }
     guard !rows[0].isEmpty else { return nil }
     var x: Variable? = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
-    try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
+    try layers.forEach(in: 0..<point.model.layers, on: tape) { layer in
       guard let input = x else { preconditionFailure("a layer without rows") }
       let own = try keysAndValues(kv[layer], rows: rows[layer], layer: layer)
       kv[layer] = own
@@ -82,13 +129,13 @@ extension StepPass {
 
   /// Runs this suffix, and returns its part of the loss.
   private func runSuffix(
-    _ kv: inout [KeyValues?], drops: Bool, _ boundary: Variable?, on tape: Tape
+    _ kv: inout [KeyValues?], drops: Bool, _ boundary: Variable?, _ layers: LayerRuns, on tape: Tape
   ) throws -> Tensor {
     let rows = point.recordedRows.map { $0.clamped(to: point.nC..<point.n) }
     var parts = boundary.map { [($0, $0.value.shape[1].rows)] } ?? []
     if !rows[0].isEmpty {
       var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
-      try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
+      try layers.forEach(in: 0..<point.model.layers, on: tape) { layer in
         let prefix = kv[layer]
         if drops { kv[layer] = nil }
         x = try decoder.apply(

@@ -18,16 +18,19 @@ struct StepPass {
   let pass: PassOptions
   /// The rows among which those with loss are, and what each is to predict; nil for the layout's.
   var padded: (rows: Range<Int>, labels: [Int32])?
+  /// What each layer's part depends on; empty where all run.
+  let layerKinds: [LayerKind]
   /// What is counted and not run where the ledger has proven that it repeats another.
   let skipsChunks: Bool
   let skipsLayers: Bool
 
-  /// The layers that run of a pass over these rows before layer 0, after layer 0, …
-  func layerRuns(over rows: [Range<Int>]) -> LayerRuns {
+  /// The layers that run; of a prefix and of its suffixes the same, whose gradients are one.
+  var layerRuns: LayerRuns {
     guard skipsLayers else { return LayerRuns(all: point.model.layers) }
+    let rows = point.recordedRows
     return LayerRuns(
       kinds: (0..<point.model.layers).map { layer in
-        LayerPart(kind: decoder.kind(ofLayer: layer), rows: [rows[layer], rows[layer + 1]])
+        LayerPart(kind: layerKinds[layer], rows: [rows[layer], rows[layer + 1]])
       })
   }
 
@@ -45,7 +48,7 @@ struct StepPass {
     var prefix = try prefill(on: tape, replay: replay)
     let rows = point.recordedRows
     var x = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
-    try layerRuns(over: rows).forEach(in: 0..<point.model.layers, on: tape) { layer in
+    try layerRuns.forEach(in: 0..<point.model.layers, on: tape) { layer in
       let kv = prefix[layer]
       prefix[layer] = nil
       x = try decoder.apply(
@@ -75,7 +78,7 @@ struct StepPass {
     let pass = try HuggingFacePass(
       decoder, attention: attention, checkpointsLayers: point.recompute == .layer,
       batch: point.sequences, tokens: point.n, on: tape)
-    let runs = layerRuns(over: point.recordedRows)
+    let runs = layerRuns
     let caches = try pass.prefill(0..<point.cut, runs: runs)
     return try pass.loss(point.cut..<point.n, caches: caches, runs: runs)
   }
@@ -86,7 +89,7 @@ struct StepPass {
     let isReplayed = point.mode.name == .replayedPrefix && decoder.learnsFromKeysAndValues
     var kv: [KeyValues?] = Array(repeating: nil, count: point.model.layers)
     guard point.cut > 0 else { return kv }
-    let runs = layerRuns(over: point.recordedRows)
+    let runs = layerRuns
     try tape.withoutRecording {
       try runs.forEach(in: kv.indices, on: tape) { layer in
         kv[layer] = try decoder.makeKeyValues(

@@ -11,8 +11,8 @@ package struct StepResult: Sendable {
   package var workspacePeakBytes: Int
   package var parameterBytes: Int
   package var gradientBytes: Int
-  /// Elements of all trained parameters, as far as this device holds them.
-  package var trainedElements: Int
+  /// The trained parameters, as far as this device holds them.
+  package var trained: TrainedParameters
   /// The most allocated bytes alive at once, all categories together, parameters included: what a
   /// limit is held against.
   package var peakAllocatedBytes: Int

@@ -17,13 +17,18 @@ final class StepTapes {
     return tape
   }
 
-  /// Runs the last passes backward, and forgets them; the first stays for what follows.
-  func backward(last count: Int) throws {
-    for tape in tapes.suffix(count).reversed() { try tape.backward() }
-    let first = tapes.count - count
+  /// How many passes wait to run backward.
+  var count: Int { tapes.count }
+
+  /// Runs the passes from `first` on backward, and forgets them; those before stay.
+  func backward(from first: Int) throws {
+    for tape in tapes[first...].reversed() { try tape.backward() }
     flops += tapes[first...].reduce(0) { $0 + $1.matmulFlops }
-    tapes.removeLast(count)
+    tapes.removeSubrange(first...)
   }
+
+  /// Counts the work of passes that are not run.
+  func count(_ work: Int128) { flops += work }
 
   /// Runs all passes backward.
   func backward() throws { for tape in tapes.reversed() { try tape.backward() } }

@@ -177,10 +177,10 @@ package final class TrainingStep {
       workspacePeakBytes: peak(.workspace),
       parameterBytes: model.parameterBytes,
       gradientBytes: ledger.liveBytes[.gradient],
-      trainedElements: decoder.parameters.reduce(0) { $0 + ($1.isTrained ? $1.heldElements : 0) },
+      trained: model.trained,
       peakAllocatedBytes: model.parameterAllocatedBytes
         + max(ledger.peakAllocatedBytes(in: .forward), ledger.peakAllocatedBytes(in: .backward)),
-      optimizerBytes: point.optimizer.stateBytes(of: decoder.parameters),
+      optimizerBytes: point.optimizer.stateBytes(of: model.trained),
       matmulFlops: tapes.matmulFlops,
       forwardSeconds: isTimed ? forwardTime / .seconds(1) : nil,
       backwardSeconds: isTimed ? backwardTime / .seconds(1) : nil)
@@ -262,14 +262,15 @@ package final class TrainingStep {
     var sequences = sequences
     sequences.first = first
     let canSkip = tensors.kernels == nil && ledger.isRecording && !ledger.isObserved
+    let skipsLayers = canSkip && skips == .chunksAndLayers
     return StepPass(
       point: point, decoder: decoder, tokens: tokens, tensors: tensors,
       lossRows: lossRows,
       pass: PassOptions(
         memory: point.attention, dropoutProbability: point.dropout, seed: point.seed,
-        sequenceLength: longest,
-        sequences: sequences, rotation: rotation),
+        sequenceLength: longest, sequences: sequences, rotation: rotation),
+      layerKinds: skipsLayers ? model.layerKinds : [],
       skipsChunks: canSkip && skips != .nothing,
-      skipsLayers: canSkip && skips == .chunksAndLayers)
+      skipsLayers: skipsLayers)
   }
 }

@@ -8,10 +8,13 @@ package struct LayerKind: Hashable, Sendable {
 }
 
 extension Decoder {
-  package func kind(ofLayer layer: Int) -> LayerKind {
-    LayerKind(
-      window: configuration.slidingWindow(ofLayer: layer),
-      isTrained: layers[layer].weights.map { $0.gradient != nil })
+  /// Of every layer.
+  package var layerKinds: [LayerKind] {
+    layers.indices.map { layer in
+      LayerKind(
+        window: configuration.slidingWindow(ofLayer: layer),
+        isTrained: layers[layer].weights.map { $0.gradient != nil })
+    }
   }
 }
 
@@ -60,15 +63,23 @@ package struct LayerRuns {
   package func forEach(
     in layers: Range<Int>, on tape: Tape, _ body: (Int) throws -> Void
   ) throws {
+    try forEach(in: layers, onEach: { _ in tape }) { layer, _ in try body(layer) }
+  }
+
+  /// The same, with a tape for each that runs: equal passes of a step stand in a row as layers do.
+  package func forEach(
+    in layers: Range<Int>, onEach next: (Int) -> Tape, _ body: (Int, Tape) throws -> Void
+  ) throws {
     var equal = EqualSpans(skipped: 0)
     for run in runs where layers.contains(run.layer) {
+      let tape = next(run.layer)
       if run.skipped > 0 {
         equal = EqualSpans(skipped: run.skipped)
-        try equal.runSteady(on: tape) { try body(run.layer) }
+        try equal.runSteady(on: tape) { try body(run.layer, tape) }
       } else if run.isProof {
-        try equal.runProof(on: tape) { try body(run.layer) }
+        try equal.runProof(on: tape) { try body(run.layer, tape) }
       } else {
-        try body(run.layer)
+        try body(run.layer, tape)
       }
     }
   }

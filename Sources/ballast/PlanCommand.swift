@@ -25,6 +25,9 @@ struct PlanCommand: ParsableCommand {
       table shows what nothing else beats in bytes, work and exactness (•), and what to take (▶); \
       work that differs by less than 5 % does not count.
 
+      It ends with status 2 if --memory is given and nothing that was asked for fits, and with 0 \
+      if anything does.
+
       EXAMPLES
         ballast plan --model llama-3.1-8b --memory 80GiB
             how long a prompt fits, in which mode
@@ -67,6 +70,13 @@ struct PlanCommand: ParsableCommand {
       """)
   var gradientDtype: String?
   @Option(
+    help: """
+      With --recipe, how PyTorch's optimizer goes over the parameters: \
+      \(OptimizerStep.words.joined(separator: ", ")) (default: foreach, PyTorch's on a GPU; \
+      on a CPU it is for-loop).
+      """)
+  var optimizerStep: String?
+  @Option(
     parsing: .unconditional,
     help: """
       Devices that share parameters, gradients and optimizer state, as FSDP and ZeRO do; computed, \
@@ -104,6 +114,7 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let request: PlanRequest
     let format: Format
+    let isTooLarge: Bool
     do {
       format = try Format.given(self.format, for: "format") ?? .table
       guard !laws || format != .csv else {
@@ -114,19 +125,30 @@ struct PlanCommand: ParsableCommand {
           "laws go without --sequence-parallel: shares of tokens are rounded up, no polynomial")
       }
       request = try self.request()
-      let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount)
+      let progress = ProgressLine(total: 0, done: 0)
+      let start = ContinuousClock.now
+      let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount) {
+        done, count in
+        guard ContinuousClock.now - start > .milliseconds(500) else { return }
+        progress.show("planning: \(done) of \(count)")
+      }
+      defer { progress.clear() }
       let outputs = try Outputs(
         [("--laws-csv", lawsCsv)], format: self.format,
         from: ModelInputs.files(model: model, adapter: axes.text(of: "adapter")))
       let plan = try planner.plan(request)
       let found = laws || lawsCsv != nil ? try planner.laws(of: plan, listsAll: all) : []
+      progress.clear()
       try outputs.write("--laws-csv", CSV.document(found.flatMap(\.records)))
       if outputs.printsRow {
         let text = text(of: plan, laws ? found : [], as: format)
         try format == .table ? Output.show(text) : Output.write(text)
       }
+      isTooLarge = plan.isTooLarge
     } catch let error as PlanError {
-      throw Failure(error.description)
+      guard error.isTooLarge else { throw Failure(error.description) }
+      Output.note(error.description)
+      throw ExitCode(Status.budgetExceeded)
     } catch let error as ValueError {
       throw UsageError(error.description)
     } catch let error as PointError {
@@ -139,6 +161,7 @@ struct PlanCommand: ParsableCommand {
           + "its ops, without PyTorch's temporaries and caching allocator")
     }
     for note in request.point.notes { Output.note(note) }
+    if isTooLarge { throw ExitCode(Status.budgetExceeded) }
   }
 
   private func text(
@@ -182,6 +205,11 @@ struct PlanCommand: ParsableCommand {
     }
     var request = PlanRequest(point, try question(point))
     request.account = try account(of: point.point)
+    let step = try OptimizerStep.given(optimizerStep, for: "optimizer-step")
+    guard recipe != .ballast || step == nil else {
+      throw UsageError("--optimizer-step is of PyTorch's optimizers; it goes with --recipe")
+    }
+    if recipe != .ballast { request.account.optimizerStep = step ?? .foreach }
     return request
   }
 

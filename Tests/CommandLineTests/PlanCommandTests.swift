@@ -19,8 +19,8 @@ import Testing
     #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
     for words in [
       "n_g 512", "14.96 GiB of parameters, bfloat16", "14.96 GiB of gradients, bfloat16",
-      "adamw: two float32 moments and a float32 copy", "not counted  workspace",
-      "Not even a step without a prefix fits 80.00 GiB", "--shard-parameters 8",
+      "29.92 GiB of optimizer state, adamw: two moments in bfloat16", "not counted  workspace",
+      "▶  replayed-prefix", "--shard-parameters 8",
     ] { #expect(result.output.contains(words), "\(words) in \(result.output)") }
     #expect(result.output.split(separator: "\n").allSatisfy { $0.count <= 100 })
   }
@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", "give --n-c", 64), ("--memory 1MiB", "less than the parameters take", 1),
+    ("", "give --n-c", 64), ("--memory 1MiB", "less than the parameters take", 2),
     ("--memory 80GB", "is not a size", 64), ("--memory 4GiB,", "is not a size", 64),
     ("--n-c 5 --memory 1GiB,2GiB", "one --memory at the most", 64),
     ("--n-c 99999999999999999999", "does not fit 64 bits", 64),
@@ -93,6 +93,20 @@ import Testing
     #expect(result.status == status, "\(options): \(result.errors)")
     #expect(result.sentence?.contains(words) == true, "\(options): \(result.errors)")
     #expect(result.output.isEmpty, "\(options)")
+  }
+
+  /// Whichever way it is asked, and whatever is printed.
+  @Test(arguments: ["table", "csv", "json"])
+  func `what fits ends with 0, what does not with 2`(format: String) throws {
+    for (options, status) in [
+      ("--n-c 4096", 0), ("--n-c 4096 --memory 4GiB", 0), ("--memory 4GiB", 0),
+      ("--memory 64MiB,4GiB", 0), ("--n-c 4096 --memory 64MiB", 2), ("--memory 64MiB", 2),
+      ("--n-c 4096 --memory 64MiB --mode full-graph", 2), ("--memory 32MiB,64MiB", 2),
+    ] {
+      let result = try Program.run(
+        Self.small + options.split(separator: " ").map(String.init) + ["--format", format])
+      #expect(result.status == status, "\(options): \(result.errors)")
+    }
   }
 
   @Test func `without a model, and with one that there is not, it says so`() throws {

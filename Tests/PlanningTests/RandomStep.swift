@@ -60,7 +60,7 @@ struct RandomStep {
     let result = try step.run()
     let size = (account.gradientDType ?? point.dtype).size
     var bytes: [MemoryAccount.Part: Int] = [
-      .parameters: result.parameterBytes, .gradients: result.trainedElements * size,
+      .parameters: result.parameterBytes, .gradients: result.trained.elements * size,
       .optimizer: result.optimizerBytes, .activations: result.peakBytes,
       .workspace: result.workspacePeakBytes,
     ]

@@ -13,6 +13,8 @@ import Transformer
     point.suffixesAtATime = 0
     if index % 3 == 0 { point = adapted(point, index) }
     point.mode = Mode.allCases[index % Mode.allCases.count]
+    // From where one polynomial holds; the test below has the points before that.
+    (point.nC, point.nG) = (max(point.nC, point.lawStart + 1), max(point.nG, 2))
     let law = try GroupLaw(of: point) { try runOnShapes($0).retained.total }
     var generator = SplitMix64(seed: UInt64(index))
     for _ in 0..<4 {
@@ -32,6 +34,7 @@ import Transformer
     point.suffixesAtATime = 0
     if index % 3 == 0 { point = adapted(point, index) }
     point.mode = Mode.allCases[index % Mode.allCases.count]
+    (point.nC, point.nG) = (max(point.nC, point.lawStart + 1), max(point.nG, 2))
     var generator = SplitMix64(seed: UInt64(index) &+ 99)
     func draw() -> Point {
       let nC = point.lawStart + Int.random(in: 0...30, using: &generator)
@@ -51,6 +54,23 @@ import Transformer
     for other in [draw(), draw(), draw()] {
       #expect(try law.bytes(of: other) == runOnShapes(other).retained.total, "\(other)")
     }
+  }
+
+  /// Under a window that is shorter than the sequence what is kept is no such sum, or only further on.
+  @Test(arguments: 0..<120)
+  func `a law is one that gives the point's own bytes, or there is none`(index: Int) throws {
+    var point = grouped(randomPoint(index + 23_000), index)
+    point.suffixesAtATime = 0
+    if index % 2 == 0 { point.mode = .prunedGraph }
+    if point.model.family != .gpt2 { point.model.slidingWindow = [2, 3, 5, 9, 17][index % 5] }
+    guard (try? point.validate()) != nil,
+      let law = try? GroupLaw(of: point, bytes: { try runOnShapes($0).retained.total })
+    else { return }
+    let counted = try runOnShapes(point).retained.total
+    let (prompt, each) = (
+      law.prompt.bytes(at: point.nC), law.completionBytes(nC: point.nC, nG: point.nG)
+    )
+    #expect((prompt ?? 0) + point.suffixes * (each ?? 0) == counted, "\(point)")
   }
 
   @Test func `a prompt token and a completion's token cost what the formulas say`() throws {

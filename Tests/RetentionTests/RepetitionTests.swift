@@ -93,6 +93,48 @@ import Transformer
     #expect(counts(skipped) == counts(whole), "\(point)")
   }
 
+  /// Completions of one prefix, all alive at once or in rounds, in models of many layers.
+  @Test(arguments: 0..<160)
+  func `of completions count what running every completion counts`(index: Int) throws {
+    var point = Self.point(index)
+    var generator = SplitMix64(seed: UInt64(index) &* 31 &+ 7)
+    (point.batch, point.sharing) = (1, .prefix)
+    point.suffixes = [1, 2, 5, 6, 7, 12, 23].randomElement(using: &generator) ?? 1
+    point.suffixesAtATime = [0, 0, 1, 2, 3].randomElement(using: &generator) ?? 0
+    point.nC = min(point.nC, 400)
+    if index % 3 == 1 { point.mode = index % 2 == 0 ? .fullGraph : .prunedGraph }
+    if index % 5 == 1 { point.head = .chunked }
+    if index % 4 == 1 { point.lora = "r=2,alpha=4,targets=all-linear" }
+    guard (try? point.validate()) != nil else { return }
+    let (skipped, whole) = try (
+      Self.run(point, skips: .chunksAndLayers), Self.run(point, skips: .nothing)
+    )
+    Self.expectEqual(skipped, whole, point)
+    #expect(skipped.savedTensors == whole.savedTensors, "\(point)")
+    #expect(skipped.saved.count <= whole.saved.count)
+  }
+
+  /// What a step runs: every storage that is made has a number.
+  @Test(arguments: [0, 2], ["", "r=2,alpha=4,targets=all-linear"])
+  func `are not run: a thousand completions cost as much as a dozen`(
+    atATime: Int, lora: String
+  ) throws {
+    for mode in [Mode.fullGraph, .prunedGraph, .detachedPrefix(keep: 0), .replayedPrefix()] {
+      func storages(suffixes: Int) throws -> Int {
+        var point = Self.point(1)
+        point.model.layers = 12
+        (point.trainable, point.lora, point.mode) = ("", lora, mode)
+        (point.batch, point.nC, point.sharing) = (1, 40, .prefix)
+        (point.suffixes, point.suffixesAtATime) = (suffixes, atATime)
+        let step = try TrainingStep(point, on: shapes)
+        step.skips = .chunksAndLayers
+        _ = try step.run()
+        return step.ledger.storageCount
+      }
+      #expect(try storages(suffixes: 1000) == storages(suffixes: 12))
+    }
+  }
+
   /// An adapter of the first layers, a window in some, one layer frozen: none of these repeats.
   @Test(
     arguments: [

@@ -30,6 +30,11 @@ package struct ProgressLine: Sendable {
     redraw(String(text.prefix(79)))
   }
 
+  /// Shows a text of less than a line.
+  package func show(_ text: String) {
+    if isShown { redraw(text) }
+  }
+
   /// Takes the line away.
   package func clear() {
     if isShown { redraw("") }

@@ -95,7 +95,8 @@ package struct HuggingFacePass {
     let shape = Shape(.plain(batch), .tokens(rows), .plain(configuration.dModel))
     let x = try tape.pytorchEmbedding(
       isGPT2 ? "transformer.wte" : "model.embed_tokens", decoder.embedding, indices: ids,
-      view: [batch, rows.count], shape, decoder.dtype)
+      view: [batch, rows.count], shape, decoder.dtype,
+      addsToHead: decoder.configuration.tiedEmbeddings)
     guard let positions = decoder.positions else { return x }
     let numbers = try tape.op("transformer.wpe") {
       try tensors.make("position_ids", Shape(.plain(1), .tokens(rows)), .int64)

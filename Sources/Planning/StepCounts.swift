@@ -1,0 +1,32 @@
+import Measurement
+import Retention
+import Synchronization
+
+/// Steps that a plan has counted, by their points; threads share them.
+///
+/// An optimizer changes no step: what it keeps is computed from the trained parameters.
+final class StepCounts: Sendable {
+  private let steps = Mutex<[Point: [Int: StepResult]]>([:])
+
+  /// What the point's step keeps and takes; counted once.
+  func totals(of point: Point, by predictor: Predictor) throws -> StepResult {
+    let key = Self.key(point)
+    if let step = steps.withLock({ $0[key]?[point.nC] }) { return step }
+    var counted = point
+    counted.optimizer = .none
+    let step = try predictor.totals(of: counted)
+    steps.withLock { $0[key, default: [:]][point.nC] = step }
+    return step
+  }
+
+  /// The prefixes with which a point's step was counted.
+  func lengths(of point: Point) -> [Int] {
+    steps.withLock { $0[Self.key(point)].map { Array($0.keys) } ?? [] }
+  }
+
+  private static func key(_ point: Point) -> Point {
+    var key = point
+    (key.nC, key.optimizer) = (0, .none)
+    return key
+  }
+}
