@@ -64,6 +64,7 @@ let package = Package(
     module(
       "Transformer",
       uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
+    module("HuggingFace", uses: ["Transformer", "Tensors", "Files"]),
     module(
       "Retention",
       uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
@@ -72,7 +73,8 @@ let package = Package(
     module(
       "Measurement",
       uses: [
-        "Reporting", "Retention", "CPUBackend", "Jemalloc", "Transformer", "Autograd", "Tensors",
+        "Reporting", "Retention", "CPUBackend", "Jemalloc", "HuggingFace", "Transformer",
+        "Autograd", "Tensors",
         "Ledger", "Safetensors", "Files",
       ]),
     module(
@@ -103,7 +105,8 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "Report", "Reporting",
-        "Retention", "Transformer", "Tensors", "Ledger", "Safetensors", "Files", "Threading",
+        "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors", "Files",
+        "Threading",
         argumentParser,
       ],
       swiftSettings: strict),
@@ -113,7 +116,8 @@ let package = Package(
     tests(
       "SweepTests",
       of: [
-        "Sweep", "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer",
+        "Sweep", "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "HuggingFace",
+        "Transformer",
         "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "TestSupport",
       ]),
     tests(
@@ -134,11 +138,13 @@ let package = Package(
     tests(
       "RetentionTests",
       of: [
-        "Retention", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger", "Safetensors",
+        "Retention", "HuggingFace", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger",
+        "Safetensors",
         "TestSupport",
       ]),
     tests(
-      "TransformerTests", of: ["Transformer", "Tensors", "Safetensors", "Files", "TestSupport"]),
+      "TransformerTests",
+      of: ["HuggingFace", "Transformer", "Tensors", "Safetensors", "Files", "TestSupport"]),
     .executableTarget(
       name: "step-benchmark",
       dependencies: [

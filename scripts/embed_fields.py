@@ -13,7 +13,7 @@ SHARED = ("modeling_utils.py", "masking_utils.py", "modeling_rope_utils.py", "ca
           "integrations/sdpa_attention.py", "integrations/flash_attention.py",
           "integrations/hub_kernels.py", "loss/loss_utils.py")
 OUTPUT = (Path(__file__).resolve().parent.parent
-          / "Sources/Transformer/Configuration/FieldsRead.swift")
+          / "Sources/HuggingFace/FieldsRead.swift")
 
 
 def is_configuration(node: ast.expr) -> bool:
@@ -53,6 +53,8 @@ root = Path(spec.origin).parent
 shared = set[str]().union(*(fields(root / name) for name in SHARED))
 lines = [
     f"// Written by scripts/embed-fields from transformers {version('transformers')}.",
+    "",
+    "import Transformer",
     "",
     "/// Fields of a `config.json` that transformers' model code reads.",
     "enum FieldsRead {",

@@ -31,8 +31,8 @@ package struct CounterRandom: Sendable {
   }
 }
 
-/// Which sequence of a step each of a tensor's sequences is, so that what is drawn for it is the same
-/// however the step is cut into passes.
+/// Which sequence of a step each of a tensor's sequences is, so that what is drawn for it is the
+/// same however the step is cut into passes.
 package struct SequenceNumbers: Hashable, Sendable {
   /// The number of a tensor's first sequence.
   package var first = 0

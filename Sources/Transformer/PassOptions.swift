@@ -1,7 +1,7 @@
 package import Tensors
 
-/// What a forward pass chooses beyond the model: the attention core's memory, dropout, and how heads
-/// turn in sequences of its length.
+/// What a forward pass chooses beyond the model: the attention core's memory, dropout, and how
+/// heads turn in sequences of its length.
 package struct PassOptions: Sendable {
   package let memory: AttentionMemory
   /// The probability of every dropout of the model; 0 for none.

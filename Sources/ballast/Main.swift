@@ -1,6 +1,7 @@
 import ArgumentParser
 import Files
 import Foundation
+import HuggingFace
 import Measurement
 import Profiles
 import Retention

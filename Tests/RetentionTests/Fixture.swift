@@ -1,6 +1,7 @@
 import Autograd
 import CPUBackend
 import Foundation
+import HuggingFace
 import Retention
 import Safetensors
 import Tensors

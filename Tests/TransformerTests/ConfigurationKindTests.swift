@@ -1,4 +1,5 @@
 import Files
+import HuggingFace
 import Testing
 import Transformer
 

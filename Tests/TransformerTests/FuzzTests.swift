@@ -1,3 +1,4 @@
+import HuggingFace
 import Safetensors
 import TestSupport
 import Tensors

@@ -1,4 +1,5 @@
 import Foundation
+import HuggingFace
 import Testing
 import Transformer
 

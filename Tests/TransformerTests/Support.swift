@@ -1,4 +1,5 @@
 import Foundation
+import HuggingFace
 import TestSupport
 import Testing
 import Transformer

@@ -82,7 +82,7 @@ package struct OpenedFile: ~Copyable {
     return text
   }
 
-  /// What to do about a file that starts with a byte order mark, without its name; nil if none does.
+  /// What to do about a file that starts with a byte order mark, without its name; nil for others.
   static func byteOrderMark(of bytes: [UInt8]) -> String? {
     if bytes.starts(with: [0xef, 0xbb, 0xbf]) {
       return "starts with a byte order mark; save it as UTF-8 without one"

@@ -69,8 +69,8 @@ package enum ByteSize {
           + ways.joined(separator: " or "))
     default:
       return ValueError(
-        "memory \(quoted(text)) is not a size; write it as 80GiB, 512MiB, 80GB (1 GB is 10^9 bytes) "
-          + "or a number of bytes")
+        "memory \(quoted(text)) is not a size; write it as 80GiB, 512MiB, 80GB (1 GB is 10^9 "
+          + "bytes) or a number of bytes")
     }
   }
 }

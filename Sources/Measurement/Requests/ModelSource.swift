@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import HuggingFace
 import Safetensors
 package import Transformer
 

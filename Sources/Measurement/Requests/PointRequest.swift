@@ -1,4 +1,5 @@
 import Files
+import HuggingFace
 package import Retention
 package import Safetensors
 import Tensors

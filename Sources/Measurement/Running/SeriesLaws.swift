@@ -59,8 +59,8 @@ package struct SeriesLaws: Sendable {
     records.append(record)
   }
 
-  /// Sequences with prompts of different lengths have no law in n_c: what is kept of packed ones is the sum of
-  /// what is kept of each.
+  /// Sequences with prompts of different lengths have no law in n_c: what is kept of packed ones is
+  /// the sum of what is kept of each.
   private mutating func checkSum(
     _ key: Point, _ points: [PointRecord], _ predictor: Predictor
   ) {

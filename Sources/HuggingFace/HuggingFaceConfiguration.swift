@@ -1,5 +1,6 @@
 import Files
 import Tensors
+package import Transformer
 
 /// A Hugging Face `config.json`, read into a `DecoderConfiguration`.
 ///

@@ -1,8 +1,8 @@
 package import Files
 package import Tensors
 
-/// Low-rank adapters on a model's linear maps: `y = W x + b + s · B (A dropout(x))`, with A `[r, in]` and B
-/// `[out, r]` (Hu et al., arXiv 2106.09685, section 4.1).
+/// Low-rank adapters on a model's linear maps: `y = W x + b + s · B (A dropout(x))`, with A
+/// `[r, in]` and B `[out, r]` (Hu et al., arXiv 2106.09685, section 4.1).
 package struct AdapterConfiguration: Hashable, Sendable {
   /// Rows of every A, r.
   package var rank: Int
@@ -137,7 +137,7 @@ extension AdapterConfiguration {
     return dropout
   }
 
-  static func scale(alpha: Double, rank: Int, isStabilized: Bool) -> Float {
+  package static func scale(alpha: Double, rank: Int, isStabilized: Bool) -> Float {
     Float(alpha / (isStabilized ? Double(rank).squareRoot() : Double(rank)))
   }
 

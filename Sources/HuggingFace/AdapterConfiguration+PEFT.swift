@@ -1,4 +1,5 @@
 import Files
+package import Transformer
 
 /// PEFT's `adapter_config.json`, as `save_pretrained` writes it beside `adapter_model.safetensors`.
 extension AdapterConfiguration {

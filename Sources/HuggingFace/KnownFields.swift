@@ -1,4 +1,5 @@
 import Files
+package import Transformer
 
 /// Fields of a `config.json` that the families do not read themselves.
 ///

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+package import Transformer
 
 extension HuggingFaceConfiguration {
   /// What the other fields say that a scaling needs.
@@ -152,8 +153,8 @@ extension HuggingFaceConfiguration {
     let implied = Double(model.contextLength) / Double(original)
     if implied != factor && implied != 1 {
       rope.notes.append(
-        "\(rope.file): \(rope.title("factor")) \(factor) is what counts, as in transformers, though "
-          + "max_position_embeddings \(model.contextLength) is \(implied) times "
+        "\(rope.file): \(rope.title("factor")) \(factor) is what counts, as in transformers, "
+          + "though max_position_embeddings \(model.contextLength) is \(implied) times "
           + "original_max_position_embeddings \(original)")
     }
     return DecoderConfiguration.YaRN(

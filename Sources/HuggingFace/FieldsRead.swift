@@ -1,5 +1,7 @@
 // Written by scripts/embed-fields from transformers 5.23.0.
 
+import Transformer
+
 /// Fields of a `config.json` that transformers' model code reads.
 enum FieldsRead {
   /// By the code that all families run: loading, masks, rotary positions, caches, losses.
