@@ -164,7 +164,7 @@ extension Plan {
     switch request.question {
     case .longestPrefix(let memories):
       guard let nC = other.nC else {
-        return "With \(state), not even a step without a prefix fits \(name(other.row))."
+        return "With \(state), not even a step without a prefix fits by \(name(other.row))."
       }
       return "With \(state), the longest by \(name(other.row)) is \(Units.grouped(nC))"
         + (memories.count > 1 ? " within \(Units.short(memories.last ?? 0))." : ".")
