@@ -4,7 +4,12 @@ extension CSVDocument {
   /// A whole number from 0 on, also as `4096.0`, which a table of another program may have; nil for
   /// anything else.
   package static func wholeNumber(_ text: String) -> Int? {
-    (Int(text) ?? Double(text).flatMap { Int(exactly: $0) }).flatMap { $0 >= 0 ? $0 : nil }
+    (Int(text) ?? decimal(text).flatMap { Int(exactly: $0) }).flatMap { $0 >= 0 ? $0 : nil }
+  }
+
+  /// A number in decimal digits; Swift's own reading also takes `0x10`.
+  private static func decimal(_ text: String) -> Double? {
+    text.contains { $0 == "x" || $0 == "X" } ? nil : Double(text)
   }
 
   /// A cell's whole number, 0 or more; nil if it is empty.
@@ -29,7 +34,7 @@ extension CSVDocument {
   ) throws(CSVError) -> Double? {
     let text = row.fields[column]
     if text.isEmpty { return nil }
-    guard let value = Double(text), value >= 0, value <= most else {
+    guard let value = Self.decimal(text), value >= 0, value <= most else {
       throw fault(row, column, words)
     }
     return value

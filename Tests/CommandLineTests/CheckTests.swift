@@ -172,7 +172,7 @@ import Testing
     let binary = try folder.add("binary.csv", Data([0xFF, 0xFE, 0x00]))
     for (path, part) in [
       (huge, "larger than 256 MiB"), (zeros, "does not end"), (commas, "more than 1000 fields"),
-      (binary, "is not UTF-8"), ("/dev/zero", "not a regular file"),
+      (binary, "is UTF-16"), ("/dev/zero", "not a regular file"),
       (folder.path + "/none", "no such file"), (folder.path, "holds no points.csv"), ("", "file"),
     ] {
       let result = try Program.run(["compare", path, path])

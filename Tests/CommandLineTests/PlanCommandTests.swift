@@ -67,7 +67,7 @@ import Testing
 
   @Test(arguments: [
     ("", "give --n-c", 64), ("--memory 1MiB", "less than the parameters take", 2),
-    ("--memory 80GB", "is not a size", 64), ("--memory 4GiB,", "is not a size", 64),
+    ("--memory 80gB", "is not a size", 64), ("--memory 4GiB,", "is not a size", 64),
     ("--n-c 5 --memory 1GiB,2GiB", "one --memory at the most", 64),
     ("--n-c 99999999999999999999", "does not fit 64 bits", 64),
     ("--n-c 268435456 --batch 1048576", "too large to count", 64),

@@ -73,7 +73,8 @@ import Transformer
     // Beside them stands the loss, as in PyTorch the gradient with which backward begins.
     #expect(tied.row.figures.peakBackwardBytes == 2 * table + 4)
     #expect(Self.bytes(.gradients, tied) + tied.row.figures.peakBackwardBytes == 2_059_908)
-    #expect(free.row.figures.peakBackwardBytes < table)
+    // Untied, the highest moment lies elsewhere: the logits' gradient, in float32 and as it is.
+    #expect(free.row.figures.peakBackwardBytes < 2 * table)
   }
 
   /// What torch 2.13's AdamW made and dropped in a step of these parameters, scalars aside.
@@ -107,6 +108,7 @@ import Transformer
     request.settings["backend"] = .word("shape")
     request.settings["dtype"] = .word("bfloat16")
     request.settings["optimizer"] = .word("adamw")
+    request.settings["n_g"] = .integer(8)
     let cost = try Planner(engine: .cpu, threads: 1).plan(
       PlanRequest(request, .cost(nC: 10, memory: nil)))
     #expect(cost.notes.contains { $0.hasPrefix("With --optimizer adamw-fp32 (two float32") })

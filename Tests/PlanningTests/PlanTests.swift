@@ -202,11 +202,13 @@ import Transformer
   }
 
   @Test func `says of a step that does not fit what it takes, and what would`() throws {
-    let plan = try Self.plan(Self.request("llama-3.1-8b"), .longestPrefix(memories: [80 << 30]))
+    var request = try Self.request("llama-3.1-8b")
+    request.settings["optimizer"] = .word("adamw-fp32")
+    let plan = try Self.plan(request, .longestPrefix(memories: [80 << 30]))
     #expect(plan.recommendation.hasPrefix("Not even a step without a prefix fits 80.00 GiB"))
     let ways = Dictionary(uniqueKeysWithValues: plan.further.map { ($0.options, $0.nC) })
     let devices = try #require(ways["--shard-parameters 8"])
-    let shared = try Self.plan(Self.request("llama-3.1-8b"), .longestPrefix(memories: [80 << 30])) {
+    let shared = try Self.plan(request, .longestPrefix(memories: [80 << 30])) {
       $0.account.sharding.devices = 8
     }
     #expect(shared.rows.filter(\.combination.isExact).compactMap(\.nC).max() == devices)

@@ -75,8 +75,9 @@ private final class Elements: NSObject, XMLParserDelegate {
     #expect(failure.text.contains("against the baseline:\n"))
     #expect(failure.text.contains("layers.0.a:\"x\" & <y> appeared, 20 B (4x5 uint8)"))
     let error = try #require(elements.all.first { $0.name == "error" })
-    // What XML cannot hold is replaced, and line breaks are kept.
-    #expect(error.attributes["message"]?.contains("no\u{FFFD}room,\nnone\u{FFFD}\tat all") == true)
+    // What a terminal would obey, and XML cannot hold, is written out.
+    #expect(
+      error.attributes["message"]?.contains(#"no\u{1}room,\u{a}none\u{d}\u{9}at all"#) == true)
     #expect(elements.all.count { $0.name == "skipped" } == 1)
   }
 
@@ -131,7 +132,7 @@ private final class Elements: NSObject, XMLParserDelegate {
         retained of full-graph n_c=3 is 120 B, the budget at most 100 B
         layers.0.a:"x" & <y> appeared, 20 B (4x5 uint8)
         """)
-    #expect(lines[1].contains("room,%0Anone%0D\tat all: 5%25"))
+    #expect(lines[1].contains(#"no\u{1}room,\u{a}none\u{d}\u{9}at all: 5%25"#))
     #expect(BudgetFormats.github([judgements()[0]]).isEmpty)
   }
 
@@ -165,7 +166,9 @@ private final class Elements: NSObject, XMLParserDelegate {
     let text = CSV.line(cells.map(Cell.text)) + CSV.line(cells.reversed().map(Cell.text))
     let document = try CSVDocument(text)
     #expect(document.header == cells && document.rows.map(\.fields) == [cells.reversed()])
-    #expect(CSVReader.records(text) == [cells, cells.reversed()])
+    // In the file itself a text that begins with a line break has an apostrophe before it.
+    let marked = cells.map { $0 == "\n" ? "'\n" : $0 }
+    #expect(CSVReader.records(text) == [marked, marked.reversed()])
     let windows = try CSVDocument("\u{FEFF}a,b\r\n1,\"2\r\n\"\r\n")
     #expect(windows.header == ["a", "b"] && windows.rows.map(\.fields) == [["1", "2\r\n"]])
     #expect(windows.rows.first?.line == 2)

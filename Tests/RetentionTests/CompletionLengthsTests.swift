@@ -62,7 +62,12 @@ import Transformer
       gradients.sorted { $0.key < $1.key }.flatMap { $0.value.map(Double.init) }
     }
     let error = relativeL2(all(gradients), all(expected))
-    #expect(error <= 1e-5, "\(error) \(point)")
+    if error <= 1e-5 { return }
+    // Of a badly conditioned step no two exact ways are closer than its own rounding.
+    var whole = point
+    whole.mode = .fullGraph
+    let rounding = relativeL2(all(try run(whole).1), all(expected))
+    #expect(point.mode.isExact && error <= 2 * rounding, "\(error) \(rounding) \(point)")
   }
 
   /// Where none differs, it is the step that `suffixes` describes: every tensor, every bit.

@@ -31,7 +31,8 @@ import Transformer
   @Test(arguments: 0..<60)
   func `the law holds where completions differ in length`(index: Int) throws {
     var point = grouped(randomPoint(index + 18_000), index)
-    point.suffixesAtATime = 0
+    // Lengths are of one prompt.
+    (point.suffixesAtATime, point.batch) = (0, 1)
     if index % 3 == 0 { point = adapted(point, index) }
     point.mode = Mode.allCases[index % Mode.allCases.count]
     (point.nC, point.nG) = (max(point.nC, point.lawStart + 1), max(point.nG, 2))

@@ -29,7 +29,7 @@ private func point(_ axis: PointAxis, _ text: String?) throws -> Point {
   if let condition = axis.conditions.first { lines[condition.axis] = condition.values.min() }
   if let text { lines[axis.name] = text }
   // Transformers' recipes are counted alone, and an adapter without its tensors.
-  if ["recipe", "adapter"].contains(axis.name) { lines["backend"] = "shape" }
+  if ["recipe", "adapter"].contains(axis.name) || text == "float16" { lines["backend"] = "shape" }
   if axis.name == "layout" { lines["lengths"] = "3+2,1+4" }
   if lines["lengths"] != nil { (lines["n_c"], lines["n_g"]) = (nil, nil) }
   let yaml = lines.map { "\($0): \($1)\n" }.joined()

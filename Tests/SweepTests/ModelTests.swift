@@ -62,10 +62,10 @@ private func makeRequest(_ model: String) throws -> PointRequest {
     let folder = try Folder()
     try folder.add(
       "config.json",
-      #"{"model_type": "llama", "torch_dtype": "float16", "num_hidden_layers": 1}"#)
+      #"{"model_type": "llama", "torch_dtype": "float64", "num_hidden_layers": 1}"#)
     let model = try ModelSource.resolve(folder.path)
     #expect(model.weights == nil && model.notes.count == 1)
-    #expect(model.notes.first?.contains("float16 is not built") == true)
+    #expect(model.notes.first?.contains("float64 is not built") == true)
     var request = PointRequest(model: model)
     #expect(request.notes.last?.contains("drawn from the seed") == true)
     request.settings["backend"] = .word("shape")
@@ -168,7 +168,7 @@ private func makeRequest(_ model: String) throws -> PointRequest {
     ("n_c: 1\nn_g: 1\ntokens: [a, b]", 4, "tokens must be a text, not a list"),
     ("n_c: 1\nn_g: 1\ndropout: 0.1", 4, "dropout goes with gpt2 models, not with llama"),
     ("n_c: 1\nn_g: 1\ntrainable: '('", 4, "is not a regular expression"),
-    ("n_c: 1\nn_g: 1\ndtype: float16", 4, "unknown dtype \"float16\""),
+    ("n_c: 1\nn_g: 1\ndtype: float17", 4, "unknown dtype \"float17\""),
     ("n_c: 1\nn_g: 1\nbatch: 3\ntokens: llama-gqa/tokens.json", 5, "but batch is 3"),
     ("n_c: 30\nn_g: 1\nbatch: 2\ntokens: llama-gqa/tokens.json", 5, "but the step reads 31"),
     ("n_c: 1\nn_g: 1\nweights: gpt2-untied", 4, "gpt2-untied/model.safetensors: tensor"),
