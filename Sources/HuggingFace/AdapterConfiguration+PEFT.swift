@@ -173,8 +173,6 @@ extension AdapterConfiguration {
     case .null: true
     case .bool(false), .array([]), .object([:]), .string(""): !onUnlessNull.contains(name)
     case .string("none"): name == "bias"
-    // Of `layers_to_transform` 0 is a layer.
-    case .integer(0), .number(0): name == "lora_dropout"
     default: false
     }
   }

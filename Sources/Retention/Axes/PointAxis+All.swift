@@ -65,7 +65,7 @@ extension PointAxis {
     .texts(
       "lora", .step, \.lora,
       "A LoRA adapter drawn from the seed, such as r=16,alpha=32,targets=q_proj+v_proj, or "
-        + "targets=all-linear"
+        + "targets=all-linear; rslora=true and dropout=0.05 go with it"
     ).unlessGiven("none"),
     .words("optimizer", .step, \.optimizer, "Whose state is counted; no optimizer runs")
       .inReference(Optimizer.none),
