@@ -9,6 +9,8 @@ struct ConfigurationFields {
   let file: String
   /// The object's name inside the file, if it is not the file itself.
   let owner: String?
+  /// Fields that stand beside that object, not inside.
+  let outside: Set<String>
   /// Named in sentences once it is known.
   var modelType: String?
   /// Sentences about what was read and counts for nothing.
@@ -16,14 +18,20 @@ struct ConfigurationFields {
   private let members: [String: JSON]
   private var asked: Set<String> = []
 
-  init(_ members: [String: JSON], file: String, owner: String? = nil, modelType: String? = nil) {
+  init(
+    _ members: [String: JSON], file: String, owner: String? = nil, outside: Set<String> = [],
+    modelType: String? = nil
+  ) {
     (self.members, self.file, self.owner, self.modelType) = (members, file, owner, modelType)
+    self.outside = outside
   }
 
   func error(_ sentence: String) -> ConfigurationError { ConfigurationError(file: file, sentence) }
 
   /// The field's name with its owner, in quotes.
-  func title(_ name: String) -> String { quoted(owner.map { "\($0).\(name)" } ?? name) }
+  func title(_ name: String) -> String {
+    quoted(owner.flatMap { outside.contains(name) ? nil : "\($0).\(name)" } ?? name)
+  }
 
   /// Whether the field is there and not null.
   func has(_ name: String) -> Bool { members[name].map { $0 != .null } ?? false }

@@ -34,12 +34,23 @@ extension HuggingFaceConfiguration {
     if (text["dtype"] ?? .null) == .null, (text["torch_dtype"] ?? .null) == .null {
       text["dtype"] = members["dtype"] ?? members["torch_dtype"] ?? .null
     }
+    var outside: Set<String> = []
     for name in ["auto_map", "compression_config", "quantization_config"] {
-      if let value = members[name] { text[name] = value }
+      guard let value = members[name], value != .null else { continue }
+      text[name] = value
+      outside.insert(name)
     }
-    // It names the class of the part, which has no head of its own.
-    text["architectures"] = nil
-    fields = ConfigurationFields(text, file: fields.file, owner: "text_config")
+    let inner = ConfigurationFields(
+      text.filter { $0.key != "architectures" }, file: fields.file, owner: "text_config",
+      outside: outside)
+    let known = ["CausalLM", "ConditionalGeneration", "Vision2Seq"]
+    for (owner, names) in [(fields, members), (inner, text)].map({ ($0, classes($1)) }) {
+      guard let other = names.first(where: { hasOtherHead($0, than: known) }) else { continue }
+      throw fields.error(
+        "\(owner.title("architectures")) names \(quoted(other)), whose head and loss are others; "
+          + "take it out for the text model with next-token loss")
+    }
+    fields = inner
     notes.append(
       "\(fields.file): of model_type \(quoted(outer ?? "none")) the text model alone is measured "
         + "(text_config, \(type)), without the parts and tokens of images or sound")
@@ -51,12 +62,7 @@ extension HuggingFaceConfiguration {
     _ family: DecoderConfiguration.Family, _ fields: inout ConfigurationFields,
     notes: inout [String]
   ) throws(ConfigurationError) {
-    let list: [JSON]
-    switch fields.value("architectures") {
-    case .array(let names): list = names
-    case .some(let name): list = [name]
-    case nil: return
-    }
+    let names = classes(["architectures": fields.value("architectures") ?? .null])
     let causal =
       switch family {
       case .gpt2: "GPT2LMHeadModel"
@@ -65,9 +71,8 @@ extension HuggingFaceConfiguration {
       case .qwen2: "Qwen2ForCausalLM"
       case .qwen3: "Qwen3ForCausalLM"
       }
-    let names = list.compactMap { if case .string(let name) = $0 { name } else { nil } }
     guard !names.isEmpty, !names.contains(causal) else { return }
-    if let other = names.first(where: { hasOtherHead($0) }) {
+    if let other = names.first(where: { hasOtherHead($0, than: ["CausalLM"]) }) {
       throw fields.error(
         "\"architectures\" names \(quoted(other)), whose head and loss are others; Ballast "
           + "measures \(causal), so write that there for this model with next-token loss")
@@ -77,11 +82,22 @@ extension HuggingFaceConfiguration {
         + "has a head over the vocabulary")
   }
 
+  /// The classes that `architectures` names; a name alone is a list of one.
+  private static func classes(_ members: [String: JSON]) -> [String] {
+    let list: [JSON] =
+      switch members["architectures"] {
+      case .array(let names): names
+      case .some(let name): [name]
+      case nil: []
+      }
+    return list.compactMap { if case .string(let name) = $0 { name } else { nil } }
+  }
+
   /// Whether a class is one `For…` another task, or has two heads.
-  private static func hasOtherHead(_ name: String) -> Bool {
+  private static func hasOtherHead(_ name: String, than tasks: [String]) -> Bool {
     if name.contains("DoubleHeads") { return true }
     guard let task = name.range(of: "For", options: .backwards) else { return false }
-    return !name[task.upperBound...].hasPrefix("CausalLM")
+    return !tasks.contains { name[task.upperBound...].hasPrefix($0) }
   }
 
   /// Sentences about how transformers would run the model, where a measurement's own axes say it.

@@ -22,18 +22,30 @@ struct Belonging {
 
   // MARK: Laws
 
-  /// The laws of series that have a point here.
+  /// The laws of series that have points here, where they give the bytes of those.
   func laws(_ document: CSVDocument) -> Part {
     let axes = PointAxis.all.filter { $0.seriesValue == nil }.map(\.name) + ["profile"]
     let shared = axes.filter { document.column($0) != nil && points.column($0) != nil }
+    var measured: [[String]: [MeasuredBytes]] = [:]
+    for (row, key) in zip(points.rows, keys(points, shared)) {
+      measured[key, default: []] += [MeasuredBytes(row, of: points)].compactMap(\.self)
+    }
     let known = Set(keys(points, shared))
-    let rows = zip(document.rows, keys(document, shared)).filter { known.contains($1) }.map(\.0)
+    let lawKeys = keys(document, shared)
+    // One law that contradicts a series makes those of its parts another model's too.
+    var contradicted: Set<[String]> = []
+    for (row, key) in zip(document.rows, lawKeys)
+    where StatedLaw(row, of: document).map({ !$0.agrees(with: measured[key] ?? []) }) ?? false {
+      contradicted.insert(key)
+    }
+    let rows = zip(document.rows, lawKeys)
+      .filter { known.contains($1) && !contradicted.contains($1) }.map(\.0)
     let lost = document.rows.count - rows.count
     guard lost > 0 else { return Part(document: document) }
     return Part(
       document: rows.isEmpty ? nil : document.with(rows),
       sentence: "laws.csv: \(lost) of \(document.rows.count) laws are left out; none of the points "
-        + "here is of their series")
+        + "here is of their series, or the law does not give their bytes")
   }
 
   private func keys(_ document: CSVDocument, _ names: [String]) -> [[String]] {
@@ -198,4 +210,60 @@ struct Belonging {
 
 extension [PointAxis] {
   fileprivate func contains(named name: String) -> Bool { contains { $0.name == name } }
+}
+
+/// What a point retains at its prefix length.
+private struct MeasuredBytes {
+  let nC: Int
+  let retained: Int
+
+  /// Nil for a point that failed.
+  init?(_ row: CSVDocument.Row, of document: CSVDocument) {
+    guard let nC = document.integer("n_c", in: row),
+      let retained = document.integer("retained_bytes", in: row)
+    else { return nil }
+    (self.nC, self.retained) = (nC, retained)
+  }
+}
+
+/// A row of `laws.csv` that says what a whole step retains.
+private struct StatedLaw {
+  private let coefficients: [Int]
+  private let regime: ClosedRange<Int>
+  private let step: Int
+  /// The points that were on it when it was written.
+  private let matching: Int
+
+  /// Nil for a law of something else: a part of the model, a peak, one of several devices.
+  init?(_ row: CSVDocument.Row, of document: CSVDocument) {
+    func isOther(_ name: String, than text: String) -> Bool {
+      document.column(name).map { row.fields[$0] != text } ?? false
+    }
+    guard !isOther("figure", than: "retained"), !isOther("part", than: "total"),
+      !isOther("tensor_parallel", than: "1")
+    else { return nil }
+    coefficients = ["constant_bytes", "linear_bytes", "quadratic_bytes"]
+      .map { document.integer($0, in: row) ?? 0 }
+    let start = document.integer("holds_from_n_c", in: row) ?? 0
+    regime = start...max(document.integer("holds_to_n_c", in: row) ?? .max, start)
+    step = max(document.integer("n_c_step", in: row) ?? 1, 1)
+    matching = document.integer("points_matching", in: row) ?? 0
+  }
+
+  /// Whether it gives the bytes of as many points as it says, or of all that are left of them.
+  func agrees(with points: [MeasuredBytes]) -> Bool {
+    let points = points.filter { regime.contains($0.nC) && $0.nC % step == 0 }
+    let met = points.count { point in
+      let nC = Int128(point.nC)
+      return Int128(coefficients[0]) + nC * (Int128(coefficients[1]) + nC * Int128(coefficients[2]))
+        == Int128(point.retained)
+    }
+    return met >= min(matching, points.count)
+  }
+}
+
+extension CSVDocument {
+  fileprivate func integer(_ column: String, in row: Row) -> Int? {
+    self.column(column).flatMap { Int(row.fields[$0]) }
+  }
 }

@@ -1,4 +1,5 @@
 import Files
+import Retention
 
 extension CSVDocument {
   /// A whole number from 0 on, also as `4096.0`, which a table of another program may have; nil for
@@ -40,7 +41,8 @@ extension CSVDocument {
     return value
   }
 
-  /// Refuses figures that are none, by the ends of their columns' names: bytes, seconds, errors.
+  /// Refuses figures that are none: bytes, seconds and errors by the ends of their columns' names,
+  /// and what whole numbers an axis has. A loss may be infinite, or not a number.
   ///
   /// Bytes of a law's coefficients may be less than 0.
   package func requireFigures(ofLaws: Bool = false) throws(CSVError) {
@@ -57,6 +59,10 @@ extension CSVDocument {
           _ = try seconds(row, column)
         } else if name.hasSuffix("relative_error") || name.hasSuffix("_norm") {
           _ = try number(row, column)
+        } else if PointAxis.find(name)?.kind == .integer {
+          _ = try count(row, column)
+        } else if name == "loss", !row.fields[column].isEmpty, Double(row.fields[column]) == nil {
+          throw fault(row, column, "no number")
         }
       }
     }

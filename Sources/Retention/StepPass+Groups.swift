@@ -96,7 +96,8 @@ extension StepPass {
     guard !rows[0].isEmpty else { return nil }
     var x: Variable? = try decoder.embed(tokens, at: rows[0], pass: pass, on: tape)
     try layers.forEach(in: 0..<point.model.layers, on: tape) { layer in
-      guard let input = x else { preconditionFailure("a layer without rows") }
+      // Behind a layer whose window reaches no prefix row there is nothing to run.
+      guard let input = x else { return }
       let own = try keysAndValues(kv[layer], rows: rows[layer], layer: layer)
       kv[layer] = own
       x = nil

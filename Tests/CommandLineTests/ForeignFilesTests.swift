@@ -73,6 +73,35 @@ import Testing
     #expect(notes.contains { $0.hasPrefix("\(name).csv") })
   }
 
+  /// No axis tells windows apart, but what the points retain does.
+  @Test func `a law that gives other bytes than the points is left out`() throws {
+    let folder = try Folder()
+    for window in [3, 8] {
+      _ = try folder.add(
+        "mx.json",
+        """
+        {"model_type": "mistral", "hidden_size": 16, "intermediate_size": 24, "head_dim": 8,
+         "num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 2,
+         "vocab_size": 31, "sliding_window": \(window), "tie_word_embeddings": false}
+        """)
+      _ = try folder.add(
+        "p.yaml",
+        "model: mx.json\nn_c: [12, 20, 28]\nn_g: 4\nmode: [pruned-graph, full-graph]\n")
+      let result = try Program.run(
+        ["sweep", "p.yaml", "--output", "w\(window)"], in: folder.path)
+      #expect(result.status == 0, "\(result.errors)")
+    }
+    let own = try report("w3", in: folder)
+    #expect(own.said.isEmpty && rows(own.parts["laws"]) == 2)
+    let path = "\(folder.path)/w8/laws.csv"
+    try FileManager.default.removeItem(atPath: path)
+    try FileManager.default.copyItem(atPath: "\(folder.path)/w3/laws.csv", toPath: path)
+    let mixed = try report("w8", in: folder)
+    // That of full-graph is the same law.
+    #expect(rows(mixed.parts["laws"]) == 1)
+    #expect(mixed.said.contains("laws.csv: 1 of 2 laws are left out"), "\(mixed.said)")
+  }
+
   @Test func `of a file with rows of two results those that belong are shown`() throws {
     let folder = try swept()
     let own = try report("a", in: folder)

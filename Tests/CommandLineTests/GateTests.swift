@@ -167,7 +167,8 @@ import Testing
 
   @Test(arguments: [
     ("points.csv", "forward_seconds", "-1"), ("points.csv", "gradient_relative_error", "x"),
-    ("points.csv", "peak_bytes", "many"), ("ledger.csv", "requested_bytes", "-5"),
+    ("points.csv", "peak_bytes", "many"), ("points.csv", "n_c", "nan"),
+    ("points.csv", "batch", "-5"), ("points.csv", "loss", "abc"), ("ledger.csv", "requested_bytes", "-5"),
     ("ledger.csv", "prefix_bytes", "1.5"), ("laws.csv", "linear_bytes", "1.5"),
     ("laws.csv", "quadratic_bytes", "99999999999999999999"), ("flow.csv", "prefix_norm", "-1"),
     ("gradients.csv", "relative_error", "off"),
@@ -178,8 +179,8 @@ import Testing
     let folder = try Folder()
     let tables: [String: [(String, String)]] = [
       "points.csv": [
-        ("mode", "full-graph"), ("n_c", "4"), ("n_g", "4"), ("status", "ok"),
-        ("retained_bytes", "+7"), ("peak_bytes", "8.0"), ("forward_seconds", "1"),
+        ("mode", "full-graph"), ("n_c", "4"), ("n_g", "4"), ("batch", "1"), ("status", "ok"),
+        ("loss", "nan"), ("retained_bytes", "+7"), ("peak_bytes", "8.0"), ("forward_seconds", "1"),
         ("gradient_relative_error", "0.1"),
       ],
       "ledger.csv": [

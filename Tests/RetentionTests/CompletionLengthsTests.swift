@@ -51,9 +51,31 @@ import Transformer
     var point = group(index)
     let least = point.nC == 0 && point.lossRows == .nextToken ? 2 : 1
     point.lengths = lengths([12, 1, 5, 1, 8].dropLast(index % 3).map { max($0, least) }, of: point)
+    try expectSeparate(point, count: 5 - index % 3)
+  }
+
+  /// Behind a layer whose window is a token, no prefix row is needed before the next layer that
+  /// sees further.
+  @Test(arguments: Mode.allCases, 0..<8)
+  func `need no prefix where windows are a token`(mode: Mode, layers: Int) throws {
+    let model = DecoderConfiguration(
+      layers: 3, dModel: 16, heads: 2, kvHeads: 1, dHead: 8, dFF: 24, vocab: 11, family: .qwen2,
+      slidingWindow: 1, slidingLayers: .listed((0..<3).map { layers >> $0 & 1 == 1 }))
+    var point = Point(modelName: "windows", model: model, nC: 5, nG: 3)
+    (point.mode, point.sharing, point.lossRows) = (mode, .prefix, .generated)
+    point.lengths = "5+3,5+1"
+    try expectSeparate(point, count: 2)
+    point.lengths = ""
+    (point.batch, point.suffixes, point.nG) = (1, 2, 3)
+    #expect(try runOnShapes(point).retained == run(point).0.retained)
+  }
+
+  /// Holds a step against that of as many separate sequences.
+  private func expectSeparate(_ shared: Point, count: Int) throws {
+    var point = shared
     let (shared, gradients) = try run(point)
     point.sharing = .none
-    #expect((point.batch, point.suffixes) == (5 - index % 3, 1))
+    #expect((point.batch, point.suffixes) == (count, 1))
     let (separate, expected) = try run(point)
     let loss = try #require(separate.loss)
     #expect(abs((shared.loss ?? .nan) - loss) <= 2e-6 * max(abs(loss), 1), "\(point)")
