@@ -1,6 +1,4 @@
 import Files
-import Foundation
-import Reporting
 import Retention
 package import Transformer
 
@@ -26,25 +24,24 @@ package struct BudgetedModel: Sendable {
     let known = PointAxis.sizes.map(\.name).filter { cells[$0].map { !$0.isEmpty } ?? false }
     if let sizes, !known.isEmpty { return known.allSatisfy { cells[$0] == sizes[$0] } }
     guard let model = cells["model"], !model.isEmpty else { return true }
-    return Words.areAlike(Self.last(model), Self.last(name))
+    return isNamed(model)
+  }
+
+  /// Whether it is called so, wherever its folder lies.
+  func isNamed(_ model: String) -> Bool { Words.areAlike(Self.last(model), Self.last(name)) }
+
+  /// The sizes in which a row of results differs from the model, as ends of a sentence.
+  func differences(from cells: [String: String]) -> [String] {
+    PointAxis.sizes.compactMap { axis in
+      guard let theirs = cells[axis.name], !theirs.isEmpty, let own = sizes?[axis.name],
+        own != theirs
+      else { return nil }
+      return "\(axis.name) \(theirs), not \(own)"
+    }
   }
 
   /// A path's last part: a model is the same from wherever its folder is named.
   private static func last(_ name: String) -> String {
     name.split(separator: "/").last { $0 != "." }.map(String.init) ?? name
-  }
-}
-
-extension Results {
-  /// The points of some models, as `measured` has them; all of them if no model is named.
-  package func measured(of models: [BudgetedModel]) -> [MeasuredPoint] {
-    models.isEmpty ? measured : measured { cells in models.contains { $0.matches(cells) } }
-  }
-
-  /// The names of all models that there are points of.
-  package var models: [String] {
-    points.reduce(into: []) { names, point in
-      if let name = point.key["model"], !names.contains(name) { names.append(name) }
-    }
   }
 }

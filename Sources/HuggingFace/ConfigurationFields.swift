@@ -78,6 +78,9 @@ struct ConfigurationFields {
     _ name: String, default fallback: Double? = nil, _ wanted: String,
     where isRight: (Double) -> Bool
   ) throws(ConfigurationError) -> Double {
+    if fallback == nil, members[name] == .null {
+      throw error("\(title(name)) is null; it must be \(wanted)")
+    }
     try refuseNull(name)
     guard let value = value(name) else {
       if let fallback { return fallback }
@@ -131,6 +134,11 @@ struct ConfigurationFields {
     }
   }
 
+  /// A field that is asked for and not there, of which a name is a slip.
+  func meant(by name: String) -> String? {
+    asked.first { members[$0] == nil && Words.isSlip(name, of: $0) }
+  }
+
   private func refuseNull(_ name: String) throws(ConfigurationError) {
     if members[name] == .null {
       throw error("\(title(name)) is null; give it a value, or delete it for the default")
@@ -155,7 +163,7 @@ struct ConfigurationFields {
       let required = KnownFields.required[name]
       if required?.allows(value) == true { continue }
       guard KnownFields.isRead(name, by: family) else {
-        if let meant = asked.first(where: { members[$0] == nil && Words.isSlip(name, of: $0) }) {
+        if let meant = meant(by: name) {
           throw error("has a field \(title(name)); did you mean \(title(meant))?")
         }
         unread.append(title(name))

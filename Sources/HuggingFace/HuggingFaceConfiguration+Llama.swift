@@ -127,7 +127,13 @@ extension HuggingFaceConfiguration {
     _ family: DecoderConfiguration.Family, layers: Int, _ fields: inout ConfigurationFields
   ) throws(ConfigurationError) -> (Int?, DecoderConfiguration.SlidingLayers) {
     switch family {
-    case .gpt2, .llama: return (nil, .all)
+    case .gpt2: return (nil, .all)
+    case .llama:
+      guard let listed = try layerTypes(layers: layers, &fields), listed.contains(true) else {
+        return (nil, .all)
+      }
+      throw fields.error(
+        "\"layer_types\" has sliding_attention, and model_type \"llama\" has no window")
     case .mistral:
       // Absent is 4096, null is none (MistralConfig).
       let given = try fields.optionalInteger("sliding_window", in: Limit.positions)

@@ -81,12 +81,14 @@ extension HuggingFaceConfiguration {
       _ = try rope.number("partial_rotary_factor", "1, for whole heads rotate") { $0 == 1 }
     }
     for name in rope.rest {
-      // What published files carry and transformers passes over: dynamic and linear scaling go by
-      // max_position_embeddings.
-      guard type != "default", ["finetuned", "original_max_position_embeddings"].contains(name)
-      else {
+      // transformers takes what it needs, and warns of the rest.
+      if let meant = rope.meant(by: name) {
+        throw rope.error("has a field \(rope.title(name)); did you mean \(rope.title(meant))?")
+      }
+      if type == "default", scalingFields.contains(name) {
         throw rope.error(
-          "Ballast does not know \(rope.title(name)) for rope_type \(quoted(type))")
+          "\(rope.title(name)) says nothing for rope_type \"default\"; name the scaling's rope_type, "
+            + "or delete it")
       }
       rope.notes.append(
         "\(rope.file): \(rope.title(name)) says nothing for rope_type \(quoted(type)), and is "
@@ -94,6 +96,12 @@ extension HuggingFaceConfiguration {
     }
     return result
   }
+
+  /// What some scaling reads; without a type one was meant.
+  private static let scalingFields: Set<String> = [
+    "factor", "low_freq_factor", "high_freq_factor", "short_factor", "long_factor", "beta_fast",
+    "beta_slow", "attention_factor", "mscale", "mscale_all_dim",
+  ]
 
   // MARK: Types
 
@@ -131,8 +139,10 @@ extension HuggingFaceConfiguration {
   private static func yarn(
     _ model: RotaryModel, _ rope: inout ConfigurationFields
   ) throws(ConfigurationError) -> DecoderConfiguration.YaRN {
-    let factor = try factor(&rope)
     let original = try originalContext(model, &rope)
+    let implied = Double(model.contextLength) / Double(original)
+    // null, which is not the same as absent, is what the lengths imply.
+    let factor = rope.value("factor") == .null ? implied : try factor(&rope)
     // 0 is the default too, as Python's `or` has it.
     func turns(_ name: String, default fallback: Double) throws(ConfigurationError) -> Double {
       let given = try optionalNumber(name, "a number from 0 to 1e6", &rope) { $0 <= 1e6 }
@@ -150,7 +160,6 @@ extension HuggingFaceConfiguration {
     // Both or neither; 0 is as good as absent.
     let inferred =
       if let scale, let all, scale != 0, all != 0 { growth(scale) / growth(all) } else { growth(1) }
-    let implied = Double(model.contextLength) / Double(original)
     if implied != factor && implied != 1 {
       rope.notes.append(
         "\(rope.file): \(rope.title("factor")) \(factor) is what counts, as in transformers, "

@@ -84,7 +84,8 @@ package struct HuggingFaceConfiguration: Equatable, Sendable {
     guard let family = DecoderConfiguration.Family(rawValue: type) else {
       throw fields.error(
         "model_type \(quoted(type)) is not built; Ballast has \(names); PyTorch's own step of it "
-          + "is measured by ballast-probe run --model \(shellQuoted(fields.file)) "
+          + "is measured by ballast-probe run --model "
+          + shellQuoted(fields.file.hasPrefix("-") ? "./\(fields.file)" : fields.file) + " "
           + "--n-c 1024 --n-g 128")
     }
     fields.modelType = type

@@ -69,9 +69,13 @@ enum KnownFields {
   /// Whether code reads a field: transformers' of the family, what loads any model, or that of
   /// earlier versions.
   static func isRead(_ name: String, by family: DecoderConfiguration.Family) -> Bool {
-    FieldsRead.shared.contains(name) || FieldsRead.byFamily[family]?.contains(name) == true
+    FieldsRead.shared.subtracting(readToWarn).contains(name)
+      || FieldsRead.byFamily[family]?.contains(name) == true
       || others[name] != nil && !ofModelCodeAlone.contains(name)
   }
+
+  /// Fields that shared code reads for a warning alone: of FlashAttention beside dropout.
+  private static let readToWarn: Set<String> = ["attention_dropout"]
 
   /// Fields of `required` that nothing but a family's own modeling file would read.
   private static let ofModelCodeAlone: Set<String> = [

@@ -39,7 +39,8 @@ extension Planner {
       let request = plan.request
       let share = request.account.tensorParallelism.share(of: request.point.point.model)
       let devices = request.account.tensorParallelism.devices
-      return try each(of: plan.shown(listsAll: listsAll), share: share) { [most] row, predictor in
+      return try each(of: plan.shown(listsAll: listsAll), share: share, in: .laws) {
+        [most] row, predictor in
         var most = most
         while most > 1 << 12, (try? row.combination.point(nC: most).validate()) == nil { most /= 2 }
         var laws = try LawFinder(combination: row.combination, predictor: predictor)

@@ -55,12 +55,17 @@ package struct Planner: Sendable {
   private let engine: Engine
   private let threads: Int
   let steps = StepCounts()
-  /// Called when some of so many combinations are done.
-  private let progress: (@Sendable (_ done: Int, _ of: Int) -> Void)?
+  /// What takes a plan's time.
+  package enum Stage: String, Sendable {
+    case combinations, laws
+  }
 
-  package init(
-    engine: Engine, threads: Int, progress: (@Sendable (Int, Int) -> Void)? = nil
-  ) {
+  /// Called when some of so many combinations of a stage are done.
+  package typealias Progress = @Sendable (_ stage: Stage, _ done: Int, _ of: Int) -> Void
+
+  private let progress: Progress?
+
+  package init(engine: Engine, threads: Int, progress: Progress? = nil) {
     (self.engine, self.threads, self.progress) = (engine, threads, progress)
   }
 
@@ -295,7 +300,7 @@ package struct Planner: Sendable {
   ///
   /// `share` is what one of several devices holds of a tensor.
   func each<Item: Sendable, Result: Sendable>(
-    of items: [Item], share: CountedMemory.Share?,
+    of items: [Item], share: CountedMemory.Share?, in stage: Stage = .combinations,
     _ body: @Sendable (Item, Predictor) throws -> Result
   ) throws -> [Result] {
     let next = Atomic(0)
@@ -311,7 +316,7 @@ package struct Planner: Sendable {
           results[index] = result
           return results.count { $0 != nil }
         }
-        progress?(done, items.count)
+        progress?(stage, done, items.count)
       }
     }
     return try results.withLock { $0 }.compactMap { try $0?.get() }

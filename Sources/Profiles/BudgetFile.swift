@@ -9,11 +9,11 @@ package struct BudgetFile: Sendable {
   package let profile: String
   package let path: String
   package let budgets: [Budget]
-  /// The models that result files must be of; empty where the profile gives none.
-  package let models: [BudgetedModel]
+  /// The points that result files must be of; any where the profile gives none.
+  package let given: GivenPoints
 
   init(
-    profile: String, path: String, budgets: [Budget], models: [BudgetedModel] = []
+    profile: String, path: String, budgets: [Budget], given: GivenPoints = GivenPoints()
   ) throws(ProfileError) {
     guard !budgets.isEmpty else {
       throw ProfileError(
@@ -21,7 +21,7 @@ package struct BudgetFile: Sendable {
         "has no budgets; add some, such as 'budgets: [{figure: retained, within: 0%}]'")
     }
     (self.profile, self.path, self.budgets) = (profile, path, budgets)
-    self.models = models
+    self.given = given
   }
 
   /// Reads a profile's name and budgets alone, which are about points of result files.
@@ -36,7 +36,12 @@ package struct BudgetFile: Sendable {
     var parser = try ProfileParser(root: root, file: path, threads: 1)
     try self.init(
       profile: try parser.name(), path: path, budgets: try parser.budgets(for: nil),
-      models: try parser.budgetedModels())
+      given: try parser.givenPoints(text))
+  }
+
+  /// The points that the profile describes, that budgets are about, and that results lack.
+  package func missing(among found: [PointCells]) -> [String] {
+    given.missing(among: found) { point in budgets.contains { $0.applies(to: point) } }
   }
 
   /// The points that some budget needs, those that it is compared with included; sentences name

@@ -133,11 +133,12 @@ extension ProfileParser {
       if text == "0" { return 0 }
       return Double(
         try nodes.located(line) { () throws(ValueError) in
-          do { return try ByteSize.parse(text) } catch {
+          guard text.first?.isNumber ?? false else {
             throw ValueError(
-              "\(part.key) \(quoted(text)) is not a size; write it as 4KiB, 512MiB, a number of "
-                + "bytes, or baseline + 2%")
+              "\(part.key) \(quoted(text)) is not a size; write it as 4KiB, 512MiB, 4GB, a number "
+                + "of bytes, or baseline + 2%")
           }
+          return try ByteSize.parse(text, of: part.key)
         })
     }
     let isDecimal = text.utf8.allSatisfy { (48...57).contains($0) || ".eE-+".utf8.contains($0) }
@@ -150,7 +151,7 @@ extension ProfileParser {
   // MARK: Points
 
   /// The values of an axis, read as the axis itself is and written as its column is.
-  private mutating func choice(
+  mutating func choice(
     _ part: ProfileNodes.Entry, hasOurWords: Bool
   ) throws(ProfileError) -> AxisChoice {
     let texts =

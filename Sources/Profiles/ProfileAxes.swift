@@ -62,6 +62,34 @@ extension ProfileParser {
     }
   }
 
+  /// What the profile says of the points that results must hold.
+  ///
+  /// A model that is none here, or values that another program knows, are taken as they stand.
+  mutating func givenPoints(_ text: String) throws(ProfileError) -> GivenPoints {
+    let sizes = Set(PointAxis.sizes.map(\.name) + ["model", "adapter"])
+    var axes: [AxisChoice] = []
+    for key in Self.axisKeys {
+      guard let entry = entries[key], !sizes.contains(key), PointAxis.named(key).changesBytes
+      else { continue }
+      if case .mapping = entry.node {
+        let texts = try values(of: entry).map(\.value.text)
+        axes.append(AxisChoice(axis: key, values: Set(texts)))
+      } else {
+        let texts = try choice(entry, hasOurWords: false).values.map { Self.written($0, key) }
+        axes.append(AxisChoice(axis: key, values: Set(texts)))
+      }
+    }
+    let planned = (try? Profile(text: text, file: nodes.file, threads: threads))?.points ?? []
+    return GivenPoints(
+      models: try budgetedModels(), axes: axes, planned: planned.map { PointCells($0.point) })
+  }
+
+  /// A value as result files write it; what is none here stays as it is.
+  private static func written(_ text: String, _ axis: String) -> String {
+    if axis == "lengths", let lengths = try? Lengths(words: text) { return lengths.text }
+    return (try? PointAxis.named(axis).kind.value(of: text, for: axis).text) ?? text
+  }
+
   // MARK: Prefix lengths
 
   /// The values of `n_c` as a range: `{from: 0, to: 4096, step: 512}`.

@@ -99,8 +99,8 @@ extension Point {
     let ofConfiguration = model.dtype == .float16 ? ", the configuration's own," : ""
     try require(
       dtype != .float16 || backend != .cpu,
-      "dtype float16\(ofConfiguration) is counted and not computed; use --backend shape, or "
-        + "--dtype bfloat16 to compute")
+      "dtype float16\(ofConfiguration) is counted and not computed; use --dtype bfloat16 to "
+        + "compute, or --backend shape to count")
     _ = try trainablePattern()
     try validateAdapter()
     if sharing == .prefix {
@@ -112,7 +112,7 @@ extension Point {
       try require(dropout == 0, "sharing prefix goes with dropout 0, not \(dropout)")
     }
     try require(
-      mode != .prunedGraph || head != .allRows,
+      mode != .prunedGraph || head != .allRows || recipe != .ballast,
       "pruned-graph makes logits for loss rows alone; use head loss-rows or chunked")
   }
 
@@ -145,6 +145,14 @@ extension Point {
     let name = recipe.rawValue
     try require(
       backend == .shape, "recipe \(name) is counted and not run; use backend shape")
+    // First what no combination of a plan chooses, so that its sentence names what was asked for.
+    try require(
+      lossRows == .nextToken,
+      "recipe \(name) goes with loss rows next-token, not \(lossRows.rawValue)")
+    try require(
+      chunk == Point.standard.chunk,
+      "recipe \(name) runs the prefix at once; leave chunk \(chunk) out")
+    try require(dropout == 0, "recipe \(name) goes with dropout 0, not \(dropout)")
     try require(
       mode.name == .fullGraph || mode.name == .detachedPrefix,
       "recipe \(name) goes with mode full-graph or detached-prefix, not \(mode.name.rawValue)")
@@ -160,13 +168,6 @@ extension Point {
       "recipe \(name) goes with attention \(memory.rawValue), not \(attention.rawValue)")
     try require(
       head == .allRows, "recipe \(name) goes with head all-rows, not \(head.rawValue)")
-    try require(
-      lossRows == .nextToken,
-      "recipe \(name) goes with loss rows next-token, not \(lossRows.rawValue)")
-    try require(
-      chunk == Point.standard.chunk,
-      "recipe \(name) runs the prefix at once; leave chunk \(chunk) out")
-    try require(dropout == 0, "recipe \(name) goes with dropout 0, not \(dropout)")
   }
 
   /// Keeps every byte count within 64 bits; work is counted in 128.

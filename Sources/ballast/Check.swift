@@ -32,8 +32,9 @@ struct Check: ParsableCommand {
       tensors that are responsible, and ends with status 2. A figure that could not be had, such \
       as a gradient error on shapes, is not judged and said to be; with --strict that ends with \
       status 1, and so does a check in which nothing was judged.
-      With --results only points of the profile's model are judged, if it gives one; status 1 if \
-      there are none.
+      With --results only points of the profile's model and of the values that it gives are \
+      judged; status 1 if there are none, or if a point of the profile that budgets are about is \
+      missing.
       """)
 
   @Argument(help: ArgumentHelp("The YAML file with the budgets.", valueName: "profile.yaml"))
@@ -92,30 +93,47 @@ struct Check: ParsableCommand {
     let (all, notes) = try judged(read, of: budgets)
     let needed = try budgets.needed(among: all.map(\.cells), of: results)
     let measured = all.filter { needed.contains($0.cells) }
+    let missing = budgets.missing(among: all.map(\.cells))
+    let lack =
+      missing.isEmpty
+      ? nil
+      : "\(results): lacks \(missing.count == 1 ? "a point" : "\(missing.count) points") that "
+        + "\(profile) describes: \(missing[0])\(missing.count == 1 ? "" : ", …")"
+    if update, let lack { throw Failure("the baseline stays as it was, for \(lack)") }
     let baseline =
       update
       ? try replaceBaseline(measured)
       : try budgets.baseline(update: "\(profile) --results \(results)")
     let judgements = budgets.judge(measured, of: measured.map(\.cells), against: baseline)
     try conclude(judgements, as: format, notes: notes)
+    if let lack { throw Failure(lack) }
   }
 
-  /// The points of the profile's models, if it names one, and what is said of the others.
+  /// The points that the profile is about, and what is said of the others.
   private func judged(
     _ results: Results, of budgets: BudgetFile
   ) throws -> (points: [MeasuredPoint], notes: [String]) {
-    let (all, own) = (results.measured, results.measured(of: budgets.models))
-    let stray = results.strays.map { [$0] } ?? []
-    guard own.count < all.count else { return (own, stray) }
-    let words = Words.list(budgets.models.map { quoted($0.name) })
+    let given = budgets.given
+    let own = results.measured(of: given)
+    var notes = results.strays.map { [$0] } ?? []
+    let (ofModels, ofValues) = results.others(than: given)
+    let words = Words.list(given.models.map { quoted($0.name) })
     guard !own.isEmpty else {
+      let subject = given.models.isEmpty ? "that" : "of \(words) that"
       throw Failure(
-        "\(self.results ?? ""): holds no point of \(words), which \(profile) is about, but of "
-          + Words.list(results.models.map { quoted($0) }))
+        "\(self.results ?? ""): holds no point \(subject) \(profile) is about; "
+          + (results.nearest(to: given).map { "the nearest has \($0)" }
+            ?? "it is of \(Words.list(results.models.map { quoted($0) }))"))
     }
-    let count = all.count - own.count
-    let which = count == 1 ? "1 point of another model" : "\(count) points of other models"
-    return (own, stray + ["\(which) than \(words) left out"])
+    if ofModels > 0 {
+      let which = ofModels == 1 ? "1 point of another model" : "\(ofModels) points of other models"
+      notes.append("\(which) than \(words) left out")
+    }
+    if ofValues > 0 {
+      let which = ofValues == 1 ? "1 point is" : "\(ofValues) points are"
+      notes.append("\(which) left out, which \(profile) does not describe")
+    }
+    return (own, notes)
   }
 
   private func conclude(

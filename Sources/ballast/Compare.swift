@@ -56,6 +56,10 @@ struct Compare: ParsableCommand {
     guard let percent = failOnIncrease else { return }
     let worse = comparison.increases(beyond: percent) + comparison.losses
     guard let first = worse.first else {
+      if let one = comparison.unheld.first {
+        let count = comparison.unheld.count
+        Output.note(count == 1 ? one : "\(one), and \(count - 1) more such")
+      }
       guard comparison.comparesBytes else {
         throw Failure(
           "nothing could be held against --fail-on-increase: no point has bytes in both")

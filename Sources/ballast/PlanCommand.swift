@@ -128,9 +128,9 @@ struct PlanCommand: ParsableCommand {
       let progress = ProgressLine(total: 0, done: 0)
       let start = ContinuousClock.now
       let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount) {
-        done, count in
+        stage, done, count in
         guard ContinuousClock.now - start > .milliseconds(500) else { return }
-        progress.show("planning: \(done) of \(count)")
+        progress.show("planning: \(stage.rawValue), \(done) of \(count)")
       }
       defer { progress.clear() }
       let outputs = try Outputs(

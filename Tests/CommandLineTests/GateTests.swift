@@ -47,6 +47,16 @@ import Testing
     #expect(part.isEmpty ? gate.errors.isEmpty : gate.sentence?.contains(part) == true)
   }
 
+  @Test func `a comparison says which figures it held against nothing`() throws {
+    let folder = try Folder()
+    let a = try folder.add("a.csv", Self.before.replacing("50,60", with: ",60"))
+    let b = try folder.add("b.csv", Self.before)
+    let gate = try Program.run(["compare", a, b, "--fail-on-increase", "0"])
+    #expect(gate.status == 0)
+    let sentence = "retained of detached-prefix n_c=8 is empty in A, and B's was held against"
+    #expect(gate.sentence?.contains(sentence) == true, "\(gate.errors)")
+  }
+
   @Test func `a comparison of no bytes at all is a failure`() throws {
     let folder = try Folder()
     let empty = try folder.add("a.csv", Self.header + "full-graph,4,ok,,\nfull-graph,8,failed,,\n")
@@ -85,12 +95,13 @@ import Testing
   static let models: [(String, Int32, String)] = [
     ("model: seed", 0, "2 points of other models than \"seed\" left out"),
     ("model: seed\nlayers: 2", 0, "2 points of other models"),
-    ("model: seed\nlayers: 3", 1, "holds no point of \"seed\""),
+    ("model: seed\nlayers: 3", 1, "holds no point of \"seed\" that"),
+    ("model: seed\nlayers: 3", 1, "the nearest has layers 1, not 3"),
     ("model: strange", 2, "1 of 1 budget exceeded"),
     ("model: [strange, seed]", 2, "1 point of another model than \"strange\" and \"seed\""),
     ("model: ./here/Strange", 2, "1 of 1 budget exceeded"),
     ("model: [seed, strange]", 2, "1 of 1 budget exceeded"),
-    ("model: qwen3-8b", 1, "but of \"/models/Other\", \"seed\" and \"strange\""),
+    ("model: qwen3-8b", 1, "it is of \"/models/Other\", \"seed\" and \"strange\""),
     ("model: elsewhere", 1, "holds no point of \"elsewhere\""),
     (
       "model: {name: x, layers: 1, d_model: 64, heads: 4, d_ff: 172, vocab: 256}", 0,
@@ -111,6 +122,46 @@ import Testing
     #expect(result.status == status, "\(model): \(result.errors)")
     #expect(result.errors.contains(part), "\(model): \(result.errors)")
     if status == 1 { #expect(result.output.isEmpty) }
+  }
+
+  /// What a profile gives beside the model of `values`, the status, and what is said.
+  static let values: [(String, Int32, String)] = [
+    ("n_c: [4, 8]", 0, ""), ("n_c: 4", 0, "2 points are left out, which"),
+    ("n_c: {from: 4, to: 8, step: 4}", 0, ""),
+    ("n_c: [4, 8, 16]", 1, "lacks 2 points that"),
+    ("n_c: [4, 8, 16, 32]", 1, "lacks 4 points that"),
+    ("n_c: 400", 1, "the nearest has n_c \"4\", not 400"),
+    ("n_c: [4, 8]\ndtype: bfloat16", 1, "the nearest has dtype \"float32\", not bfloat16"),
+    ("n_c: [4, 8]\nseed: 7", 1, "has seed \"0\", not 7"),
+    ("n_c: [4, 8]\nbatch: [2, 3]", 1, "has batch \"1\", not 2 or 3"),
+    ("n_c: [4, 8]\nlora: \"r=2,targets=q_proj\"", 1, "has lora"),
+    // Where and on how many threads a step ran changes no byte.
+    ("n_c: [4, 8]\nbackend: cpu\nthreads: 7", 0, ""),
+    // A setting of a mode says nothing of other modes.
+    ("n_c: [4, 8]\nchunk: 3", 1, "lacks 2 points that"),
+  ]
+
+  @Test(arguments: values)
+  func `results of other steps than the profile's are not judged`(
+    given: String, status: Int32, part: String
+  ) throws {
+    let folder = try Folder()
+    func profile(_ given: String) -> String {
+      "model: seed\n\(given)\nn_g: 4\nmode: [full-graph, detached-prefix]\n"
+        + "timings: false\nbudgets: [{figure: retained, at_most: 1GiB}]\n"
+    }
+    let swept = try folder.add("swept.yaml", profile("n_c: [4, 8]\nbackend: shape"))
+    let results = "\(folder.path)/results"
+    #expect(try Program.run(["sweep", swept, "--output", results]).status == 0)
+    let path = try folder.add("b.yaml", profile(given))
+    let result = try Program.run(["check", path, "--results", results])
+    #expect(result.status == status, "\(given): \(result.errors)")
+    let errors = result.errors
+    #expect(part.isEmpty ? errors.isEmpty : errors.contains(part), "\(errors)")
+    if status == 1 {
+      let update = try Program.run(["check", path, "--results", results, "--update"])
+      #expect(update.status == 1 && update.sentence?.contains(part) == true, "\(update.errors)")
+    }
   }
 
   // MARK: Empty texts
@@ -168,9 +219,10 @@ import Testing
   @Test(arguments: [
     ("points.csv", "forward_seconds", "-1"), ("points.csv", "gradient_relative_error", "x"),
     ("points.csv", "peak_bytes", "many"), ("points.csv", "n_c", "nan"),
-    ("points.csv", "batch", "-5"), ("points.csv", "loss", "abc"), ("ledger.csv", "requested_bytes", "-5"),
-    ("ledger.csv", "prefix_bytes", "1.5"), ("laws.csv", "linear_bytes", "1.5"),
-    ("laws.csv", "quadratic_bytes", "99999999999999999999"), ("flow.csv", "prefix_norm", "-1"),
+    ("points.csv", "batch", "-5"), ("points.csv", "loss", "abc"),
+    ("ledger.csv", "requested_bytes", "-5"), ("ledger.csv", "prefix_bytes", "1.5"),
+    ("laws.csv", "linear_bytes", "1.5"), ("laws.csv", "quadratic_bytes", "99999999999999999999"),
+    ("flow.csv", "prefix_norm", "-1"),
     ("gradients.csv", "relative_error", "off"),
   ])
   func `a report refuses a figure that is none in any of its files`(

@@ -73,6 +73,10 @@ import Testing
     ("--n-c 268435456 --batch 1048576", "too large to count", 64),
     ("--memory 1GiB --trainable zzz", "is found in no parameter's name", 64),
     ("--memory 1GiB --mode pruned-graph --head all-rows", "pruned-graph makes logits", 64),
+    (
+      "--n-c 8 --recipe transformers-sdpa --loss-rows generated", "goes with loss rows next-token",
+      64
+    ),
     ("--memory 1GiB --shard-parameters 0", "--shard-parameters must be", 64),
     ("--memory 1GiB --shard-stage 2", "goes with --shard-parameters", 64),
     ("--memory 1GiB --sequence-parallel", "goes with --tensor-parallel", 64),

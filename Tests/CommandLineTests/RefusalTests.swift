@@ -39,12 +39,16 @@ import Testing
     ),
     ("--model seed --n-c 4 --n-g 4 --kv-gradients activations", "goes with mode replayed-prefix"),
     ("--model seed --n-c 4 --n-g 4 --recipe transformers-sdpa", "use backend shape"),
+    (
+      "--model seed --n-c 4 --n-g 4 --recipe transformers-sdpa --backend shape --mode pruned-graph",
+      "goes with mode full-graph or detached-prefix, not pruned-graph"
+    ),
     ("--model llama-3.1-405b --n-c 20000 --n-g 4 --batch 1000000", "batch 1000000 is too large"),
     ("--model seed --n-c 4 --n-g 4 --kv-gradients bfloat16", "unknown kv-gradients \"bfloat16\""),
     ("--model seed --n-c 4 --n-g 4 --chunk 9223372036854775807", "--chunk must be 1 to"),
     (
       "--model seed --n-c 4 --n-g 4 --dtype float16",
-      "dtype float16 is counted and not computed; use --backend shape, or --dtype bfloat16"
+      "dtype float16 is counted and not computed; use --dtype bfloat16 to compute"
     ),
     ("--model seed --n-c 4 --n-g 4 --head chunky", "did you mean \"chunked\""),
     ("--model seed --n-c 4 --n-g 4 --gradient-errors x --backend shape", "needs --backend cpu"),
@@ -68,6 +72,31 @@ import Testing
     let sentence = try #require(result.sentence, "\(result.errors)")
     #expect(sentence.hasPrefix("ballast: ") && sentence.contains(part), "\(sentence)")
     #expect(sentence.contains("see 'ballast measure --help'"), "\(sentence)")
+  }
+
+  /// What its tensors are called says nothing of the text model's.
+  @Test func `an adapter of a whole model is refused by name`() throws {
+    let folder = try Folder()
+    _ = try folder.add(
+      "llava.json", #"{"model_type": "llava", "text_config": {"model_type": "llama"}}"#)
+    _ = try folder.add("adapter_config.json", #"{"peft_type": "LORA", "r": 4}"#)
+    let result = try Program.run(
+      ["plan", "--model", "llava.json", "--adapter", ".", "--n-c", "4", "--n-g", "4"],
+      in: folder.path)
+    #expect(result.status != 0 && result.output.isEmpty)
+    #expect(result.sentence?.contains("give its r, lora_alpha and targets with --lora") == true)
+  }
+
+  /// Each sentence names what Git LFS left, and says nothing of columns or keys.
+  @Test(arguments: ["compare p.csv p.csv", "report .", "sweep p.csv --output x", "check p.csv"])
+  func `a pointer of Git LFS is called so in the place of any file`(command: String) throws {
+    let folder = try Folder()
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:46\nsize 1\n"
+    for name in ["p.csv", "points.csv"] { _ = try folder.add(name, pointer) }
+    let result = try Program.run(command.split(separator: " ").map(String.init), in: folder.path)
+    #expect(result.status == 1 && result.output.isEmpty)
+    #expect(result.sentence?.contains("is a Git LFS pointer") == true, "\(result.errors)")
+    #expect(result.sentence?.hasSuffix("git lfs pull") == true, "\(result.errors)")
   }
 
   @Test(arguments: [["frobnicate"], ["sweep"], ["sweep", "x.yaml"], ["--bogus"]])

@@ -130,7 +130,7 @@ import Testing
     _ = try folder.add(
       "points.csv",
       "mode,n_c,n_g,status,retained_bytes,model,loss\nfull-graph,4,4,ok,7,</script>,1e999\n"
-        + "x,007,-,ok,,\"a \"\"b\"\"\nc\u{2028}\",NaN\n")
+        + "x,007,5,ok,,\"a \"\"b\"\"\nc\u{2028}\",NaN\n")
     _ = try folder.add("ledger.csv", "mode,n_c,order,op,tensor,shape,requested_bytes\n")
     let page = try Program.run(["report", folder.path, "--output", "-"])
     let packed = try #require((try data(of: page.output)["results"] as? [[String: Any]])?.first)

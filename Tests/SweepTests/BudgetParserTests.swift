@@ -79,6 +79,7 @@ private func budgets(_ lines: String) throws -> [Budget] {
     ("  - {figure: retained, atmost: 4}", 7, ["unknown key", "did you mean \"at_most\""]),
     ("  - {figure: retained, at_most: 4, at_most: 5}", 7, ["more than once"]),
     ("  - {figure: retained, at_most: 4gB}", 7, ["at_most \"4gB\" is not a size"]),
+    ("  - {figure: retained, at_most: 24G}", 7, ["at_most \"24G\"", "24GiB", "24GB"]),
     ("  - {figure: retained, at_most: -4}", 7, ["is not a size"]),
     ("  - {figure: retained, at_most: 0.15}", 7, ["is not a size"]),
     ("  - {figure: retained, at_most: [4, 5]}", 7, ["at_most must be a text, not a list"]),

@@ -11,7 +11,8 @@ import Transformer
     ("llama", #""internal_version": "a", "embedding_multiplier": 12"#),
     ("qwen2", #""dual_chunk_attention_config": {"chunk_size": 262144}"#),
     ("qwen2", #""attention_bias": true"#), ("mistral", #""use_sliding_window": true"#),
-    ("gpt2", #""rope_theta": 100"#), ("qwen3", #""resid_pdrop": 0.1, "something_new": [1]"#),
+    ("gpt2", #""rope_theta": 100"#), ("gpt2", #""attention_dropout": 0.1"#),
+    ("qwen3", #""resid_pdrop": 0.1, "something_new": [1]"#),
   ])
   func `notes what transformers' code of the family does not read`(
     _ family: String, _ fields: String

@@ -224,16 +224,35 @@ import Transformer
     (#"{"model_type": "mllama", "text_config": {"model_type": "mllama_text_model"}}"#, "not built"),
     (
       #"{"model_type": "llava", "text_config": {}, "quantization_config": {"bits": 4}}"#,
-      "without quantization"
+      "\"quantization_config\" is an object, but"
+    ),
+    (
+      #"{"model_type": "llava", "text_config": {"quantization_config": {"bits": 4}}}"#,
+      "\"text_config.quantization_config\" is an object, but"
     ),
     (#"{"model_type": "mistral", "layer_types": ["full_attention"]}"#, "1 entries for 32 layers"),
+    (#"{"model_type": "llama", "layer_types": ["full_attention"]}"#, "1 entries for 32 layers"),
+    (
+      #"{"model_type": "llama", "num_hidden_layers": 1, "layer_types": ["sliding_attention"]}"#,
+      "has no window"
+    ),
+    (
+      #"{"model_type": "llava", "architectures": ["LlavaForSequenceClassification"], "#
+        + #""text_config": {"model_type": "llama"}}"#,
+      "\"architectures\" names \"LlavaForSequenceClassification\", whose head"
+    ),
+    (
+      #"{"model_type": "llava", "text_config": {"model_type": "llama", "#
+        + #""architectures": "LlamaForSequenceClassification"}}"#,
+      "\"text_config.architectures\" names"
+    ),
     (
       #"{"model_type": "llama", "rope_scaling": {"type": "su", "factor": 2}}"#,
       "\"rope_scaling.rope_type\" \"su\" is not built"
     ),
     (
       #"{"model_type": "llama", "rope_scaling": {"factor": 2}}"#,
-      "does not know \"rope_scaling.factor\""
+      "name the scaling's rope_type"
     ),
     (
       #"{"model_type": "llama", "rope_scaling": {"rope_type": "llama3", "factor": 2}}"#,

@@ -78,6 +78,30 @@ import Transformer
     #expect(llama.notes.allSatisfy { $0.contains("finetuned") })
   }
 
+  /// With and without them transformers' loss is the same to the last bit.
+  @Test(arguments: [
+    (#""type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8"#, "attn_factor"),
+    (#""type": "dynamic", "factor": 1.0"#, "alpha"), (#""type": "linear", "factor": 2"#, "alpha"),
+    (#""type": "default""#, "mrope_section"),
+  ])
+  func `fields that no scaling reads are noted`(scaling: String, field: String) throws {
+    let context = #""max_position_embeddings": 32, "#
+    let plain = try read(context + #""rope_scaling": {\#(scaling)}"#)
+    let other = try read(context + #""rope_scaling": {\#(scaling), "\#(field)": 1.3}"#)
+    #expect(other.scaling == plain.scaling && plain.notes.isEmpty)
+    #expect(other.notes.count == 1 && other.notes[0].contains("rope_scaling.\(field)"))
+  }
+
+  @Test func `yarn without a factor goes by the lengths`() throws {
+    func scaling(_ factor: String) throws -> DecoderConfiguration.RotaryScaling? {
+      try read(
+        #""max_position_embeddings": 32, "rope_scaling": {"type": "yarn", "factor": \#(factor), "#
+          + #""original_max_position_embeddings": 8}"#
+      ).scaling
+    }
+    #expect(try scaling("null") == scaling("4"))
+  }
+
   @Test func `longrope's factors are told apart by the original context`() throws {
     let factors = #""short_factor": [1, 1, 1, 1.5], "long_factor": [2, 3, 4, 5]"#
     let outside = try read(
@@ -98,7 +122,9 @@ import Transformer
       #""head_dim": 2, "rope_scaling": {"type": "dynamic", "factor": 2}"#,
       "needs heads wider than 2"
     ),
-    (#""rope_scaling": {"type": "linear", "factor": 2, "alpha": 3}"#, "does not know"),
+    (#""rope_scaling": {"type": "linear", "facter": 2}"#, "must be a number from 1 to 1e6"),
+    (#""rope_scaling": {"type": "yarn", "factor": 2, "beta_fest": 3}"#, "did you mean"),
+    (#""rope_scaling": {"type": "linear", "factor": null}"#, "is null; it must be a number from 1"),
     (
       #""rope_scaling": {"type": "yarn", "factor": 2, "beta_fast": 1, "beta_slow": 2}"#,
       "\"rope_scaling.beta_fast\" 1.0 must not be less than beta_slow 2.0"

@@ -73,6 +73,15 @@ package struct Comparison: Sendable {
       }
   }
 
+  /// Figures that only the second result has, so that nothing could be held: one sentence each.
+  package var unheld: [String] {
+    points.filter { $0.statuses == nil }.flatMap { point in
+      point.bytes.filter { $0.pair.before == nil && $0.pair.after != nil }.map {
+        "\($0.name) of \(point.label) is empty in A, and B's was held against nothing"
+      }
+    }
+  }
+
   /// Whether some point has bytes on both sides.
   package var comparesBytes: Bool {
     points.contains { $0.bytes.contains { $0.pair.difference != nil } }

@@ -71,10 +71,12 @@ package struct OpenedFile: ~Copyable {
 
   /// The whole text of a file.
   ///
-  /// - Throws: `Failure` if it is no such file, larger than `most` bytes, or not UTF-8 without a
-  ///   byte order mark, which some editors put in front and would be part of the first word.
+  /// - Throws: `Failure` if it is no such file, larger than `most` bytes, what Git LFS left in its
+  ///   place, or not UTF-8 without a byte order mark, which some editors put in front and would be
+  ///   part of the first word.
   package static func text(_ path: String, most: Int) throws(Failure) -> String {
     let bytes = try OpenedFile(path).contents(most: most)
+    if GitLFS.isPointer(bytes) { throw Failure(sentence: GitLFS.sentence) }
     if let mark = byteOrderMark(of: bytes) { throw Failure(sentence: mark) }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw Failure(sentence: "is not UTF-8 text")

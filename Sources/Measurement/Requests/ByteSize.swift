@@ -12,48 +12,58 @@ package enum ByteSize {
 
   /// The bytes of a written size.
   ///
+  /// - Parameters:
+  ///   - text: What was written.
+  ///   - name: What the size is of, for sentences.
+  /// - Returns: The bytes, more than 0.
   /// - Throws: `ValueError` for anything but a positive number of whole bytes and perhaps a unit.
-  package static func parse(_ text: String) throws(ValueError) -> Int {
+  package static func parse(
+    _ text: String, of name: String = "memory"
+  ) throws(ValueError) -> Int {
     let end = text.firstIndex { !$0.isASCII || !($0.isNumber || $0 == ".") } ?? text.endIndex
     let parts = text[..<end].split(separator: ".", omittingEmptySubsequences: false)
     let isNumber = (1...2).contains(parts.count) && parts.allSatisfy { !$0.isEmpty }
-    guard isNumber else { throw refusal(of: text) }
-    let name = String(text[end...])
-    let unit = units.first { $0.name == name }?.bytes ?? 1
-    guard unit > 1 || name.isEmpty else {
-      throw refusal(of: text, number: String(text[..<end]), unit: name)
+    let subject = "\(name) \(quoted(text))"
+    guard isNumber else { throw refusal(of: subject) }
+    let suffix = String(text[end...])
+    let unit = units.first { $0.name == suffix }?.bytes ?? 1
+    guard unit > 1 || suffix.isEmpty else {
+      throw refusal(of: subject, number: String(text[..<end]), unit: suffix)
     }
-    return try bytes(whole: parts[0], fraction: parts.count > 1 ? parts[1] : "", unit, of: text)
+    let bytes = try bytes(
+      whole: parts[0], fraction: parts.count > 1 ? parts[1] : "", unit, of: subject)
+    guard bytes > 0 else { throw ValueError("\(name) must be more than 0 bytes") }
+    return bytes
   }
 
   /// The bytes of `whole.fraction` units, exactly.
   private static func bytes(
-    whole: Substring, fraction: Substring, _ unit: Int, of text: String
+    whole: Substring, fraction: Substring, _ unit: Int, of subject: String
   ) throws(ValueError) -> Int {
     let zeros = fraction.reversed().prefix { $0 == "0" }.count
     let digits = fraction.dropLast(zeros)
     // Eighteen digits are what 64 bits hold; nobody writes a size with more.
     guard digits.count <= 18, let numerator = Int("0" + digits),
       let scale = Int("1" + String(repeating: "0", count: digits.count))
-    else { throw notWhole(text) }
+    else { throw notWhole(subject) }
     let (part, remainder) = scale.dividingFullWidth(numerator.multipliedFullWidth(by: unit))
-    guard remainder == 0 else { throw notWhole(text) }
+    guard remainder == 0 else { throw unit == 1 ? refusal(of: subject) : notWhole(subject) }
     let (units, isTooMuch) = (Int(whole) ?? Int.max).multipliedReportingOverflow(by: unit)
     let (bytes, overflows) = units.addingReportingOverflow(part)
     guard !isTooMuch, !overflows, bytes < Int.max else {
-      throw ValueError("memory \(quoted(text)) does not fit 64 bits")
+      throw ValueError("\(subject) does not fit 64 bits")
     }
-    guard bytes > 0 else { throw ValueError("memory must be more than 0 bytes") }
     return bytes
   }
 
-  private static func notWhole(_ text: String) -> ValueError {
-    ValueError("memory \(quoted(text)) is no whole number of bytes; write fewer digits")
+  private static func notWhole(_ subject: String) -> ValueError {
+    ValueError("\(subject) is no whole number of bytes; write fewer digits")
   }
 
   /// The sentence about a text that is no size, with the one that was meant where that is plain.
-  private static func refusal(of text: String, number: String = "", unit: String = "") -> ValueError
-  {
+  private static func refusal(
+    of subject: String, number: String = "", unit: String = ""
+  ) -> ValueError {
     let letters = unit.filter { $0 != " " }.lowercased()
     let meant = units.filter { name, _ in
       let name = name.lowercased()
@@ -61,15 +71,15 @@ package enum ByteSize {
     }
     switch meant.count {
     case 1:
-      return ValueError("memory \(quoted(text)) is not a size; write \(number)\(meant[0].name)")
+      return ValueError("\(subject) is not a size; write \(number)\(meant[0].name)")
     case 2...:
       let ways = meant.map { "\(number)\($0.name) (units of \($0.bytes) bytes)" }
       return ValueError(
-        "memory \(quoted(text)) does not say of how many bytes a unit is; write "
+        "\(subject) does not say of how many bytes a unit is; write "
           + ways.joined(separator: " or "))
     default:
       return ValueError(
-        "memory \(quoted(text)) is not a size; write it as 80GiB, 512MiB, 80GB (1 GB is 10^9 "
+        "\(subject) is not a size; write it as 80GiB, 512MiB, 80GB (1 GB is 10^9 "
           + "bytes) or a number of bytes")
     }
   }

@@ -17,6 +17,8 @@ package struct NamedModel: Sendable {
   package var notes: [String] = []
   /// The sentence for a directory without weights, where something is computed.
   package var missingWeights: String?
+  /// Whether it is the text model of a larger one, whose weights and adapters have other names.
+  package var isPart = false
 }
 
 extension NamedModel {
@@ -132,6 +134,7 @@ package enum ModelSource {
     let read = try HuggingFaceConfiguration.read(path)
     var model = NamedModel(
       name: name, configuration: read.decoder, mostLayers: read.decoder.layers, notes: read.notes)
+    model.isPart = read.isPart
     guard Paths.isDirectory(path) else { return model }
     if read.isPart {
       model.missingWeights =

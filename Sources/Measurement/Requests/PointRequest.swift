@@ -53,11 +53,17 @@ package struct PointRequest: Sendable {
   ///   - repetition: Which one of the point it is, from 1.
   ///   - standsAlone: Whether values that only other points heed are refused.
   /// - Returns: The point, and its checkpoint unless its weights are drawn.
-  /// - Throws: `ValueError` for more layers than the model has, `PointError` for what cannot be.
+  /// - Throws: `ValueError` for more layers than the model has or an adapter of another, `PointError` for
+  ///   what cannot be.
   package func planned(repetition: Int = 1, standsAlone: Bool = false) throws -> PlannedPoint {
     var point = point
     if !point.adapter.isEmpty {
       point.adapter = Paths.find(point.adapter, beside: folder)
+      guard !model.isPart else {
+        throw ValueError(
+          "\(point.adapter): an adapter of the whole of \(quoted(model.name)) is not read, for its "
+            + "text model alone is measured; give its r, lora_alpha and targets with --lora")
+      }
       point.setAdapter(try AdapterConfiguration(directory: point.adapter, model: point.model))
     }
     if let most = model.mostLayers, point.model.layers > most {
