@@ -28,6 +28,14 @@ def built_in() -> list[str]:
     return sorted(path.stem for path in _BUILT_IN.glob("*.json"))
 
 
+def configuration_file(source: str) -> Path:
+    """The file that a configuration is read from, whether or not there is one."""
+    path = Path(source)
+    if path.is_dir():
+        return path / "config.json"
+    return _BUILT_IN / f"{source}.json" if source in built_in() else path
+
+
 def read_configuration(source: str) -> tuple[str, dict[str, Any]]:
     """The name and the contents of a configuration.
 
@@ -37,12 +45,8 @@ def read_configuration(source: str) -> tuple[str, dict[str, Any]]:
     Raises:
         ProbeError: There is no such file or name, or it holds no configuration.
     """
-    path = Path(source)
-    if path.is_dir():
-        path = path / "config.json"
-    elif source in built_in():
-        path = _BUILT_IN / f"{source}.json"
-    elif not path.exists():
+    path = configuration_file(source)
+    if not path.exists() and path == Path(source):
         raise ProbeError(f"'{source}' is no file, no directory and no built-in model "
                          f"({', '.join(built_in())})")
     values = read_json(path)

@@ -113,8 +113,9 @@ def _is_leaf(value: object) -> bool:
     kind = type(value)  # isinstance would ask the object itself as well
     module = f"{kind.__module__}."
     # A number of another library's holds nothing; its array does.
-    return issubclass(kind, _LEAVES) or module.startswith(_FOREIGN) or (
-        module == "numpy." and not hasattr(kind, "__setitem__"))
+    return not issubclass(kind, torch.Tensor) and (
+        issubclass(kind, _LEAVES) or module.startswith(_FOREIGN)
+        or module == "numpy." and not hasattr(kind, "__setitem__"))
 
 
 def _parts(value: object) -> list[Any]:

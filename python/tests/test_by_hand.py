@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import CheckpointPolicy
 
 from ballast_probe import ProbeError, record
@@ -153,6 +154,14 @@ def test_what_holds_no_tensor_is_no_matter() -> None:
         loss = _Nested.apply(x, lambda _: others).sum()
         probe.boundary(loss)
     assert probe.saved == [] and probe.notes == ()
+
+
+def test_tensors_without_memory_count_as_real_ones_do() -> None:
+    with FakeTensorMode(), record() as probe:
+        x = torch.randn(10, requires_grad=True) * 1.0
+        loss = _Nested.apply(x, lambda t: {"k": [t]}).sum()
+        probe.boundary(loss)
+    assert probe.retained_bytes == 40 and probe.notes == ()
 
 
 def test_a_model_that_returns_an_object_has_a_graph() -> None:
