@@ -86,11 +86,11 @@ def test_detached_prefix_keeps_keys_and_values_and_the_rows_that_stay() -> None:
     found = {keep: probe_configuration(
         CONFIGURATIONS["llama"],
         PointOptions(n_c=44, n_g=13, mode="detached-prefix", keep_prefix=keep, attention="eager"))
-        for keep in (0, 1, 3, 44, 60)}
+        for keep in (0, 1, 3, 44)}
     full = probe_configuration(CONFIGURATIONS["llama"],
                                PointOptions(n_c=44, n_g=13, attention="eager"))
     assert found[0].saved == found[1].saved
-    assert found[44].saved == found[60].saved == full.saved
+    assert found[44].saved == full.saved
     assert found[44].notes == found[3].notes == ()
     keys = [one for one in found[3].saved if one.node == "BmmBackward0.mat2"]
     assert len(keys) == 4 and all(57 in one.shape for one in keys)
