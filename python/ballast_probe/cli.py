@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import files, table, versions
-from .configuration import built_in, parse_settings, read_configuration, with_settings
+from .configuration import (
+    built_in, configuration_file, parse_settings, read_configuration, with_settings,
+)
 from .errors import OutOfMemory, ProbeError, UsageError
 from .options import ATTENTIONS, DEVICES, DTYPES, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
@@ -149,7 +151,8 @@ def _run(arguments: argparse.Namespace) -> int:
     name, values = _configuration(arguments)
 
     if arguments.output is not None:
-        files.claim(arguments.output, overwrite=arguments.overwrite)
+        read = {"--model": configuration_file(arguments.model)} if arguments.model else {}
+        files.claim(arguments.output, overwrite=arguments.overwrite, read=read)
     if (warning := versions.warning()) is not None:
         _say(warning)
     rows: list[files.Row] = []

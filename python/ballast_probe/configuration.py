@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
@@ -20,11 +20,20 @@ _BUILT_IN = Path(__file__).parent / "models"
 # Where transformers looks for the text model of a configuration of several parts.
 _TEXT = ("text_config", "decoder", "generator")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+_QUANTIZED = ("quantization_config", "compression_config")
 
 
 def built_in() -> list[str]:
     """The names of the configurations that come with the package."""
     return sorted(path.stem for path in _BUILT_IN.glob("*.json"))
+
+
+def configuration_file(source: str) -> Path:
+    """The file that a configuration is read from, whether or not there is one."""
+    path = Path(source)
+    if path.is_dir():
+        return path / "config.json"
+    return _BUILT_IN / f"{source}.json" if source in built_in() else path
 
 
 def read_configuration(source: str) -> tuple[str, dict[str, Any]]:
@@ -36,12 +45,8 @@ def read_configuration(source: str) -> tuple[str, dict[str, Any]]:
     Raises:
         ProbeError: There is no such file or name, or it holds no configuration.
     """
-    path = Path(source)
-    if path.is_dir():
-        path = path / "config.json"
-    elif source in built_in():
-        path = _BUILT_IN / f"{source}.json"
-    elif not path.exists():
+    path = configuration_file(source)
+    if not path.exists() and path == Path(source):
         raise ProbeError(f"'{source}' is no file, no directory and no built-in model "
                          f"({', '.join(built_in())})")
     values = read_json(path)
@@ -143,7 +148,7 @@ def make_subject(
              f"transformers and changes nothing; did you mean {like}?"
              for name, like in _misspelled(values).items()]
     values.pop("auto_map", None)  # the code beside the weights is not run
-    for name in ("quantization_config", "compression_config"):
+    for name in _QUANTIZED:
         notes += [_quantized(one) for one in (values.pop(name, None),) if one]
     whole = make_configuration(values, layers=None, dropout=None)
     try:
@@ -153,6 +158,10 @@ def make_subject(
                          f"'{whole.model_type}': {first_line(error)}") from error
     is_whole = text is whole or whole.is_encoder_decoder
     require_head(values.get("architectures"), whole.model_type, has_parts=not is_whole)
+    for path, part in [] if is_whole else _parts_above(whole, text):
+        require_head(getattr(part, "architectures", None), part.model_type, has_parts=True,
+                     part=path)
+        notes += _stripped(part)
     if is_whole:
         require_causal(whole.model_type)
         config = text = make_configuration(values, layers=layers, dropout=dropout)
@@ -172,7 +181,29 @@ def make_subject(
         notes.append(f"'{whole.model_type}' is more than a text model; what is measured is its "
                      f"text model, '{text.model_type}', and a prompt without pictures or sound")
     fields.require_sizes(text)
-    return Subject(config, text, builder, tuple(notes))
+    return Subject(config, text, builder, tuple(dict.fromkeys(notes)))
+
+
+def _parts_above(whole: Any, text: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """The parts of a configuration that lead to its text model, which is the first, by path."""
+    for name, part in vars(whole).items():
+        if part is text:
+            yield above + name, part
+            return
+        if hasattr(part, "get_text_config"):
+            inside = list(_parts_above(part, text, f"{above}{name}."))
+            if inside:
+                yield from (*inside, (above + name, part))
+                return
+
+
+def _stripped(part: Any) -> list[str]:
+    """Takes out of a part what is taken out of a whole configuration; notes about quantization."""
+    notes = []
+    for name in (*_QUANTIZED, "auto_map"):
+        if (value := vars(part).pop(name, None)) and name in _QUANTIZED:
+            notes.append(_quantized(value))
+    return notes
 
 
 def _misspelled(values: Mapping[str, Any]) -> dict[str, str]:
@@ -186,7 +217,7 @@ def _misspelled(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _quantized(settings: Any) -> str:
-    settings = settings if isinstance(settings, Mapping) else {}
+    settings = settings if isinstance(settings, Mapping) else getattr(settings, "__dict__", {})
     method = str(settings.get("quant_method") or "a method without a name")
     bits = 4 if settings.get("load_in_4bit") else 8 if settings.get("load_in_8bit") \
         else settings.get("bits")

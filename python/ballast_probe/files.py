@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from . import versions
-from .errors import ProbeError
+from .errors import ProbeError, UsageError
 from .modules import op_of
 from .options import PointOptions
 from .points import ProbeResult
@@ -177,13 +177,21 @@ def sweep_json(rows: Sequence[Row], configuration: Mapping[str, Any]) -> str:
     }, indent=2, sort_keys=True) + "\n"
 
 
-def claim(folder: Path, *, overwrite: bool) -> None:
+def claim(folder: Path, *, overwrite: bool, read: Mapping[str, Path] | None = None) -> None:
     """Makes sure that results can be written into a folder, before anything is run.
 
+    Args:
+        folder: The folder, which is made if it is missing.
+        overwrite: Whether older results there are replaced.
+        read: The files that the results are made from, by what a sentence calls them.
+
     Raises:
-        ProbeError: It cannot be made or written to, or holds results already.
+        UsageError: One of those, by whatever name or link, is one that is written or removed; then
+            nothing is touched.
+        ProbeError: The folder cannot be made or written to, or holds results already.
     """
     try:
+        _hold_apart(read or {}, folder)
         folder.mkdir(parents=True, exist_ok=True)
         there = [name for name in (*NAMES, *_SWEEPS) if os.path.lexists(folder / name)]
         if there and not overwrite:
@@ -193,6 +201,24 @@ def claim(folder: Path, *, overwrite: bool) -> None:
         _new(folder, "trial", "").unlink()
     except OSError as error:
         raise ProbeError(f"{folder} cannot be written to: {error.strerror}") from error
+
+
+def _hold_apart(read: Mapping[str, Path], folder: Path) -> None:
+    written = {_identity(path): path
+               for path in (*(folder / name for name in NAMES), *_leftovers(folder))}
+    for name, path in read.items():
+        if (found := _identity(path)) is not None and found in written:
+            raise UsageError(f"{name} and --output name the same file, '{written[found]}'; what is "
+                             "read is never replaced, write to another place")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file is on disk, whatever links lead there; None where there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _new(folder: Path, name: str, text: str) -> Path:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
+
+from .tensors import look_behind
 
 CHECKPOINTS = "torch.utils.checkpoint"
 """The module of PyTorch whose hooks and functions keep nothing themselves but random states."""
@@ -20,13 +23,17 @@ class Graph:
     Attributes:
         packed: Every object that a hook returned, and who holds it: `MulBackward0.self`.
         unheard: Tensors that no hook was asked about.
-        by_hand: Tensors that a function's context holds as plain attributes, and their names.
+        by_hand: Tensors that a function's context holds in attributes, at whatever depth, and the
+            attributes' names.
+        hidden: The names of attributes that cannot be looked into, with the types that hide there,
+            and how many such attributes there are.
         is_freed: Whether a backward pass has freed a part.
     """
 
     packed: list[tuple[object, str]] = field(default_factory=list)
     unheard: list[torch.Tensor] = field(default_factory=list)
     by_hand: list[tuple[torch.Tensor, str]] = field(default_factory=list)
+    hidden: Counter[str] = field(default_factory=Counter)
     is_freed: bool = False
 
 
@@ -71,7 +78,9 @@ def _read(node: torch.autograd.graph.Node, names: Iterable[str], graph: Graph) -
     if isinstance(node, torch.autograd.function.BackwardCFunction) \
             and getattr(type(node), "_forward_cls", None).__module__ != CHECKPOINTS:
         for name, value in vars(node).items():
-            graph.by_hand += [(tensor, f"{label}.{name}") for tensor in _plain(value)]
+            tensors, hidden = look_behind(value)
+            graph.by_hand += [(tensor, f"{label}.{name}") for tensor in tensors]
+            graph.hidden.update([f"{label}.{name} ({', '.join(hidden)})"] if hidden else [])
 
 
 def _held(node: object, name: str) -> Iterator[object]:
@@ -79,10 +88,3 @@ def _held(node: object, name: str) -> Iterator[object]:
     for saved in value if isinstance(value, (list, tuple)) else (value,):
         if (held := getattr(saved, "data", None)) is not None:
             yield held
-
-
-def _plain(value: object) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        yield from (one for one in value if isinstance(one, torch.Tensor))

@@ -32,13 +32,17 @@ def require_causal(model_type: str) -> None:
             "forward pass, ballast_probe.record counts any model")
 
 
-def require_head(architectures: Any, model_type: str, *, has_parts: bool) -> None:
+def require_head(
+    architectures: Any, model_type: str, *, has_parts: bool, part: str | None = None
+) -> None:
     """Refuses a configuration whose model has another head than the causal language model's.
 
     Args:
         architectures: What the configuration says.
         model_type: The model's type.
         has_parts: Whether a text model is a part of it, which is measured in its place.
+        part: The path of the part that says so, such as `text_config`; None for the whole. A part
+            may be of a model without a head: the head stands outside of it.
 
     Raises:
         ProbeError: It has.
@@ -50,13 +54,19 @@ def require_head(architectures: Any, model_type: str, *, has_parts: bool) -> Non
     known = set(_names(CAUSAL).values())
     if has_parts:
         known |= {name for builder in (_IMAGES, _ANY) for name in _names(builder).values()}
-    endings = ("ForCausalLM", "LMHeadModel", *(("ForConditionalGeneration",) if has_parts else ()))
+    endings = ("ForCausalLM", "LMHeadModel", *(("ForConditionalGeneration",) if has_parts else ()),
+               *(("Model",) if part else ()))
     for name in map(str, architectures):
         if name not in known and not name.endswith(endings):
+            whose, within = (f"'s {part}", f"{part}.") if part else ("", "")
+            # --set reaches into a part, and no further.
+            otherwise = "" if within.count(".") > 1 else (
+                f"--set {within}architectures=null measures one of type '{model_type}' with the "
+                "same sizes, and ")
             raise ProbeError(
-                f"the configuration is of {name}, and the probe measures causal language models "
-                f"alone: --set architectures=null measures one of type '{model_type}' with the "
-                "same sizes, and ballast_probe.record any model around its own forward pass")
+                f"the configuration{whose} is of {name}, and the probe measures causal language "
+                f"models alone: {otherwise}ballast_probe.record counts any model around its own "
+                "forward pass")
 
 
 def text_model(whole: Any, text: Any) -> tuple[Any, str]:
@@ -69,7 +79,8 @@ def text_model(whole: Any, text: Any) -> tuple[Any, str]:
         ProbeError: transformers has neither.
     """
     causal = _names(CAUSAL)
-    if text.model_type in causal:
+    # transformers goes by the class; a file may call the part of another class by any type.
+    if type(text).model_type in causal:
         return text, CAUSAL
     for builder in (CAUSAL, _IMAGES, _ANY):
         if whole.model_type in _names(builder):

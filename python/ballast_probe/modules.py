@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
+from .tensors import tensors_behind
+
 _NUMBER = re.compile(r"(?:^|\.)(\d+)(?:\.|$)")
 
 
@@ -74,7 +76,7 @@ class ModuleStack:
                 while self._running.pop() != path:
                     pass
             if path == "":
-                self._outputs += map(weakref.ref, tensors_in(output))
+                self._outputs += map(weakref.ref, tensors_behind(output))
 
         self._handles.append(module.register_forward_pre_hook(enter, prepend=True))
         self._handles.append(module.register_forward_hook(leave, always_call=True))

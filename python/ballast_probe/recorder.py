@@ -191,6 +191,10 @@ class Probe(Totals):
         self._saved = [self._describe(order, group)
                        for order, group in enumerate(found.groups.values())]
         self._note_unheard(graph.unheard, found)
+        self._notes += [
+            f"{name} of {count} function{'s' if count > 1 else ''}, put on the context by hand, "
+            "cannot be looked into; tensors in there are not counted"
+            for name, count in graph.hidden.items()]
         self._notes += found.notes()
         if self._checkpoints.is_known:
             known = parameters | found.groups.keys()

@@ -85,8 +85,10 @@ class Model:
             if options.attention == "sdpa" and "scaled_dot_product_attention" in str(error):
                 raise ProbeError(f"transformers has no sdpa attention for models of type "
                                  f"'{self.config.model_type}'; give --attention eager") from error
+            # Of several parts the whole is built, where its text model is none by itself.
             raise ProbeError(f"transformers cannot build this model of type "
-                             f"'{self.config.model_type}': {first_line(error)}") from error
+                             f"'{subject.config.model_type}': {first_line(error)}; around its own "
+                             "forward pass, ballast_probe.record counts any model") from error
         assert isinstance(module, torch.nn.Module)
         if subject.config is not subject.text:
             _leave_text(module, type(subject.text))

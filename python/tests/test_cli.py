@@ -341,6 +341,52 @@ def test_overwriting_leaves_nothing_of_the_old_result(
     assert (tmp_path / "laws.csv").read_text() == "mine" == (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.parametrize("name", [*files.NAMES, "laws.csv", "config.json"])
+@pytest.mark.parametrize("link", ["itself", "symbolic", "symbolic to it", "hard"])
+def test_what_is_read_is_never_replaced(
+    name: str, link: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the model's file is called, and whichever links lead to it."""
+    folder, model = tmp_path / "out", tmp_path / "model.json"
+    folder.mkdir()
+    # The last words are Ballast's mark of a laws.csv that it may remove.
+    text = json.dumps({"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2,
+                       "vocab_size": 31, "name": "constant_bytes"})
+    written = folder / ("sweep.json" if name == "config.json" else name)
+    if link == "itself":
+        model = written
+        model.write_text(text)
+    elif link == "symbolic to it":
+        written.write_text(text)
+        model.symlink_to(written)
+    else:
+        model.write_text(text)
+        written.symlink_to(model) if link == "symbolic" else written.hardlink_to(model)
+    if name == "config.json":  # of a directory
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / name).symlink_to(model)
+        model = tmp_path / "model"
+    (folder / "journal.jsonl").write_text('{"digest":"0"}\n')
+    before = sorted(folder.iterdir()), written.lstat()
+    arguments = ["--n-c", "4", "--n-g", "4", "--output", str(folder), "--overwrite"]
+    assert run("--model", str(model), *arguments) == 64
+    error = capsys.readouterr().err
+    assert f"--model and --output name the same file, '{written}'" in error
+    assert error.count("\n") == 1
+    after = sorted(folder.iterdir()), written.lstat()
+    assert before[0] == after[0] and written.read_text() == text
+    assert (before[1].st_ino, before[1].st_mtime_ns) == (after[1].st_ino, after[1].st_mtime_ns)
+
+
+def test_a_model_may_lie_beside_its_results(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(
+        {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": 31}))
+    arguments = ["--n-c", "4", "--n-g", "4", "--output", str(tmp_path), "--overwrite"]
+    for model in (tmp_path, tmp_path / "config.json"):
+        assert run("--model", str(model), *arguments) == 0
+    assert (tmp_path / "config.json").exists() and (tmp_path / "sweep.json").exists()
+
+
 def test_what_nobody_thought_of_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -245,28 +245,6 @@ def test_what_another_thread_saved_is_said() -> None:
     assert probe.saved == [] and f"{BY_HAND} bytes" in probe.notes[0]
 
 
-class _ByHand(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        ctx.doubled, ctx.both = x * 2, (x + 1, x + 2)
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return gradient * ctx.doubled
-
-
-def test_what_a_function_puts_on_its_context_by_hand_counts() -> None:
-    x = torch.randn(7, requires_grad=True) * 1.0
-    with record() as probe:
-        loss = _ByHand.apply(x).sum()
-        probe.boundary(loss)
-    assert [saved.storage_bytes for saved in probe.saved] == [28] * 4
-    assert [saved.node for saved in probe.saved[1:]] == [
-        "_ByHandBackward.doubled", "_ByHandBackward.both", "_ByHandBackward.both"]
-
-
 _PLACES = torch.tensor([[0, 0, 0, 0, 1, 1], [0, 1, 2, 3, 0, 1]])
 _VALUES = torch.tensor([1.0, 1.0, 1.0, 1.0, 2.0, 2.0])
 

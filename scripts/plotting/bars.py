@@ -157,8 +157,9 @@ def result(series: Series, point: Point, whole: Series | None) -> list[str]:
 def explained(present: list[str], shared: dict[str, str]) -> dict[str, str]:
     """The regions in plain words."""
     def count(column: str, word: str) -> str:
-        # Of sequences of different lengths the column has the longest.
-        value = "" if "lengths" not in shared or shared["lengths"] else shared.get(column, "")
+        # The column has those of one sequence, and of different lengths the longest.
+        is_one = all(shared.get(c) in ("1", "") for c in ("batch", "suffixes"))
+        value = shared.get(column, "") if is_one and shared.get("lengths") == "" else ""
         return f"the {int(value):,} {word} token{'s' * (value != '1')}" if value else \
             f"the {word} tokens"
 
@@ -181,8 +182,8 @@ def caption(everything: list[Series], points: list[Point], skipped: Counter) -> 
         key = series.key
         element = ELEMENT_BYTES.get(key["dtype"], 0)
         sizes = [int(size) if (size := key[c]).isascii() and size.isdigit() else 0
-                 for c in ("kv_heads", "d_head", "layers", "batch")]
-        keys = 2 * math.prod(sizes) * element * point.n_c
+                 for c in ("kv_heads", "d_head", "layers")]
+        keys = 2 * math.prod(sizes) * element * point.prefix_tokens
         if series.mode == "detached-prefix" and 0 < keys == point.regions["prefix"]:
             notes.append(f"What {series.label} still keeps for the prefix, {keys:,} bytes, are the "
                          "keys and values that the generated tokens attend to.")

@@ -46,6 +46,7 @@ class Point:
     is_shape: bool
     peak: int | None = None  # bytes
     products: int | None = None  # flops of matrix products
+    prefix_tokens: int = 0  # of all sequences, of which n_c is the longest; a shared prompt's once
 
     @property
     def of_prefix(self) -> int:
@@ -101,6 +102,11 @@ class Series:
         if self.mode == "detached-prefix":
             start = max(start, int(self.key["keep_prefix"] or 0))
         return start
+
+    @property
+    def prompts(self) -> Fraction:
+        """By how much there are more prefix tokens than n_c."""
+        return next((Fraction(p.prefix_tokens, p.n_c) for p in self.points if p.n_c), Fraction(1))
 
     @property
     def regime(self) -> list[Point]:
@@ -188,7 +194,8 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
                 regions={r: count(row.get(f"retained_{r}_bytes") or "0") for r in REGIONS},
                 gradient_error=finite(error) if error else None,
                 is_shape=row["backend"] == "shape", peak=count(row.get("peak_bytes") or "0") or None,
-                products=count(row.get("matmul_flops") or "0") or None))
+                products=count(row.get("matmul_flops") or "0") or None,
+                prefix_tokens=prefix_tokens(row)))
             series.regime_start
         except (TypeError, ValueError) as error:
             raise Unplottable(f"{path} holds an ok row with a figure missing or wrong: "
@@ -206,6 +213,20 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
         raise Unplottable(
             f"{path} holds one series alone ({everything[0].mode}); a comparison needs two modes")
     return everything, skipped, shared
+
+
+def prefix_tokens(row: dict[str, str]) -> int:
+    """The prefix tokens of all sequences of a step; a prompt that completions share counts once."""
+    n_c, lengths = count(row["n_c"]), row.get("lengths")
+    is_shared = row.get("sharing") == "prefix"
+    if lengths and not is_shared:  # n_c+n_g of each sequence
+        tokens = sum(count(pair.split("+")[0]) for pair in lengths.split(","))
+    else:
+        completions = 1 if is_shared else count(row.get("suffixes") or "1")
+        tokens = n_c * count(row.get("batch") or "1") * completions
+    if tokens < n_c:
+        raise ValueError(f"{tokens} prefix tokens are fewer than n_c, which is {n_c}")
+    return tokens
 
 
 def count(text: str) -> int:

@@ -8,7 +8,8 @@ from .data import Point, Series, baseline, describe
 from .findings import finding
 from .looks import direct, styles
 from .words import (
-    BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, measure, save, title, unit)
+    BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, measure, save, title, unit,
+    wrapped)
 
 SHORT = 16  # prefixes below this are left out of the panel "for each prefix token"
 
@@ -28,7 +29,8 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     headline, shape = title(shared, finding(everything, shows_peaks(everything)))
     width = max(second + 5.1, 0.35 + max(wide, 2.5) + 11.0, measure(headline, TITLE, True) + 0.7)
     table_height = 0.33 * (len(everything) + 1)
-    notes = caption(everything, skipped)
+    notes = [line for note in caption(everything, skipped)
+             for line in wrapped(note, SMALL, width - 0.7)]
     foot = NOTE * len(notes) + 0.2
     bottom = foot + table_height + 0.75
     height = bottom + 4.7 + 1.55
@@ -76,7 +78,7 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
         shown = [p for p in (series.points if peaks else with_prefix(series))
                  if peaks or p.n_c >= shortest]
         curve(right, [p for p in series.regime if p in shown], of_prefix, right_value,
-              lambda n: of_prefix(n) / (1 if peaks else n) / right_size, look)
+              lambda n: of_prefix(n) / (1 if peaks else n * series.prompts) / right_size, look)
         values.append([(p.n_c, right_value(p)) for p in shown])
         for points, axes, value in (
                 (series.points, left, lambda p: p.retained / size), (shown, right, right_value)):
@@ -89,7 +91,9 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
 
     for axes in (left, right):
         axes.set_xlim(0, longest)
-        axes.set_xlabel("prefix length n_c, tokens", color=GREY)
+        axes.set_xlabel(
+            "n_c of the longest prompt of a batch, tokens" if any(s.key["lengths"] for s in everything)
+            else "prefix length n_c, tokens", color=GREY)
         axes.xaxis.set_major_locator(
             MultipleLocator(longest // 4) if longest % 4 == 0 else MaxNLocator(5, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
@@ -150,7 +154,7 @@ def shortest_shown(everything: list[Series]) -> int:
 
 def per_token(point: Point) -> float:
     """KiB of the prefix and crossing regions for each prefix token."""
-    return point.of_prefix / point.n_c / 2**10
+    return point.of_prefix / point.prefix_tokens / 2**10
 
 
 def curve(axes, points, law, measured, computed, look) -> None:
@@ -217,8 +221,11 @@ def caption(everything: list[Series], skipped: Counter) -> list[str]:
            for s, law in zip(everything, laws)):
         text += " (dotted: beyond the longest that ran)"
     peaks = shows_peaks(everything)
+    by = "n_c" if all(s.prompts == 1 for s in everything) else "the prefix tokens of all sequences"
+    if by != "n_c" and any(s.key["sharing"] == "prefix" for s in everything):
+        by += " (a shared prompt's once)"
     text += (". Right: the most that activations and their gradients held at once" if peaks
-             else ". Right: bytes of the prefix and crossing regions, divided by n_c")
+             else f". Right: bytes of the prefix and crossing regions, divided by {by}")
     if not peaks and any(s.law(lambda p: p.of_prefix) is None and len(s.regime) > 1 for s in everything):
         text += ", joined by dotted lines where there are fewer than three lengths"
     notes = [text + "."]

@@ -35,7 +35,7 @@ def title(shared: dict[str, str], finding: str) -> tuple[str, str]:
     lengths = shared.get("lengths", "")
     first = have("layers", "{} layers") + have("d_model", "d_model {}") + heads
     first += have("d_head", "d_head {}") + have("d_ff", "d_ff {}") + have("vocab", "vocab {}")
-    is_up_to = "up to" if lengths else "="
+    is_up_to = "=" if shared.get("lengths") == "" else "up to"  # also where lengths vary
     second = have("dtype", "{}") + have("n_c", f"n_c {is_up_to} {{}}") + have("n_g", f"n_g {is_up_to} {{}}")
     if lengths:
         second.append(f"{lengths.count(',') + 1} sequences of different lengths")
