@@ -87,8 +87,8 @@ extension HuggingFaceConfiguration {
       }
       if type == "default", scalingFields.contains(name) {
         throw rope.error(
-          "\(rope.title(name)) says nothing for rope_type \"default\"; name the scaling's rope_type, "
-            + "or delete it")
+          "\(rope.title(name)) says nothing for rope_type \"default\"; name the scaling's "
+            + "rope_type, or delete it")
       }
       rope.notes.append(
         "\(rope.file): \(rope.title(name)) says nothing for rope_type \(quoted(type)), and is "

@@ -49,7 +49,9 @@ extension Plan {
   }
 
   /// Of the combinations with exact gradients that have room for the most completions the one with
-  /// the least work, and of those the one with the least memory; nil where none has room for one, or that was not asked for.
+  /// the least work, and of those the one with the least memory.
+  ///
+  /// Nil where none has room for one, or that was not asked for.
   var withMostCompletions: PlanRow? {
     rows.filter { $0.combination.isExact && $0.mostSuffixes ?? 0 > 0 }.max {
       ($0.mostSuffixes ?? 0, $1.relativeWork, $1.total)

@@ -256,7 +256,7 @@ private struct Case: Decodable {
     (point + " --vocab 68", 1, "but the configuration makes it [68, 24]"),
     ("--model gpt2-untied --n-c 38 --n-g 3", 64, "learned positions for 40 tokens only"),
     (point + " --dtype float17", 64, "unknown dtype \"float17\"; did you mean"),
-    (point + " --dtype float16", 64, "dtype float16 is counted and not computed; use --backend"),
+    (point + " --dtype float16", 64, "dtype float16 is counted and not computed; use --dtype"),
     (point + " --dtype uint8", 64, "unknown dtype \"uint8\""),
     (point + " --dropout 0.1", 64, "dropout goes with gpt2 models, not with llama"),
     (point + " --dropout 1", 64, "dropout must be 0 or more and less than 1"),

@@ -8,7 +8,7 @@ import TestSupport
 
 @Suite struct `Laws of a plan` {
   /// Every law against a count that skips nothing, at lengths that were not used to find it.
-  @Test(arguments: 0..<60)
+  @Test(arguments: randomCases(60))
   func `give the bytes of every length in their range`(index: Int) throws {
     var step = RandomStep(index + 3000, mostLayers: 7)
     let planner = Planner(engine: .cpu, threads: 1)

@@ -10,7 +10,7 @@ import Transformer
 
 @Suite struct `The longest prefix` {
   /// One more token exceeds the memory, and this one does not, by a count that skips nothing.
-  @Test(arguments: 0..<200)
+  @Test(arguments: randomCases(200))
   func `is exactly the longest`(index: Int) throws {
     var step = RandomStep(index)
     var account = MemoryAccount()
@@ -34,7 +34,7 @@ import Transformer
   }
 
   /// What the search relies on.
-  @Test(arguments: 0..<40)
+  @Test(arguments: randomCases(40))
   func `needs never fall as a prefix grows`(index: Int) throws {
     let step = RandomStep(index + 1000, mostLayers: 3)
     var account = MemoryAccount()

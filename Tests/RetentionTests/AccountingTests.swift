@@ -8,7 +8,7 @@ import Transformer
 
 /// A1–A7 of the design, and all modes' gradients, over random models, sequences and axes.
 @Suite struct `Accounting over random configurations` {
-  @Test(arguments: 0..<240)
+  @Test(arguments: randomCases(240))
   func `the rules hold and gradients agree with double precision`(index: Int) throws {
     let full = randomPoint(index)
     // A5's bound, 168 roundings: about 40 sums a step, of up to 50 terms, √50 roundings each, come
@@ -16,13 +16,13 @@ import Transformer
     try checkAllModes(full, keeping: index, tolerance: 1e-5)
   }
 
-  @Test(arguments: 0..<120)
+  @Test(arguments: randomCases(120))
   func `the rules hold with adapters`(index: Int) throws {
     try checkAllModes(adapted(randomPoint(index + 9000), index), keeping: index, tolerance: 1e-5)
   }
 
   /// The oracle runs every completion with its prefix as a sequence of its own.
-  @Test(arguments: 0..<120)
+  @Test(arguments: randomCases(120))
   func `the rules hold with completions that share a prefix`(index: Int) throws {
     var point = grouped(randomPoint(index + 11_000), index)
     if index % 4 == 0 { point = adapted(point, index) }
@@ -30,7 +30,7 @@ import Transformer
   }
 
   /// The same with completions of different length.
-  @Test(arguments: 0..<120)
+  @Test(arguments: randomCases(120))
   func `the rules hold with completions of different length`(index: Int) throws {
     var point = raggedGroup(randomPoint(index + 26_000), index)
     if index % 4 == 0 { point = adapted(point, index) }
@@ -38,7 +38,7 @@ import Transformer
   }
 
   /// Every sequence is held against the oracle alone; padding is not there for it.
-  @Test(arguments: 0..<80)
+  @Test(arguments: randomCases(80))
   func `the rules hold with sequences of different lengths`(index: Int) throws {
     var point = lengthened(randomPoint(index + 13_000), index)
     if index % 4 == 0 { point = adapted(point, index) }
@@ -55,7 +55,7 @@ import Transformer
 
   /// Retained bytes of packed sequences are those of each alone, to the byte; of padded ones those
   /// of as many as long as the longest.
-  @Test(arguments: 0..<40)
+  @Test(arguments: randomCases(40))
   func `packed and padded bytes are sums`(index: Int) throws {
     var point = lengthened(randomPoint(index + 15_000), index)
     point.head = .allRows
@@ -77,7 +77,7 @@ import Transformer
   }
 
   /// Widths of 1 to 5 magnify rounding: only what is exact is checked.
-  @Test(arguments: 0..<80)
+  @Test(arguments: randomCases(80))
   func `the rules hold for extreme widths`(index: Int) throws {
     let point = randomPoint(index + 5000, extreme: true)
     try checkAllModes(point, keeping: index, tolerance: nil)

@@ -22,7 +22,7 @@ import Transformer
     return point
   }
 
-  @Test(arguments: 0..<90)
+  @Test(arguments: randomCases(90))
   func `every mode, sharing and recomputation gives the same loss and gradients`(
     index: Int
   ) throws {

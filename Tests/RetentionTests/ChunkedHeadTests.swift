@@ -22,7 +22,7 @@ import Transformer
     return Outcome(loss: loss, gradients: step.gradients().mapValues { $0.map(Double.init) })
   }
 
-  @Test(arguments: 0..<100)
+  @Test(arguments: randomCases(100))
   func `loss and gradients are those of loss-rows`(index: Int) throws {
     var point = randomFamilyPoint(index + 20_000)
     let modes = Mode.allCases

@@ -50,7 +50,7 @@ import Transformer
     return 4 * point.batch * (model.layers * layer + head)
   }
 
-  @Test(arguments: 0..<100)
+  @Test(arguments: randomCases(100))
   func `every saved tensor is one that the formulas name`(index: Int) throws {
     let full = randomPoint(index + 10_000)
     for point in [full, detached(full, keeping: index)] {
@@ -73,7 +73,7 @@ import Transformer
     #expect(regions.shared == 0)
   }
 
-  @Test(arguments: 0..<40)
+  @Test(arguments: randomCases(40))
   func `the storages at a peak add up to it`(index: Int) throws {
     let journal = EventJournal()
     let step = try TrainingStep(randomPoint(index + 30_000), on: shapes, observers: [journal])

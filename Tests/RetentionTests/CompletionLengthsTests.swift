@@ -46,7 +46,7 @@ import Transformer
   }
 
   /// What they share is computed once: loss and gradients stay those of sequences of their own.
-  @Test(arguments: 0..<100)
+  @Test(arguments: randomCases(100))
   func `have the loss and the gradients of separate sequences`(index: Int) throws {
     var point = group(index)
     let least = point.nC == 0 && point.lossRows == .nextToken ? 2 : 1
@@ -93,7 +93,7 @@ import Transformer
   }
 
   /// Where none differs, it is the step that `suffixes` describes: every tensor, every bit.
-  @Test(arguments: 0..<48)
+  @Test(arguments: randomCases(48))
   func `of one length are the completions that suffixes gives`(index: Int) throws {
     var point = group(index)
     point.suffixes = 3

@@ -67,7 +67,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
 }
 
 @Suite struct `Accounting over families, dtypes, frozen parameters and dropout` {
-  @Test(arguments: 0..<300)
+  @Test(arguments: randomCases(300))
   func `the rules hold`(index: Int) throws {
     let full = randomFamilyPoint(index)
     let fullRun = try check(full)

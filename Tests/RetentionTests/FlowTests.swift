@@ -17,7 +17,7 @@ private func with(_ point: Point, _ mode: Mode) -> Point {
 private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix()]
 
 @Suite struct `The parts of a flow` {
-  @Test(arguments: 0..<120)
+  @Test(arguments: randomCases(120))
   func `each part is the double-precision reference's`(index: Int) throws {
     let point = with(randomPoint(index), exactModes[index % 3])
     let label = Comment(rawValue: "\(point)")
@@ -56,7 +56,7 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix()]
     }
   }
 
-  @Test(arguments: 0..<120)
+  @Test(arguments: randomCases(120))
   func `parts sum to the ordinary gradient, whose norm is total_norm`(index: Int) throws {
     let modes = Mode.allCases
     let point = with(randomFamilyPoint(index), modes[index / 5 % modes.count])
@@ -119,7 +119,7 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix()]
     }
   }
 
-  @Test(arguments: 0..<60)
+  @Test(arguments: randomCases(60))
   func `exact modes agree, and a detached prefix gives nothing`(index: Int) throws {
     var point = randomFamilyPoint(index)
     point.dtype = .float32
@@ -184,7 +184,7 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix()]
 
   // MARK: Single rows
 
-  @Test(arguments: 0..<80)
+  @Test(arguments: randomCases(80))
   func `a position's norm is that of a part of one row`(index: Int) throws {
     let modes = Mode.allCases
     let point = with(randomFamilyPoint(index + 300), modes[index / 5 % modes.count])

@@ -7,7 +7,7 @@ import Transformer
 /// Retained bytes of completions that share a prefix: the prompt once, and each completion.
 @Suite struct GroupLawTests {
   /// The law is made at a few lengths and one and two completions; these are others.
-  @Test(arguments: 0..<40)
+  @Test(arguments: randomCases(40))
   func `the law in n_c, n_g and completions holds where it was not made`(index: Int) throws {
     var point = grouped(randomPoint(index + 17_000), index)
     point.suffixesAtATime = 0
@@ -28,7 +28,7 @@ import Transformer
   }
 
   /// The law is that of completions of one length, whatever lengths the point has.
-  @Test(arguments: 0..<60)
+  @Test(arguments: randomCases(60))
   func `the law holds where completions differ in length`(index: Int) throws {
     var point = grouped(randomPoint(index + 18_000), index)
     // Lengths are of one prompt.
@@ -58,7 +58,7 @@ import Transformer
   }
 
   /// Under a window that is shorter than the sequence what is kept is no such sum, or only further on.
-  @Test(arguments: 0..<120)
+  @Test(arguments: randomCases(120))
   func `a law is one that gives the point's own bytes, or there is none`(index: Int) throws {
     var point = grouped(randomPoint(index + 23_000), index)
     point.suffixesAtATime = 0

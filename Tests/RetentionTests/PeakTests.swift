@@ -3,6 +3,7 @@ import CPUBackend
 import Ledger
 import Retention
 import Tensors
+import TestSupport
 import Testing
 import Transformer
 
@@ -219,7 +220,7 @@ import Transformer
     #expect(step.ledger.peakBytes(.workspace, in: .forward) == 8 * 4096 * (4 + 64) * 4)
   }
 
-  @Test(arguments: 0..<60)
+  @Test(arguments: randomCases(60))
   func `the workspace that shapes predict is the CPU's, oneDNN's own aside`(index: Int) throws {
     let point = randomPoint(index + 50_000)
     var peaks: [Int] = []

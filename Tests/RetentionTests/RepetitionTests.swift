@@ -59,7 +59,7 @@ import Transformer
     #expect(skipped.matmulFlops == whole.matmulFlops, label, sourceLocation: sourceLocation)
   }
 
-  @Test(arguments: 0..<80)
+  @Test(arguments: randomCases(80))
   func `count what running every chunk counts`(index: Int) throws {
     let point = Self.point(index)
     let (skipped, whole) = try (Self.run(point, skips: .chunks), Self.run(point, skips: .nothing))
@@ -69,7 +69,7 @@ import Transformer
     Self.expectEqual(skipped, whole, point)
   }
 
-  @Test(arguments: 0..<240)
+  @Test(arguments: randomCases(240))
   func `of layers count what running every layer counts`(index: Int) throws {
     var point = Self.point(index)
     if index % 3 == 1 { point.mode = index % 2 == 0 ? .fullGraph : .prunedGraph }
@@ -94,7 +94,7 @@ import Transformer
   }
 
   /// Completions of one prefix, all alive at once or in rounds, in models of many layers.
-  @Test(arguments: 0..<160)
+  @Test(arguments: randomCases(160))
   func `of completions count what running every completion counts`(index: Int) throws {
     var point = Self.point(index)
     var generator = SplitMix64(seed: UInt64(index) &* 31 &+ 7)

@@ -240,7 +240,7 @@ private let start = "model: seed\nn_g: 4\n"
       ("99999999999999999999", "64 bits"), ("٣", "not a size"), ("٣GiB", "not a size"),
       ("80GiBs", "not a size"), ("1e9", "not a size"), (".5GiB", "not a size"),
       ("5.", "not a size"), ("1.2.3GiB", "not a size"), ("1.1KiB", "no whole number of bytes"),
-      ("0.5", "no whole number"),
+      ("0.5", "is not a size"),
       ("0.0000000000000000000000001TB", "no whole number"), ("80 GiB", "write 80GiB"),
       ("80gib", "write 80GiB"), ("80gb", "write 80GB"), ("80 KB", "write 80kB"),
       ("24G", "write 24GiB (units of 1073741824 bytes) or 24GB (units of 1000000000 bytes)"),

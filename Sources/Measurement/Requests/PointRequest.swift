@@ -53,8 +53,8 @@ package struct PointRequest: Sendable {
   ///   - repetition: Which one of the point it is, from 1.
   ///   - standsAlone: Whether values that only other points heed are refused.
   /// - Returns: The point, and its checkpoint unless its weights are drawn.
-  /// - Throws: `ValueError` for more layers than the model has or an adapter of another, `PointError` for
-  ///   what cannot be.
+  /// - Throws: `ValueError` for more layers than the model has or an adapter of another,
+  ///   `PointError` for what cannot be.
   package func planned(repetition: Int = 1, standsAlone: Bool = false) throws -> PlannedPoint {
     var point = point
     if !point.adapter.isEmpty {
