@@ -1,5 +1,5 @@
 import Files
-package import Transformer
+import Transformer
 
 /// Why a model configuration cannot be used, as one sentence that names the file.
 package struct ConfigurationError: Error, Equatable, CustomStringConvertible {

@@ -1,6 +1,6 @@
 import Files
 import Tensors
-package import Transformer
+import Transformer
 
 extension HuggingFaceConfiguration {
   /// `GPT2Config`: LayerNorm, learned positions, GELU, biases everywhere, a tied head.

@@ -1,6 +1,6 @@
 import Files
 import Foundation
-package import Transformer
+import Transformer
 
 /// What a `config.json` is of: a causal language model, that with another head, or a model of which
 /// it is a part.

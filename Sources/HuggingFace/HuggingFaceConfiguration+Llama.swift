@@ -1,5 +1,5 @@
 import Files
-package import Transformer
+import Transformer
 
 extension HuggingFaceConfiguration {
   /// Defaults of `LlamaConfig`, `MistralConfig`, `Qwen2Config` and `Qwen3Config`.

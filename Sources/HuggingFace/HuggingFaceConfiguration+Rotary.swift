@@ -1,6 +1,6 @@
 import Files
 import Foundation
-package import Transformer
+import Transformer
 
 extension HuggingFaceConfiguration {
   /// What the other fields say that a scaling needs.

@@ -1,5 +1,5 @@
 import Files
-package import Transformer
+import Transformer
 
 /// Fields of a `config.json` that the families do not read themselves.
 ///

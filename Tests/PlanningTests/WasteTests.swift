@@ -65,7 +65,8 @@ import Transformer
     #expect(!ladder.rungs.contains { $0.name == "pruned-graph" })
   }
 
-  @Test(arguments: randomCases(40)) func `names add up, and every graph is counted`(index: Int) throws {
+  @Test(arguments: randomCases(40))
+  func `names add up, and every graph is counted`(index: Int) throws {
     var generator = SplitMix64(seed: UInt64(index))
     func draw<T>(_ values: T...) -> T { values.randomElement(using: &generator)! }
     var c = Self.llama
