@@ -46,10 +46,18 @@ package struct GivenPoints: Sendable {
       }
   }
 
-  /// The points of the profile that budgets need and that results lack, in words.
+  /// The points of the profile that budgets need and that results lack, in words; of a profile
+  /// whose points only another program knows, the values that no point there has.
   package func missing(
     among found: [PointCells], wanted: (PointCells) -> Bool
   ) -> [String] {
+    guard !planned.isEmpty else {
+      return axes.flatMap { choice in
+        choice.values.sorted().filter { value in
+          !found.contains { $0[choice.axis] == value }
+        }.map { "\(choice.axis)=\(printable($0.unicodeScalars))" }
+      }
+    }
     let labels = PointCells.labels(of: planned)
     return planned.filter { point in
       wanted(point)

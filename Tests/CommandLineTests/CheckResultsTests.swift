@@ -70,6 +70,21 @@ import Testing
     }
   }
 
+  /// Of a model that is not built here no point can be made up, but its values can be looked for.
+  @Test(arguments: [("[7, 8]", 0), ("[7, 8, 16]", 1), ("16", 1)])
+  func `values of a model that only another program knows must be there`(
+    nC: String, status: Int32
+  ) throws {
+    let folder = try Folder()
+    let points = try folder.add("points.csv", Self.rows)
+    let path = try folder.add(
+      "b.yaml",
+      "model: gemma\nn_c: \(nC)\nbudgets:\n  - {figure: retained, at_most: 1100}\n")
+    let result = try Program.run(["check", path, "--results", points])
+    #expect(result.status == status, "\(result.errors)")
+    if status == 1 { #expect(result.errors.contains("16"), "\(result.errors)") }
+  }
+
   @Test func `wrong input is one sentence`() throws {
     let folder = try Folder()
     let points = try folder.add("points.csv", Self.rows)
