@@ -59,12 +59,13 @@ package struct GivenPoints: Sendable {
       }
     }
     let labels = PointCells.labels(of: planned)
+    let depths = Set(planned.map { $0["layers"] }).count
     return planned.filter { point in
       wanted(point)
         && !found.contains { other in
-          axes.allSatisfy { choice in
-            point[choice.axis] == other[choice.axis]
-              || !PointAxis.named(choice.axis).speaks { point[$0] }
+          // The model's own sizes were looked at; of several depths each must be there.
+          (axes.map(\.axis) + (depths > 1 ? ["layers"] : [])).allSatisfy { axis in
+            point[axis] == other[axis] || !PointAxis.named(axis).speaks { point[$0] }
           }
         }
     }.map { labels[$0] ?? "" }

@@ -130,6 +130,8 @@ import Testing
     ("n_c: {from: 4, to: 8, step: 4}", 0, ""),
     ("n_c: [4, 8, 16]", 1, "lacks 2 points that"),
     ("n_c: [4, 8, 16, 32]", 1, "lacks 4 points that"),
+    ("n_c: [4, 8]\nlayers: [1, 2]", 1, "lacks 4 points that"),
+    ("n_c: [4, 8]\nlayers: 1", 0, ""),
     ("n_c: 400", 1, "the nearest has n_c \"4\", not 400"),
     ("n_c: [4, 8]\ndtype: bfloat16", 1, "the nearest has dtype \"float32\", not bfloat16"),
     ("n_c: [4, 8]\nseed: 7", 1, "has seed \"0\", not 7"),
