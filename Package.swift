@@ -48,9 +48,11 @@ let package = Package(
     module("Threading", uses: ["CThreading"]),
     module("OneDNN", uses: ["COneDNN", "CKernels", "Threading"]),
 
-    // Files that users write, and results that we do.
-    module("Files"),
-    module("Safetensors", uses: ["Files"]),
+    // Words for people, files that users write, and results that we do.
+    module("Spelling"),
+    module("Patterns", uses: ["Spelling"]),
+    module("Files", uses: ["Spelling"]),
+    module("Safetensors", uses: ["Files", "Spelling"]),
 
     // The instrument: data flows from the top of this list to its end.
     module("Ledger"),
@@ -63,62 +65,67 @@ let package = Package(
     module("PyTorchOps", uses: ["Autograd", "Tensors", "Ledger"]),
     module(
       "Transformer",
-      uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
-    module("HuggingFace", uses: ["Transformer", "Tensors", "Files"]),
+      uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Spelling"]),
+    module("HuggingFace", uses: ["Transformer", "Tensors", "Patterns", "Files", "Spelling"]),
     module(
       "Retention",
-      uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files"]),
-    module("Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger", "Files"]),
-    module("Report", uses: ["CReport", "Reporting", "Retention", "Files"]),
+      uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Spelling"]),
+    module("Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger", "Spelling"]),
+    module("Report", uses: ["CReport", "Reporting", "Retention", "Files", "Spelling"]),
     module(
       "Measurement",
       uses: [
         "Reporting", "Retention", "CPUBackend", "Jemalloc", "HuggingFace", "Transformer",
-        "Autograd", "Tensors",
-        "Ledger", "Safetensors", "Files",
+        "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "Spelling",
       ]),
     module(
       "Planning",
-      uses: ["Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files"]),
+      uses: [
+        "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Spelling",
+      ]),
     module(
       "Budgets",
-      uses: ["Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files"]),
+      uses: [
+        "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files",
+        "Spelling",
+      ]),
     module(
       "Profiles",
       uses: [
-        "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
-        "Safetensors", "Files", yams,
+        "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Safetensors",
+        "Files", "Spelling", yams,
       ]),
     module(
       "Sweep",
       uses: [
         "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
-        "Ledger", "Files",
+        "Ledger", "Files", "Spelling",
       ]),
     module(
       "BallastTesting",
       uses: [
         "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
-        "Files",
+        "Spelling",
       ]),
     .executableTarget(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "Report", "Reporting",
         "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors", "Files",
+        "Spelling",
         "Threading",
         argumentParser,
       ],
       swiftSettings: strict),
 
     tests(
-      "ReportingTests", of: ["Reporting", "Retention", "Transformer", "Tensors", "Ledger"]),
+      "ReportingTests", of: ["Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files"]),
     tests(
       "SweepTests",
       of: [
         "Sweep", "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "HuggingFace",
-        "Transformer",
-        "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "TestSupport",
+        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "Spelling",
+        "TestSupport",
       ]),
     tests(
       "PlanningTests",
@@ -128,7 +135,10 @@ let package = Package(
       ]),
     tests("MemoryBudgetTests", of: ["BallastTesting"]),
     tests(
-      "CommandLineTests", of: ["ballast", "Retention", "Transformer", "Safetensors", "TestSupport"]),
+      "CommandLineTests",
+      of: [
+        "ballast", "Retention", "Transformer", "Safetensors", "Files", "Spelling", "TestSupport",
+      ]),
 
     // What tests share, and the tests of that.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
@@ -139,12 +149,13 @@ let package = Package(
       "RetentionTests",
       of: [
         "Retention", "HuggingFace", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger",
-        "Safetensors",
-        "TestSupport",
+        "Safetensors", "Patterns", "Spelling", "TestSupport",
       ]),
     tests(
       "TransformerTests",
-      of: ["HuggingFace", "Transformer", "Tensors", "Safetensors", "Files", "TestSupport"]),
+      of: [
+        "HuggingFace", "Transformer", "Tensors", "Safetensors", "Files", "Spelling", "TestSupport",
+      ]),
     .executableTarget(
       name: "step-benchmark",
       dependencies: [

@@ -1,7 +1,7 @@
 import Budgets
-import Files
 import Measurement
 import Reporting
+import Spelling
 import Synchronization
 
 /// Measures each point once a process, one at a time.

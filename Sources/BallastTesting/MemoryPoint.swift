@@ -1,6 +1,6 @@
-import Files
 import Measurement
 import Retention
+import Spelling
 import Transformer
 
 /// One training step to measure: a model, tokens, and a value on every axis.

@@ -1,5 +1,5 @@
-import Files
 import Retention
+import Spelling
 package import Transformer
 
 /// A model that a profile is about, as results may be of it: by its sizes where both sides know

@@ -1,6 +1,6 @@
-import Files
 import Reporting
 import Retention
+import Spelling
 
 /// The points that a profile is about, as results of another run may hold them: by the models and
 /// by the values of axes that it gives.

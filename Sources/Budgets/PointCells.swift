@@ -1,6 +1,6 @@
-import Files
 import Reporting
 package import Retention
+import Spelling
 
 /// A point's value on every axis, as result files write it.
 ///

@@ -1,4 +1,6 @@
 import Files
+import Patterns
+import Spelling
 package import Transformer
 
 /// PEFT's `adapter_config.json`, as `save_pretrained` writes it beside `adapter_model.safetensors`.

@@ -1,4 +1,4 @@
-import Files
+import Spelling
 import Transformer
 
 /// Why a model configuration cannot be used, as one sentence that names the file.

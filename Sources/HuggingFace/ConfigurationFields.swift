@@ -1,4 +1,5 @@
 import Files
+import Spelling
 import Transformer
 
 /// The members of a `config.json` while it is read: each is fetched with its type and its range.

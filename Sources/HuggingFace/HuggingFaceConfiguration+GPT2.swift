@@ -1,4 +1,4 @@
-import Files
+import Spelling
 import Tensors
 import Transformer
 

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Spelling
 import Transformer
 
 /// What a `config.json` is of: a causal language model, that with another head, or a model of which

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Spelling
 import Transformer
 
 extension HuggingFaceConfiguration {

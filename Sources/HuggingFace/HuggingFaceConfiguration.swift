@@ -1,4 +1,5 @@
 import Files
+import Spelling
 import Tensors
 package import Transformer
 

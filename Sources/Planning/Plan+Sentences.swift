@@ -1,7 +1,7 @@
-import Files
 import Measurement
 import Reporting
 import Retention
+import Spelling
 import Tensors
 import Transformer
 

@@ -1,9 +1,9 @@
-import Files
 import Foundation
 import Ledger
 import Measurement
 import Reporting
 import Retention
+import Spelling
 import Tensors
 import Transformer
 

@@ -1,7 +1,7 @@
-import Files
 import Ledger
 package import Reporting
 import Retention
+import Spelling
 import Tensors
 
 /// A row of `ballast plan --format csv`: one combination, what it takes, and how it stands.

@@ -1,8 +1,8 @@
-import Files
 import Ledger
 import Measurement
 import Reporting
 import Retention
+import Spelling
 import Tensors
 import Transformer
 

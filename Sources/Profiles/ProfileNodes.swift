@@ -1,6 +1,6 @@
-import Files
 import Measurement
 import Retention
+import Spelling
 import Yams
 
 /// Reads values from YAML nodes; every refusal names the file and the line.

@@ -1,7 +1,7 @@
 import Budgets
-import Files
 import Measurement
 import Retention
+import Spelling
 import Tensors
 import Transformer
 import Yams

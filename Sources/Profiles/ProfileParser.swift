@@ -3,6 +3,7 @@ import Foundation
 import Measurement
 import Retention
 import Safetensors
+import Spelling
 import Tensors
 import Transformer
 import Yams

@@ -1,7 +1,7 @@
-import Files
 import Foundation
 import Reporting
 import Retention
+import Spelling
 
 /// What other files of a folder have that is of the points in its `points.csv`.
 ///

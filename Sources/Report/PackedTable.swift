@@ -1,5 +1,5 @@
-import Files
 import Reporting
+import Spelling
 
 /// A table as JSON, by column: a constant once, numbers as they are, words by their number.
 ///

@@ -2,6 +2,7 @@ package import Files
 import Foundation
 import Reporting
 import Retention
+import Spelling
 
 /// What a report shows of a result folder: the tables that a sweep or the PyTorch probe wrote.
 package struct ReportFolder {

@@ -1,7 +1,7 @@
-import Files
 import Foundation
 import Reporting
 import Retention
+import Spelling
 
 /// A result as one HTML file that needs nothing beside it: no network, no other file.
 ///

@@ -1,4 +1,4 @@
-import Files
+import Spelling
 
 /// Judgements as programs read them.
 package enum BudgetFormats {

@@ -1,4 +1,4 @@
-import Files
+import Spelling
 
 /// Writes records as RFC 4180 text with one header line.
 ///

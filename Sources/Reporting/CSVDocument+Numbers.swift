@@ -1,5 +1,5 @@
-import Files
 import Retention
+import Spelling
 
 extension CSVDocument {
   /// A whole number from 0 on, also as `4096.0`, which a table of another program may have; nil for

@@ -1,4 +1,4 @@
-import Files
+import Spelling
 
 /// Writes a record as one JSON object whose keys are the CSV's columns, in their order.
 package enum JSONObject {

@@ -1,4 +1,4 @@
-import Files
+import Spelling
 
 /// A budget held against one point.
 package struct Judgement: Sendable {

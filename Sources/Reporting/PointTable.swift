@@ -1,6 +1,6 @@
-import Files
 import Ledger
 import Retention
+import Spelling
 import Tensors
 import Transformer
 

@@ -1,5 +1,5 @@
-import Files
 package import Ledger
+import Spelling
 
 /// A tensor by the op that made or saved it, with its bytes: what ledgers are compared by.
 package struct TensorBytes: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import Files
+import Spelling
 
 /// Text in aligned columns for a terminal of a hundred.
 ///

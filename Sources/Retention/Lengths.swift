@@ -1,5 +1,5 @@
 import Autograd
-package import Files
+package import Spelling
 import Tensors
 
 /// Prefix and generated tokens of each of some sequences.

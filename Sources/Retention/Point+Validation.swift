@@ -1,5 +1,5 @@
+import Spelling
 import Tensors
-import Files
 import Transformer
 
 /// Why a point cannot be measured, as one sentence that says what to change.

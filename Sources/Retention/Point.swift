@@ -1,4 +1,5 @@
-import Files
+import Patterns
+import Spelling
 package import Tensors
 package import Transformer
 

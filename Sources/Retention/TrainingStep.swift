@@ -1,6 +1,6 @@
-import Files
 package import Autograd
 package import Ledger
+import Spelling
 package import Tensors
 package import Transformer
 

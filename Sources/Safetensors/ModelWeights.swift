@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Spelling
 
 /// The stored weights of a model: one safetensors file, or shards with an index.
 package final class ModelWeights {

@@ -1,4 +1,5 @@
 import Files
+import Spelling
 
 /// A safetensors file, checked and kept open.
 ///

@@ -1,4 +1,5 @@
 import Files
+import Spelling
 
 /// The header of a safetensors file, checked against the file's length.
 ///

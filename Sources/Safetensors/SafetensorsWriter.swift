@@ -1,4 +1,5 @@
 import Files
+import Spelling
 
 /// Writes float32 tensors as a safetensors file that Python's `safetensors` loads.
 ///

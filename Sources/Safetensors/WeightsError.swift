@@ -1,4 +1,5 @@
 import Files
+import Spelling
 
 /// Why stored weights cannot be used, as one sentence that names the file and the tensor.
 package struct WeightsError: Error, Equatable, CustomStringConvertible {

@@ -4,6 +4,7 @@ package import Measurement
 package import Profiles
 package import Reporting
 import Retention
+import Spelling
 import Synchronization
 
 /// How a sweep ended.

@@ -1,4 +1,4 @@
-package import Files
+package import Spelling
 package import Tensors
 
 /// Low-rank adapters on a model's linear maps: `y = W x + b + s · B (A dropout(x))`, with A

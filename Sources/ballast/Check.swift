@@ -5,6 +5,7 @@ import Measurement
 import Profiles
 import Reporting
 import Retention
+import Spelling
 
 /// `ballast check`: a profile's budgets.
 struct Check: ParsableCommand {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Budgets
-import Files
 import Reporting
+import Spelling
 
 /// `ballast compare`: two results side by side.
 struct Compare: ParsableCommand {

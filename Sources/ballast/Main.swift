@@ -6,6 +6,7 @@ import Measurement
 import Profiles
 import Retention
 import Safetensors
+import Spelling
 import Sweep
 import Threading
 import Transformer

@@ -3,6 +3,7 @@ import Files
 import Measurement
 import Reporting
 import Retention
+import Spelling
 
 /// `ballast measure`: one point.
 struct Measure: ParsableCommand {

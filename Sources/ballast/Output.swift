@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Spelling
 import Transformer
 
 /// Standard output, which is data and nothing else, and notes beside it.

@@ -1,10 +1,10 @@
 import ArgumentParser
-import Files
 import Foundation
 import Measurement
 import Planning
 import Reporting
 import Retention
+import Spelling
 import Tensors
 
 /// `ballast plan`: what every way of running a step takes, from shapes alone.

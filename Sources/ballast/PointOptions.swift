@@ -3,6 +3,7 @@ import Files
 import Foundation
 import Measurement
 import Retention
+import Spelling
 
 /// The options of a point; they are the same words as a profile's keys.
 struct PointOptions: ParsableArguments {

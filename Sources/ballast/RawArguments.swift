@@ -1,5 +1,5 @@
 import ArgumentParser
-import Files
+import Spelling
 
 /// What the parser lets pass or says badly, looked at before it: the first word, and repetitions.
 enum RawArguments {

@@ -4,6 +4,7 @@ import Measurement
 import Profiles
 import Reporting
 import Retention
+import Spelling
 import Sweep
 
 /// `ballast sweep`: all points of a profile.

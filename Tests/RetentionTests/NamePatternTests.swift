@@ -1,4 +1,5 @@
-import Files
+import Patterns
+import Spelling
 import TestSupport
 import Testing
 

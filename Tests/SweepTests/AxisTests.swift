@@ -1,5 +1,4 @@
 import Budgets
-import Files
 import Foundation
 import Measurement
 import Profiles

@@ -1,4 +1,3 @@
-import Files
 import Foundation
 import HuggingFace
 import Measurement
@@ -6,6 +5,7 @@ import Profiles
 import Reporting
 import Retention
 import Safetensors
+import Spelling
 import Tensors
 import Testing
 import Transformer

@@ -1,8 +1,8 @@
-import Tensors
-import Files
 import Measurement
 import Profiles
 import Retention
+import Spelling
+import Tensors
 import Testing
 import Transformer
 

@@ -1,7 +1,7 @@
-import Files
 import Measurement
 import Profiles
 import Retention
+import Spelling
 import Sweep
 import Testing
 

@@ -1,5 +1,6 @@
 import Files
 import HuggingFace
+import Spelling
 import Testing
 import Transformer
 

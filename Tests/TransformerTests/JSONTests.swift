@@ -1,4 +1,5 @@
 import Files
+import Spelling
 import Testing
 import Transformer
 

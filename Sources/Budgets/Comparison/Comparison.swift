@@ -1,5 +1,6 @@
 package import Files
 package import Reporting
+import Spelling
 
 /// Two results, point by point.
 package struct Comparison: Sendable {

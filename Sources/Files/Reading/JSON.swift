@@ -1,3 +1,5 @@
+import Spelling
+
 /// A JSON value, with integers kept apart from other numbers and no key twice.
 package enum JSON: Equatable, Sendable {
   case null

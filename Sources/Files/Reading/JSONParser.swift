@@ -1,3 +1,5 @@
+import Spelling
+
 /// A strict parser of JSON (RFC 8259) for files that strangers wrote.
 ///
 /// Stricter than the standard where it leaves a choice: no key twice, no lone surrogates, no byte

@@ -1,4 +1,5 @@
 import Foundation
+import Spelling
 
 /// One path for two things, of which the one would be lost; a sentence that says which.
 package struct FileConflict: Error, Equatable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-package import Files
+package import Spelling
 
 /// Sizes as the command line and profiles write them: `80GiB`, `512MiB`, `4096`, `80GB`, `24.5GiB`.
 ///

@@ -2,6 +2,7 @@ import Files
 import Foundation
 import HuggingFace
 import Safetensors
+import Spelling
 package import Transformer
 
 /// A model before anything overrides it: its name, its sizes, and what its files add.

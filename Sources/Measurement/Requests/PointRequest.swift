@@ -2,6 +2,7 @@ import Files
 import HuggingFace
 package import Retention
 package import Safetensors
+import Spelling
 import Tensors
 import Transformer
 

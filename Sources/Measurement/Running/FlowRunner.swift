@@ -1,5 +1,4 @@
 import Autograd
-import Files
 import Ledger
 package import Retention
 import Tensors

@@ -1,5 +1,4 @@
 import Autograd
-import Files
 import Foundation
 package import Ledger
 package import Reporting

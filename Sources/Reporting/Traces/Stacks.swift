@@ -1,6 +1,6 @@
-import Files
 package import Ledger
 package import Retention
+import Spelling
 
 /// Retained bytes as stacks of mode, layer, op and tensor, for the tools that draw flame graphs.
 package struct Stacks {

@@ -1,6 +1,6 @@
-import Files
 package import Ledger
 package import Retention
+import Spelling
 
 /// A step as a Chrome trace, which Perfetto opens: a slice an op, and counters of live bytes.
 ///

@@ -1,4 +1,4 @@
-package import Files
+package import Spelling
 
 /// A value on an axis.
 package enum AxisValue: Hashable, Sendable {

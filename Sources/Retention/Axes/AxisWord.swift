@@ -1,5 +1,5 @@
 import Autograd
-package import Files
+package import Spelling
 package import Tensors
 import Transformer
 

@@ -4,6 +4,7 @@ import Measurement
 package import Profiles
 import Reporting
 import Retention
+import Spelling
 import Transformer
 
 /// `sweep.json`: what the rows of a folder are rows of, so that only the same sweep adds to them.

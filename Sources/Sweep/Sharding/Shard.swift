@@ -1,4 +1,4 @@
-package import Files
+package import Spelling
 import Transformer
 
 /// One of the parts into which a profile is divided, `I/N`.

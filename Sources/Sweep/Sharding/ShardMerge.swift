@@ -2,6 +2,7 @@ package import Files
 package import Measurement
 package import Profiles
 import Reporting
+import Spelling
 
 /// Joins the shards of a sweep into the folder that one run would have written.
 package struct ShardMerge {

@@ -1,4 +1,5 @@
 import Files
+import Spelling
 
 /// A folder with a shard of a sweep, or with a sweep that has gaps, as `ballast merge` reads it.
 struct SweepPart {

@@ -1,5 +1,5 @@
-import Files
 package import Safetensors
+import Spelling
 
 /// A tensor that a checkpoint of a configuration holds.
 package struct ExpectedTensor: Hashable, Sendable {

@@ -1,5 +1,5 @@
-import Files
 import Safetensors
+import Spelling
 
 /// Names of tensors with what a wrapper of the model put into them.
 ///

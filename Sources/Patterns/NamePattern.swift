@@ -1,4 +1,5 @@
 import Glibc
+package import Spelling
 
 /// A regular expression that is looked for in parameter names, which takes no name long.
 ///
