@@ -162,7 +162,7 @@ let package = Package(
         "Measurement", "Retention", "CPUBackend", "Safetensors", "Tensors", "Transformer", "Ledger",
         "Threading",
       ],
-      path: "Sources/StepBenchmark", swiftSettings: strict),
+      path: "Benchmarks/StepBenchmark", swiftSettings: strict),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"]),

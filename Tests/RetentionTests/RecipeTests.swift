@@ -145,7 +145,7 @@ import Transformer
     for (package, version) in [("torch", "2.13.0"), ("transformers", "5.23.0")] {
       #expect(Recipe.versions.contains("\(package) \(version)"))
       #expect(
-        try Self.text("scripts/requirements-pytorch.txt").contains("\n\(package)==\(version)\n"))
+        try Self.text("python/requirements/pytorch.txt").contains("\n\(package)==\(version)\n"))
       #expect(
         try Self.text("python/ballast_probe/versions.py").contains(#""\#(package)": "\#(version)""#)
       )

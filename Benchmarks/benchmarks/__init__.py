@@ -1,0 +1,1 @@
+"""What is timed: steps beside PyTorch's, beside other programs, and as they grow."""

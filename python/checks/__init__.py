@@ -1,0 +1,1 @@
+"""Checks of what is written down: pages, their tables of options, and pictures of a step."""

@@ -1,0 +1,1 @@
+"""Published figures of activation memory beside those that ballast counts."""
