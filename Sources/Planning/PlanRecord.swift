@@ -83,13 +83,12 @@ extension Plan {
 
   /// The plan as one JSON object: what it says, its rows, and laws if there are any.
   package func json(with laws: [CombinationLaws]) -> String {
-    let texts = ([recommendation] + notes).map { "    " + jsonString($0) }
-    var text = "{\n  \"sentences\": [\n" + texts.joined(separator: ",\n") + "\n  ],\n"
-    text += "  \"rows\": " + JSONObject.array(of: records).dropLast()
-    if !laws.isEmpty {
-      text += ",\n  \"laws\": " + JSONObject.array(of: laws.flatMap(\.records)).dropLast()
-    }
-    if let ladder { text += ",\n  " + ladder.json }
-    return text + "\n}\n"
+    var members: [(name: String, value: JSONText)] = [
+      ("sentences", .strings([recommendation] + notes, .lines(4, close: 2))),
+      ("rows", JSONObject.array(of: records)),
+    ]
+    if !laws.isEmpty { members.append(("laws", JSONObject.array(of: laws.flatMap(\.records)))) }
+    if let ladder { members.append(("waste", ladder.json)) }
+    return JSONText.object(members, .lines(2)).text + "\n"
   }
 }

@@ -116,16 +116,21 @@ extension WasteLadder {
       + "graph ends at \(Units.grouped(lengths.theirs))."
   }
 
-  /// The ladder as members of a JSON object.
-  var json: String {
-    let lines = rungs.map { rung in
-      let waste = rung.waste.map { "{\"name\": \(jsonString($0.name)), \"bytes\": \($0.bytes)}" }
-      return "    {\"graph\": \(jsonString(rung.name)), "
-        + "\"waste\": [\(waste.joined(separator: ", "))], "
-        + "\"retained_bytes\": \(rung.retained), \"peak_bytes\": \(rung.peak), "
-        + "\"longest_n_c\": \(rung.longest.map(String.init) ?? "null")}"
+  /// The ladder as a JSON object.
+  var json: JSONText {
+    let graphs = rungs.map { rung in
+      let waste = rung.waste.map { waste in
+        JSONText.object([("name", .string(waste.name)), ("bytes", .integer(waste.bytes))], .spaced)
+      }
+      return JSONText.object(
+        [
+          ("graph", .string(rung.name)), ("waste", .array(waste, .spaced)),
+          ("retained_bytes", .integer(rung.retained)), ("peak_bytes", .integer(rung.peak)),
+          ("longest_n_c", .integer(orNull: rung.longest)),
+        ], .spaced)
     }
-    return "\"waste\": {\"n_c\": \(nC), \"graphs\": [\n\(lines.joined(separator: ",\n"))\n  ]}"
+    return .object(
+      [("n_c", .integer(nC)), ("graphs", .array(graphs, .lines(4, close: 2)))], .spaced)
   }
 }
 

@@ -3,7 +3,7 @@ import Retention
 
 /// The ledgers that a report carries: all of a small sweep, else those of the longest prefixes.
 struct LedgerChoice {
-  let json: String
+  let json: JSONText
   /// What was left out for its size, as a sentence; nil if nothing was.
   let note: String?
   /// What was left out because it is of no point here; nil if nothing was.

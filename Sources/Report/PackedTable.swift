@@ -11,7 +11,7 @@ import Spelling
 /// A cell that is empty is null among numbers and an empty word among words.
 struct PackedTable {
   private let rows: Int
-  private var columns: [(name: String, json: String)] = []
+  private var columns: [(name: String, value: JSONText)] = []
 
   init(rows: Int) { self.rows = rows }
 
@@ -25,15 +25,14 @@ struct PackedTable {
     columns.append((name, Self.json(of: cells)))
   }
 
-  var json: String {
-    let members = columns.map { "\(jsonString($0.name)):\($0.json)" }
-    return "{\"rows\":\(rows),\"columns\":{\(members.joined(separator: ","))}}"
+  var json: JSONText {
+    .object([("rows", .integer(rows)), ("columns", .object(columns))])
   }
 
-  private static func json(of cells: [String]) -> String {
+  private static func json(of cells: [String]) -> JSONText {
     let areNumbers = cells.allSatisfy { $0.isEmpty || isNumber($0) }
-    func value(_ cell: String) -> String {
-      areNumbers ? cell.isEmpty ? "null" : cell : jsonString(cell)
+    func value(_ cell: String) -> JSONText {
+      areNumbers ? cell.isEmpty ? .null : .number(cell) : .string(cell)
     }
     var numbers: [String: Int] = [:]
     var words: [String] = []
@@ -43,10 +42,9 @@ struct PackedTable {
       words.append(cell)
       return words.count - 1
     }
-    if words.count == 1 { return "{\"c\":\(value(words[0]))}" }
-    if areNumbers { return "{\"n\":[\(cells.map(value).joined(separator: ","))]}" }
-    let texts = words.map { jsonString($0) }.joined(separator: ",")
-    return "{\"w\":[\(texts)],\"i\":[\(indices.map(String.init).joined(separator: ","))]}"
+    if words.count == 1 { return .object([("c", value(words[0]))]) }
+    if areNumbers { return .object([("n", .array(cells.map(value)))]) }
+    return .object([("w", .strings(words)), ("i", .integers(indices))])
   }
 
   /// Whether a text is a number as JSON writes them.

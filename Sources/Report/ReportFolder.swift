@@ -94,27 +94,25 @@ package struct ReportFolder {
   // MARK: JSON
 
   /// The folder as the page's script reads it.
-  var json: String {
-    var members = [
-      "\"name\":\(jsonString(name))",
-      "\"files\":[\(files.map { jsonString($0) }.joined(separator: ","))]",
-      "\"notes\":[\(notes.map { jsonString($0) }.joined(separator: ","))]",
-      "\"points\":\(Self.packed(points, points.rows))",
+  var json: JSONText {
+    var members: [(name: String, value: JSONText)] = [
+      ("name", .string(name)), ("files", .strings(files)), ("notes", .strings(notes)),
+      ("points", Self.packed(points, points.rows)),
     ]
-    if let ledger { members.append("\"ledger\":\(ledger.json)") }
+    if let ledger { members.append(("ledger", ledger.json)) }
     for (name, part) in [("laws", laws), ("gradients", gradients), ("flow", flow)] {
       if let document = part.document {
-        members.append("\"\(name)\":\(Self.packed(document, document.rows, of: part.places))")
+        members.append((name, Self.packed(document, document.rows, of: part.places)))
       }
     }
-    if let sweep { members.append("\"sweep\":\(sweep.json)") }
-    return "{\(members.joined(separator: ","))}"
+    if let sweep { members.append(("sweep", sweep.json)) }
+    return .object(members)
   }
 
   /// A table, with the point of each row, or of all, in front where that is known.
   private static func packed(
     _ document: CSVDocument, _ rows: [CSVDocument.Row], of places: [Int] = []
-  ) -> String {
+  ) -> JSONText {
     var table = PackedTable(rows: rows.count)
     if let first = places.first {
       let all = places.count == rows.count ? places : rows.map { _ in first }
@@ -140,7 +138,7 @@ private struct SweepFile {
     var source: Source?
   }
 
-  let json: String
+  let json: JSONText
   private let contents: Contents
 
   /// Why the file is not about these points, as a sentence; nil if it may be.
@@ -171,10 +169,6 @@ private struct SweepFile {
       ("command", isProbe ? "ballast-probe run" : file.map { "ballast sweep \($0)" }),
       ("text", contents.source?.text),
     ]
-    json =
-      "{"
-      + members.compactMap { name, value in
-        value.map { "\"\(name)\":\(jsonString($0))" }
-      }.joined(separator: ",") + "}"
+    json = .object(members.compactMap { name, value in value.map { (name, .string($0)) } })
   }
 }

@@ -15,12 +15,11 @@ package enum ReportPage {
   package static func html(
     of folder: ReportFolder, against earlier: ReportFolder? = nil, version: String
   ) -> String {
-    let axes = PointAxis.all.map { jsonString($0.name) }.joined(separator: ",")
-    let regions = PointRecord.regions.map(jsonString).joined(separator: ",")
-    let results = [earlier, folder].compactMap { $0?.json }.joined(separator: ",")
-    let data =
-      "{\"made\":{\"version\":\(jsonString(version))},\"axes\":[\(axes)],\"regions\":[\(regions)],"
-      + "\"results\":[\(results)]}"
+    let data = JSONText.object([
+      ("made", .object([("version", .string(version))])),
+      ("axes", .strings(PointAxis.all.map(\.name))), ("regions", .strings(PointRecord.regions)),
+      ("results", .array([earlier, folder].compactMap { $0?.json })),
+    ]).text
     // Each placeholder stands once, and what replaces it is not looked at again.
     let parts = [
       "@@STYLE@@": Assets.style, "@@PLOTLY@@": Assets.plotly, "@@SCRIPT@@": Assets.script,

@@ -35,16 +35,16 @@ package enum BudgetFormats {
   /// `[{"name", "unit", "value"}]`: every figure once, for benchmark dashboards.
   package static func json(_ judgements: [Judgement]) -> String {
     var seen: Set<String> = []
-    let objects = judgements.compactMap { judgement -> String? in
+    let objects = judgements.compactMap { judgement -> JSONText? in
       let name = "\(judgement.profile): \(judgement.title), \(judgement.point)"
       guard let figure = judgement.figure, figure.isFinite, seen.insert(name).inserted else {
         return nil
       }
-      let value = Int(exactly: figure).map(String.init) ?? figure.description
-      return "  {\"name\": \(jsonString(name)), "
-        + "\"unit\": \(jsonString(judgement.unit)), \"value\": \(value)}"
+      let value = Int(exactly: figure).map { JSONText.integer($0) } ?? .real(figure)
+      return .object(
+        [("name", .string(name)), ("unit", .string(judgement.unit)), ("value", value)], .spaced)
     }
-    return objects.isEmpty ? "[]\n" : "[\n" + objects.joined(separator: ",\n") + "\n]\n"
+    return JSONText.array(objects, .lines(2)).text + "\n"
   }
 
   /// GitHub's workflow commands, at the budgets' lines: an error for each budget that is exceeded,

@@ -1,27 +1,34 @@
-import Spelling
+package import Spelling
 
 /// Writes a record as one JSON object whose keys are the CSV's columns, in their order.
 package enum JSONObject {
   /// The object, with one key a line and a line break at its end.
   package static func text<Row: Record>(of record: Row) -> String {
-    let pairs = Row.columns.map { "  \(jsonString($0.name)): \(value($0.cell(record)))" }
-    return "{\n" + pairs.joined(separator: ",\n") + "\n}\n"
+    object(of: record).text + "\n"
   }
 
-  /// An array of such objects.
-  package static func array<Row: Record>(of records: [Row]) -> String {
-    let objects = records.map { String(text(of: $0).dropLast()) }
-    return "[" + objects.joined(separator: ",\n") + "]\n"
+  /// An array of such objects, and a line break at its end.
+  package static func text<Row: Record>(ofAll records: [Row]) -> String {
+    array(of: records).text + "\n"
+  }
+
+  /// An array of such objects, as a part of something larger.
+  package static func array<Row: Record>(of records: [Row]) -> JSONText {
+    .array(records.map(object), .rows)
+  }
+
+  private static func object<Row: Record>(of record: Row) -> JSONText {
+    .object(Row.columns.map { ($0.name, value($0.cell(record))) }, .lines(2))
   }
 
   /// A figure that was not taken is null, and so is a number that JSON cannot write.
-  private static func value(_ cell: Cell) -> String {
+  private static func value(_ cell: Cell) -> JSONText {
     switch cell {
-    case .integer(let value): String(value)
-    case .wide(let value): String(value)
-    case .real(let value): value.isFinite ? value.description : "null"
-    case .text(let value): jsonString(value)
-    case .empty: "null"
+    case .integer(let value): .integer(value)
+    case .wide(let value): .integer(value)
+    case .real(let value): .real(value)
+    case .text(let value): .string(value)
+    case .empty: .null
     }
   }
 }

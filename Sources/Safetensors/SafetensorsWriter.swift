@@ -48,12 +48,12 @@ package enum SafetensorsWriter {
   private static func header(
     _ tensors: [(name: String, shape: [Int])], metadata: [String: String], path: String
   ) throws(WeightsError) -> ([UInt8], [Int]) {
-    var members: [String] = []
+    var members: [(name: String, value: JSONText)] = []
     if !metadata.isEmpty {
       let pairs = metadata.sorted { $0.key < $1.key }.map {
-        "\(jsonString($0.key)):\(jsonString($0.value))"
+        (name: $0.key, value: JSONText.string($0.value))
       }
-      members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
+      members.append(("__metadata__", .object(pairs)))
     }
     var counts: [Int] = []
     var offset = 0
@@ -74,14 +74,15 @@ package enum SafetensorsWriter {
       if overflow {
         throw WeightsError(file: path, tensor: tensor.name, "ends beyond what 64 bits count")
       }
-      let shape = tensor.shape.map(String.init).joined(separator: ",")
-      members.append(
-        "\(jsonString(tensor.name)):{\"dtype\":\"F32\",\"shape\":[\(shape)],"
-          + "\"data_offsets\":[\(offset),\(end)]}")
+      let place: [(name: String, value: JSONText)] = [
+        ("dtype", .string("F32")), ("shape", .integers(tensor.shape)),
+        ("data_offsets", .integers([offset, end])),
+      ]
+      members.append((tensor.name, .object(place)))
       counts.append(bytes / 4)
       offset = end
     }
-    var text = Array("{\(members.joined(separator: ","))}".utf8)
+    var text = Array(JSONText.object(members).text.utf8)
     while text.count % 8 != 0 { text.append(UInt8(ascii: " ")) }
     let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
     return (length + text, counts)

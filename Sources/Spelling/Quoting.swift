@@ -44,30 +44,10 @@ package func printableLines(_ text: String) -> String {
 }
 
 /// Whether a scalar is plainly visible, and no command to a terminal or a text's direction.
-private func isVisible(_ scalar: Unicode.Scalar) -> Bool {
+func isVisible(_ scalar: Unicode.Scalar) -> Bool {
   if scalar.isASCII { return (0x20..<0x7f).contains(scalar.value) }
   return switch scalar.properties.generalCategory {
   case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: false
   default: true
   }
-}
-
-/// A JSON string with the escapes of RFC 8259, section 7, for all that is not plainly visible.
-package func jsonString(_ text: String) -> String {
-  var result = "\""
-  for scalar in text.unicodeScalars {
-    switch scalar {
-    case "\"", "\\": result += "\\\(scalar)"
-    case "\n": result += "\\n"
-    case "\r": result += "\\r"
-    case "\t": result += "\\t"
-    case _ where isVisible(scalar): result.unicodeScalars.append(scalar)
-    default:
-      for unit in String(scalar).utf16 {
-        let digits = String(unit, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      }
-    }
-  }
-  return result + "\""
 }

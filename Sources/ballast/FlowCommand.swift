@@ -81,7 +81,7 @@ struct FlowCommand: ParsableCommand {
     switch format {
     case .table: FlowTable.text(of: flow)
     case .csv: CSV.document(FlowRecord.rows(of: flow))
-    case .json: JSONObject.array(of: FlowRecord.rows(of: flow))
+    case .json: JSONObject.text(ofAll: FlowRecord.rows(of: flow))
     }
   }
 }

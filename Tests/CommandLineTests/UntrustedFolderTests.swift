@@ -56,7 +56,7 @@ import Testing
     }
     let profile = try folder.add(
       "p.yaml",
-      "model: {name: \(jsonString(Self.name)), layers: 1, d_model: 16, heads: 2, d_ff: 24, vocab: 31}\n"
+      "model: {name: \(JSONText.string(Self.name).text), layers: 1, d_model: 16, heads: 2, d_ff: 24, vocab: 31}\n"
         + "n_c: [2, 3]\nn_g: 3\nbackend: shape\n")
     isPlain(try Program.run(["sweep", profile, "--output", "\(folder.path)/r"]), "sweep")
     isPlain(try Program.run(["report", "\(folder.path)/r"]), "report")
@@ -67,7 +67,7 @@ import Testing
 
   @Test func `JSON escapes what is not visible, and reads back as it was`() throws {
     let text = Self.name + "\u{7F}\u{85}\u{2028}\u{E0001}\u{1F600}é\"\\"
-    let json = jsonString(text)
+    let json = JSONText.string(text).text
     #expect(printable(json.unicodeScalars) == json)
     let back = try JSONSerialization.jsonObject(with: Data("[\(json)]".utf8)) as? [String]
     #expect(back == [text])

@@ -71,7 +71,7 @@ private func sentences(_ flow: Flow) -> [String] {
   @Test func `records make a JSON array`() throws {
     let records = [weight("W_Q", layer: 0, silent: 0), weight("U", layer: nil, silent: 1)]
     for count in 0...2 {
-      let text = JSONObject.array(of: Array(records.prefix(count)))
+      let text = JSONObject.text(ofAll: Array(records.prefix(count)))
       let objects = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]]
       #expect(objects?.count == count && text.hasSuffix("]\n"))
       #expect(

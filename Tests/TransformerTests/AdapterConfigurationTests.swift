@@ -27,10 +27,10 @@ import Transformer
     case .bool(let value): "\(value)"
     case .integer(let value): "\(value)"
     case .number(let value): "\(value)"
-    case .string(let value): jsonString(value)
+    case .string(let value): JSONText.string(value).text
     case .array(let values): "[\(values.map(text).joined(separator: ","))]"
     case .object(let members):
-      "{\(members.map { "\(jsonString($0)):\(text(of: $1))" }.joined(separator: ","))}"
+      "{\(members.map { "\(JSONText.string($0).text):\(text(of: $1))" }.joined(separator: ","))}"
     }
   }
 

@@ -54,17 +54,21 @@ package struct Stacks {
         return names.count - 1
       }
     }
-    let frames = names.map { "{\"name\":\(jsonString($0))}" }.joined(separator: ",")
-    let lists = samples.map { "[\($0.map(String.init).joined(separator: ","))]" }
-    let weights = stacks.map { String($0.bytes) }.joined(separator: ",")
     let total = stacks.reduce(0) { $0 + $1.bytes }
-    return """
-      {"$schema":"https://www.speedscope.app/file-format-schema.json",
-      "exporter":"ballast","name":\(jsonString(name)),"activeProfileIndex":0,
-      "shared":{"frames":[\(frames)]},
-      "profiles":[{"type":"sampled","name":"retained","unit":"bytes","startValue":0,
-      "endValue":\(total),"samples":[\(lists.joined(separator: ","))],"weights":[\(weights)]}]}
-
-      """
+    let profile = JSONText.object([
+      ("type", .string("sampled")), ("name", .string("retained")), ("unit", .string("bytes")),
+      ("startValue", .integer(0)), ("endValue", .integer(total)),
+      ("samples", .array(samples.map { .integers($0) })),
+      ("weights", .integers(stacks.map(\.bytes))),
+    ])
+    let frames = names.map { JSONText.object([("name", .string($0))]) }
+    return JSONText.object(
+      [
+        ("$schema", .string("https://www.speedscope.app/file-format-schema.json")),
+        ("exporter", .string("ballast")), ("name", .string(name)),
+        ("activeProfileIndex", .integer(0)),
+        ("shared", .object([("frames", .array(frames))])), ("profiles", .array([profile])),
+      ], .rows
+    ).text + "\n"
   }
 }

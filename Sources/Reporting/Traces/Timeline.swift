@@ -7,7 +7,7 @@ import Spelling
 /// Times are microseconds; those of shapes count events. Slices of ops stand in one of the phase.
 /// The format: "Trace Event Format", events `B`, `E` (slices), `C` (counters), `M` (names).
 package struct Timeline {
-  private var lines: [String] = []
+  private var events: [JSONText] = []
   private var live = LiveCounts()
   private var phase = Phase.setup
   /// The kinds of the open slices, the phase's first.
@@ -24,11 +24,15 @@ package struct Timeline {
     let clock =
       recorder.isTimed ? "microseconds of this machine" : "one microsecond an event; nothing ran"
     let names = [("process_name", title), ("thread_name", "step")].map { name, value in
-      "{\"ph\":\"M\",\"pid\":1,\"tid\":1,\"name\":\"\(name)\",\"args\":{\"name\":"
-        + "\(jsonString(value))}}"
+      JSONText.object([
+        ("ph", .string("M")), ("pid", .integer(1)), ("tid", .integer(1)), ("name", .string(name)),
+        ("args", .object([("name", .string(value))])),
+      ])
     }
-    return "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"clock\":\(jsonString(clock))},"
-      + "\"traceEvents\":[\n" + (names + timeline.lines).joined(separator: ",\n") + "\n]}\n"
+    return JSONText.object([
+      ("displayTimeUnit", .string("ms")), ("otherData", .object([("clock", .string(clock))])),
+      ("traceEvents", .array(names + timeline.events, .lines(0))),
+    ]).text + "\n"
   }
 
   // MARK: Events
@@ -57,15 +61,14 @@ package struct Timeline {
 
   private mutating func begin(_ name: String, _ kind: String, layer: Int?, at time: Int) {
     open.append(kind)
-    let layer = layer.map { ",\"args\":{\"layer\":\($0)}" } ?? ""
-    lines.append(
-      "{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":\(Self.text(time)),\"name\":\(jsonString(name)),"
-        + "\"cat\":\"\(kind)\"\(layer)}")
+    var members = [("name", JSONText.string(name)), ("cat", .string(kind))]
+    if let layer { members.append(("args", .object([("layer", .integer(layer))]))) }
+    add("B", isOfThread: true, at: time, members)
   }
 
   private mutating func end(at time: Int) {
     open.removeLast()
-    lines.append("{\"ph\":\"E\",\"pid\":1,\"tid\":1,\"ts\":\(Self.text(time))}")
+    add("E", isOfThread: true, at: time)
   }
 
   /// Ends every open slice.
@@ -81,11 +84,17 @@ package struct Timeline {
   private mutating func emitCounters(at time: Int) {
     pending = nil
     for (name, values) in live.counters {
-      let members = values.map { "\"\($0.name)\":\($0.bytes)" }.joined(separator: ",")
-      lines.append(
-        "{\"ph\":\"C\",\"pid\":1,\"ts\":\(Self.text(time)),\"name\":\"\(name)\","
-          + "\"args\":{\(members)}}")
+      let args = JSONText.object(values.map { ($0.name, .integer($0.bytes)) })
+      add("C", isOfThread: false, at: time, [("name", .string(name)), ("args", args)])
     }
+  }
+
+  private mutating func add(
+    _ phase: String, isOfThread: Bool, at time: Int, _ members: [(String, JSONText)] = []
+  ) {
+    let thread = isOfThread ? [("tid", JSONText.integer(1))] : []
+    let place = [("ph", JSONText.string(phase)), ("pid", .integer(1))] + thread
+    events.append(.object(place + [("ts", .number(Self.text(time)))] + members))
   }
 
   /// Microseconds with three digits behind the point.

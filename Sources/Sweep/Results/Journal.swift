@@ -110,10 +110,7 @@ struct Journal: Sendable {
 /// JSON on one line, as the journal and the workers' pipes carry it.
 enum JSONLine {
   static func text(of value: some Encodable) -> String {
-    guard let data = try? JSONEncoder().encode(value) else {
-      preconditionFailure("what goes on a line is made of words and whole numbers")
-    }
-    return String(decoding: data, as: UTF8.self) + "\n"
+    JSONText.encoded(value).text + "\n"
   }
 
   /// nil if the bytes are not such a value.

@@ -104,14 +104,7 @@ package struct SweepManifest: Codable, Equatable, Sendable {
   }
 
   /// The file's text.
-  var text: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(self) else {
-      preconditionFailure("a manifest is made of words and numbers")
-    }
-    return String(decoding: data, as: UTF8.self) + "\n"
-  }
+  var text: String { JSONText.encoded(self, isSorted: true).text + "\n" }
 }
 
 extension Profile {
