@@ -22,6 +22,8 @@ func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
+/// Dictionaries that keep the order in which their keys came.
+let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -32,6 +34,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
@@ -70,13 +73,17 @@ let package = Package(
     module(
       "Retention",
       uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Spelling"]),
-    module("Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger", "Spelling"]),
-    module("Report", uses: ["CReport", "Reporting", "Retention", "Files", "Spelling"]),
+    module(
+      "Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger", "Spelling", ordered]),
+    module("Results", uses: ["Reporting", "Retention", "Files", "Spelling"]),
+    module(
+      "HTMLReport",
+      uses: ["CReport", "Results", "Reporting", "Retention", "Files", "Spelling", ordered]),
     module(
       "Measurement",
       uses: [
         "Reporting", "Retention", "CPUBackend", "Jemalloc", "HuggingFace", "Transformer",
-        "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "Spelling",
+        "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "Spelling", ordered,
       ]),
     module(
       "Planning",
@@ -86,8 +93,8 @@ let package = Package(
     module(
       "Budgets",
       uses: [
-        "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files",
-        "Spelling",
+        "Measurement", "Results", "Reporting", "Retention", "Transformer", "Tensors", "Ledger",
+        "Files", "Spelling", ordered,
       ]),
     module(
       "Profiles",
@@ -110,8 +117,9 @@ let package = Package(
     .executableTarget(
       name: "ballast",
       dependencies: [
-        "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "Report", "Reporting",
-        "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors", "Files",
+        "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
+        "Reporting", "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors",
+        "Files",
         "Spelling",
         "Threading",
         argumentParser,
@@ -119,12 +127,14 @@ let package = Package(
       swiftSettings: strict),
 
     tests(
-      "ReportingTests", of: ["Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Files"]),
+      "ReportingTests",
+      of: ["Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Spelling", "Files"]),
     tests(
       "SweepTests",
       of: [
-        "Sweep", "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "HuggingFace",
-        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "Spelling",
+        "Sweep", "Profiles", "Budgets", "Measurement", "Results", "Reporting", "Retention",
+        "HuggingFace", "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files",
+        "Spelling",
         "TestSupport",
       ]),
     tests(

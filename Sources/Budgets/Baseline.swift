@@ -65,10 +65,9 @@ package struct Baseline: Sendable {
     PointAxis.named($0).changesBytes
   }
 
-  private static let figureColumns: [(BudgetFigure, String)] = [
-    (.retained, "retained_bytes"), (.allocated, "allocated_bytes"), (.peak, "peak_bytes"),
-    (.perPrefixToken, "per_prefix_token_bytes"), (.gradientError, "gradient_relative_error"),
-  ]
+  private static let figureColumns: [(BudgetFigure, String)] = BudgetFigure.allCases.map { figure in
+    (figure, figure.isBytes ? "\(figure.rawValue)_bytes" : figure.figure?.name ?? figure.rawValue)
+  }
 
   /// A figure as the file holds it; nil for what is none.
   private static func committed(_ value: Double, _ figure: BudgetFigure) -> Double? {
@@ -167,19 +166,26 @@ package struct Baseline: Sendable {
     return !overflows
   }
 
-  /// Fills in the axes that came after a file was written, whose points had the default on them.
+  /// Fills in the axes that came after a file was written, whose points had the default on them,
+  /// and leaves the figures empty that did.
   ///
   /// - Returns: What makes a whole row of one of the file's; nil if the header is no baseline's.
   private static func completing(_ header: [String]) -> (([String]) -> [String])? {
     let present = Set(header)
     let known = keyAxes.prefix { present.contains($0) }
     let later = keyAxes.dropFirst(known.count)
-    guard header == Self.header.filter({ !later.contains($0) }) else { return nil }
+    let figures = figureColumns.map { present.contains($0.1) }
+    let absent = Set(figureColumns.map(\.1)).subtracting(present)
+    guard figures.contains(true),
+      header == Self.header.filter({ !later.contains($0) && !absent.contains($0) })
+    else { return nil }
     return { fields in
       // A tensor's row, which ends with its bytes, says nothing of its point.
       let isTensor = fields.last?.isEmpty == false
       let cells = later.map { isTensor ? "" : PointAxis.named($0).standard.text }
-      return Array(fields.prefix(1 + known.count) + cells + fields.dropFirst(1 + known.count))
+      var rest = fields.dropFirst(1 + known.count)
+      let numbers = figures.map { isPresent in isPresent ? rest.removeFirst() : "" }
+      return Array(fields.prefix(1 + known.count)) + cells + numbers + rest
     }
   }
 

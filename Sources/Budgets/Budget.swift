@@ -1,15 +1,38 @@
+import Reporting
 package import Retention
 
-/// What a budget limits.
-package enum BudgetFigure: String, AxisWord {
-  case retained, allocated, peak
+/// What a budget limits: a figure of `PointFigure.all` that has a word for it, or the slope of one.
+package struct BudgetFigure: AxisWord {
+  package let rawValue: String
+
+  private init(_ word: String) { rawValue = word }
+
+  package init?(rawValue: String) {
+    guard let known = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+    self = known
+  }
+
+  package static let retained = BudgetFigure("retained")
+  package static let allocated = BudgetFigure("allocated")
+  package static let peak = BudgetFigure("peak")
   /// What the last prefix token added to the retained bytes, by the law of its series.
-  case perPrefixToken = "per_prefix_token"
+  package static let perPrefixToken = BudgetFigure("per_prefix_token")
   /// Relative L2 distance to the gradient of `full-graph`.
-  case gradientError = "gradient_error"
+  package static let gradientError = BudgetFigure("gradient_error")
+
+  package static let allCases: [BudgetFigure] = {
+    let figures = PointFigure.all.filter { $0.word != nil }
+    let words = { (isBytes: Bool) in
+      figures.filter { ($0.unit == .bytes) == isBytes }.compactMap(\.word).map(BudgetFigure.init)
+    }
+    return words(true) + [.perPrefixToken] + words(false)
+  }()
+
+  /// The point's own figure; nil for a slope, which two points make.
+  var figure: PointFigure? { PointFigure.all.first { $0.word == rawValue } }
 
   /// Whether the figure is a number of bytes, which two runs cannot give differently.
-  package var isBytes: Bool { self != .gradientError }
+  package var isBytes: Bool { figure.map { $0.unit == .bytes } ?? true }
 }
 
 /// One side of a budget.

@@ -1,4 +1,5 @@
 import Reporting
+package import Results
 import Retention
 import Spelling
 
@@ -72,7 +73,7 @@ package struct GivenPoints: Sendable {
   }
 }
 
-extension Results {
+extension ResultPoints {
   /// The points that a profile is about, as `measured` has them.
   package func measured(of given: GivenPoints) -> [MeasuredPoint] {
     measured { given.contains($0) }

@@ -1,3 +1,4 @@
+import OrderedCollections
 package import Reporting
 
 /// What two ledgers of one point have different, tensor by tensor.
@@ -44,26 +45,26 @@ package struct LedgerDifference: Sendable {
 
   private struct Group {
     let name: String
-    var bytes: Int
+    var bytes = 0
     /// Each shape and dtype once.
-    var forms: [String]
+    var forms: OrderedSet<String> = []
 
     var form: String { forms.joined(separator: ", ") }
+
+    func with(_ tensor: TensorBytes) -> Group {
+      var group = self
+      group.bytes += tensor.bytes
+      group.forms.append("\(tensor.shape) \(tensor.dtype)")
+      return group
+    }
   }
 
   private static func grouped(_ ledger: [TensorBytes]) -> [Group] {
-    var groups: [Group] = []
-    var places: [String: Int] = [:]
+    var groups: OrderedDictionary<String, Group> = [:]
     for tensor in ledger {
-      let form = "\(tensor.shape) \(tensor.dtype)"
-      if let place = places[tensor.name] {
-        groups[place].bytes += tensor.bytes
-        if !groups[place].forms.contains(form) { groups[place].forms.append(form) }
-      } else {
-        places[tensor.name] = groups.count
-        groups.append(Group(name: tensor.name, bytes: tensor.bytes, forms: [form]))
-      }
+      let group = groups[tensor.name] ?? Group(name: tensor.name)
+      groups[tensor.name] = group.with(tensor)
     }
-    return groups
+    return Array(groups.values)
   }
 }

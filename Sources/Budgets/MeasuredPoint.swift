@@ -1,6 +1,7 @@
 import Ledger
 package import Measurement
 package import Reporting
+import Results
 import Retention
 import Tensors
 import Transformer
@@ -29,13 +30,7 @@ package struct MeasuredPoint: Sendable {
     cells = PointCells(record.point)
     failure = record.status == .ok ? nil : record.error ?? record.status.rawValue
     (self.saved, self.atPeak, self.disagreement) = (saved, atPeak, disagreement)
-    var figures: [BudgetFigure: Double] = [:]
-    figures[.retained] = (record.retained?.total).map(Double.init)
-    figures[.allocated] = record.retainedAllocatedBytes.map(Double.init)
-    figures[.peak] = record.peakBytes.map(Double.init)
-    figures[.perPrefixToken] = bytesPerToken.map(Double.init)
-    figures[.gradientError] = record.gradientRelativeError
-    self.figures = figures
+    figures = Self.figures(perToken: bytesPerToken.map(Double.init)) { $0.value(record) }
     let point = record.point
     let ofError: String =
       if point.backend == .shape {
@@ -56,20 +51,26 @@ package struct MeasuredPoint: Sendable {
     cells = PointCells(result.key)
     failure = result.status == "ok" ? nil : result.error ?? result.status
     (saved, atPeak, disagreement) = (result.tensors ?? [], [], nil)
-    var figures: [BudgetFigure: Double] = [:]
-    figures[.retained] = result.figures["retained_bytes"]
-    figures[.allocated] = result.figures["retained_allocated_bytes"]
-    figures[.peak] = result.figures["peak_bytes"]
-    figures[.gradientError] = result.figures["gradient_relative_error"]
-    if let whole = figures[.retained], let less = shorter?.figures["retained_bytes"] {
-      figures[.perPrefixToken] = whole - less
+    let retained = { (point: ResultPoint?) in
+      BudgetFigure.retained.figure.flatMap { point?.value(of: $0) }
     }
-    self.figures = figures
-    let reason = "the results do not have it"
-    reasons = [
-      .allocated: reason, .peak: reason, .gradientError: reason,
-      .perPrefixToken: "the results have no such point with one prefix token less",
-    ]
+    let slope = retained(result).flatMap { whole in retained(shorter).map { whole - $0 } }
+    figures = Self.figures(perToken: slope) { result.value(of: $0) }
+    reasons = BudgetFigure.allCases.reduce(into: [:]) { reasons, figure in
+      reasons[figure] =
+        figure == .perPrefixToken
+        ? "the results have no such point with one prefix token less"
+        : "the results do not have it"
+    }
+  }
+
+  /// The figures that were taken, and the slope.
+  private static func figures(
+    perToken: Double?, _ value: (PointFigure) -> Double?
+  ) -> [BudgetFigure: Double] {
+    BudgetFigure.allCases.reduce(into: [:]) { figures, figure in
+      figures[figure] = figure.figure.map(value) ?? perToken
+    }
   }
 
   /// A figure's value; nil if it was not taken.

@@ -22,63 +22,88 @@ package enum Phase: Int, CaseIterable, Sendable {
   case backward
 }
 
+/// The tokens that bytes belong to, in the order in which tables list them; files, tables, pictures
+/// and the report ask this list alone.
+package enum Region: Int, CaseIterable, Sendable {
+  case prefix
+  case generated
+  /// Rows of the generated tokens with columns of the prefix, as attention probabilities.
+  case crossing
+  /// No token axis.
+  case shared
+  /// Rows that fill sequences up to the longest, or keys there.
+  case padding
+
+  package var name: String { "\(self)" }
+
+  /// What its bytes are kept for, as the end of a sentence; `{n_c}` and `{n_g}` stand for the
+  /// tokens of the prefix and the generated ones.
+  package var meaning: String {
+    switch self {
+    case .prefix: "kept for {n_c}, which carry no loss"
+    case .generated: "kept for {n_g}, on which the loss is computed"
+    case .crossing:
+      "kept for pairs of a generated and a prefix token: how much the one attends to the other"
+    case .shared: "kept for no token in particular"
+    case .padding: "kept for rows that fill the shorter sequences up to the longest"
+    }
+  }
+
+  /// Whether its bytes are there because of the prefix.
+  package var isOfPrefix: Bool { self == .prefix || self == .crossing }
+
+  /// Whether only some layouts have bytes of it, so that it is shown where there are some.
+  package var isOptional: Bool { self == .padding }
+}
+
 /// Bytes by the tokens they belong to.
-///
-/// `crossing` bytes join rows of the generated tokens with columns of the prefix, as attention
-/// probabilities do; `shared` bytes have no token axis; `padding` bytes belong to rows that fill
-/// sequences up to the longest, or to keys there.
 package struct RegionBytes: Equatable, Sendable {
-  package var prefix: Int
-  package var generated: Int
-  package var crossing: Int
-  package var shared: Int
-  package var padding: Int
+  private var bytes = InlineArray<5, Int>(repeating: 0)
 
   package init(
     prefix: Int = 0, generated: Int = 0, crossing: Int = 0, shared: Int = 0, padding: Int = 0
   ) {
-    self.prefix = prefix
-    self.generated = generated
-    self.crossing = crossing
-    self.shared = shared
-    self.padding = padding
+    self[.prefix] = prefix
+    self[.generated] = generated
+    self[.crossing] = crossing
+    self[.shared] = shared
+    self[.padding] = padding
   }
 
-  /// Every region by its name, in the order in which tables list them; files and pictures ask here.
-  package static let all: [(name: String, bytes: any WritableKeyPath<Self, Int> & Sendable)] = [
-    ("prefix", \.prefix), ("generated", \.generated), ("crossing", \.crossing),
-    ("shared", \.shared), ("padding", \.padding),
-  ]
+  package subscript(region: Region) -> Int {
+    get { bytes[region.rawValue] }
+    set { bytes[region.rawValue] = newValue }
+  }
 
   /// The bytes of every region, by its name.
   package var byName: [(name: String, bytes: Int)] {
-    Self.all.map { ($0.name, self[keyPath: $0.bytes]) }
+    Region.allCases.map { ($0.name, self[$0]) }
   }
 
   /// The sum over all regions.
-  package var total: Int { prefix + generated + crossing + shared + padding }
+  package var total: Int { Region.allCases.reduce(0) { $0 + self[$1] } }
 
-  package static func += (left: inout RegionBytes, right: RegionBytes) {
-    left.prefix += right.prefix
-    left.generated += right.generated
-    left.crossing += right.crossing
-    left.shared += right.shared
-    left.padding += right.padding
+  /// The sum over those that are there because of the prefix.
+  package var ofPrefix: Int {
+    Region.allCases.reduce(0) { $0 + ($1.isOfPrefix ? self[$1] : 0) }
+  }
+
+  package static func += (left: inout Self, right: Self) {
+    for index in left.bytes.indices { left.bytes[index] += right.bytes[index] }
   }
 
   /// What `share` makes of each region's bytes.
   package func mapped(_ share: (Int) -> Int) -> Self {
-    RegionBytes(
-      prefix: share(prefix), generated: share(generated), crossing: share(crossing),
-      shared: share(shared), padding: share(padding))
+    var result = self
+    for index in bytes.indices { result.bytes[index] = share(bytes[index]) }
+    return result
   }
 
   /// The same bytes so many times.
-  package static func * (left: Self, count: Int) -> Self {
-    RegionBytes(
-      prefix: left.prefix * count, generated: left.generated * count,
-      crossing: left.crossing * count, shared: left.shared * count,
-      padding: left.padding * count)
+  package static func * (left: Self, count: Int) -> Self { left.mapped { $0 * count } }
+
+  package static func == (left: Self, right: Self) -> Bool {
+    left.bytes.indices.allSatisfy { left.bytes[$0] == right.bytes[$0] }
   }
 }
 

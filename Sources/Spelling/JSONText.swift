@@ -2,8 +2,8 @@ import Foundation
 
 /// A JSON value as text, made of its parts in the order in which they shall stand.
 ///
-/// Everything that the program writes as JSON is made here, so that escapes and numbers are alike in
-/// all of it; `JSON` is what is read.
+/// Everything that the program writes as JSON is made here, so that escapes and numbers are alike
+/// in all of it; `JSON` is what is read.
 package struct JSONText: Sendable {
   /// How the parts of an array or of an object are set apart.
   package struct Layout: Sendable {
@@ -99,7 +99,7 @@ package struct JSONText: Sendable {
 
   /// A value that says itself what it is made of: words and whole numbers.
   ///
-  /// - Parameter isSorted: With a line a member, by name, for people; else on one line.
+  /// With a line a member, by name, for people where it `isSorted`; else on one line.
   package static func encoded(_ value: some Encodable, isSorted: Bool = false) -> JSONText {
     let encoder = JSONEncoder()
     if isSorted {

@@ -133,7 +133,7 @@ package struct Shape: Sendable {
       guard let keys, !keys.isEmpty else {
         let own = RegionBytes(prefix: prefix * perRow, generated: generated * perRow)
         sum += own
-        sum.padding += all - own.total
+        sum[.padding] += all - own.total
         return
       }
       let perPair = perRow / keys.count
@@ -143,7 +143,7 @@ package struct Shape: Sendable {
         generated: generated * generatedKeys * perPair,
         crossing: generated * prefixKeys * perPair)
       sum += own
-      sum.padding += all - own.total
+      sum[.padding] += all - own.total
     }
   }
 }

@@ -4,6 +4,7 @@ import Files
 import Measurement
 import Profiles
 import Reporting
+import Results
 import Retention
 import Spelling
 
@@ -90,7 +91,7 @@ struct Check: ParsableCommand {
     let budgets = try BudgetFile(path: profile)
     try holdBaseline(
       apartFrom: [NamedFile("the profile", profile), NamedFile("--results", results)])
-    let read = try Results(results, of: [.points])
+    let read = try ResultPoints(results, ofOneOf: [.points])
     let (all, notes) = try judged(read, of: budgets)
     let needed = try budgets.needed(among: all.map(\.cells), of: results)
     let measured = all.filter { needed.contains($0.cells) }
@@ -112,7 +113,7 @@ struct Check: ParsableCommand {
 
   /// The points that the profile is about, and what is said of the others.
   private func judged(
-    _ results: Results, of budgets: BudgetFile
+    _ results: ResultPoints, of budgets: BudgetFile
   ) throws -> (points: [MeasuredPoint], notes: [String]) {
     let given = budgets.given
     let own = results.measured(of: given)

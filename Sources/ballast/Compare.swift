@@ -1,6 +1,7 @@
 import ArgumentParser
 import Budgets
 import Reporting
+import Results
 import Spelling
 
 /// `ballast compare`: two results side by side.
@@ -46,7 +47,7 @@ struct Compare: ParsableCommand {
       let advice = Words.advice(for: unknown, among: Comparison.columns)
       throw UsageError("unknown column \(quoted(unknown)); \(advice)")
     }
-    let results = (try Results(before), try Results(after))
+    let results = (try ResultPoints(before), try ResultPoints(after))
     let comparison = try Comparison(results.0, results.1, ignoring: ignore)
     try Output.show(
       ComparisonTable.text(

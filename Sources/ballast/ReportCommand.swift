@@ -1,7 +1,8 @@
 import ArgumentParser
 import Files
+import HTMLReport
 import Measurement
-import Report
+import Results
 
 /// `ballast report`: a result as one HTML file.
 struct ReportCommand: ParsableCommand {
@@ -38,8 +39,8 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     let place = output ?? Paths.join(folder, "report.html")
     try FileLists.hold(
-      read: ReportFolder.inputs(in: folder, as: "the folder")
-        + (against.map { ReportFolder.inputs(in: $0, as: "--against") } ?? []),
+      read: ResultFolder.inputs(in: folder, as: "the folder")
+        + (against.map { ResultFolder.inputs(in: $0, as: "--against") } ?? []),
       apartFrom: place == "-" ? [] : [NamedFile("--output", place)])
     let result = try ReportFolder(folder)
     let earlier = try against.map { (path) throws(FileError) in try ReportFolder(path) }

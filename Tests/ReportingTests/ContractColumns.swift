@@ -28,7 +28,8 @@ enum ContractColumns {
     holds_from_n_c, optimizer, figure, part, holds_to_n_c, n_c_step, tensor_parallel,
     adapter, lora, suffixes, sharing, suffixes_at_a_time,
     completion_constant_bytes, completion_n_c_bytes, completion_n_g_bytes, completion_n_c_n_g_bytes,
-    completion_n_g_n_g_bytes, lengths, layout
+    completion_n_g_n_g_bytes, lengths, layout,
+    of_prefix_constant_bytes, of_prefix_linear_bytes, of_prefix_quadratic_bytes
     """)
 
   /// The key of `ledger.csv`, then a parameter's figures.

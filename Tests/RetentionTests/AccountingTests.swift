@@ -49,8 +49,8 @@ import Transformer
     point.packing = .packed
     let packed = try check(point, parameters: parameters, tolerance: nil).result.retained
     // Without logits of rows that others' loss rows reach, all else is the same but for padding.
-    #expect(padded.padding >= 0 && padded.total >= packed.total, "\(point)")
-    #expect(packed.padding == 0, "\(point)")
+    #expect(padded[.padding] >= 0 && padded.total >= packed.total, "\(point)")
+    #expect(packed[.padding] == 0, "\(point)")
   }
 
   /// Retained bytes of packed sequences are those of each alone, to the byte; of padded ones those

@@ -68,9 +68,9 @@ import Transformer
     point.lossRows = .generated
     point.mode = .detachedPrefix()
     let regions = try runOnShapes(point).retained
-    #expect(regions.prefix == 4 * 3 * 2 * 40 * 16)
-    #expect(regions.crossing == 4 * 3 * 4 * 8 * 40)
-    #expect(regions.shared == 0)
+    #expect(regions[.prefix] == 4 * 3 * 2 * 40 * 16)
+    #expect(regions[.crossing] == 4 * 3 * 4 * 8 * 40)
+    #expect(regions[.shared] == 0)
   }
 
   @Test(arguments: randomCases(40))

@@ -2,6 +2,7 @@ import Budgets
 import Files
 import Foundation
 import Reporting
+import Results
 import Testing
 
 /// The columns of a `points.csv` that a comparison reads, and some that it does not.
@@ -28,7 +29,7 @@ private let ledgerHeader =
       try text.write(to: url, atomically: false, encoding: .utf8)
     }
     return try Comparison(
-      try Results("\(folder)/\(a)"), try Results("\(folder)/\(b)"), ignoring: ignoring)
+      try ResultPoints("\(folder)/\(a)"), try ResultPoints("\(folder)/\(b)"), ignoring: ignoring)
   }
 
   @Test func `points are matched by key whatever their order`() throws {
@@ -47,11 +48,11 @@ private let ledgerHeader =
     #expect(comparison.points.map(\.label) == ["full n_c=4", "full n_c=8"])
     #expect(comparison.onlyBefore == ["pruned n_c=8"] && comparison.onlyAfter == ["full n_c=9"])
     let first = comparison.points[0]
-    #expect(first.retained == FigurePair(before: 100, after: 101))
-    #expect(first.retained.increasePercent == 1 && first.allocated.increasePercent == 0)
+    #expect(first["retained"] == FigurePair(before: 100, after: 101))
+    #expect(first["retained"].increasePercent == 1 && first["allocated"].increasePercent == 0)
     #expect(first.seconds == FigurePair(before: 2, after: nil) && first.tensors == nil)
     #expect(comparison.points[1].seconds == FigurePair(before: 2, after: 3))
-    #expect(comparison.points[1].retained.increasePercent == -50)
+    #expect(comparison.points[1]["retained"].increasePercent == -50)
     #expect(comparison.increases(beyond: 1) == [])
     #expect(
       comparison.increases(beyond: 0.99) == ["retained of full n_c=4 grew from 100 B to 101 B"])
@@ -83,7 +84,7 @@ private let ledgerHeader =
     let error = try #require(throws: FileError.self) { _ = try compare(files) }
     #expect(error.description.contains("no point in common; their first ones differ in threads"))
     let comparison = try compare(files, ignoring: ["threads"])
-    #expect(comparison.points.map(\.retained) == [FigurePair(before: 1, after: 2)])
+    #expect(comparison.points.map { $0["retained"] } == [FigurePair(before: 1, after: 2)])
   }
 
   @Test func `tensors appear, vanish, grow and shrink`() throws {
@@ -109,7 +110,7 @@ private let ledgerHeader =
           "layers.0.e:x appeared, 11 B (1x11 uint8)", "layers.0.a:x vanished, 10 B (1x10 uint8)",
           "layers.0.b:x grew by 5 B to 25 B (1x25 uint8)",
         ])
-      #expect(comparison.points[0].retained == FigurePair(before: 65, after: 44))
+      #expect(comparison.points[0]["retained"] == FigurePair(before: 65, after: 44))
     }
   }
 
@@ -205,7 +206,7 @@ private let ledgerHeader =
   }
 
   @Test func `an empty name is one sentence`() throws {
-    let error = try #require(throws: FileError.self) { _ = try Results("") }
+    let error = try #require(throws: FileError.self) { _ = try ResultPoints("") }
     #expect(error.description.contains("the name of a result is empty"))
   }
 

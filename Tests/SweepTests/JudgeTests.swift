@@ -22,7 +22,7 @@ private struct Figures {
     case .allocated: allocated
     case .peak: peak
     case .perPrefixToken: slope
-    case .gradientError: nil
+    default: nil
     }
   }
 

@@ -77,7 +77,7 @@ private let profile = """
 
   @Test func `a point off its law is a disagreement`() throws {
     var records = try sweep(profile, into: Folder()).records
-    records[4].retained?.prefix += 4
+    records[4].retained?[.prefix] += 4
     let laws = SeriesLaws(of: records, engine: shapes)
     #expect(laws.disagreements.count == 1)
     #expect(laws.disagreements.first?.contains("n_c 4") == true)

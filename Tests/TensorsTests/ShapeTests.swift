@@ -19,10 +19,10 @@ import Testing
       let row = (tokenAxis ?? keyAxis).map { list[$0].start + index[$0] }
       let key = tokenAxis == nil ? nil : keyAxis.map { list[$0].start + index[$0] }
       switch (row, key) {
-      case (nil, _): regions.shared += 1
-      case (let row?, _) where row < prefix: regions.prefix += 1
-      case (_, let key?) where key < prefix: regions.crossing += 1
-      default: regions.generated += 1
+      case (nil, _): regions[.shared] += 1
+      case (let row?, _) where row < prefix: regions[.prefix] += 1
+      case (_, let key?) where key < prefix: regions[.crossing] += 1
+      default: regions[.generated] += 1
       }
     }
     return regions

@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from .data import SERIES, SIZES, Point, Series, label, representative
+from .data import Point, Series, label, representative
+from .schema import SERIES, SIZES
 
 MANY = 8  # lines or bars, each with a label
 

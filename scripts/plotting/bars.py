@@ -2,17 +2,20 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-from .data import REGIONS, Point, Series, baseline, describe, representative
+from .data import Point, Series, baseline, describe, representative
 from .files import Unplottable
 from .findings import finding
+from .schema import BIASED, MODES, OF_PREFIX, REGIONS, WHOLE
 from .words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, measure, save,
                     saving, title, unit, wrapped)
 
-# Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things.
-COLORS = {"prefix": "#E69F00", "crossing": "#CC79A7", "generated": "#56B4E9", "shared": "#BDBDBD",
-          "padding": "#E3D55B"}
+# Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things; in the
+# order of the regions, and more for those to come.
+PALETTE = ["#E69F00", "#CC79A7", "#56B4E9", "#BDBDBD", "#E3D55B", "#B8A1D9", "#A6761D", "#8FBF8F"]
+COLORS = {region: PALETTE[i % len(PALETTE)] for i, region in enumerate(REGIONS)}
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BAR, PITCH, LENGTH = 0.62, 1.24, 7.4  # inches: a bar's height, from bar to bar, the longest bar
 
@@ -132,12 +135,7 @@ def in_words(series: Series, point: Point) -> str:
     """What the mode does, below its name."""
     kept = series.unbiased_up_to
     aside = f", its last {f'{kept:,} rows' if kept > 1 else 'row'} aside" if kept else ""
-    words = {
-        "full-graph": "every row is recorded",
-        "pruned-graph": "what no loss row reaches is not recorded",
-        "replayed-prefix": "the prefix runs again in chunks",
-        "detached-prefix": "the prefix runs without a graph" + aside,
-    }.get(series.mode, "")
+    words = MODES[series.mode]["meaning"] + aside if series.mode in MODES else ""
     return words + ("; computed from shapes" if words else "computed from shapes") * point.is_shape
 
 
@@ -151,10 +149,10 @@ def result(series: Series, point: Point, whole: Series | None) -> list[str]:
     share = saving(point.retained, representative(whole).retained if whole else 0)
     if whole is series or not share or "not measured" in note:
         return [total, note]
-    return [total, f"{share} against full-graph,", note]
+    return [total, f"{share} against {WHOLE},", note]
 
 
-def explained(present: list[str], shared: dict[str, str]) -> dict[str, str]:
+def explained(present: Iterable[str], shared: dict[str, str]) -> dict[str, str]:
     """The regions in plain words."""
     def count(column: str, word: str) -> str:
         # The column has those of one sequence, and of different lengths the longest.
@@ -163,16 +161,12 @@ def explained(present: list[str], shared: dict[str, str]) -> dict[str, str]:
         return f"the {int(value):,} {word} token{'s' * (value != '1')}" if value else \
             f"the {word} tokens"
 
-    prefix = f"kept for {count('n_c', 'prefix')}, which carry no loss"
+    tokens = {"n_c": count("n_c", "prefix"), "n_g": count("n_g", "generated")}
+    texts = {r: REGIONS[r]["meaning"].format(**tokens) for r in present}
     if shared.get("loss_rows") == "next-token":
-        prefix += " (the last one's row predicts the first generated token; its logits count here)"
-    generated = f"kept for {count('n_g', 'generated')}, on which the loss is computed"
-    crossing = ("kept for pairs of a generated and a prefix token: "
-                "how much the one attends to the other")
-    texts = {"prefix": prefix, "crossing": crossing, "generated": generated,
-             "shared": "kept for no token in particular",
-             "padding": "kept for rows that fill the shorter sequences up to the longest"}
-    return {r: texts[r] for r in present}
+        texts |= {r: text + " (the last one's row predicts the first generated token; its logits count "
+                  "here)" for r, text in texts.items() if "{n_c}" in REGIONS[r]["meaning"]}
+    return texts
 
 
 def caption(everything: list[Series], points: list[Point], skipped: Counter) -> list[str]:
@@ -184,7 +178,7 @@ def caption(everything: list[Series], points: list[Point], skipped: Counter) -> 
         sizes = [int(size) if (size := key[c]).isascii() and size.isdigit() else 0
                  for c in ("kv_heads", "d_head", "layers")]
         keys = 2 * math.prod(sizes) * element * point.prefix_tokens
-        if series.mode == "detached-prefix" and 0 < keys == point.regions["prefix"]:
+        if series.mode in BIASED and 0 < keys == point.regions[OF_PREFIX[0]]:
             notes.append(f"What {series.label} still keeps for the prefix, {keys:,} bytes, are the "
                          "keys and values that the generated tokens attend to.")
     notes.append(TERMS)

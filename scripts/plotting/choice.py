@@ -6,6 +6,7 @@ from pathlib import Path
 from . import bars, lines, over, rows, tradeoff
 from .axes import MANY, longest_axis
 from .data import Series, describe, label
+from .schema import BIASED
 
 
 def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
@@ -26,7 +27,7 @@ def chosen(everything: list[Series], shared: dict[str, str]) -> tuple:
             return lines, everything
         everything = at_longest(everything)
     if axis := longest_axis(everything):
-        priced = {s.key[axis] for s in everything if s.mode == "detached-prefix"
+        priced = {s.key[axis] for s in everything if s.mode in BIASED
                   and any(p.gradient_error is not None for p in s.points)}
         return (tradeoff if axis == "keep_prefix" and len(priced) > 1 else over), everything
     return (bars if "n_c" in shared and len(everything) <= MANY else rows), everything

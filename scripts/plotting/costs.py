@@ -1,9 +1,12 @@
 """What a point costs, as columns of text: bytes, products, and the gradient that they buy."""
 
 from .data import Point, Series, baseline, representative
+from .schema import COSTS, FIGURES, REFERENCE, WHOLE
 from .words import GREY, INK, SMALL, in_units, measure, saving
 
-HEADS = ["retained", "against\nfull-graph", "peak", "products", "gradient"]
+RETAINED, *OTHERS = COSTS
+HEADS = [FIGURES[RETAINED]["label"], f"against\n{WHOLE}", *(FIGURES[c]["label"] for c in OTHERS),
+         "products", "gradient"]
 GAP = 0.28  # inches between columns
 
 
@@ -11,9 +14,9 @@ def explained(everything: list[Series]) -> str:
     """What the columns mean, and what they are held against."""
     text = ("Peak: the most that activations and their gradients held at once. Products: the "
             "arithmetic of matrix products, as a multiple of the full graph's.")
-    wholes = {s.key["recompute"] for s in everything if s.mode == "full-graph"}
+    wholes = {s.key["recompute"] for s in everything if s.mode == WHOLE}
     if len(wholes) > 1:
-        text += " Full graph: " + ("that which recomputes nothing." if "none" in wholes
+        text += " Full graph: " + ("that which recomputes nothing." if REFERENCE["recompute"] in wholes
                                    else "that of the same recompute policy.")
     return text
 
@@ -35,7 +38,8 @@ def cells(series: Series, point: Point, everything: list[Series]) -> list[str]:
         saved = saving(point.retained, of_whole.retained)
     if of_whole and of_whole.products and point.products:
         products = f"{point.products / of_whole.products:.2f} ×"
-    return [size(point.retained), saved or "–", size(point.peak), products or "–", note]
+    return [size(point.retained), saved or "–", *(size(point.costs.get(c)) for c in OTHERS),
+            products or "–", note]
 
 
 def widths(rows: list[list[str]]) -> list[float]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -10,31 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from .files import Unplottable, shown, table, text_of
+from .schema import (
+    AXES, BIASED, COSTS, FACTORS, FILES, FREE, MODES, OF_PREFIX, OPTIONS, REFERENCE, REGIONS, SAVING,
+    SERIES, STANDARD, WHOLE)
 
-# The program's registry of axes, and of regions; a test of it writes this file.
-REGISTRY = json.loads((Path(__file__).parent / "registry.json").read_text(encoding="utf-8"))
-AXES = REGISTRY["axes"]
-STANDARD = {axis["name"]: axis["default"] for axis in AXES}
-# What makes a series, in the order in which labels name it.
-SERIES = [
-    axis["name"] for section in ("prefix", "step", "model", "tokens")
-    for axis in sorted(AXES, key=lambda axis: axis["name"] != "mode")
-    if axis["section"] == section and axis["of_series"]
-]
-SIZES = [axis["name"] for axis in AXES
-         if axis["section"] in ("model", "tokens") and axis["is_integer"] and axis["of_series"]]
-# Of some points only: compared among those.
-OPTIONS = {axis["name"] for axis in AXES if axis["is_conditional"]}
-# What the full graph that others are held against may have otherwise.
-FREE = OPTIONS | {axis["name"] for axis in AXES if axis["of_reference"]}
-BIASED = {"detached-prefix"}
-# The exact ones first.
-MODES = sorted(next(axis["words"] for axis in AXES if axis["name"] == "mode"),
-               key=lambda mode: mode in BIASED)
-OF_PREFIX = ("prefix", "crossing")
-REGIONS = sorted(REGISTRY["regions"], key=lambda region: region not in OF_PREFIX)
-NEEDED = ["mode", "status", "backend", "n_c", "retained_bytes", "gradient_relative_error",
-          *(f"retained_{region}_bytes" for region in OF_PREFIX)]
+NEEDED = [*FILES["points"]["needed"], "backend", "gradient_relative_error",
+          *(REGIONS[region]["figure"] for region in OF_PREFIX)]
 
 
 @dataclass
@@ -44,9 +24,13 @@ class Point:
     regions: dict[str, int]
     gradient_error: float | None
     is_shape: bool
-    peak: int | None = None  # bytes
+    costs: dict[str, int | None] = field(default_factory=dict)  # bytes, by figure
     products: int | None = None  # flops of matrix products
     prefix_tokens: int = 0  # of all sequences, of which n_c is the longest; a shared prompt's once
+
+    @property
+    def peak(self) -> int | None:
+        return self.costs.get("peak_bytes")
 
     @property
     def of_prefix(self) -> int:
@@ -55,12 +39,11 @@ class Point:
 
 @dataclass
 class Law:
-    """c0 + c1·n_c + c2·n_c², which `checked` lengths of prefix meet that it was not made from."""
+    """A polynomial in n_c that laws.csv has, which `checked` lengths of prefix meet."""
 
-    coefficients: list[Fraction]
-    checked: int
+    coefficients: list[int]  # by rising powers
+    checked: int = 0
     start: int = 0  # the first n_c for which it holds
-    is_stored: bool = False  # in laws.csv, not solved from three of the points
     worst: tuple[Fraction, int] = (Fraction(0), 0)  # the largest deviation, and its n_c
 
     @property
@@ -68,17 +51,21 @@ class Law:
         return self.worst[0] == 0
 
     def __call__(self, n_c) -> Fraction:
-        c0, c1, c2 = self.coefficients
-        return c0 + c1 * Fraction(n_c) + c2 * Fraction(n_c) ** 2
+        return sum((c * Fraction(n_c) ** power for power, c in enumerate(self.coefficients)),
+                   Fraction(0))
+
+    def held(self, points: list["Point"], value) -> "Law":
+        """The same law with what points say of it."""
+        worst = max(((abs(self(p.n_c) - value(p)), p.n_c) for p in points),
+                    key=lambda pair: pair[0], default=self.worst)
+        return replace(self, checked=len({p.n_c for p in points}), worst=worst)
 
     def __str__(self) -> str:
         powers = ["", "·n_c", "·n_c²"]
-        terms = [(c, p) for c, p in zip(self.coefficients, powers) if c != 0]
         text = ""
-        for c, power in terms or [(Fraction(0), "")]:
-            size = f"{abs(c).numerator:,}" + (f"/{c.denominator:,}" if c.denominator > 1 else "")
+        for c, power in [(c, p) for c, p in zip(self.coefficients, powers) if c] or [(0, "")]:
             sign = ("−" if c < 0 else "") if not text else (" − " if c < 0 else " + ")
-            text += sign + size + power
+            text += f"{sign}{abs(c):,}{power}"
         return text + " bytes"
 
 
@@ -88,20 +75,11 @@ class Series:
     label: str = ""
     points: list[Point] = field(default_factory=list)
     stored: Law | None = None  # of the retained bytes, in laws.csv
+    stored_of_prefix: Law | None = None  # of those that are there because of the prefix
 
     @property
     def mode(self) -> str:
         return self.key["mode"]
-
-    @property
-    def regime_start(self) -> int:
-        """The first n_c of the law: below it other rows carry loss, or nothing is detached."""
-        if self.stored:
-            return self.stored.start
-        start = 1 if self.key["loss_rows"] == "next-token" else 0
-        if self.mode == "detached-prefix":
-            start = max(start, int(self.key["keep_prefix"] or 0))
-        return start
 
     @property
     def prompts(self) -> Fraction:
@@ -110,29 +88,20 @@ class Series:
 
     @property
     def regime(self) -> list[Point]:
-        return [p for p in self.points if p.n_c >= self.regime_start]
+        """The points for which the law holds; without one, all."""
+        start = self.stored.start if self.stored else 0
+        return [p for p in self.points if p.n_c >= start]
 
     @property
     def retained_law(self) -> Law | None:
-        """The law of the retained bytes: that of laws.csv, or else the one through three points."""
-        if not self.stored:
-            return self.law(lambda p: p.retained)
-        law = replace(self.stored, checked=len({p.n_c for p in self.regime}))
-        law.worst = max(((abs(law(p.n_c) - p.retained), p.n_c) for p in self.regime),
-                        key=lambda pair: pair[0], default=law.worst)
-        return law
+        """The law of the retained bytes."""
+        return self.stored and self.stored.held(self.regime, lambda p: p.retained)
 
-    def law(self, value) -> Law | None:
-        """The law of `value` over the points of the regime; None for fewer than three lengths."""
-        points = {p.n_c: Fraction(value(p)) for p in self.regime}
-        lengths = sorted(points)
-        if len(lengths) < 3:
-            return None
-        chosen = [lengths[0], lengths[len(lengths) // 2], lengths[-1]]
-        law = Law(quadratic([(n, points[n]) for n in chosen]), checked=len(lengths) - 3)
-        law.worst = max(
-            ((abs(law(p.n_c) - value(p)), p.n_c) for p in self.regime), key=lambda pair: pair[0])
-        return law
+    @property
+    def prefix_law(self) -> Law | None:
+        """The law of the bytes of the prefix's regions."""
+        law = self.stored_of_prefix
+        return law and law.held(self.regime, lambda p: p.of_prefix)
 
     @property
     def unbiased_up_to(self) -> int:
@@ -146,7 +115,8 @@ class Series:
         """What the mode does to the gradient: over all prefixes that it cuts, or at one n_c."""
         errors = [p.gradient_error for p in self.points if p.gradient_error is not None
                   and (p.n_c > self.unbiased_up_to if at is None else p.n_c == at)]
-        if self.mode == "full-graph" and (errors or self.key["recompute"] == "none"):
+        is_plain = self.key["recompute"] == REFERENCE["recompute"]
+        if self.mode == WHOLE and (errors or is_plain):
             return "gradient exact"
         if not errors:
             return "gradient " + ("biased, error " if self.mode in BIASED else "") + "not measured"
@@ -163,15 +133,6 @@ def power_of_ten(value: float) -> str:
     return f"{digit}e{int(exponent)}"  # raised digits are illegible where a picture is small
 
 
-def quadratic(points: list[tuple[int, Fraction]]) -> list[Fraction]:
-    """The coefficients c0, c1, c2 through three points (Newton's divided differences)."""
-    (a, fa), (b, fb), (c, fc) = points
-    ab, bc = (fb - fa) / (b - a), (fc - fb) / (c - b)
-    c2 = (bc - ab) / (c - a)
-    c1 = ab - c2 * (a + b)
-    return [fa - c1 * a - c2 * a * a, c1, c2]
-
-
 def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
     """The series of a points.csv, the rows left out by status, and what all rows share.
 
@@ -185,26 +146,29 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
 
     found: dict[tuple, Series] = {}
     for row in rows:
-        key = {c: STANDARD[c] if row.get(c) is None else shown(row[c]) for c in SERIES}
+        key = series_key(row)
         series = found.setdefault(tuple(key.values()), Series(key))
         try:
             error = row["gradient_relative_error"]
             series.points.append(Point(
                 n_c=count(row["n_c"]), retained=count(row["retained_bytes"]),
-                regions={r: count(row.get(f"retained_{r}_bytes") or "0") for r in REGIONS},
+                regions={name: count(row.get(region["figure"]) or "0")
+                         for name, region in REGIONS.items()},
                 gradient_error=finite(error) if error else None,
-                is_shape=row["backend"] == "shape", peak=count(row.get("peak_bytes") or "0") or None,
+                is_shape=row["backend"] == "shape",
+                costs={c: count(row.get(c) or "0") or None for c in COSTS},
                 products=count(row.get("matmul_flops") or "0") or None,
                 prefix_tokens=prefix_tokens(row)))
-            series.regime_start
+            int(key["keep_prefix"] or 0)
         except (TypeError, ValueError) as error:
             raise Unplottable(f"{path} holds an ok row with a figure missing or wrong: "
                               f"{shown(str(error))}")
-    for key, law in stored_laws(path.parent / "laws.csv").items():
+    for key, laws in stored_laws(path.parent / "laws.csv").items():
         if key in found:
-            found[key].stored = law
+            found[key].stored, found[key].stored_of_prefix = laws
+    order = list(MODES)
     everything = sorted(
-        found.values(), key=lambda s: MODES.index(s.mode) if s.mode in MODES else len(MODES))
+        found.values(), key=lambda s: order.index(s.mode) if s.mode in order else len(order))
     for series in everything:
         series.points.sort(key=lambda p: p.n_c)
         series.label = label(series, everything)
@@ -213,6 +177,11 @@ def read(path: Path) -> tuple[list[Series], Counter, dict[str, str]]:
         raise Unplottable(
             f"{path} holds one series alone ({everything[0].mode}); a comparison needs two modes")
     return everything, skipped, shared
+
+
+def series_key(row: dict[str, str]) -> dict[str, str]:
+    """What makes the series of a row; an axis that came after the file has its default."""
+    return {c: STANDARD[c] if row.get(c) is None else shown(row[c]) for c in SERIES}
 
 
 def prefix_tokens(row: dict[str, str]) -> int:
@@ -243,16 +212,20 @@ def finite(text: str) -> float:
     raise ValueError(f"{text} is no error of a gradient")
 
 
-def stored_laws(path: Path) -> dict[tuple, Law]:
-    """The laws of a laws.csv by series; none without such a file, as for a points.csv alone."""
-    laws: dict[tuple, Law] = {}
+def stored_laws(path: Path) -> dict[tuple, tuple[Law, Law | None]]:
+    """The laws of a laws.csv by series: of all that is retained, and of what is so for the prefix.
+
+    None without such a file, as for a points.csv alone.
+    """
+    laws: dict[tuple, tuple[Law, Law | None]] = {}
     try:
         for row in csv.DictReader(io.StringIO(text_of(path), newline="")):
-            law = Law([Fraction(int(row[f"{c}_bytes"]))
-                       for c in ("constant", "linear", "quadratic")], checked=0,
-                      start=int(row["holds_from_n_c"]), is_stored=True)
+            start = int(row["holds_from_n_c"])
+            found = (Law([int(row[c]) for c in FACTORS], start=start),
+                     Law([int(row[f"of_prefix_{c}"]) for c in FACTORS], start=start)
+                     if row.get(f"of_prefix_{FACTORS[0]}") else None)
             # Threads and seeds make rows of their own, and the same law.
-            if laws.setdefault(tuple(shown(row.get(c) or "") for c in SERIES), law) != law:
+            if laws.setdefault(tuple(series_key(row).values()), found) != found:
                 raise Unplottable(f"{path} holds two laws of one series")
     except FileNotFoundError:
         return {}
@@ -272,8 +245,7 @@ def label(series: Series, everything: list[Series]) -> str:
     """What sets a series apart from the others: its mode, then whatever else varies."""
     words = [series.mode]
     for column, value in options(series, everything).items():
-        name = {"keep_prefix": "keep ", "dtype": "", "model": ""}.get(column, f"{column} ")
-        words.append(name + (value or "none"))
+        words.append(AXES[column]["label"].format(value or "none"))
     return ", ".join(words)
 
 
@@ -298,11 +270,11 @@ def baseline(series: Series, everything: list[Series]) -> Series | None:
 
     Where no series recomputes nothing, the full graph of the same policy.
     """
-    wholes = [s for s in everything if s.mode == "full-graph"
+    wholes = [s for s in everything if s.mode == WHOLE
               and all(s.key[c] == series.key[c] for c in SERIES if c not in FREE)]
     # The plainest first: nothing shared, nothing padded.
-    wholes.sort(key=lambda s: sum(s.key[c] != STANDARD[c] for c in FREE - OPTIONS - {"optimizer"}))
-    for policy in ("none", series.key["recompute"]):
+    wholes.sort(key=lambda s: sum(s.key[c] != STANDARD[c] for c in SAVING - OPTIONS))
+    for policy in (REFERENCE["recompute"], series.key["recompute"]):
         for whole in wholes:
             if whole.key["recompute"] == policy:
                 return whole

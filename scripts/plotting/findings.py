@@ -2,19 +2,10 @@
 
 from dataclasses import dataclass
 
-from .data import BIASED, FREE, SIZES, OPTIONS, STANDARD, Point, Series, baseline, representative
+from .data import Point, Series, baseline, representative
+from .schema import AXES, BIASED, OPTIONS, SAVING, SIZES, STANDARD, WAYS
 from .words import in_units
 
-# Ways to save, by the axis and the value that ask for them.
-WAYS = {
-    ("mode", "replayed-prefix"): "replay", ("mode", "pruned-graph"): "pruning",
-    ("mode", "detached-prefix"): "detaching",
-    ("recompute", "layer"): "recomputing layers", ("recompute", "attention"): "recomputing attention",
-    ("recompute", "elementwise"): "recomputing norms and activations",
-    ("sharing", "prefix"): "sharing the prompt", ("layout", "padded"): "padding",
-    ("suffixes_at_a_time", "1"): "one completion at a time",
-}
-NOUNS = {"layers": "layers", "batch": "sequences", "suffixes": "completions"}
 LONG = 100  # letters of a title that what joins the lead still may fill
 LITTLE = 0.005  # a saving that rounds to nothing
 
@@ -122,9 +113,9 @@ def without_one(found: list[tuple[Series, Point]], everything: list[Series], byt
 
 
 def changes(series: Series, whole: Series) -> frozenset[tuple[str, str]]:
-    """The axes in which a series differs from its full graph; a chunk is a detail of its mode."""
+    """The axes that save in which a series differs from its full graph."""
     return frozenset(
-        (c, series.key[c]) for c in FREE - {"chunk", "keep_prefix", "optimizer"}
+        (c, series.key[c]) for c in SAVING
         if series.key[c] != whole.key[c]
         and not (c in OPTIONS and series.key[c] in ("", STANDARD[c])))
 
@@ -154,7 +145,7 @@ def largest_named(everything: list[Series]) -> str:
     """The size along which the series lie, at its largest: "16 layers"; "" if none or several do."""
     varying = {c: values for c in SIZES if c not in OPTIONS
                and len(values := {s.key[c] for s in everything}) > 1}
-    if len(varying) != 1 or not (noun := NOUNS.get(next(iter(varying)), "")):
+    if len(varying) != 1 or not (noun := AXES[next(iter(varying))]["noun"]):
         return ""
     return f"{max(int(value or 0) for value in next(iter(varying.values()))):,} {noun}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from .data import Point, Series, baseline, describe
 from .findings import finding
 from .looks import direct, styles
+from .schema import WHOLE
 from .words import (
     BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, measure, save, title, unit,
     wrapped)
@@ -74,11 +75,14 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
                       for i in range(51)]
             left.plot([float(n) for n in beyond], [float(law(n) / size) for n in beyond],
                       color=color, linewidth=1, linestyle=":", zorder=10 + index)
-        of_prefix = series.law(lambda p: p.peak if peaks else p.of_prefix)
         shown = [p for p in (series.points if peaks else with_prefix(series))
                  if peaks or p.n_c >= shortest]
-        curve(right, [p for p in series.regime if p in shown], of_prefix, right_value,
-              lambda n: of_prefix(n) / (1 if peaks else n * series.prompts) / right_size, look)
+        if peaks:
+            right.plot([p.n_c for p in shown], [right_value(p) for p in shown], **look)
+        else:
+            of_prefix = series.prefix_law
+            curve(right, [p for p in series.regime if p in shown], of_prefix, right_value,
+                  lambda n: of_prefix(n) / (n * series.prompts) / right_size, look)
         values.append([(p.n_c, right_value(p)) for p in shown])
         for points, axes, value in (
                 (series.points, left, lambda p: p.retained / size), (shown, right, right_value)):
@@ -173,10 +177,10 @@ def curve(axes, points, law, measured, computed, look) -> None:
 def table(figure, everything, chosen, wide: float, top: float) -> None:
     """The laws as text, each beside what it saves at one prefix length and its gradient there."""
     width, height = figure.get_size_inches()
-    wholes = [s for s in everything if s.mode == "full-graph"]
+    wholes = [s for s in everything if s.mode == WHOLE]
     length = max((p.n_c for s in (wholes or everything) for p in s.points), default=0)
     columns = [0.35, 0.35 + wide + 0.3, 0.35 + wide + 5.4, 0.35 + wide + 7.2]
-    heads = ["", "retained bytes", f"at n_c = {length:,}", "against full-graph" if wholes else ""]
+    heads = ["", "retained bytes", f"at n_c = {length:,}", f"against {WHOLE}" if wholes else ""]
     row = top - 0.12
     for x, text in zip(columns, heads):
         figure.text(x / width, row / height, text, fontsize=SMALL, color=GREY, va="center")
@@ -196,11 +200,10 @@ def table(figure, everything, chosen, wide: float, top: float) -> None:
 def law_text(series: Series) -> str:
     law = series.retained_law
     if law is None:
-        return "no law: not in laws.csv, and fewer than three values of n_c"
+        return "no law in laws.csv"
     if not law.holds:
         return f"no exact law: off by {float(law.worst[0]):,.0f} bytes at n_c = {law.worst[1]:,}"
-    unchecked = "no point to check it" if law.is_stored else "three points, unchecked"
-    return str(law) + ("" if law.checked else f"  ({unchecked})")
+    return str(law) + ("" if law.checked else "  (no point to check it)")
 
 
 def caption(everything: list[Series], skipped: Counter) -> list[str]:
@@ -211,12 +214,8 @@ def caption(everything: list[Series], skipped: Counter) -> list[str]:
     text = {frozenset([False]): "Markers are measured points",
             frozenset([True]): "Hollow markers are points computed from shapes alone",
             }.get(frozenset(kinds), "Filled markers are measured, hollow ones computed from shapes")
-    held = [law for law in laws if law and law.holds]
-    if held and all(law.is_stored for law in held):
+    if any(law and law.holds for law in laws):
         text += f"; lines are the laws in laws.csv, met to the byte by all {checked} points"
-    elif held:
-        text += "; lines are exact polynomials through three of them"
-        text += f", met to the byte by the {checked} others" if checked else ""
     if any(law and law.holds and law.checked and s.points[-1].n_c < longest_prefix(everything)
            for s, law in zip(everything, laws)):
         text += " (dotted: beyond the longest that ran)"
@@ -226,8 +225,10 @@ def caption(everything: list[Series], skipped: Counter) -> list[str]:
         by += " (a shared prompt's once)"
     text += (". Right: the most that activations and their gradients held at once" if peaks
              else f". Right: bytes of the prefix and crossing regions, divided by {by}")
-    if not peaks and any(s.law(lambda p: p.of_prefix) is None and len(s.regime) > 1 for s in everything):
-        text += ", joined by dotted lines where there are fewer than three lengths"
+    if peaks:
+        text += ", joined by straight lines"
+    elif any(s.prefix_law is None and len(s.regime) > 1 for s in everything):
+        text += ", joined by dotted lines where laws.csv has no law of them"
     notes = [text + "."]
     shortest = shortest_shown(everything)
     if not peaks and any(p.n_c < shortest for s in everything for p in with_prefix(s)):
@@ -237,11 +238,11 @@ def caption(everything: list[Series], skipped: Counter) -> list[str]:
         notes.append(f"Right: points with n_c < {SHORT} are left out; {fixed} too much there.")
     notes.append(TERMS)
     apart = [abs(int(p.retained - law(0))) for s, law in zip(everything, laws)
-             if law and law.holds and s.regime_start == 1 for p in s.points if p.n_c == 0]
+             if law and law.holds and law.start == 1 for p in s.points if p.n_c == 0]
     if any(apart):
         notes.append("At n_c = 0 there is one loss row less (n_g − 1): those points lie up to "
                       f"{max(apart):,} bytes off the laws.")
-    if any(0 < p.n_c < s.regime_start for s in everything for p in s.points):
+    if any(0 < p.n_c < s.stored.start for s in everything if s.stored for p in s.points):
         notes.append("Where the whole prefix is kept (n_c < keep_prefix) nothing is detached, and "
                      "another law holds: those points are markers alone.")
     if skipped:

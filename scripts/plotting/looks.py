@@ -2,17 +2,15 @@
 
 from collections import Counter
 
-from .data import BIASED, Series
+from .data import Series
+from .schema import BIASED, MODES
 from .words import BODY, SMALL
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; a marker a colour as well.
-STYLES = {
-    "full-graph": ("#000000", "o"),
-    "pruned-graph": ("#0072B2", "s"),
-    "replayed-prefix": ("#009E73", "D"),
-    "detached-prefix": ("#D55E00", "^"),
-}
+# Okabe and Ito's palette, which colour-blind readers can tell apart; a marker a colour as well. In the
+# order of the modes, exact ones first; what comes after, and modes that nobody knows, have the further.
+PALETTE = [("#000000", "o"), ("#0072B2", "s"), ("#009E73", "D"), ("#D55E00", "^")]
 FURTHER = [("#CC79A7", "v"), ("#56B4E9", "P"), ("#E69F00", "X"), ("#7F7F7F", "h")]
+STYLES = {mode: (PALETTE + FURTHER)[i % 8] for i, mode in enumerate(MODES)}
 DASHES = ["-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2))]
 
 

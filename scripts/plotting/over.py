@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .axes import Line, following, lines_along, longest_axis
-from .costs import cells, explained, widths, write
-from .data import OPTIONS, Series, common, power_of_ten
+from .costs import HEADS, cells, explained, widths, write
+from .data import Series, common, power_of_ten
 from .findings import finding
 from .looks import direct, styles
+from .schema import AXES, OPTIONS
 from .words import (
     BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
 
 LONG, TALL, TICKS = 2.4, 3.5, 0.6  # inches: a panel, and room for what its axis says
-NAMES = {"layers": "number of layers", "batch": "sequences in a batch", "vocab": "vocabulary",
-         "n_g": "generated tokens n_g", "chunk": "chunk, rows",
-         "keep_prefix": "prefix rows W that stay in the graph"}
 
 
 @dataclass
@@ -40,7 +38,7 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
     # A mode without the option that varies has one point, whatever its value is called.
     costs = [cells(line.members[-1], line.points[-1], everything)
              if line.values[-1] == last or column in OPTIONS
-             else ["–"] * 4 + [f"no point at {column} = {last:,}"] for line in lines]
+             else ["–"] * (len(HEADS) - 1) + [f"no point at {column} = {last:,}"] for line in lines]
     headline = finding(everything, peaks=True)
     panels = [p for p in (retained(lines), peak(lines), error(lines)) if p]
 
@@ -111,7 +109,7 @@ def over(axes, column: str, everything: list[Series], last: int) -> None:
             ticks.append(value)
     axes.set_xlim(0, last)
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    label, others = NAMES.get(column, column), following(column, everything)
+    label, others = AXES[column]["title"], following(column, everything)
     axes.set_xlabel(label + (f" ({', '.join(others)} with it)" if others else ""), color=GREY)
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.8)
     axes.set_axisbelow(True)

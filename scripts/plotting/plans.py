@@ -5,10 +5,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from .data import BIASED, MODES
 from .files import Unplottable, shown, table, text_of
-from .findings import WAYS
 from .looks import STYLES, direct
+from .schema import BIASED, MODES, WAYS, WHOLE
 from .words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 COLUMNS = ["mode", "recompute", "attention", "head", "model", "dtype", "n_g", "n_c", "memory_bytes",
@@ -89,9 +88,9 @@ def finding(lines: dict[str, list[Best]]) -> str:
     if not ends:
         return "How long a prefix fits: only biased ways are among these"
     mode, best = max(ends.items(), key=lambda pair: pair[1].n_c)
-    whole = ends.get("full-graph")
+    whole = ends.get(WHOLE)
     times = (f", {best.n_c / whole.n_c:.2g} times the full graph's"
-             if whole and mode != "full-graph" and whole.n_c and whole.memory == best.memory else "")
+             if whole and mode != WHOLE and whole.n_c and whole.memory == best.memory else "")
     way = WAYS.get(("mode", mode), mode)
     return f"{way[:1].upper()}{way[1:]}: {best.n_c:,} prefix tokens in {gib(best.memory)}{times}"
 

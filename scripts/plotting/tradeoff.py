@@ -7,6 +7,7 @@ from .axes import Line, lines_along
 from .data import Series, common
 from .findings import finding
 from .looks import styles
+from .schema import BIASED
 from .words import (
     BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
 
@@ -86,7 +87,7 @@ def measured(lines: list[Line]) -> tuple[list[Line], list[str]]:
 
 
 def is_kept(line: Line) -> bool:
-    return line.series.mode == "detached-prefix"
+    return line.series.mode in BIASED
 
 
 def named(line: Line, places, color: str, several: bool) -> list[Label]:

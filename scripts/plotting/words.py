@@ -4,7 +4,8 @@ import os
 import textwrap
 from pathlib import Path
 
-from .data import AXES, STANDARD, Series
+from .data import Series
+from .schema import AXES, STANDARD, WHOLE
 
 GREY, INK = "#4A4A4A", "#222222"
 # Points, of pictures that are read at half their size: titles, panels' titles, labels, the small print.
@@ -16,40 +17,40 @@ FONTS = {
     "ytick.color": GREY, "text.parse_math": False, "svg.hashsalt": "ballast", "svg.fonttype": "path",
 }
 TERMS = ("Retained: what backward needs and is alive when it starts, a storage counted once, "
-         "parameters aside. Gradient: relative L2 distance from the gradient of full-graph.")
+         f"parameters aside. Gradient: relative L2 distance from the gradient of {WHOLE}.")
 
 
 def title(shared: dict[str, str], finding: str) -> tuple[str, str]:
     """The headline, which is what was found, and the lines that say what was measured."""
-    def have(column: str, form: str) -> list[str]:
-        value = shared.get(column, "")
-        if value == "1":
-            form = form.removesuffix("s")  # "1 layer"
-        if value.isdigit():
-            value = f"{int(value):,}"
-        return [form.format(value)] if value else []
-
-    heads = have("heads", "{} heads")
-    if heads and shared.get("kv_heads", shared["heads"]) != shared["heads"]:
-        heads = [f"{heads[0]} on {have('kv_heads', '{} KV heads')[0]}"]
     lengths = shared.get("lengths", "")
-    first = have("layers", "{} layers") + have("d_model", "d_model {}") + heads
-    first += have("d_head", "d_head {}") + have("d_ff", "d_ff {}") + have("vocab", "vocab {}")
+    first = [told(name, shared) for name in in_section("model") if name not in ("model", "kv_heads")]
+    if shared.get("heads") and shared.get("kv_heads", shared["heads"]) != shared["heads"]:
+        heads = told("heads", shared)
+        first[first.index(heads)] = f"{heads} on {told('kv_heads', shared)}"
     is_up_to = "=" if shared.get("lengths") == "" else "up to"  # also where lengths vary
-    second = have("dtype", "{}") + have("n_c", f"n_c {is_up_to} {{}}") + have("n_g", f"n_g {is_up_to} {{}}")
-    if lengths:
-        second.append(f"{lengths.count(',') + 1} sequences of different lengths")
-    else:
-        second += have("batch", "batch {}")
-    second += have("loss_rows", "loss rows: {}")
-    second += have("attention", "attention {}") + have("head", "head {}")
-    second += have("recompute", "recompute {}")
-    told = {"batch", "lengths", "dtype", "loss_rows", "attention", "head", "recompute"}
-    for name in (axis["name"] for axis in AXES if axis["section"] == "step"):
-        if name not in told and shared.get(name, "") not in ("", "0", ".*", STANDARD[name]):
-            second += have(name, f"{name} {{}}")
+    tokens = [told(name, shared, f"{name} {is_up_to} {{}}") for name in ("n_c", "n_g")]
+    tokens.append(f"{lengths.count(',') + 1} sequences of different lengths" if lengths
+                  else told("batch", shared))
+    # Those with words of their own first.
+    step = sorted(in_section("step"), key=lambda name: not AXES[name]["has_own_words"])
+    said = [told(name, shared) for name in step if AXES[name]["is_always_told"]
+            or shared.get(name, "") not in ("", "0", ".*", STANDARD[name])]
+    second = [*said[:1], *tokens, *said[1:]]
     model = Path(shared.get("model", "")).name
-    return finding, " · ".join(([model] if model else []) + first) + "\n" + " · ".join(second)
+    return finding, " · ".join(filter(None, [model, *first])) + "\n" + " · ".join(filter(None, second))
+
+
+def in_section(section: str) -> list[str]:
+    """The axes of a section of the program's help."""
+    return [name for name, axis in AXES.items() if axis["section"] == section]
+
+
+def told(name: str, shared: dict[str, str], form: str = "") -> str:
+    """A value that all series share, in words; "" if there is none."""
+    value, form = shared.get(name, ""), form or AXES[name]["told"]
+    if value == "1":
+        form = form.removesuffix("s")  # "1 layer"
+    return form.format(f"{int(value):,}" if value.isdigit() else value) if value else ""
 
 
 def unit(bytes_: float) -> tuple[str, int]:

@@ -1,5 +1,6 @@
 package import Files
 package import Reporting
+package import Results
 import Spelling
 
 /// Two results, point by point.
@@ -15,7 +16,7 @@ package struct Comparison: Sendable {
   /// - Throws: `FileError` if the two are not of one kind, have two rows of one point, or have no
   ///   point in common.
   package init(
-    _ before: Results, _ after: Results, ignoring ignored: [String] = []
+    _ before: ResultPoints, _ after: ResultPoints, ignoring ignored: [String] = []
   ) throws(FileError) {
     guard before.kind == after.kind else {
       throw FileError(
@@ -54,11 +55,11 @@ package struct Comparison: Sendable {
       if let statuses = point.statuses, statuses.before == "ok" {
         return ["\(point.label) was measured before and is \(statuses.after) now"]
       }
-      return point.bytes.compactMap { name, pair in
+      return point.bytes.compactMap { figure, pair in
         guard let increase = pair.increasePercent, increase > percent,
           let before = pair.before, let after = pair.after
         else { return nil }
-        return "\(name) of \(point.label) grew from \(Units.wholeBytes(before)) to "
+        return "\(figure.shortName) of \(point.label) grew from \(Units.wholeBytes(before)) to "
           + Units.wholeBytes(after)
       }
     }
@@ -69,7 +70,7 @@ package struct Comparison: Sendable {
     onlyBefore.map { "\($0) is in A and not in B" }
       + points.filter { $0.statuses == nil }.flatMap { point in
         point.bytes.filter { $0.pair.before != nil && $0.pair.after == nil }.map {
-          "\($0.name) of \(point.label) is in A and empty in B"
+          "\($0.figure.shortName) of \(point.label) is in A and empty in B"
         }
       }
   }
@@ -78,7 +79,7 @@ package struct Comparison: Sendable {
   package var unheld: [String] {
     points.filter { $0.statuses == nil }.flatMap { point in
       point.bytes.filter { $0.pair.before == nil && $0.pair.after != nil }.map {
-        "\($0.name) of \(point.label) is empty in A, and B's was held against nothing"
+        "\($0.figure.shortName) of \(point.label) is empty in A, and B's was held against nothing"
       }
     }
   }
@@ -95,7 +96,7 @@ package struct Comparison: Sendable {
   }
 
   private static func keyed(
-    _ results: Results, _ columns: Set<String>
+    _ results: ResultPoints, _ columns: Set<String>
   ) throws(FileError) -> [(key: [String: String], point: ResultPoint)] {
     var seen: Set<[String: String]> = []
     var keyed: [(key: [String: String], point: ResultPoint)] = []
@@ -113,14 +114,12 @@ package struct Comparison: Sendable {
   private static func compared(
     _ before: ResultPoint, _ after: ResultPoint, label: String
   ) -> PointComparison {
-    func pair(_ figure: String) -> FigurePair {
-      FigurePair(before: before.figures[figure], after: after.figures[figure])
+    func pair(_ figure: PointFigure) -> FigurePair {
+      FigurePair(before: before.value(of: figure), after: after.value(of: figure))
     }
     let isOK = before.status == "ok" && after.status == "ok"
     var point = PointComparison(label: label)
-    point.retained = pair("retained_bytes")
-    point.allocated = pair("retained_allocated_bytes")
-    point.peak = pair("peak_bytes")
+    point.bytes = PointFigure.budgetedBytes.map { ($0, pair($0)) }
     point.seconds = FigurePair(before: before.seconds, after: after.seconds)
     point.statuses = isOK ? nil : (before.status, after.status)
     if let old = before.tensors, let new = after.tensors {

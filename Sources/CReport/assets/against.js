@@ -3,7 +3,7 @@
 /** The axes by which points of two results are the same; where they ran does not count. */
 function sharedAxes(one, other) {
   return one.axes.filter(axis => other.axes.includes(axis)
-    && !["backend", "threads"].includes(axis));
+    && AXES.get(axis).changes_bytes);
 }
 
 /** Pairs of points `{before, after}`; of a point that only one result has, the other is missing. */

@@ -16,7 +16,7 @@ function findSubject(result) {
 
 /** How a point's gradient stands to the exact one, as the end of a sentence. */
 function gradientWords(point) {
-  if (point.mode !== "detached-prefix") return "with the exact gradient";
+  if (isExact(point.mode)) return "with the exact gradient";
   if (point.gradient_relative_error == null) return "with a biased gradient";
   return `with a gradient that is ${error(point.gradient_relative_error)} off`;
 }
@@ -24,7 +24,7 @@ function gradientWords(point) {
 function answer(result) {
   const subject = subjectOf(result);
   const at = point => `At n_c = ${number(point.n_c)}`;
-  const whole = subject.find(point => point.mode === "full-graph");
+  const whole = subject.find(point => point.mode === REFERENCE);
   const less = subject.filter(point => whole && point.retained_bytes < whole.retained_bytes);
   const saved = point => percent(1 - point.retained_bytes / whole.retained_bytes);
   const least = points => points.reduce(
@@ -33,13 +33,13 @@ function answer(result) {
     return ["Nothing was measured", "No point of this result has figures; see every point below."];
   }
   if (less.length) {
-    const best = least(less.filter(point => point.mode !== "detached-prefix"))
+    const best = least(less.filter(point => isExact(point.mode)))
       ?? least(less);
     const rest = subject.filter(point => point !== whole && point !== best).map(point =>
       `${result.label(point, ["n_c"])} keeps ${bytes(point.retained_bytes)}, `
       + gradientWords(point));
     return [
-      `${at(best)}, ${best.mode} keeps ${saved(best)} less than full-graph, `
+      `${at(best)}, ${best.mode} keeps ${saved(best)} less than ${REFERENCE}, `
       + gradientWords(best),
       `${bytes(best.retained_bytes)} in place of ${bytes(whole.retained_bytes)}`
       + `${rest.length ? "; " + rest.slice(0, 4).join("; ") : ""}.`
@@ -88,13 +88,13 @@ function showAnswer(result, [unit, size]) {
 function barsByRegion(result, points, [unit, size]) {
   const names = points.map(point => result.label(point));
   return {
-    traces: REGIONS.filter(region => points.some(point => point[`retained_${region}_bytes`]))
+    traces: REGIONS.filter(region => points.some(point => point[region.figure]))
       .map(region => ({
-        type: "bar", orientation: "h", name: region, y: names,
-        x: points.map(point => (point[`retained_${region}_bytes`] ?? 0) / size),
-        customdata: points.map(point => exact(point[`retained_${region}_bytes`])),
-        hovertemplate: `%{y}<br>${region} %{customdata}<extra></extra>`,
-        marker: {color: REGION_COLORS[region]},
+        type: "bar", orientation: "h", name: region.name, y: names,
+        x: points.map(point => (point[region.figure] ?? 0) / size),
+        customdata: points.map(point => exact(point[region.figure])),
+        hovertemplate: `%{y}<br>${region.name} %{customdata}<extra></extra>`,
+        marker: {color: regionColor(region.name)},
       })),
     layout: {
       barmode: "stack", xaxis: {title: {text: `retained, ${unit}`}, rangemode: "tozero"},

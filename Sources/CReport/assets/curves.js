@@ -1,14 +1,5 @@
 // Bytes over the prefix and other axes, their laws, and what they cost the gradient.
 
-const FIGURES = [
-  ["retained_bytes", "retained"], ["peak_bytes", "peak"],
-  ["peak_backward_bytes", "peak of backward"], ["retained_allocated_bytes", "retained, allocated"],
-  ["retained_prefix_bytes", "retained, of the prefix"],
-  ["retained_generated_bytes", "retained, of generated tokens"],
-  ["retained_crossing_bytes", "retained, crossing"],
-  ["retained_shared_bytes", "retained, of no token"], ["retained_padding_bytes", "retained, of padding"],
-  ["gradient_bytes", "gradients"], ["optimizer_bytes", "optimizer state"],
-];
 const MOST_LINES = 24;
 
 /** Lines of a figure over an axis, one for each set of points that differ in nothing else. */
@@ -18,7 +9,7 @@ function linesOver(result, points, axis, figure, [unit, size], isLogarithmic = f
                             point => keyOf(point, others)).values()]
     .map(line => [...line].sort((a, b) => a[axis] - b[axis]));
   const modesTell = new Set(lines.map(line => line[0].mode)).size > 1;
-  const word = FIGURES.find(([name]) => name === figure)?.[1] ?? figure;
+  const word = FIGURES.find(({name}) => name === figure)?.label ?? figure;
   const shown = lines.slice(0, MOST_LINES);
   const styles = grouped(shown, line => line[0].mode);
   return {
@@ -57,13 +48,14 @@ function axisTicks(values, isLogarithmic) {
 }
 
 function showCurves(result, unit) {
-  const figures = FIGURES.filter(([name]) => result.measured.some(point => point[name]));
+  const figures = FIGURES.filter(({name, unit}) => unit === "bytes"
+    && result.measured.some(point => point[name]));
   const axes = ["n_c", ...result.varying.filter(axis => axis !== "n_c"
     && result.measured.every(point => typeof point[axis] === "number"))]
     .filter(axis => new Set(result.measured.map(point => point[axis])).size > 1);
   if (!result.measured.length) { $("curves").hidden = true; return; }
-  $("curve-figure").replaceChildren(...figures.map(([value, textContent]) =>
-    element("option", {value, textContent})));
+  $("curve-figure").replaceChildren(...figures.map(({name, label}) =>
+    element("option", {value: name, textContent: label})));
   $("curve-axis").replaceChildren(...axes.map(value =>
     element("option", {value, textContent: value})));
   for (const id of ["curve-axis", "curve-log"]) $(id).parentElement.hidden = !axes.length;
@@ -100,7 +92,8 @@ function showCurves(result, unit) {
 
 /** A law as a formula in bytes. */
 function formula(law) {
-  const terms = [[law.constant_bytes, ""], [law.linear_bytes, "·n_c"], [law.quadratic_bytes, "·n_c²"]]
+  const powers = ["", "·n_c", "·n_c²"];
+  const terms = SCHEMA.law.map(({column, power}) => [law[column], powers[power]])
     .filter(([factor]) => factor);
   return terms.map(([factor, power], index) =>
     `${index ? (factor < 0 ? " − " : " + ") : factor < 0 ? "−" : ""}`
@@ -136,7 +129,7 @@ function showTradeoff(result, [unit, size]) {
   const floor = 1e-9;
   const zeros = points.some(point => point.gradient_relative_error < floor);
   $("tradeoff-text").textContent =
-    "The error is the relative L2 distance from the gradient of full-graph, all parameters "
+    `The error is the relative L2 distance from the gradient of ${REFERENCE}, all parameters `
     + "together. Down and to the left is better."
     + (zeros ? " Errors of exactly 0 are drawn at 10⁻⁹." : "");
   const lines = [...grouped(points, point => point.mode).entries()];

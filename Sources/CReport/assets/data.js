@@ -2,15 +2,24 @@
 // What was measured: tables of a result folder, and the words and numbers that are made of them.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const REGIONS = DATA.regions;
-
-/** The regions that rows can have bytes in: padding where one has some. */
-function regionsOf(rows, column) {
-  return REGIONS.filter(region => region !== "padding" || rows.some(row => row[column(region)]));
-}
-const MODES = ["full-graph", "pruned-graph", "detached-prefix", "replayed-prefix"];
+const SCHEMA = DATA.schema;  // of results, as the program has it; nothing here lists any part of it
+const named = entries => new Map(entries.map(entry => [entry.name, entry]));
+const AXES = named(SCHEMA.axes);
+const MODES = named(SCHEMA.modes);
+const REGIONS = SCHEMA.regions;
+// Of steps as they ran; what shapes said before is the same.
+const FIGURES = SCHEMA.figures.filter(figure => !figure.is_prediction);
+const REFERENCE = AXES.get("mode").reference;
 // What only some modes have.
-const OF_MODES = ["keep_prefix", "chunk", "kv_gradients"];
+const OF_MODES = SCHEMA.axes.filter(axis => "mode" in axis.conditions).map(axis => axis.name);
+
+/** The regions that rows can have bytes in, some of them where one has some. */
+function regionsOf(rows, column) {
+  return REGIONS.filter(region => !region.is_optional || rows.some(row => row[region[column]]));
+}
+
+/** Whether a mode, of this version or not, gives the gradient of the full graph. */
+function isExact(mode) { return MODES.get(mode)?.is_exact ?? true; }
 
 /** A function from a row's index to its value in a packed column. */
 function valuesOf(column) {
@@ -51,7 +60,7 @@ class Result {
         if (rows) rows.push(i); else this.ledgerRows.set(pointOf(i), [i]);
       }
     }
-    this.axes = DATA.axes.filter(axis => this.points.length && axis in this.points[0]);
+    this.axes = [...AXES.keys()].filter(axis => this.points.length && axis in this.points[0]);
     // Repetitions keep the same bytes: the first stands for all.
     const seen = new Set();
     this.measured = this.points.filter(point => {
@@ -76,22 +85,17 @@ class Result {
   /** A point in words: its mode, then whatever else differs; `without` leaves axes out. */
   label(point, without = []) {
     const words = this.varying.filter(axis => axis !== "mode" && !without.includes(axis))
-      .filter(axis => !OF_MODES.includes(axis) || speaks(axis, point))
-      .map(axis => axis === "recompute" && point[axis] === "none" ? "nothing recomputed"
-        : WORDS.has(axis) && typeof point[axis] === "string"
-          ? `${axis === "recompute" ? "recompute " : ""}${point[axis]}`
-          : `${axis} ${number(point[axis])}`);
+      .filter(axis => speaks(axis, point))
+      .map(axis => AXES.get(axis).label.replace("{}", () => number(point[axis])));
     return (without.includes("mode") ? words : [point.mode, ...words]).join(", ");
   }
 }
 
-const WORDS = new Set(["attention", "head", "recompute", "recipe", "model", "dtype", "loss_rows"]);
-
-/** Whether an axis that belongs to some modes means anything in a point. */
+/** Whether an axis that goes with values of others means anything in a point. */
 function speaks(axis, point) {
-  if (axis === "keep_prefix") return point.mode === "detached-prefix";
-  if (axis === "kv_gradients") return point.mode === "replayed-prefix";
-  return ["detached-prefix", "replayed-prefix"].includes(point.mode) || point.head === "chunked";
+  const conditions = Object.entries(AXES.get(axis).conditions);
+  return !conditions.length
+    || conditions.some(([other, values]) => values.includes(String(point[other])));
 }
 
 /** The point's values on some axes, as one text. */

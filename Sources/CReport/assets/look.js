@@ -1,19 +1,13 @@
 // How charts look: one unit of bytes in all of them, a mode's colour everywhere, light and dark.
 
-const COLORS = {
-  "full-graph": "#5b6470", "pruned-graph": "#0b62a4", "detached-prefix": "#cc6a00",
-  "replayed-prefix": "#0b7a5b",
-};
-const DARK_COLORS = {
-  "full-graph": "#aab4bf", "pruned-graph": "#6db6f2", "detached-prefix": "#f0a04b",
-  "replayed-prefix": "#4fc9a4",
-};
+// In the order of the schema's modes and regions; what comes after has the further colours.
+const COLORS = ["#5b6470", "#0b62a4", "#cc6a00", "#0b7a5b"];
+const DARK_COLORS = ["#aab4bf", "#6db6f2", "#f0a04b", "#4fc9a4"];
+const OF_REGIONS = ["#cc6a00", "#0b7a5b", "#a03b7b", "#8a919b", "#c9b458"];
 const OTHERS = ["#0b62a4", "#cc6a00", "#0b7a5b", "#a03b7b", "#7a5a00", "#5b6470", "#c0392b",
                 "#2a7f9e"];
 const DARK_OTHERS = ["#6db6f2", "#f0a04b", "#4fc9a4", "#e08cc0", "#d8b64a", "#aab4bf", "#f08a7e",
                      "#7fd0ea"];
-const REGION_COLORS = {prefix: "#cc6a00", generated: "#0b7a5b", crossing: "#a03b7b",
-                       shared: "#8a919b", padding: "#c9b458"};
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "cross", "star", "pentagon"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 
@@ -28,7 +22,14 @@ function styled(name) {
 /** The colour of the n-th of several series; that of its mode where modes tell them apart. */
 function colorOf(mode, index, modesTell) {
   const [modes, others] = isDark() ? [DARK_COLORS, DARK_OTHERS] : [COLORS, OTHERS];
-  return (modesTell && modes[mode]) || others[index % others.length];
+  const place = [...MODES.keys()].indexOf(mode);
+  return (modesTell && modes[place]) || others[index % others.length];
+}
+
+/** The colour of a region; nothing for what is none. */
+function regionColor(name) {
+  const place = REGIONS.findIndex(region => region.name === name);
+  return place < 0 ? undefined : OF_REGIONS[place] ?? OTHERS[(place + 5) % OTHERS.length];
 }
 
 /** The one unit of all charts: that of the largest bytes of any point. */

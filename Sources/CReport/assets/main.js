@@ -2,20 +2,16 @@
 
 function showPoints(result) {
   const axes = result.varying.filter(axis => axis !== "repeat");
+  const shown = new Set(regionsOf(result.points, "figure").map(region => region.name));
   const columns = [
     ...[...new Set(["mode", "n_c", ...axes])].filter(axis => result.axes.includes(axis)).map(axis => ({
       label: axis, value: point => point[axis],
       isNumber: result.points.every(point => typeof point[axis] === "number"),
     })),
     {label: "status", value: point => point.status, title: point => point.error ?? ""},
-    ...[["retained_bytes", "retained"], ...regionsOf(result.points, r => `retained_${r}_bytes`)
-          .map(r => [`retained_${r}_bytes`, r]),
-        ["retained_allocated_bytes", "allocated"], ["peak_bytes", "peak"],
-        ["workspace_peak_bytes", "workspace"], ["saved_tensors", "tensors"],
-        ["gradient_relative_error", "gradient's error"], ["loss", "loss"],
-        ["forward_seconds", "forward s"], ["backward_seconds", "backward s"]]
-      .filter(([name]) => result.points.some(point => point[name] != null))
-      .map(([name, label]) => ({
+    ...FIGURES.filter(({region}) => !region || shown.has(region))
+      .filter(({name}) => result.points.some(point => point[name] != null))
+      .map(({name, label}) => ({
         label, value: point => point[name], isNumber: true,
         text: point => name === "gradient_relative_error" ? error(point[name]) : number(point[name]),
       })),

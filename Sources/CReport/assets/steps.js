@@ -41,20 +41,21 @@ function showSequence(point) {
     + "nothing else to it, and still passes through every layer.";
 }
 
-/** What a cell of a mode's attention is; the last `kept` prefix rows stay in the graph. */
+/** What a cell of attention is in a mode; the last `kept` prefix rows stay in the graph. */
 function cellOf(mode, query, key, kept) {
   if (key > query) return "masked";
   const prefix = index => index < SHOWN;
   const stays = index => !prefix(index) || index >= SHOWN - kept;
-  if (mode === "pruned-graph" && !stays(query)) return "masked";
-  const graph = index => mode !== "detached-prefix" || stays(index);
+  const rows = MODES.get(mode).prefix_rows;
+  if (rows === "pruned" && !stays(query)) return "masked";
+  const graph = index => rows !== "detached" || stays(index);
   if (!graph(query)) return "unrecorded";
   if (!graph(key)) return "constant";
   return prefix(key) ? "fromprefix" : "recorded";
 }
 
 function showReach(subject) {
-  const byMode = MODES.map(mode => subject.find(point => point.mode === mode)).filter(Boolean);
+  const byMode = [...MODES.keys()].map(mode => subject.find(point => point.mode === mode)).filter(Boolean);
   const places = byMode.map(point => {
     // The prefix's last row stays where it carries loss.
     const share = (point.keep_prefix || 0) / Math.max(point.n_c, 1);
@@ -72,7 +73,7 @@ function showReach(subject) {
     });
     return element("figure", {}, element("figcaption", {
       textContent: point.mode + (point.keep_prefix ? `, keep_prefix ${point.keep_prefix}` : "")
-        + (point.mode === "pruned-graph" ? ", last layer" : ""),
+        + (MODES.get(point.mode).prefix_rows === "pruned" ? ", last layer" : ""),
     }), grid);
   });
   const box = element("div", {}, ...places);
@@ -90,18 +91,10 @@ function showReach(subject) {
     if (mark.classList[1] === "unrecorded") mark.style.border = "1px dashed var(--constant)";
   }
   $("reach").replaceChildren(legend, box);
-  const words = {
-    "full-graph": "full-graph records every row",
-    "pruned-graph": "pruned-graph records the same, but in the last layer no prefix row that no "
-      + "loss row reads",
-    "detached-prefix": "detached-prefix takes the prefix's keys and values as constants",
-    "replayed-prefix": "replayed-prefix runs the prefix without a graph, gathers dK and dV in "
-      + "backward, and then records its chunks again, one at a time",
-  };
   $("reach-text").textContent =
     `Rows are queries, columns keys; ${SHOWN} tokens of each kind stand for all. A generated query `
     + "adds up values W_V·h of every position before it, the prefix's too: so W_K and W_V get "
-    + `gradient from rows that carry no loss. ${byMode.map(p => words[p.mode]).join("; ")}.`;
+    + `gradient from rows that carry no loss. ${byMode.map(p => MODES.get(p.mode).sentence).join("; ")}.`;
 }
 
 function getReachStyle(name) {
@@ -166,7 +159,7 @@ function showFlow(result, subject) {
       + "every weight.";
     return;
   }
-  const biased = subject.filter(point => point.mode === "detached-prefix");
+  const biased = subject.filter(point => !isExact(point.mode));
   const point = biased[0];
   const rows = point ? result.gradients.filter(
     row => row.point === point.index && row.relative_error != null) : [];
@@ -174,8 +167,9 @@ function showFlow(result, subject) {
   if (!rows.length) {
     $("flow-map").hidden = true;
     $("flow-text").textContent =
-      "This folder has no gradients by weight: they come with detached-prefix on backend cpu, or "
-      + "with `ballast flow … --csv flow.csv` in the folder. W_K and W_V get gradient from the "
+      "This folder has no gradients by weight: they come with "
+      + SCHEMA.modes.filter(mode => !mode.is_exact).map(mode => mode.name).join(" or ")
+      + " on backend cpu, or with `ballast flow … --csv flow.csv` in the folder. W_K and W_V get gradient from the "
       + "prefix in every layer; W_Q, W_O and the MLP in all but the last."
       + ["flow.csv", "gradients.csv"].map(file => result.noteOf(file)).filter(Boolean)
         .map(note => ` ${note}.`).join("");

@@ -14,8 +14,8 @@ function partsOf(ledger, order) {
     return ledger.map(row => ({row, bytes: row.requested_bytes}));
   }
   return ledger.flatMap(row => REGIONS
-    .filter(region => row[`${region}_bytes`])
-    .map(region => ({row, region, bytes: row[`${region}_bytes`]})));
+    .filter(region => row[region.column])
+    .map(region => ({row, region: region.name, bytes: row[region.column]})));
 }
 
 /** The tree: `{name, bytes, children}`, children largest first. */
@@ -80,7 +80,7 @@ function icicle(tree) {
   };
   walk(tree, "0", "", 0);
   const palette = isDark() ? DARK_OTHERS : OTHERS;
-  const color = index => REGION_COLORS[tree.children[index].name] ?? palette[index % palette.length];
+  const color = index => regionColor(tree.children[index].name) ?? palette[index % palette.length];
   return {
     traces: [{
       type: "icicle", ids, labels, parents, values, branchvalues: "total", maxdepth: 4, sort: false,
@@ -104,8 +104,8 @@ function showTensors(result, points, first) {
     {label: "op", value: row => row.op}, {label: "tensor", value: row => row.tensor},
     {label: "shape", value: row => row.shape}, {label: "dtype", value: row => row.dtype},
     {label: "bytes", value: row => row.requested_bytes, isNumber: true, sum: true},
-    ...regionsOf(points, region => `retained_${region}_bytes`).map(region => (
-      {label: region, value: row => row[`${region}_bytes`], isNumber: true, sum: true})),
+    ...regionsOf(points, "figure").map(region => (
+      {label: region.name, value: row => row[region.column], isNumber: true, sum: true})),
     {label: "allocated", value: row => row.allocated_bytes, isNumber: true},
     {label: "needed for the gradient of", value: row => row.needed_for, isWide: true},
     {label: "also saved by", value: row => row.also_saved_by, isWide: true},

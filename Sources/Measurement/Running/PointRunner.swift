@@ -122,10 +122,7 @@ package final class PointRunner {
   ) throws {
     let point = planned.point
     let predicted = try predictor.predict(point)
-    outcome.record.predictedRetainedBytes = predicted.retained.total
-    outcome.record.predictedAllocatedBytes = predicted.retainedAllocatedBytes
-    outcome.record.predictedPeakBytes = predicted.peakBytes
-    outcome.record.predictedWorkspaceBytes = predicted.workspacePeakBytes
+    outcome.record.takePrediction(predicted)
     try MemoryNeed(predicted).requireFit(limit, axis: point.largestAxis)
     if point.backend == .shape {
       outcome.take(predicted)
@@ -340,18 +337,6 @@ extension PointOutcome {
   /// Enters what a step gave.
   fileprivate mutating func take(_ result: StepResult) {
     saved = result.saved
-    record.loss = result.loss
-    record.savedTensors = result.saved.count
-    record.retained = result.retained
-    record.retainedAllocatedBytes = result.retainedAllocatedBytes
-    record.peakForwardBytes = result.peakForwardBytes
-    record.peakBackwardBytes = result.peakBackwardBytes
-    record.workspacePeakBytes = result.workspacePeakBytes
-    record.parameterBytes = result.parameterBytes
-    record.gradientBytes = result.gradientBytes
-    record.optimizerBytes = result.optimizerBytes
-    record.matmulFlops = result.matmulFlops
-    record.forwardSeconds = result.forwardSeconds
-    record.backwardSeconds = result.backwardSeconds
+    record.take(result)
   }
 }

@@ -1,4 +1,5 @@
 import Ledger
+import OrderedCollections
 package import Reporting
 import Retention
 import Tensors
@@ -12,15 +13,9 @@ package struct SeriesLaws: Sendable {
 
   /// Computes each series' law from shapes and holds it against the measured points.
   package init(of points: [PointRecord], engine: Engine) {
-    var series: [Point: [PointRecord]] = [:]
-    var order: [Point] = []
-    for record in points {
-      let key = record.point.seriesKey
-      if series[key] == nil { order.append(key) }
-      series[key, default: []].append(record)
-    }
+    let series = OrderedDictionary(grouping: points, by: \.point.seriesKey)
     let predictor = Predictor(engine: engine)
-    for key in order { add(key, series[key] ?? [], predictor) }
+    for (key, points) in series { add(key, points, predictor) }
   }
 
   private mutating func add(_ key: Point, _ points: [PointRecord], _ predictor: Predictor) {
@@ -29,11 +24,17 @@ package struct SeriesLaws: Sendable {
     let measured = points.filter { $0.status == .ok && $0.point.nC >= lowest }
     let lengths = measured.map(\.point.nC)
     let name = "the law of \(key.mode.name.rawValue)"
+    let checks = lengths.max().map { [$0] } ?? []
+    var counted: [Int: RegionBytes] = [:]
+    func retained(_ nC: Int) throws -> RegionBytes {
+      if let known = counted[nC] { return known }
+      let found = try predictor.totals(of: key.atLawLength(nC)).retained
+      counted[nC] = found
+      return found
+    }
     let law: ScalingLaw
     do {
-      law = try ScalingLaw(from: lowest, checkedAt: lengths.max().map { [$0] } ?? []) { nC in
-        try predictor.totals(of: key.atLawLength(nC)).retained.total
-      }
+      law = try ScalingLaw(from: lowest, checkedAt: checks) { try retained($0).total }
     } catch {
       disagreements.append("\(name) cannot be computed: \(error)")
       return
@@ -53,6 +54,9 @@ package struct SeriesLaws: Sendable {
     var record = LawRecord(
       profile: points.first?.profile, point: key, law: law, checkedRange: range,
       pointsChecked: measured.count, pointsMatching: matching)
+    record.ofPrefix = try? ScalingLaw(from: lowest, checkedAt: checks) {
+      try retained($0).ofPrefix
+    }
     if let longest = lengths.max() {
       record.group = try? predictor.groupLaw(of: key.atLawLength(longest))
     }

@@ -1,4 +1,5 @@
 package import Ledger
+import OrderedCollections
 package import Retention
 import Spelling
 
@@ -10,23 +11,16 @@ package struct Stacks {
 
   /// The stacks of what a step retains; equal ones are one.
   package init(of saved: [SavedStorage], point: Point) {
-    var places: [[String]: Int] = [:]
-    var stacks: [(frames: [String], bytes: Int)] = []
+    var stacks: OrderedDictionary<[String], Int> = [:]
     for storage in saved {
       let tensor = TensorBytes(storage)
       let frames = [
         point.mode.name.rawValue, tensor.layer.map { "layer \($0)" } ?? "ends", tensor.op,
         tensor.tensor,
       ]
-      let bytes = tensor.bytes * storage.copies
-      if let place = places[frames] {
-        stacks[place].bytes += bytes
-      } else {
-        places[frames] = stacks.count
-        stacks.append((frames, bytes))
-      }
+      stacks[frames, default: 0] += tensor.bytes * storage.copies
     }
-    self.stacks = stacks
+    self.stacks = stacks.map { (frames: $0.key, bytes: $0.value) }
     name = "\(point.modelName), \(point.mode.name.rawValue), n_c \(point.nC), n_g \(point.nG)"
   }
 
@@ -44,16 +38,8 @@ package struct Stacks {
   /// The same as a sampled profile in bytes, in speedscope's own format
   /// (https://www.speedscope.app/file-format-schema.json).
   package var speedscope: String {
-    var numbers: [String: Int] = [:]
-    var names: [String] = []
-    let samples = stacks.map { stack in
-      stack.frames.map { frame -> Int in
-        if let number = numbers[frame] { return number }
-        numbers[frame] = names.count
-        names.append(frame)
-        return names.count - 1
-      }
-    }
+    var names: OrderedSet<String> = []
+    let samples = stacks.map { stack in stack.frames.map { names.append($0).index } }
     let total = stacks.reduce(0) { $0 + $1.bytes }
     let profile = JSONText.object([
       ("type", .string("sampled")), ("name", .string("retained")), ("unit", .string("bytes")),

@@ -113,7 +113,7 @@ private struct LiveCounts {
 
   private var entries: [StorageID: Entry] = [:]
   private var categories = CategoryBytes()
-  private var regions = RegionBytes(prefix: 0, generated: 0, crossing: 0, shared: 0)
+  private var regions = RegionBytes()
   private var saved = 0
 
   /// Follows an event; whether a count changed.
@@ -147,9 +147,7 @@ private struct LiveCounts {
   private mutating func count(_ description: StorageDescription, _ sign: Int) {
     categories[description.category] += sign * description.requestedBytes
     guard description.category == .activation else { return }
-    for region in RegionBytes.all {
-      regions[keyPath: region.bytes] += sign * description.regions[keyPath: region.bytes]
-    }
+    for region in Region.allCases { regions[region] += sign * description.regions[region] }
   }
 
   var counters: [(name: String, values: [(name: String, bytes: Int)])] {

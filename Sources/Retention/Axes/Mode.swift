@@ -4,6 +4,47 @@ package enum ModeName: String, AxisWord {
   case prunedGraph = "pruned-graph"
   case detachedPrefix = "detached-prefix"
   case replayedPrefix = "replayed-prefix"
+
+  /// What becomes of the rows of the prefix in a mode's graph.
+  package enum PrefixRows: String, Sendable {
+    /// They are in it, as all rows are.
+    case recorded
+    /// Of the last layer those are in it that a loss row reads.
+    case pruned
+    /// Those before the cut are not, and their keys and values are constants.
+    case detached
+  }
+
+  package var prefixRows: PrefixRows {
+    switch self {
+    case .fullGraph, .replayedPrefix: .recorded
+    case .prunedGraph: .pruned
+    case .detachedPrefix: .detached
+    }
+  }
+
+  /// What the mode does, in few words.
+  package var meaning: String {
+    switch self {
+    case .fullGraph: "every row is recorded"
+    case .prunedGraph: "what no loss row reaches is not recorded"
+    case .detachedPrefix: "the prefix runs without a graph"
+    case .replayedPrefix: "the prefix runs again in chunks"
+    }
+  }
+
+  /// What the mode does to keys, values and their gradients, as a sentence without its end.
+  package var sentence: String {
+    switch self {
+    case .fullGraph: "\(rawValue) records every row"
+    case .prunedGraph:
+      "\(rawValue) records the same, but in the last layer no prefix row that no loss row reads"
+    case .detachedPrefix: "\(rawValue) takes the prefix's keys and values as constants"
+    case .replayedPrefix:
+      "\(rawValue) runs the prefix without a graph, gathers dK and dV in backward, and then "
+        + "records its chunks again, one at a time"
+    }
+  }
 }
 
 /// How the prefix takes part in the step, with the settings that only this way has.

@@ -55,9 +55,7 @@ final class DirectExecutor: PointExecutor {
     var record = PointRecord(
       profile: profile.name, point: planned.point, repetition: planned.repetition,
       version: found.version, startedAt: found.startedAt)
-    record.predictedRetainedBytes = found.predictedRetainedBytes
-    record.predictedAllocatedBytes = found.predictedAllocatedBytes
-    record.predictedPeakBytes = found.predictedPeakBytes
+    record.takePredictions(from: found)
     return FinishedPoint(index: index, outcome: PointOutcome(record: record, saved: []))
   }
 }

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Spelling
 
 /// `journal.jsonl`: a line a finished point with its rows, on disk before the next point starts.
 ///

@@ -1,26 +1,23 @@
 import Reporting
+import Results
 import Retention
+import Spelling
 
 /// The ledgers that a report carries: all of a small sweep, else those of the longest prefixes.
 struct LedgerChoice {
   let json: JSONText
   /// What was left out for its size, as a sentence; nil if nothing was.
   let note: String?
-  /// What was left out because it is of no point here; nil if nothing was.
-  let strays: String?
 
   /// Rows that a report carries at most; more would take a page seconds to open.
   private static let mostRows = 20_000
 
-  private static let columns = [
-    "order", "layer", "op", "tensor", "shape", "dtype", "requested_bytes", "allocated_bytes",
-    "prefix_bytes", "generated_bytes", "crossing_bytes", "shared_bytes", "needed_for",
-    "also_saved_by", "padding_bytes",
-  ]
+  /// What a row says of a tensor: all but which point it is of.
+  private static let columns = Array(
+    LedgerRecord.columns.map(\.name).drop { $0 != "order" })
 
-  init(_ ledger: CSVDocument, of points: CSVDocument) {
-    let all = LedgerRows(ledger, of: points)
-    let blocks = all.blocks
+  init(_ ledger: CSVDocument, _ rows: LedgerRows, of points: CSVDocument) {
+    let blocks = rows.blocks
     let order = Self.order(of: points).filter { blocks[$0] != nil }
     var chosen: [Int] = []
     var count = 0
@@ -30,22 +27,17 @@ struct LedgerChoice {
       chosen.append(point)
       count += rows
     }
-    let rows = chosen.sorted().flatMap { point in
+    let tensors = chosen.sorted().flatMap { point in
       ledger.rows[blocks[point] ?? 0..<0].map { (point, $0) }
     }
-    var table = PackedTable(rows: rows.count)
-    table.add("point", rows.map { String($0.0) })
+    var table = PackedTable(rows: tensors.count)
+    table.add("point", tensors.map { String($0.0) })
     for name in Self.columns {
       // `dtype` is there twice: the point's own, and then the tensor's.
       guard let index = ledger.column(name, last: true) else { continue }
-      table.add(name, rows.map { $0.1.fields[index] })
+      table.add(name, tensors.map { $0.1.fields[index] })
     }
     json = table.json
-    strays =
-      all.strays == 0
-      ? nil
-      : "ledger.csv: the tensors of \(all.strays) of \(all.strays + blocks.count) points are left "
-        + "out; they are of another profile, or do not add up to what a point here retains"
     note =
       chosen.count == blocks.count
       ? nil

@@ -1,5 +1,5 @@
 import Foundation
-import Reporting
+package import Reporting
 import Retention
 import Spelling
 
@@ -7,17 +7,17 @@ import Spelling
 ///
 /// A file of an earlier result may have stayed, or have been copied from another. Each says of
 /// which points it is; what is of none is left out, with a sentence.
-struct Belonging {
+package struct Belonging {
   private let points: CSVDocument
 
   init(to points: CSVDocument) { self.points = points }
 
   /// A file, or the rows of it that belong here, and a sentence about what was left out.
-  struct Part {
-    var document: CSVDocument?
+  package struct Part: Sendable {
+    package var document: CSVDocument?
     /// The row of `points.csv` that each of the document's is about; empty where that is not known.
-    var places: [Int] = []
-    var sentence: String?
+    package var places: [Int] = []
+    package var sentence: String?
   }
 
   // MARK: Laws
@@ -228,6 +228,7 @@ private struct MeasuredBytes {
 
 /// A row of `laws.csv` that says what a whole step retains.
 private struct StatedLaw {
+  /// By rising powers of `n_c`.
   private let coefficients: [Int]
   private let regime: ClosedRange<Int>
   private let step: Int
@@ -242,8 +243,7 @@ private struct StatedLaw {
     guard !isOther("figure", than: "retained"), !isOther("part", than: "total"),
       !isOther("tensor_parallel", than: "1")
     else { return nil }
-    coefficients = ["constant_bytes", "linear_bytes", "quadratic_bytes"]
-      .map { document.integer($0, in: row) ?? 0 }
+    coefficients = LawRecord.coefficients.map { document.integer($0.name, in: row) ?? 0 }
     let start = document.integer("holds_from_n_c", in: row) ?? 0
     regime = start...max(document.integer("holds_to_n_c", in: row) ?? .max, start)
     step = max(document.integer("n_c_step", in: row) ?? 1, 1)
@@ -255,8 +255,7 @@ private struct StatedLaw {
     let points = points.filter { regime.contains($0.nC) && $0.nC % step == 0 }
     let met = points.count { point in
       let nC = Int128(point.nC)
-      return Int128(coefficients[0]) + nC * (Int128(coefficients[1]) + nC * Int128(coefficients[2]))
-        == Int128(point.retained)
+      return coefficients.reversed().reduce(0) { $0 * nC + Int128($1) } == Int128(point.retained)
     }
     return met >= min(matching, points.count)
   }

@@ -65,12 +65,19 @@ extension LedgerRecord: Record {
       Column("dtype") { .text($0.storage.description.dtype) },
       Column("requested_bytes") { .integer($0.storage.description.requestedBytes) },
       Column("allocated_bytes") { .integer($0.storage.description.allocatedBytes) },
-      Column("prefix_bytes") { .integer($0.storage.description.regions.prefix) },
-      Column("generated_bytes") { .integer($0.storage.description.regions.generated) },
-      Column("crossing_bytes") { .integer($0.storage.description.regions.crossing) },
-      Column("shared_bytes") { .integer($0.storage.description.regions.shared) },
+    ] + regions.filter { !isLater($0) } + [
       Column("needed_for") { .text($0.neededFor) },
       Column("also_saved_by") { .text($0.alsoSavedBy) },
-      Column("padding_bytes") { .integer($0.storage.description.regions.padding) },
-    ]
+    ] + regions.filter(isLater)
+
+  private static let regions = Region.allCases.map { region in
+    Column<LedgerRecord>("\(region.name)_bytes") {
+      .integer($0.storage.description.regions[region])
+    }
+  }
+
+  /// Whether a region came after the columns that now stand behind the others.
+  private static func isLater(_ column: Column<LedgerRecord>) -> Bool {
+    !["prefix_bytes", "generated_bytes", "crossing_bytes", "shared_bytes"].contains(column.name)
+  }
 }

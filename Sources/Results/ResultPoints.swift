@@ -1,53 +1,63 @@
 package import Files
-import Foundation
-import Reporting
+package import Reporting
 
-/// What `ballast compare` reads of one side, and `ballast check --results`: a folder of results, a
-/// `points.csv` or a `ledger.csv`.
-package struct Results {
-  /// Which file the points come from; two sides must have the same.
-  package enum Kind: String { case points, ledger }
+/// One point of results that were read from files.
+package struct ResultPoint: Sendable {
+  /// What says which point it is, by column.
+  package var key: [String: String]
+  package var figures: [String: Double] = [:]
+  /// `ok` where the file does not say.
+  package var status = "ok"
+  /// Why it has no figures, where the file says so.
+  package var error: String?
+  /// The saved tensors; nil without a ledger.
+  package var tensors: [TensorBytes]?
 
-  let path: String
-  let kind: Kind
-  let points: [ResultPoint]
+  package func value(of figure: PointFigure) -> Double? { figures[figure.name] }
+
+  /// Forward and backward together.
+  package var seconds: Double? {
+    guard let forward = figures["forward_seconds"], let backward = figures["backward_seconds"]
+    else { return nil }
+    return forward + backward
+  }
+}
+
+/// The points of a folder of results, of a `points.csv` or of a `ledger.csv`, with their tensors
+/// where those are known.
+package struct ResultPoints: Sendable {
+  package let path: String
+  /// Which file the points come from.
+  package let kind: ResultKind
+  package let points: [ResultPoint]
   /// What the ledger has and no point does, as a sentence; nil for nothing.
   package private(set) var strays: String?
 
-  /// Reads a side; `kinds` are what a file may be, a folder has points.
+  /// Reads a side of a comparison; `kinds` are what a file may be, a folder has points.
   ///
   /// - Throws: `FileError` for what is missing, malformed or no file of ours.
-  package init(_ path: String, of kinds: [Kind] = [.ledger, .points]) throws(FileError) {
+  package init(
+    _ path: String, ofOneOf kinds: [ResultKind] = [.ledger, .points]
+  ) throws(FileError) {
     self.path = path
     guard !path.isEmpty else {
       throw FileError("the name of a result is empty; give a folder or a CSV file")
     }
     guard Paths.isDirectory(path) else {
-      let table = try ResultTable(path, of: kinds)
+      let table = try ResultTable(path, ofOneOf: kinds)
+      try table.requireRows(to: "compare")
       kind = table.kind
       points = kind == .ledger ? try Self.ledger(table) : try Self.points(table)
       return
     }
-    let file = Paths.join(path, "points.csv")
-    guard Paths.exists(file) else {
-      throw FileError("\(path): holds no points.csv; name a folder that 'ballast sweep' wrote")
-    }
-    let table = try ResultTable(file, of: [.points])
-    var points = try Self.points(table)
-    let place = Paths.join(path, "ledger.csv")
-    if Paths.exists(place) {
-      let ledger = try ResultTable(place, of: [.ledger])
-      let rows = LedgerRows(ledger.document, of: table.document)
+    let folder = try ResultFolder(path, reading: [.points, .ledger], to: "compare")
+    var points = try Self.points(folder.points)
+    if let ledger = folder.ledger, let rows = folder.ledgerRows {
       let blocks = Dictionary(uniqueKeysWithValues: try Self.blocks(ledger).map { ($0.start, $0) })
       for (number, range) in rows.blocks {
         points[number].tensors = blocks[range.lowerBound]?.tensors
       }
-      strays =
-        rows.strays == 0
-        ? nil
-        : "\(place): the tensors of \(rows.strays) of \(rows.strays + rows.blocks.count) points "
-          + "are left out; they are of another profile, or do not add up to what a point there "
-          + "retains"
+      strays = rows.contradiction.map { Paths.join(path, $0) }
     }
     (kind, self.points) = (.points, points)
   }
@@ -55,48 +65,23 @@ package struct Results {
   // MARK: Points
 
   private static func points(_ table: ResultTable) throws(FileError) -> [ResultPoint] {
-    try requireRows(table)
     var points: [ResultPoint] = []
     for row in table.document.rows {
       var point = ResultPoint(key: table.key(row, ResultColumns.point))
-      for figure in ResultColumns.bytes {
-        point.figures[figure] = try table.count(row, figure).map(Double.init)
+      for figure in PointFigure.all where figure.isHeld {
+        point.figures[figure.name] =
+          switch figure.unit {
+          case .bytes: try table.count(row, figure.name).map(Double.init)
+          case .seconds: try table.seconds(row, figure.name)
+          default: try table.number(row, figure.name)
+          }
       }
-      for figure in ResultColumns.seconds {
-        point.figures[figure] = try table.seconds(row, figure)
-      }
-      point.figures["gradient_relative_error"] = try table.number(row, "gradient_relative_error")
       point.status = table.text(row, "status")
       let error = table.text(row, "error")
       point.error = error.isEmpty ? nil : error
       points.append(point)
     }
     return points
-  }
-
-  /// Without rows there are no points, and two results would be blamed for having none in common.
-  private static func requireRows(_ table: ResultTable) throws(FileError) {
-    guard !table.document.rows.isEmpty else {
-      throw FileError("\(table.path): has a header and no rows; there is nothing to compare")
-    }
-  }
-
-  /// Every point as budgets know it, each once: of repetitions the first.
-  package var measured: [MeasuredPoint] { measured { _ in true } }
-
-  /// The same of those whose texts by column are wanted.
-  func measured(_ isWanted: ([String: String]) -> Bool) -> [MeasuredPoint] {
-    var seen: Set<PointCells> = []
-    let distinct = points.filter {
-      isWanted($0.key) && seen.insert(PointCells($0.key)).inserted
-    }
-    let byCells = Dictionary(
-      distinct.filter { $0.status == "ok" }.map { (PointCells($0.key), $0) }
-    ) { first, _ in first }
-    return distinct.map { result in
-      let cells = PointCells(result.key)
-      return MeasuredPoint(result, shorter: cells.nC.flatMap { byCells[cells.at(nC: $0 - 1)] })
-    }
   }
 
   // MARK: Ledgers
@@ -148,7 +133,6 @@ package struct Results {
 
   /// The points of a ledger alone; those that differ in what it does not say are numbered.
   private static func ledger(_ table: ResultTable) throws(FileError) -> [ResultPoint] {
-    try requireRows(table)
     var counts: [[String: String]: Int] = [:]
     return try blocks(table).map { block in
       counts[block.key, default: 0] += 1

@@ -20,7 +20,7 @@ package enum LengthsTable {
       let each = record.point.sequencePoints
       let once = record.point.sharing == .prefix ? (each.count - 1) * record.point.nC : 0
       let retained = record.retained
-      let share = retained.map { Double($0.padding) / Double(max($0.total, 1)) } ?? 0
+      let share = retained.map { Double($0[.padding]) / Double(max($0.total, 1)) } ?? 0
       table.add(
         labels.map { $0.cell(record.point).text } + [
           String(each.count), Units.grouped(each.reduce(-once) { $0 + $1.n }),

@@ -1,51 +1,61 @@
-import Files
-import Reporting
+package import Files
+package import Reporting
 import Retention
-
-/// One point of results that were read from files.
-struct ResultPoint {
-  /// What says which point it is, by column.
-  var key: [String: String]
-  var figures: [String: Double] = [:]
-  /// `ok` where the file does not say.
-  var status = "ok"
-  /// Why it has no figures, where the file says so.
-  var error: String?
-  /// The saved tensors; nil without a ledger.
-  var tensors: [TensorBytes]?
-
-  /// Forward and backward together.
-  var seconds: Double? {
-    guard let forward = figures["forward_seconds"], let backward = figures["backward_seconds"]
-    else { return nil }
-    return forward + backward
-  }
-}
+import Spelling
 
 /// A CSV file of results, with its rows' cells by column.
-struct ResultTable {
-  let path: String
-  let document: CSVDocument
+package struct ResultTable: Sendable {
+  package let path: String
+  package let document: CSVDocument
+  package let kind: ResultKind
 
-  let kind: Results.Kind
-
-  /// Reads a file of one kind, or of either.
+  /// Reads a file of one of some kinds.
   ///
   /// - Throws: `FileError` for a file that is missing, malformed or of no such kind.
-  init(_ path: String, of kinds: [Results.Kind] = [.ledger, .points]) throws(FileError) {
-    self.path = path
+  package init(_ path: String, ofOneOf kinds: [ResultKind]) throws(FileError) {
+    var found: ResultKind?
+    document = try Self.read(path) { header in
+      found = kinds.first { kind in kind.needed.allSatisfy(header.contains) }
+      let names = kinds.map { "a \($0.file)" }.joined(separator: " or ")
+      return found == nil ? "does not have the columns of \(names)" : nil
+    }
+    (self.path, kind) = (path, found ?? .points)
+  }
+
+  /// Reads a file of a kind, with the columns that it needs and some more.
+  ///
+  /// - Throws: `FileError` as above, naming the column that is missing.
+  package init(
+    _ path: String, of kind: ResultKind, needing columns: [String] = []
+  ) throws(FileError) {
+    (self.path, self.kind) = (path, kind)
+    let needed = Set(kind.needed + columns)
+    document = try Self.read(path) { header in
+      kind.columns.first { needed.contains($0) && !header.contains($0) }
+        .map { "has no column \(quoted($0)) of a \(kind.file)" }
+    }
+  }
+
+  private static func read(
+    _ path: String, header complaint: ([String]) -> String?
+  ) throws(FileError) -> CSVDocument {
     let text = try ResultText.read(path)
-    var found: Results.Kind?
-    do {
-      document = try CSVDocument(text) { header in
-        found = kinds.first { kind in kind.columns.allSatisfy(header.contains) }
-        let names = kinds.map { "a \($0.rawValue).csv" }.joined(separator: " or ")
-        return found == nil ? "does not have the columns of \(names)" : nil
-      }
-    } catch {
+    do { return try CSVDocument(text, header: complaint) } catch {
       throw FileError("\(path): \(error)")
     }
-    kind = found ?? .points
+  }
+
+  /// Refuses a file without rows, of which nothing could be said.
+  func requireRows(to purpose: String) throws(FileError) {
+    guard document.rows.isEmpty else { return }
+    throw FileError("\(path): has a header and no rows; there is nothing to \(purpose)")
+  }
+
+  /// Refuses figures that are none, in whichever column.
+  func requireFigures() throws(FileError) {
+    do { try document.requireFigures(ofLaws: kind == .laws) } catch {
+      throw FileError("\(path): \(error)")
+    }
   }
 
   /// A cell's text; empty where the file has no such column.
@@ -83,26 +93,12 @@ struct ResultTable {
   }
 }
 
-/// The columns by which results are read and matched.
-enum ResultColumns {
+/// The columns by which results are matched.
+package enum ResultColumns {
   /// What says which point a row of `points.csv` is about.
-  static let point = PointColumns.axes.map(\.name) + ["repeat"]
+  package static let point = PointColumns.axes.map(\.name) + ["repeat"]
 
   /// What says so in `ledger.csv`: the columns before `order`, the profile's name aside.
   static let ledger = Array(
     LedgerRecord.columns.map(\.name).prefix { $0 != "order" }.dropFirst())
-
-  static let bytes = ["retained_bytes", "retained_allocated_bytes", "peak_bytes"]
-
-  static let seconds = ["forward_seconds", "backward_seconds"]
-}
-
-extension Results.Kind {
-  /// The columns without which a file is not of the kind.
-  fileprivate var columns: [String] {
-    switch self {
-    case .points: ["mode", "n_c", "status", "retained_bytes"]
-    case .ledger: ["mode", "n_c", "order", "op", "tensor", "requested_bytes"]
-    }
-  }
 }

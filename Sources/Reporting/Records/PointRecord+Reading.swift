@@ -33,8 +33,10 @@ extension PointRecord {
     gradientReference = cells["gradient_reference"].flatMap(ModeName.init(rawValue:))
     retained = try Self.regions(cells)
     for figure in PointFigure.all {
-      guard let text = cells[figure.column.name], !figure.read(&self, text) else { continue }
-      throw Self.noNumber(text, figure.column.name)
+      guard let text = cells[figure.name], let read = figure.read, !read(&self, text) else {
+        continue
+      }
+      throw Self.noNumber(text, figure.name)
     }
     guard CSV.line(of: self) == row else {
       throw RecordError("a row of points.csv is not the point's own")
@@ -49,17 +51,18 @@ extension PointRecord {
   private static func regions(_ cells: [String: String]) throws(RecordError) -> RegionBytes? {
     var regions = RegionBytes()
     var total = 0
-    for region in RegionBytes.all {
-      let column = "retained_\(region.name)_bytes"
+    for figure in PointFigure.all {
+      guard let region = figure.region else { continue }
+      let column = figure.name
       // Files from before there was padding have none.
-      guard let text = cells[column] ?? (region.name == "padding" ? "0" : nil) else { return nil }
+      guard let text = cells[column] ?? (region.isOptional ? "0" : nil) else { return nil }
       guard let bytes = Int(text), bytes >= 0 else { throw noNumber(text, column) }
       let (sum, overflows) = total.addingReportingOverflow(bytes)
       guard !overflows else {
         throw RecordError("the retained bytes of a row of points.csv do not fit 64 bits")
       }
       total = sum
-      regions[keyPath: region.bytes] = bytes
+      regions[region] = bytes
     }
     return regions
   }

@@ -101,9 +101,6 @@ extension PointRecord: Record {
       suffixes_at_a_time lengths layout retained_padding_bytes
       """)
 
-  /// The regions that retained bytes are divided by; reports and pictures ask here.
-  package static let regions = RegionBytes.all.map(\.name)
-
   /// What is not an axis; a new figure comes last.
   private static let figures: [Column<PointRecord>] =
     [
@@ -112,15 +109,8 @@ extension PointRecord: Record {
       Column("repeat") { .integer($0.repetition) },
       Column("status") { .text($0.status.rawValue) },
       Column("error") { .text(orEmpty: $0.error) },
-      Column("retained_bytes") { .integer(orEmpty: $0.retained?.total) },
-      Column("peak_bytes") { .integer(orEmpty: $0.peakBytes) },
       Column("version") { .text($0.version) },
       Column("started_at") { .text($0.startedAt) },
       Column("gradient_reference") { .text(orEmpty: $0.gradientReference?.rawValue) },
     ] + PointFigure.all.map(\.column)
-    + RegionBytes.all.map { region in
-      Column("retained_\(region.name)_bytes") {
-        .integer(orEmpty: $0.retained?[keyPath: region.bytes])
-      }
-    }
 }

@@ -1,5 +1,5 @@
-import Ledger
 import Retention
+import Spelling
 import Spelling
 import Tensors
 import Transformer
@@ -12,8 +12,8 @@ package enum PointTable {
   package static func text(of record: PointRecord, gradients: [ParameterGradient] = []) -> String {
     var table = TextTable([("", .left), ("", .left)])
     for (name, value) in heading(of: record.point) { table.add([name, value]) }
-    for (name, value) in figures(of: record) {
-      if let value { table.add([name, value]) }
+    for (name, text) in PointFigure.all.flatMap(\.lines) {
+      if let value = text(record) { table.add([name, value]) }
     }
     if let worst = worst(of: gradients) { table.add(["  largest", worst]) }
     if let reference = record.gradientReference, reference != record.point.mode.name {
@@ -66,51 +66,5 @@ package enum PointTable {
     }
     guard let (name, error) = known.max(by: { $0.1 < $1.1 }), error > 0 else { return nil }
     return "\(Units.significant(error)) in \(printable(name.unicodeScalars))"
-  }
-
-  /// What the mode costs the gradient; said even if it could not be had, since bytes stand above
-  /// it.
-  private static func gradientError(of record: PointRecord) -> String? {
-    if let error = record.gradientRelativeError { return Units.significant(error) }
-    let point = record.point
-    guard record.status == .ok, !point.mode.isExact else { return nil }
-    return point.backend == .shape
-      ? "not measured: shapes have no gradients"
-      : "not measured: the exact gradient needs more memory or 100 times the products, is 0, "
-        + "or was left out"
-  }
-
-  private static func figures(of record: PointRecord) -> [(String, String?)] {
-    let bytes = { (count: Int?) in count.map { Units.exactBytes($0) } }
-    let seconds = { (value: Double?) in value.map { "\(Units.significant($0)) s" } }
-    let retained = record.retained
-    return [
-      ("loss", record.loss.map { $0.description }),
-      ("retained", bytes(retained?.total)),
-      ("  prefix", bytes(retained?.prefix)),
-      ("  generated", bytes(retained?.generated)),
-      ("  crossing", bytes(retained?.crossing)),
-      ("  shared", bytes(retained?.shared)),
-      ("  padding", retained?.padding == 0 ? nil : bytes(retained?.padding)),
-      ("  storages", record.savedTensors.map { String($0) }),
-      ("  allocated", bytes(record.retainedAllocatedBytes)),
-      ("  predicted", bytes(record.predictedRetainedBytes)),
-      ("peak", bytes(record.peakBytes)),
-      ("  forward", bytes(record.peakForwardBytes)),
-      ("  backward", bytes(record.peakBackwardBytes)),
-      ("  predicted", bytes(record.predictedPeakBytes)),
-      ("peak + workspace", bytes(record.peakWithWorkspaceBytes)),
-      ("  workspace", bytes(record.workspacePeakBytes)),
-      ("  predicted", bytes(record.predictedWorkspaceBytes)),
-      ("parameters", bytes(record.parameterBytes)),
-      ("gradients", bytes(record.gradientBytes)),
-      ("optimizer", record.point.optimizer == .none ? nil : bytes(record.optimizerBytes)),
-      ("process peak", bytes(record.processPeakRSSBytes)),
-      ("products", record.matmulFlops.map { "\($0) flops" }),
-      ("forward", seconds(record.forwardSeconds)),
-      ("backward", seconds(record.backwardSeconds)),
-      ("gradient error", gradientError(of: record)),
-      ("gradient cosine", record.gradientCosine.map { Units.significant($0) }),
-    ]
   }
 }

@@ -1,3 +1,5 @@
+package import Reporting
+
 /// Which rows of a `ledger.csv` are of which row of a `points.csv`.
 ///
 /// Both files have the points in the same order, and the ledger says less of which point it is: of
@@ -8,6 +10,14 @@ package struct LedgerRows: Sendable {
   package let blocks: [Int: Range<Int>]
   /// How many runs of rows, each one point's, belong to none of the points.
   package let strays: Int
+
+  /// What belongs to none of the points, as a sentence; nil for nothing.
+  package var contradiction: String? {
+    strays == 0
+      ? nil
+      : "ledger.csv: the tensors of \(strays) of \(strays + blocks.count) points are left out; "
+        + "they are of another profile, or do not add up to what a point here retains"
+  }
 
   /// Matches two files, of which the ledger has a column `order` that starts again at each point.
   package init(_ ledger: CSVDocument, of points: CSVDocument) {

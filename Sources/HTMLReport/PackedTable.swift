@@ -1,3 +1,4 @@
+import OrderedCollections
 import Reporting
 import Spelling
 
@@ -34,17 +35,11 @@ struct PackedTable {
     func value(_ cell: String) -> JSONText {
       areNumbers ? cell.isEmpty ? .null : .number(cell) : .string(cell)
     }
-    var numbers: [String: Int] = [:]
-    var words: [String] = []
-    let indices = cells.map { cell in
-      if let number = numbers[cell] { return number }
-      numbers[cell] = words.count
-      words.append(cell)
-      return words.count - 1
-    }
+    var words: OrderedSet<String> = []
+    let indices = cells.map { words.append($0).index }
     if words.count == 1 { return .object([("c", value(words[0]))]) }
     if areNumbers { return .object([("n", .array(cells.map(value)))]) }
-    return .object([("w", .strings(words)), ("i", .integers(indices))])
+    return .object([("w", .strings(Array(words))), ("i", .integers(indices))])
   }
 
   /// Whether a text is a number as JSON writes them.

@@ -1,3 +1,5 @@
+import OrderedCollections
+
 /// A figure of one point in two results; nil where a side has none.
 package struct FigurePair: Equatable, Sendable {
   package var before: Double?
@@ -24,9 +26,8 @@ package struct FigurePair: Equatable, Sendable {
 /// A point that two results have, side by side.
 package struct PointComparison: Sendable {
   package var label: String
-  package var retained = FigurePair()
-  package var allocated = FigurePair()
-  package var peak = FigurePair()
+  /// The figures that are bytes and have a word.
+  package var bytes: [(figure: PointFigure, pair: FigurePair)] = []
   /// Forward and backward together.
   package var seconds = FigurePair()
   /// `status` of both sides, where it is not `ok` in both.
@@ -36,9 +37,9 @@ package struct PointComparison: Sendable {
 
   package init(label: String) { self.label = label }
 
-  /// The figures that are bytes, by name.
-  package var bytes: [(name: String, pair: FigurePair)] {
-    [("retained", retained), ("allocated", allocated), ("peak", peak)]
+  /// A figure by its word, such as `retained`.
+  package subscript(word: String) -> FigurePair {
+    bytes.first { $0.figure.word == word }?.pair ?? FigurePair()
   }
 }
 
@@ -62,14 +63,15 @@ package enum ComparisonTable {
   }
 
   private static func figures(of points: [PointComparison]) -> String {
-    let all: [(String, (PointComparison) -> FigurePair, (Double) -> String)] = [
-      ("retained", { $0.retained }, bytes), ("allocated", { $0.allocated }, bytes),
-      ("peak", { $0.peak }, bytes), ("step", { $0.seconds }, seconds),
-    ]
-    // Size classes follow what is retained; they are shown where they say something else.
-    let shown = all.filter { name, pair, _ in
-      let known = points.contains { pair($0).before != nil || pair($0).after != nil }
-      return known && (name != "allocated" || points.contains { pair($0).increasePercent != 0 })
+    let figures = PointFigure.budgetedBytes.filter { figure in
+      // Size classes follow what is retained; they are shown where they say something else.
+      !figure.isQuiet || points.contains { $0[figure.shortName].increasePercent != 0 }
+    }
+    let all: [(String, (PointComparison) -> FigurePair, (Double) -> String)] =
+      figures.map { figure in (figure.shortName, { $0[figure.shortName] }, bytes) }
+      + [("step", { $0.seconds }, seconds)]
+    let shown = all.filter { _, pair, _ in
+      points.contains { pair($0).before != nil || pair($0).after != nil }
     }
     let hasStatus = points.contains { $0.statuses != nil }
     var table = TextTable(
@@ -93,12 +95,10 @@ package enum ComparisonTable {
   }
 
   private static func tensors(of points: [PointComparison]) -> String {
-    var names: [String] = []
-    var worst: [String: (change: TensorChange, label: String, points: Int)] = [:]
+    var worst: OrderedDictionary<String, (change: TensorChange, label: String, points: Int)> = [:]
     for point in points {
       for change in point.tensors ?? [] {
         guard let known = worst[change.name] else {
-          names.append(change.name)
           worst[change.name] = (change, point.label, 1)
           continue
         }
@@ -108,7 +108,7 @@ package enum ComparisonTable {
         )
       }
     }
-    let rows = names.compactMap { worst[$0] }
+    let rows = worst.values
       .sorted { $0.change.difference.magnitude > $1.change.difference.magnitude }
     guard !rows.isEmpty else { return "The saved tensors are the same.\n" }
     var table = TextTable([

@@ -1,6 +1,5 @@
 import Foundation
 import Reporting
-import Retention
 import Spelling
 
 /// A result as one HTML file that needs nothing beside it: no network, no other file.
@@ -17,7 +16,7 @@ package enum ReportPage {
   ) -> String {
     let data = JSONText.object([
       ("made", .object([("version", .string(version))])),
-      ("axes", .strings(PointAxis.all.map(\.name))), ("regions", .strings(PointRecord.regions)),
+      ("schema", ResultSchema.json),
       ("results", .array([earlier, folder].compactMap { $0?.json })),
     ]).text
     // Each placeholder stands once, and what replaces it is not looked at again.

@@ -24,6 +24,9 @@ package struct LawRecord: Sendable {
   /// What each completion adds where completions share their prefix.
   package var group: GroupLaw?
 
+  /// What of it is there because of the prefix, `Region.isOfPrefix`; nil where nobody asked.
+  package var ofPrefix: ScalingLaw?
+
   /// Whose law it is.
   package enum Figure: String, Sendable {
     case retained, peak
@@ -57,14 +60,33 @@ extension LawRecord: Record {
       kv_gradients holds_from_n_c optimizer figure part holds_to_n_c n_c_step tensor_parallel
       adapter lora suffixes sharing suffixes_at_a_time
       completion_constant_bytes completion_n_c_bytes completion_n_g_bytes
-      completion_n_c_n_g_bytes completion_n_g_n_g_bytes
+      completion_n_c_n_g_bytes completion_n_g_n_g_bytes lengths layout
+      of_prefix_constant_bytes of_prefix_linear_bytes of_prefix_quadratic_bytes
       """)
 
-  private static let figures: [Column<LawRecord>] = [
+  /// A factor of a law, and the power of `n_c` that it goes with.
+  package struct Coefficient: Sendable {
+    package let name: String
+    package let power: Int
+    let value: @Sendable (ScalingLaw) -> Int
+  }
+
+  /// The factors of a law, each a column.
+  package static let coefficients = [
+    Coefficient(name: "constant_bytes", power: 0) { $0.constant },
+    Coefficient(name: "linear_bytes", power: 1) { $0.linear },
+    Coefficient(name: "quadratic_bytes", power: 2) { $0.quadratic },
+  ]
+
+  private static let figures: [Column<LawRecord>] =
+    coefficients.map { factor in Column(factor.name) { .integer(factor.value($0.law)) } }
+    + others
+    + coefficients.map { factor in
+      Column("of_prefix_" + factor.name) { .integer(orEmpty: $0.ofPrefix.map(factor.value)) }
+    }
+
+  private static let others: [Column<LawRecord>] = [
     Column("profile") { .text(orEmpty: $0.profile) },
-    Column("constant_bytes") { .integer($0.law.constant) },
-    Column("linear_bytes") { .integer($0.law.linear) },
-    Column("quadratic_bytes") { .integer($0.law.quadratic) },
     Column("completion_constant_bytes") { .integer(orEmpty: $0.group?.constant) },
     Column("completion_n_c_bytes") { .integer(orEmpty: $0.group?.prefix) },
     Column("completion_n_g_bytes") { .integer(orEmpty: $0.group?.generated) },
