@@ -75,6 +75,7 @@ let package = Package(
       uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Spelling"]),
     module(
       "Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger", "Spelling", ordered]),
+    module("Traces", uses: ["Reporting", "Retention", "Ledger", "Spelling", ordered]),
     module("Results", uses: ["Reporting", "Retention", "Files", "Spelling"]),
     module(
       "HTMLReport",
@@ -118,6 +119,7 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
+        "Traces",
         "Reporting", "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors",
         "Files",
         "Spelling",

@@ -4,6 +4,7 @@ import Ledger
 import Measurement
 import Reporting
 import Retention
+import Traces
 
 /// Pictures of one step, for the viewers that others made.
 struct TraceOptions: ParsableArguments {

@@ -42,7 +42,7 @@ package struct LedgerRecord: Sendable {
 
 extension Scope {
   /// The op with its layer before it, as Hugging Face names modules: `layers.0.k_proj`.
-  var path: String {
+  package var path: String {
     guard let layer, !op.hasPrefix("layers.") else { return op }
     return "layers.\(layer).\(op)"
   }

@@ -1,5 +1,6 @@
 package import Ledger
 import OrderedCollections
+import Reporting
 package import Retention
 import Spelling
 

@@ -1,4 +1,5 @@
 package import Ledger
+import Reporting
 package import Retention
 import Spelling
 
