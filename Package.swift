@@ -166,7 +166,8 @@ let package = Package(
     tests(
       "TransformerTests",
       of: [
-        "HuggingFace", "Transformer", "Tensors", "Safetensors", "Files", "Spelling", "TestSupport",
+        "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors", "Files", "Spelling",
+        "TestSupport",
       ]),
     .executableTarget(
       name: "step-benchmark",

@@ -109,9 +109,9 @@ final class Bench {
         backend.backend, ledger: Ledger(), layout: SequenceLayout([], lossRuns: []))
       let shape = Shape(.plain(size), .plain(size))
       let (a, b, c) = (
-        try factory.make("a", shape, dtype, for: .workspace),
-        try factory.make("b", shape, dtype, for: .workspace),
-        try factory.make("c", shape, dtype, for: .workspace)
+        try factory.make("a", .scratch, shape, dtype, for: .workspace),
+        try factory.make("b", .scratch, shape, dtype, for: .workspace),
+        try factory.make("c", .scratch, shape, dtype, for: .workspace)
       )
       backend.fill(a, with: 0.5)
       backend.fill(b, with: 0.5)
@@ -125,7 +125,8 @@ final class Bench {
     let scratch = try products.map { try backend.workspaceBytes(for: [$0]) }.max() ?? 0
     let factory = TensorFactory(
       backend.backend, ledger: Ledger(), layout: SequenceLayout([], lossRuns: []))
-    let workspace = try factory.make("workspace", Shape(.plain(scratch / 4 + 1)), for: .workspace)
+    let workspace = try factory.make(
+      "workspace", .scratch, Shape(.plain(scratch / 4 + 1)), for: .workspace)
     func run() throws {
       for product in products { try backend.multiply([product], workspace: workspace) }
     }

@@ -1,4 +1,4 @@
-import Ledger
+package import Ledger
 package import Tensors
 
 /// What gathers the gradient of one parameter in parts, by the rows that they come from.
@@ -16,8 +16,8 @@ package final class GradientParts {
   package let rows: [Range<Int>]
   /// Whether the norm of each single row's part is taken too.
   package let measuresRows: Bool
-  private var slots: [String: [GradientSlot]] = [:]
-  private var norms: [String: [Int: Double]] = [:]
+  private var slots: [ParameterRole: [GradientSlot]] = [:]
+  private var norms: [ParameterRole: [Int: Double]] = [:]
 
   /// Creates empty parts.
   ///
@@ -33,12 +33,12 @@ package final class GradientParts {
   }
 
   /// The sums of one use, by part: `[out, in]` or `[out]`, float32; nil where no row gave anything.
-  package func sums(of use: String) -> [Tensor?] {
+  package func sums(of use: ParameterRole) -> [Tensor?] {
     slots[use]?.map(\.value) ?? rows.map { _ in nil }
   }
 
   /// The Frobenius norm of the part from a single row; nil where the row gave nothing.
-  package func norm(ofRow row: Int, of use: String) -> Double? { norms[use]?[row] }
+  package func norm(ofRow row: Int, of use: ParameterRole) -> Double? { norms[use]?[row] }
 
   // MARK: Gathering
 
@@ -56,12 +56,13 @@ package final class GradientParts {
   /// Where the part with these rows gathers.
   func slot(for weight: Weight, rows piece: Range<Int>) -> GradientSlot {
     let own =
-      slots[weight.symbol]
+      slots[weight.role]
       ?? rows.map { _ in
         GradientSlot(
-          weight.symbol, shape: weight.value.shape, dtype: .float32, category: .gradient)
+          weight.symbol, .parameter(weight.role), shape: weight.value.shape, dtype: .float32,
+          category: .gradient)
       }
-    slots[weight.symbol] = own
+    slots[weight.role] = own
     guard let index = rows.firstIndex(where: { $0.contains(piece.lowerBound) }) else {
       preconditionFailure("a row belongs to no part")
     }
@@ -69,8 +70,8 @@ package final class GradientParts {
   }
 
   /// Enters the norm of one row's part; a step goes through each row of a weight once.
-  func enter(_ norm: Double, row: Int, of use: String) {
+  func enter(_ norm: Double, row: Int, of use: ParameterRole) {
     let earlier = norms[use, default: [:]].updateValue(norm, forKey: row)
-    precondition(earlier == nil, "row \(row) gave to \(use) twice")
+    precondition(earlier == nil, "row \(row) gave to \(use.symbol) twice")
   }
 }

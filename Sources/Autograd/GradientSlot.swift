@@ -8,6 +8,8 @@ package import Tensors
 package final class GradientSlot {
   /// What the gradient is of: `W_Q`, `q`, `hidden` …
   package let name: String
+  /// What that is.
+  package let role: TensorRole
   package let shape: Shape
   package let dtype: DType
   /// `gradient` for a parameter's, `activation` for any other.
@@ -15,8 +17,12 @@ package final class GradientSlot {
   /// The sum so far; nil until the first contribution.
   package private(set) var value: Tensor?
 
-  package init(_ name: String, shape: Shape, dtype: DType, category: Category = .activation) {
+  package init(
+    _ name: String, _ role: TensorRole, shape: Shape, dtype: DType,
+    category: Category = .activation
+  ) {
     self.name = name
+    self.role = role
     self.shape = shape
     self.dtype = dtype
     self.category = category
@@ -73,7 +79,7 @@ package final class GradientSlot {
   }
 
   private func make(from tensors: TensorFactory) throws -> Tensor {
-    try tensors.make("d\(name)", shape, dtype, for: category)
+    try tensors.make("d\(name)", role, shape, dtype, for: category, isGradient: true)
   }
 }
 

@@ -1,12 +1,12 @@
-import Ledger
+package import Ledger
 package import Tensors
 
 /// A weight: a tensor that outlives the step, with its names.
 package final class Parameter {
   /// The Hugging Face name.
   package let name: String
-  /// The formula's name: `W_Q`, `norm`, `E` …
-  package let symbol: String
+  /// What it is to the model.
+  package let role: ParameterRole
   package let layer: Int?
   package let value: Tensor
   /// Where its gradient gathers; nil if the parameter is frozen.
@@ -17,19 +17,23 @@ package final class Parameter {
     set {
       gradient =
         newValue
-        ? GradientSlot(symbol, shape: value.shape, dtype: .float32, category: .gradient) : nil
+        ? GradientSlot(
+          symbol, .parameter(role), shape: value.shape, dtype: .float32, category: .gradient) : nil
     }
   }
   /// What gathers in place of the gradient; nil, as in any training step, for the gradient itself.
   package var parts: GradientParts?
 
-  package init(name: String, symbol: String, layer: Int?, value: Tensor) {
+  package init(name: String, role: ParameterRole, layer: Int?, value: Tensor) {
     self.name = name
-    self.symbol = symbol
+    self.role = role
     self.layer = layer
     self.value = value
     isTrained = true
   }
+
+  /// The formula's name: `W_Q`, `norm`, `E` …
+  package var symbol: String { role.symbol }
 
   /// Drops the gradient of an earlier step.
   package func clearGradient() { _ = gradient?.take() }

@@ -24,18 +24,18 @@ package struct RecomputePolicy: OptionSet, Sendable {
 package final class Recomputation {
   /// What it reads, each under the op's own name for it.
   let inputs: [(name: String, tensor: Tensor)]
-  /// The op that it repeats.
-  let op: String
+  /// Where it runs.
+  let scope: Scope
   private let compute: () throws -> [Tensor]
   private var results: [Tensor?] = []
   /// How many savers of each result are left.
   private var readers: [Int]
 
   fileprivate init(
-    op: String, inputs: [(name: String, tensor: Tensor)], results: Int,
+    scope: Scope, inputs: [(name: String, tensor: Tensor)], results: Int,
     _ compute: @escaping () throws -> [Tensor]
   ) {
-    self.op = op
+    self.scope = scope
     self.inputs = inputs
     self.compute = compute
     readers = Array(repeating: 0, count: results)
@@ -51,7 +51,7 @@ package final class Recomputation {
   /// A result, computed with all others that somebody reads if it is not there.
   fileprivate func result(_ index: Int, on tape: Tape) throws -> Tensor {
     if results.isEmpty {
-      let all = try tape.op("\(op).recompute", compute)
+      let all = try tape.tensors.ledger.perform(scope, compute)
       results = zip(all, readers).map { $1 > 0 ? $0 : nil }
     }
     guard let result = results[index] else { preconditionFailure("a result without readers") }
@@ -81,8 +81,10 @@ extension Tape {
     _ compute: @escaping () throws -> [Tensor]
   ) -> [Recomputed]? {
     guard isRecording, policy.contains(kind) else { return nil }
+    var scope = tensors.ledger.scope
+    scope.pass = .recomputation
     let source = Recomputation(
-      op: tensors.ledger.scope.op, inputs: inputs, results: results, compute)
+      scope: scope, inputs: inputs, results: results, compute)
     return (0..<results).map { Recomputed(source: source, index: $0) }
   }
 
@@ -95,7 +97,7 @@ extension Tape {
   /// compute either. Without the policy `layer`, just runs `body`.
   package func checkpoint(
     _ x: Variable, constants: [(name: String, tensor: Tensor)], isTrained: Bool,
-    isReached: @escaping () -> Bool = { false }, op name: String,
+    isReached: @escaping () -> Bool = { false },
     _ body: @escaping (_ x: Variable, _ constants: [Tensor], _ isFirst: Bool) throws -> Variable
   ) throws -> Variable {
     guard isRecording, policy.contains(.layer), isTrained || x.gradient != nil else {
@@ -104,8 +106,8 @@ extension Tape {
     let y = try withoutRecording {
       try body(Variable(x.value), constants.map(\.tensor), true).value
     }
-    return op(name) {
-      let slot = GradientSlot("hidden", shape: y.shape, dtype: y.dtype)
+    return op(.layer) {
+      let slot = GradientSlot("hidden", .hidden, shape: y.shape, dtype: y.dtype)
       let inputSlot = x.gradient
       let all = ["all gradients of the layer"]
       let input = save(x.value, as: "input", neededFor: all)

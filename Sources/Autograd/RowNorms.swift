@@ -50,7 +50,7 @@ extension Tape {
     of weight: Weight, at rows: Range<Int>, norm: (_ row: Int) throws -> Double
   ) rethrows {
     guard let parts = weight.parameter.parts, parts.measuresRows, kernels != nil else { return }
-    for row in rows { parts.enter(try norm(row), row: row, of: weight.symbol) }
+    for row in rows { parts.enter(try norm(row), row: row, of: weight.role) }
   }
 
   /// One row of every sequence.

@@ -1,4 +1,4 @@
-import Ledger
+package import Ledger
 package import Tensors
 
 /// A tensor that an op reads in its backward: kept, or made again from others that are kept.
@@ -87,9 +87,12 @@ package final class Tape {
   package var kernels: (any Kernels)? { tensors.kernels }
 
   /// Runs `body` as this op of the layer.
-  package func op<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
-    try tensors.ledger.perform(Scope(op: name, layer: layer), body)
+  package func op<R>(_ op: Op, _ body: () throws -> R) rethrows -> R {
+    try tensors.ledger.perform(Scope(op, layer: layer), body)
   }
+
+  /// Runs `body` as Ballast's op at this place of the layer.
+  func op<R>(_ place: Place, _ body: () throws -> R) rethrows -> R { try op(Op(place), body) }
 
   // MARK: Recording
 
@@ -135,7 +138,7 @@ package final class Tape {
     for input in recomputed.source.inputs {
       tensors.ledger.save(
         input.tensor.storage.id, input.tensor.view,
-        as: "\(input.name) of \(recomputed.source.op)", neededFor: gradients)
+        as: "\(input.name) of \(recomputed.source.scope.op.name)", neededFor: gradients)
     }
     return SavedTensor(recomputed, tape: self)
   }
@@ -143,7 +146,7 @@ package final class Tape {
   /// Appends the backward step of the op in scope.
   package func record(_ run: @escaping () throws -> Void) {
     var scope = tensors.ledger.scope
-    scope.op += ".backward"
+    scope.pass = .backward
     steps.append(Step(scope: scope, run: run))
   }
 
@@ -195,7 +198,7 @@ package final class Tape {
   /// Bytes of scratch for a kernel; nil for none.
   func scratch(_ name: String, bytes: Int) throws -> Tensor? {
     bytes > 0
-      ? try tensors.make(name, Shape(.plain((bytes + 3) / 4)), for: .workspace) : nil
+      ? try tensors.make(name, .scratch, Shape(.plain((bytes + 3) / 4)), for: .workspace) : nil
   }
 }
 

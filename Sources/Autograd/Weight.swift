@@ -1,3 +1,4 @@
+package import Ledger
 package import Tensors
 
 /// A weight as an op sees it: all of a parameter, or a part of it.
@@ -6,8 +7,8 @@ package import Tensors
 /// and adds its gradient to the same columns of the parameter's.
 package struct Weight {
   package let parameter: Parameter
-  /// The formula's name: `W_Q`, `b_Q`, `norm` …
-  package let symbol: String
+  /// What this use of it is: of a joint matrix q's part, of a tied embedding the head.
+  package let role: ParameterRole
   private let part: Part
 
   private enum Part {
@@ -22,27 +23,33 @@ package struct Weight {
 
   /// All of a parameter: a vector, or a matrix `[out, in]`.
   ///
-  /// `symbol` is what the formula calls this use of it, if not the parameter's own: `U` for the
-  /// head of a tied embedding.
-  package init(_ parameter: Parameter, symbol: String? = nil) {
+  /// `module` is whose use of it this is, if not the parameter's own: the head of a tied embedding.
+  package init(_ parameter: Parameter, of module: Module? = nil) {
     self.parameter = parameter
-    self.symbol = symbol ?? parameter.symbol
+    role = Self.role(parameter, module)
     part = .whole
   }
 
   /// Columns `range` of an `[in, out]` matrix, or entries `range` of a vector.
-  package init(_ parameter: Parameter, part range: Range<Int>, symbol: String) {
+  package init(_ parameter: Parameter, part range: Range<Int>, of module: Module? = nil) {
     self.parameter = parameter
-    self.symbol = symbol
+    role = Self.role(parameter, module)
     part = parameter.value.shape.rank == 1 ? .entries(range) : .columns(range)
   }
 
   /// Rows `range` of an `[out, in]` matrix.
-  package init(_ parameter: Parameter, rows range: Range<Int>, symbol: String) {
+  package init(_ parameter: Parameter, rows range: Range<Int>, of module: Module? = nil) {
     self.parameter = parameter
-    self.symbol = symbol
+    role = Self.role(parameter, module)
     part = range == 0..<parameter.value.extent(0) ? .whole : .rows(range)
   }
+
+  private static func role(_ parameter: Parameter, _ module: Module?) -> ParameterRole {
+    module.map { ParameterRole($0, parameter.role.kind) } ?? parameter.role
+  }
+
+  /// The formula's name: `W_Q`, `b_Q`, `norm` …
+  package var symbol: String { role.symbol }
 
   /// The values: `[out, in]`, or `[out]`.
   package var value: Tensor { view(parameter.value) }

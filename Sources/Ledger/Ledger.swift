@@ -15,7 +15,7 @@ package final class Ledger {
   /// Whether anything is counted.
   package let isRecording: Bool
   /// The op and layer that the next event belongs to.
-  package private(set) var scope = Scope(op: "setup")
+  package private(set) var scope = Scope(Op(.setup))
   /// Requested bytes alive now, by category.
   package private(set) var liveBytes = CategoryBytes()
   /// `sallocx` bytes alive now, by category.

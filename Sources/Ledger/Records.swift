@@ -7,18 +7,37 @@ package struct StorageID: Hashable, Sendable, Comparable {
 
 /// Where in the model an event happens: the op that runs, and its layer if it stands in one.
 package struct Scope: Hashable, Sendable {
-  package var op: String
-  package var layer: Int?
+  /// Which of an op's runs it is.
+  package enum Pass: Hashable, Sendable {
+    case forward, backward
+    /// In backward, to make again what forward did not keep.
+    case recomputation
+  }
 
-  package init(op: String, layer: Int? = nil) {
-    self.op = op
-    self.layer = layer
+  package var op: Op
+  package var layer: Int?
+  package var pass: Pass
+
+  package init(_ op: Op, layer: Int? = nil, pass: Pass = .forward) {
+    (self.op, self.layer, self.pass) = (op, layer, pass)
+  }
+
+  /// What people read: `q_proj`, `q_proj.backward`, `attention_norm.recompute`.
+  package var name: String {
+    switch pass {
+    case .forward: op.name
+    case .backward: "\(op.name).backward"
+    case .recomputation: "\(op.name).recompute"
+    }
   }
 }
 
 /// What a storage holds, as its first owner asked for it.
 package struct StorageDescription: Equatable, Sendable {
   package var tensor: String
+  package var role: TensorRole
+  /// Whether it is the gradient of a tensor of that role.
+  package var isGradient: Bool
   package var category: Category
   /// Extents, outermost first.
   package var shape: [Int]
@@ -28,10 +47,10 @@ package struct StorageDescription: Equatable, Sendable {
   package var regions: RegionBytes
 
   package init(
-    tensor: String, category: Category, shape: [Int], dtype: String, requestedBytes: Int,
-    allocatedBytes: Int, regions: RegionBytes
+    tensor: String, role: TensorRole, isGradient: Bool = false, category: Category, shape: [Int],
+    dtype: String, requestedBytes: Int, allocatedBytes: Int, regions: RegionBytes
   ) {
-    self.tensor = tensor
+    (self.tensor, self.role, self.isGradient) = (tensor, role, isGradient)
     self.category = category
     self.shape = shape
     self.dtype = dtype
@@ -92,7 +111,7 @@ package enum Event: Equatable, Sendable {
   case free(StorageID)
   case save(StorageID, Saver)
   case release(StorageID)
-  /// An op starts: of forward, of backward (`….backward`) or made again (`….recompute`).
+  /// An op starts: in forward, in backward, or to be made again.
   case begin(Scope)
   case end(Scope)
   case enter(Phase)

@@ -18,39 +18,39 @@ enum KeptFor: String, CaseIterable {
       self = .others
       return
     }
-    let op = String(saver.scope.op.split(separator: ".").last ?? "")
-    let (node, value) = Self.parts(of: saver.tensor)
-    switch op {
-    case _ where op.hasPrefix("embedding") || ["embed_tokens", "wte", "wpe"].contains(op):
-      self = .constants
-    case _ where op.hasSuffix("norm") || op.hasPrefix("ln_"):
-      self = value == "input" || node.hasPrefix("Pow") ? .normInputs : .normResults
-    case "act", "act_fn", "mlp", "swiglu", "gelu": self = .activations
-    case "lora_dropout": self = .masks
-    case "self_attn", "attn", "attention": self = Self.ofAttention(node, value)
-    case "model" where node.hasPrefix("Nll"): self = .constants
-    // What an adapter's two products read: in PEFT the input of each as a float32 copy of its own.
-    case "lora_A", "lora_B": self = .adapters
-    default: self = .others
+    self.init(saved.description.role, keptBy: saver.scope.op.place)
+  }
+
+  /// By what the tensor is, or else by who keeps it first.
+  init(_ role: TensorRole, keptBy place: Place) {
+    switch role {
+    case .attentionMask, .probabilityMask, .dropoutMask: self = .masks
+    case .indices, .rotation: self = .constants
+    case .probabilities, .scores: self = .probabilities
+    case .parameter, .hidden, .normalized, .normStatistic, .query, .key, .value, .queryKeyValue,
+      .repeatedKeyValue, .logSumExp, .attentionOutput, .inner, .adapterInput, .adapterHidden,
+      .lossRows, .logits, .lossStatistic, .loss, .scratch:
+      self.init(keptBy: place, isOfNorm: role == .normalized || role == .normStatistic, role)
     }
   }
 
-  /// A tensor's node of PyTorch's graph, and its name there; Ballast's own tensors have no node.
-  private static func parts(of tensor: String) -> (node: String, value: String) {
-    guard let dot = tensor.firstIndex(of: ".") else { return ("", tensor) }
-    return (String(tensor[..<dot]), String(tensor[tensor.index(after: dot)...]))
-  }
-
-  private static func ofAttention(_ node: String, _ value: String) -> KeptFor {
-    switch (node, value) {
-    case (_, "attn_mask"): .masks
-    case ("MulBackward0", _): .constants
-    case (_, "probabilities"), ("SoftmaxBackward0", _): .probabilities
-    case ("BmmBackward0", "self"): .probabilities
-    case ("BmmBackward0", _), (_, "query"), (_, "key"), (_, "value"), ("", "q"), ("", "k"),
-      ("", "v"):
-      .queries
-    default: .others
+  private init(keptBy place: Place, isOfNorm: Bool, _ role: TensorRole) {
+    switch place {
+    case .module(.embedding), .module(.positions): self = .constants
+    case .module(.attentionNorm), .module(.queryNorm), .module(.keyNorm), .module(.mlpNorm),
+      .module(.finalNorm):
+      self = isOfNorm ? .normResults : .normInputs
+    // What an adapter's two products read: in PEFT the input of each as a float32 copy of its own.
+    case .adapter: self = .adapters
+    case .activation: self = .activations
+    case .attention:
+      let isHeads = [.query, .key, .value, .queryKeyValue, .repeatedKeyValue].contains(role)
+      self = isHeads ? .queries : .others
+    case .module(.query), .module(.key), .module(.value), .module(.queryKeyValue),
+      .module(.attentionOutput), .module(.gate), .module(.up), .module(.down), .module(.head),
+      .dropout, .queryRotation, .keyRotation, .rotationTables, .residual, .rows, .lossRows, .loss,
+      .layer, .replay, .setup:
+      self = .others
     }
   }
 }

@@ -13,20 +13,33 @@ enum ModelPart: String, CaseIterable {
       self = .other
       return
     }
-    // What an adapter keeps belongs to the part that it is on: `q_proj.lora_A`.
-    let op = String(saver.scope.op.prefix { $0 != "." })
-    let isKey = ["k", "v"].contains(saver.tensor)
-    switch op {
-    case "attention" where isKey, "replay": self = .keysAndValues
-    case "layer": self = isKey ? .keysAndValues : .layerInputs
-    case "final_norm", "head", "cross_entropy": self = .head
-    case "gate_proj", "up_proj", "down_proj", "swiglu", "gelu", "mlp_dropout": self = .mlp
-    case "q_proj", "k_proj", "v_proj", "qkv_proj", "o_proj", "q_rotary", "k_rotary", "attention",
-      "attention_dropout":
-      self = .attention
-    case _ where op.hasPrefix("embedding"): self = .embedding
-    case _ where op.hasSuffix("_norm"): self = .norms
-    default: self = .other
+    self.init(of: saved.description.role, keptBy: saver.scope.op.place)
+  }
+
+  /// Keys and values are a part of their own wherever attention, or what runs again, keeps them.
+  init(of role: TensorRole, keptBy place: Place) {
+    let isKeyOrValue = [.key, .value, .repeatedKeyValue].contains(role)
+    switch place {
+    // What an adapter keeps belongs to the part that it is on.
+    case .module(let module), .adapter(_, on: let module), .dropout(of: let module):
+      self.init(of: module)
+    case .queryRotation, .keyRotation, .rotationTables: self = .attention
+    case .attention: self = isKeyOrValue ? .keysAndValues : .attention
+    case .replay: self = .keysAndValues
+    case .layer: self = isKeyOrValue ? .keysAndValues : .layerInputs
+    case .activation: self = .mlp
+    case .loss, .lossRows: self = .head
+    case .setup, .residual, .rows: self = .other
+    }
+  }
+
+  private init(of module: Module) {
+    switch module {
+    case .embedding, .positions: self = .embedding
+    case .attentionNorm, .queryNorm, .keyNorm, .mlpNorm: self = .norms
+    case .query, .key, .value, .queryKeyValue, .attentionOutput: self = .attention
+    case .gate, .up, .down: self = .mlp
+    case .finalNorm, .head: self = .head
     }
   }
 }

@@ -1,3 +1,4 @@
+import Ledger
 import Retention
 import Tensors
 import Transformer
@@ -33,43 +34,47 @@ package struct TensorParallelism: Hashable, Sendable {
   /// What a device holds of each tensor of a model; nil where there is one device alone.
   func share(of model: DecoderConfiguration) -> CountedMemory.Share? {
     guard devices > 1 else { return nil }
-    return { [self, kvHeads = model.kvHeads] bytes, tensor, op in
-      let divisor = divisor(of: tensor, op: op, kvHeads: kvHeads)
+    return { [self, kvHeads = model.kvHeads] bytes, role, place in
+      let divisor = divisor(of: role, at: place, kvHeads: kvHeads)
       return bytes / divisor + (bytes % divisor == 0 ? 0 : 1)
     }
   }
 
-  private func divisor(of tensor: String, op: String, kvHeads: Int) -> Int {
-    if tensor.contains(".") { return divisor(ofParameter: tensor, kvHeads: kvHeads) }
-    // Also in backward, and where backward makes it again: `attention.backward`.
-    let op = op.prefix { $0 != "." }
-    if Self.keys.contains(tensor) || op == "k_norm" { return min(devices, kvHeads) }
-    let isOfHeads = op == "attention" || op == "q_norm"
-    if Self.inner.contains(tensor) || isOfHeads && Self.statistics.contains(tensor) {
-      return devices
+  /// In how many parts a tensor is, of the role that it or what it is the gradient of has.
+  private func divisor(of role: TensorRole, at place: Place, kvHeads: Int) -> Int {
+    let tokens = dividesSequence ? devices : 1
+    return switch role {
+    case .parameter(let role): divisor(of: role, kvHeads: kvHeads)
+    case .key, .value: min(devices, kvHeads)
+    case .query, .queryKeyValue, .repeatedKeyValue, .scores, .probabilities, .probabilityMask,
+      .logSumExp, .attentionOutput, .inner, .logits:
+      devices
+    // Of heads, which a norm of their own treats one by one.
+    case .normalized where place == .module(.queryNorm),
+      .normStatistic where place == .module(.queryNorm):
+      devices
+    case .normalized where place == .module(.keyNorm),
+      .normStatistic where place == .module(.keyNorm):
+      min(devices, kvHeads)
+    case .hidden, .normalized, .normStatistic, .dropoutMask, .lossRows, .lossStatistic,
+      .adapterInput, .adapterHidden, .scratch:
+      tokens
+    // Of all tokens and for all heads alike.
+    case .loss, .indices, .rotation, .attentionMask: 1
     }
-    return dividesSequence && tensor != "loss" ? devices : 1
   }
 
-  private static let keys: Set<String> = ["k", "dk", "v", "dv", "k_raw", "dk_raw"]
-  private static let inner: Set<String> = [
-    "q", "dq", "attention_output", "dattention_output", "probabilities", "dropped_probabilities",
-    "gate", "dgate", "up", "dup", "activation", "dactivation", "logits", "dlogits",
-  ]
-  /// Of attention's rows or heads; norms, dropout and the loss make others of the same names.
-  private static let statistics: Set<String> = ["log_sum_exp", "mask", "rstd"]
-
-  /// By Hugging Face names.
-  private func divisor(ofParameter name: String, kvHeads: Int) -> Int {
-    let isBias = name.hasSuffix(".bias")
-    let parts = Set(name.split(separator: ".").map(String.init))
-    if !parts.isDisjoint(with: ["k_proj", "v_proj"]) { return min(devices, kvHeads) }
-    let makesHidden = !parts.isDisjoint(with: ["o_proj", "down_proj", "c_proj"])
-    if isBias, makesHidden { return 1 }
-    let isMatrix = !parts.isDisjoint(with: [
-      "q_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "embed_tokens", "lm_head", "c_attn",
-      "c_fc", "c_proj", "wte",
-    ])
-    return isMatrix ? devices : 1
+  private func divisor(of parameter: ParameterRole, kvHeads: Int) -> Int {
+    switch (parameter.module, parameter.kind) {
+    case (.key, _), (.value, _): min(devices, kvHeads)
+    // They are added once the parts of the product have been summed.
+    case (.attentionOutput, .bias), (.down, .bias): 1
+    case (.query, _), (.queryKeyValue, _), (.attentionOutput, _), (.gate, _), (.up, _), (.down, _),
+      (.embedding, _), (.head, _):
+      devices
+    case (.positions, _), (.attentionNorm, _), (.queryNorm, _), (.keyNorm, _), (.mlpNorm, _),
+      (.finalNorm, _):
+      1
+    }
   }
 }

@@ -1,5 +1,5 @@
 package import Autograd
-import Ledger
+package import Ledger
 package import Tensors
 
 /// What an op of PyTorch keeps of an operand or a result, if one of the gradients is wanted.
@@ -52,25 +52,26 @@ extension Tape {
   /// A matrix product has `work` multiplications and additions, and as many for the gradient of
   /// each of its two factors, the first inputs.
   package func pytorch(
-    _ module: String, as output: String, _ shape: Shape, _ dtype: DType, from inputs: [Variable],
-    passes: Bool = false, work: Int128 = 0, keeping saves: [PyTorchSave] = []
+    _ op: Op, as output: String, _ role: TensorRole, _ shape: Shape, _ dtype: DType,
+    from inputs: [Variable], passes: Bool = false, work: Int128 = 0,
+    keeping saves: [PyTorchSave] = []
   ) throws -> Variable {
-    try op(module) {
-      let y = try tensors.make(output, shape, dtype)
+    try self.op(op) {
+      let y = try tensors.make(output, role, shape, dtype)
       count(work)
-      return pytorch(y, as: output, from: inputs, passes: passes, work: work, keeping: saves)
+      return pytorch(y, as: output, role, from: inputs, passes: passes, work: work, keeping: saves)
     }
   }
 
   /// The same for a result that is there already: a view of an input.
   package func pytorch(
-    _ y: Tensor, as output: String, from inputs: [Variable], passes: Bool,
+    _ y: Tensor, as output: String, _ role: TensorRole, from inputs: [Variable], passes: Bool,
     work: Int128 = 0, keeping saves: [PyTorchSave] = []
   ) -> Variable {
     let slots = inputs.compactMap(\.gradient)
     let products = inputs.prefix(2).count { $0.gradient != nil }
     guard isRecording, !slots.isEmpty else { return Variable(y) }
-    let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
+    let slot = GradientSlot(output, role, shape: y.shape, dtype: y.dtype)
     let kept = saves.filter { !$0.gradients.isEmpty }.map { each in
       save(
         each.tensor ?? y, view: each.view, as: each.name,
@@ -104,15 +105,16 @@ extension Tape {
   /// Where the table is the head's weight too, the head's gradient of it has waited for this one,
   /// and both stand beside their sum for a moment.
   package func pytorchEmbedding(
-    _ module: String, _ table: Parameter, indices: Tensor, view: [Int], _ shape: Shape,
+    _ op: Op, _ table: Parameter, indices: Tensor, view: [Int], _ shape: Shape,
     _ dtype: DType, addsToHead: Bool = false
   ) throws -> Variable {
     func hold(_ names: [String]) {
       guard addsToHead, isRecording, table.gradient != nil else { return }
-      op(module) {
+      self.op(op) {
         record { [tensors] in
           let parts = try names.map {
-            try tensors.make($0, table.value.shape, table.value.dtype)
+            try tensors.make(
+              $0, .parameter(table.role), table.value.shape, table.value.dtype, isGradient: true)
           }
           withExtendedLifetime(parts) {}
         }
@@ -122,7 +124,7 @@ extension Tape {
     // output, then both parts beside their sum.
     hold(["head_gradient", "embedding_gradient"])
     let x = try pytorch(
-      module, as: "hidden", shape, dtype, from: [operand(table)],
+      op, as: "hidden", .hidden, shape, dtype, from: [operand(table)],
       keeping: [PyTorchSave("EmbeddingBackward0.indices", indices, view, for: table.gradient)])
     hold(["embedding_gradient"])
     return x
@@ -130,13 +132,14 @@ extension Tape {
 
   /// `nn.Linear` of `[B, T, in]`, or gpt2's `Conv1D`: `mm` over all rows, `addmm` with a bias.
   package func pytorchLinear(
-    _ module: String, _ x: Variable, _ weight: Parameter, bias: Parameter?, width: Int
+    _ op: Op, _ x: Variable, _ weight: Parameter, bias: Parameter?, width: Int,
+    as role: TensorRole
   ) throws -> Variable {
     let shape = x.value.shape
     let rows = shape[0].extent * shape[1].extent
     let (node, left) = bias == nil ? ("MmBackward0", "self") : ("AddmmBackward0", "mat1")
     return try pytorch(
-      module, as: "hidden", Shape(shape[0], shape[1], .plain(width)), x.value.dtype,
+      op, as: "hidden", role, Shape(shape[0], shape[1], .plain(width)), x.value.dtype,
       from: [x, operand(weight)] + (bias.map { [operand($0)] } ?? []),
       work: 2 * Int128(x.value.count) * Int128(width),
       keeping: [
@@ -147,29 +150,31 @@ extension Tape {
   }
 
   /// Hugging Face's RMSNorm over the last axis: `w · (x₃₂ · rsqrt(mean(x₃₂²) + ε))`, op by op.
-  package func pytorchRMSNorm(_ module: String, _ x: Variable, _ weight: Parameter) throws
-    -> Variable
-  {
+  ///
+  /// Its input has a role, and so does its result.
+  package func pytorchRMSNorm(
+    _ op: Op, _ x: Variable, _ weight: Parameter, of input: TensorRole, as result: TensorRole
+  ) throws -> Variable {
     let shape = x.value.shape
     let statistic = shape.replacingLast(.plain(1))
-    let wide = try pytorchCast(module, x, to: .float32)
+    let wide = try pytorchCast(op, x, input, to: .float32)
     let variance = try pytorch(
-      module, as: "variance", statistic, .float32, from: [wide],
+      op, as: "variance", .normStatistic, statistic, .float32, from: [wide],
       keeping: [PyTorchSave("PowBackward0.self", wide.value, shape.extents, for: wide.gradient)])
     let rstd = try pytorch(
-      module, as: "rstd", statistic, .float32, from: [variance],
+      op, as: "rstd", .normStatistic, statistic, .float32, from: [variance],
       keeping: [
         PyTorchSave("RsqrtBackward0.result", nil, statistic.extents, for: variance.gradient)
       ])
     let normed = try pytorch(
-      module, as: "normalized", shape, .float32, from: [wide, rstd],
+      op, as: "normalized", .normalized, shape, .float32, from: [wide, rstd],
       keeping: [
         PyTorchSave("MulBackward0.other", rstd.value, statistic.extents, for: wide.gradient),
         PyTorchSave("MulBackward0.self", wide.value, shape.extents, for: rstd.gradient),
       ])
-    let narrow = try pytorchCast(module, normed, to: x.value.dtype)
+    let narrow = try pytorchCast(op, normed, .normalized, to: x.value.dtype)
     return try pytorch(
-      module, as: "hidden", shape, x.value.dtype, from: [narrow, operand(weight)],
+      op, as: "hidden", result, shape, x.value.dtype, from: [narrow, operand(weight)],
       keeping: [
         PyTorchSave("MulBackward0.other", narrow.value, shape.extents, for: weight.gradient),
         PyTorchSave(
@@ -179,20 +184,20 @@ extension Tape {
 
   /// `nn.LayerNorm` of `[B, T, W]`; statistics are in the model's dtype on a CPU.
   package func pytorchLayerNorm(
-    _ module: String, _ x: Variable, _ weight: Parameter, bias: Parameter
+    _ op: Op, _ x: Variable, _ weight: Parameter, bias: Parameter
   ) throws -> Variable {
-    try op(module) {
+    try self.op(op) {
       let shape = x.value.shape
       let statistic = shape.replacingLast(.plain(1))
-      let mean = try tensors.make("mean", statistic, x.value.dtype)
-      let rstd = try tensors.make("rstd", statistic, x.value.dtype)
+      let mean = try tensors.make("mean", .normStatistic, statistic, x.value.dtype)
+      let rstd = try tensors.make("rstd", .normStatistic, statistic, x.value.dtype)
       func kept(_ name: String, _ tensor: Tensor) -> PyTorchSave {
         PyTorchSave(
           "NativeLayerNormBackward0.\(name)", tensor, tensor.shape.extents,
           for: x.gradient, weight.gradient, bias.gradient)
       }
       return try pytorch(
-        module, as: "hidden", shape, x.value.dtype,
+        op, as: "hidden", .normalized, shape, x.value.dtype,
         from: [x, operand(weight), operand(bias)],
         keeping: [
           kept("input", x.value), kept("weight", weight.value), kept("result1", mean),
@@ -202,33 +207,37 @@ extension Tape {
   }
 
   /// `x.to(dtype)`: nothing where that is its dtype already.
-  package func pytorchCast(_ module: String, _ x: Variable, to dtype: DType) throws -> Variable {
+  package func pytorchCast(
+    _ op: Op, _ x: Variable, _ role: TensorRole, to dtype: DType
+  ) throws -> Variable {
     guard x.value.dtype != dtype else { return x }
     return try pytorch(
-      module, as: "\(dtype.rawValue) copy", x.value.shape, dtype, from: [x])
+      op, as: "\(dtype.rawValue) copy", role, x.value.shape, dtype, from: [x])
   }
 
   // MARK: Elementwise
 
   /// `F.dropout` in training: `x · noise`, noise 0 or `1 / (1 − p)`.
-  package func pytorchDropout(_ module: String, _ x: Variable) throws -> Variable {
+  package func pytorchDropout(_ op: Op, _ x: Variable) throws -> Variable {
     let shape = x.value.shape
-    let noise = try op(module) { try tensors.make("noise", shape, x.value.dtype) }
+    let noise = try self.op(op) { try tensors.make("noise", .dropoutMask, shape, x.value.dtype) }
     return try pytorch(
-      module, as: "dropped", shape, x.value.dtype, from: [x],
+      op, as: "dropped", .adapterInput, shape, x.value.dtype, from: [x],
       keeping: [PyTorchSave("MulBackward0.other", noise, shape.extents, for: x.gradient)])
   }
 
   /// `a + b`: keeps nothing.
-  package func pytorchAdd(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {
-    try pytorch(module, as: "hidden", a.value.shape, a.value.dtype, from: [a, b], passes: true)
+  package func pytorchAdd(
+    _ op: Op, _ a: Variable, _ b: Variable, as role: TensorRole
+  ) throws -> Variable {
+    try pytorch(op, as: "hidden", role, a.value.shape, a.value.dtype, from: [a, b], passes: true)
   }
 
   /// `a · b`: each factor for the other's gradient.
-  package func pytorchMultiply(_ module: String, _ a: Variable, _ b: Variable) throws -> Variable {
+  package func pytorchMultiply(_ op: Op, _ a: Variable, _ b: Variable) throws -> Variable {
     let view = a.value.shape.extents
     return try pytorch(
-      module, as: "product", a.value.shape, a.value.dtype, from: [a, b],
+      op, as: "product", .inner, a.value.shape, a.value.dtype, from: [a, b],
       keeping: [
         PyTorchSave("MulBackward0.other", b.value, view, for: a.gradient),
         PyTorchSave("MulBackward0.self", a.value, view, for: b.gradient),
@@ -236,26 +245,26 @@ extension Tape {
   }
 
   /// `F.silu`, `F.gelu`: the input.
-  package func pytorchActivation(_ module: String, _ x: Variable, node: String) throws -> Variable {
+  package func pytorchActivation(_ op: Op, _ x: Variable, node: String) throws -> Variable {
     try pytorch(
-      module, as: "activated", x.value.shape, x.value.dtype, from: [x],
+      op, as: "activated", .inner, x.value.shape, x.value.dtype, from: [x],
       keeping: [PyTorchSave("\(node).self", x.value, x.value.shape.extents, for: x.gradient)])
   }
 
   /// `gelu_new`, written out: `0.5 · x · (1 + tanh(c · (x + 0.044715 · x³)))`.
-  package func pytorchNewGELU(_ module: String, _ x: Variable) throws -> Variable {
+  package func pytorchNewGELU(_ op: Op, _ x: Variable) throws -> Variable {
     let (shape, dtype) = (x.value.shape, x.value.dtype)
     func scaled(_ x: Variable) throws -> Variable {
-      try pytorch(module, as: "scaled", shape, dtype, from: [x])
+      try pytorch(op, as: "scaled", .inner, shape, dtype, from: [x])
     }
     let half = try scaled(x)
     let cube = try pytorch(
-      module, as: "cube", shape, dtype, from: [x],
+      op, as: "cube", .inner, shape, dtype, from: [x],
       keeping: [PyTorchSave("PowBackward0.self", x.value, shape.extents, for: x.gradient)])
-    let inner = try scaled(pytorchAdd(module, x, scaled(cube)))
+    let inner = try scaled(pytorchAdd(op, x, scaled(cube), as: .inner))
     let tanh = try pytorch(
-      module, as: "tanh", shape, dtype, from: [inner],
+      op, as: "tanh", .inner, shape, dtype, from: [inner],
       keeping: [PyTorchSave("TanhBackward0.result", nil, shape.extents, for: inner.gradient)])
-    return try pytorchMultiply(module, half, scaled(tanh))
+    return try pytorchMultiply(op, half, scaled(tanh))
   }
 }

@@ -1,4 +1,5 @@
 import Autograd
+package import Ledger
 import Tensors
 import Transformer
 
@@ -25,8 +26,8 @@ package struct WeightFlow: Equatable, Sendable {
   package var layer: Int?
   /// The Hugging Face name; a joint matrix and a tied embedding have several weights.
   package var parameter: String
-  /// The formula's name: `W_Q`, `b_Q`, `norm`, `E` …
-  package var weight: String
+  /// What it is to the model.
+  package var role: ParameterRole
   /// Of the rows 0 … n_c − 1.
   package var prefixNorm: Double
   /// Of the prefix rows that carry no loss: without row n_c − 1 where loss rows are `next-token`.
@@ -41,13 +42,16 @@ package struct WeightFlow: Equatable, Sendable {
   package var cosine: Double?
 
   package init(
-    layer: Int?, parameter: String, weight: String, prefixNorm: Double, silentNorm: Double,
+    layer: Int?, parameter: String, role: ParameterRole, prefixNorm: Double, silentNorm: Double,
     boundaryNorm: Double?, generatedNorm: Double, totalNorm: Double, cosine: Double?
   ) {
-    (self.layer, self.parameter, self.weight) = (layer, parameter, weight)
+    (self.layer, self.parameter, self.role) = (layer, parameter, role)
     (self.prefixNorm, self.silentNorm, self.boundaryNorm) = (prefixNorm, silentNorm, boundaryNorm)
     (self.generatedNorm, self.totalNorm, self.cosine) = (generatedNorm, totalNorm, cosine)
   }
+
+  /// The formula's name: `W_Q`, `b_Q`, `norm`, `E` …
+  package var weight: String { role.symbol }
 
   /// `‖prefix‖ / (‖prefix‖ + ‖generated‖)`: 0 if the prefix gives nothing, 1 if all comes from it;
   /// nil if there is no gradient.
@@ -115,7 +119,7 @@ extension TrainingStep {
       guard row < end, let index = parts?.rows.firstIndex(where: { $0.lowerBound == row }) else {
         return nil
       }
-      return parts?.sums(of: weight.symbol)[index]
+      return parts?.sums(of: weight.role)[index]
     }
     let moments = GradientMoments(
       silent: sum(from: 0, below: point.silentPrefix),
@@ -123,7 +127,7 @@ extension TrainingStep {
       generated: sum(from: point.nC, below: point.n),
       read: { [tensors] in tensors.kernels?.read($0) ?? [] })
     return WeightFlow(
-      layer: weight.parameter.layer, parameter: weight.parameter.name, weight: weight.symbol,
+      layer: weight.parameter.layer, parameter: weight.parameter.name, role: weight.role,
       prefixNorm: moments.prefix.squareRoot(), silentNorm: moments.silent.squareRoot(),
       boundaryNorm: point.silentPrefix < point.nC ? moments.boundary.squareRoot() : nil,
       generatedNorm: moments.generated.squareRoot(), totalNorm: moments.total.squareRoot(),
@@ -135,7 +139,7 @@ extension TrainingStep {
       let parameter = weight.parameter
       return PositionFlow(
         layer: parameter.layer, parameter: parameter.name, weight: weight.symbol,
-        norms: (0..<point.n).map { parameter.parts?.norm(ofRow: $0, of: weight.symbol) ?? 0 })
+        norms: (0..<point.n).map { parameter.parts?.norm(ofRow: $0, of: weight.role) ?? 0 })
     }
   }
 }

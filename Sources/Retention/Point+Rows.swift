@@ -1,3 +1,4 @@
+package import Ledger
 package import Tensors
 import Transformer
 
@@ -71,9 +72,15 @@ extension Point {
   /// length; pruned windows reach the first token until the prefix is longer than all of them.
   package var lawStart: Int {
     var start = max(lossRows == .nextToken ? 1 : 0, mode.keepPrefix)
-    if recompute == .layer, [.detachedPrefix, .replayedPrefix].contains(mode.name) {
-      // Without a row before the cut no keys and values stay for the layers that are made again.
+    let isOfRecipe = recipe != .ballast
+    if recompute == .layer || isOfRecipe, [.detachedPrefix, .replayedPrefix].contains(mode.name) {
+      // Without a row before the cut no keys and values stay for the layers that are made again, and
+      // PyTorch has no cache.
       start += 1
+    }
+    if isOfRecipe, let window = model.slidingWindow {
+      // A mask and a cache that is cut off are there once the keys are as many as the window.
+      start = max(start, min(window, 1 << 30))
     }
     if mode == .prunedGraph, let window = model.slidingWindow {
       // A window beyond every sequence is as good as one of that length.
@@ -82,11 +89,12 @@ extension Point {
     return start
   }
 
-  /// The gradients that are alive at the boundary beside what is saved: what suffixes that ran
-  /// backward before it have gathered for their prefix.
-  package var waitingGradients: Set<String> {
+  /// Whether a tensor is alive at the boundary though nobody has saved it: the loss, and what
+  /// suffixes that ran backward before it have gathered for their prefix.
+  package func waits(_ tensor: StorageDescription) -> Bool {
     let isWaited = sharing == .prefix && suffixesAtATime > 0 && suffixesAtATime < suffixes
-    return isWaited ? ["dloss_rows", "dk", "dv"] : []
+    return tensor.isGradient
+      ? isWaited && [.lossRows, .key, .value].contains(tensor.role) : tensor.role == .loss
   }
 
   /// Rows before this one are not recorded.

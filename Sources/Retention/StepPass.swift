@@ -1,4 +1,5 @@
 import Autograd
+import Ledger
 import Tensors
 import Transformer
 
@@ -134,7 +135,7 @@ final class PrefixReplay {
     for (layer, kv) in kv.enumerated() {
       guard let kv else { continue }
       tape.layer = layer
-      tape.op("replay") {
+      tape.op(Op(.replay)) {
         for (name, tensor) in kv.tensors {
           saved.append(tape.save(tensor, as: name, neededFor: ["dk", "dv"]))
         }

@@ -14,14 +14,14 @@ package protocol Memory: AnyObject {
   func tileBytes(for pass: AttentionPass) -> Int
   /// Whether several devices share tensors, of which this is one's memory.
   var isShared: Bool { get }
-  /// What is here of the `bytes` of a tensor that `op` makes; less than all where several devices
-  /// share it.
-  func share(of bytes: Int, tensor: String, op: String) -> Int
+  /// What is here of the `bytes` of a tensor that is made at a place; less than all where several
+  /// devices share it.
+  func share(of bytes: Int, _ role: TensorRole, at place: Place) -> Int
 }
 
 extension Memory {
   package var isShared: Bool { false }
-  package func share(of bytes: Int, tensor: String, op: String) -> Int { bytes }
+  package func share(of bytes: Int, _ role: TensorRole, at place: Place) -> Int { bytes }
 }
 
 /// A block of memory: an address where there is memory, and the bytes behind it.
@@ -41,8 +41,8 @@ extension Memory {
 
 /// Memory that is counted and not there: the same model code, the same events, in microseconds.
 package final class CountedMemory: Memory {
-  /// What one of several devices holds of a tensor's bytes, by the tensor and the op that makes it.
-  package typealias Share = @Sendable (_ bytes: Int, _ tensor: String, _ op: String) -> Int
+  /// What one of several devices holds of a tensor's bytes, by what it is and where it is made.
+  package typealias Share = @Sendable (_ bytes: Int, _ role: TensorRole, _ place: Place) -> Int
 
   private let classes: (Int) -> Int
   private let products: ([Product]) throws -> Int
@@ -72,8 +72,8 @@ package final class CountedMemory: Memory {
   }
   package func tileBytes(for pass: AttentionPass) -> Int { tiles(pass) }
   package var isShared: Bool { share != nil }
-  package func share(of bytes: Int, tensor: String, op: String) -> Int {
-    share?(bytes, tensor, op) ?? bytes
+  package func share(of bytes: Int, _ role: TensorRole, at place: Place) -> Int {
+    share?(bytes, role, place) ?? bytes
   }
 }
 

@@ -41,14 +41,12 @@ package final class Storage {
   ///
   /// - Throws: `AllocationError.refused` if there is none left.
   fileprivate init(
-    tensor: String, shape: Shape, dtype: DType, category: Category, layout: SequenceLayout,
-    memory: any Memory, ledger: Ledger
+    tensor: String, role: TensorRole, isGradient: Bool, shape: Shape, dtype: DType,
+    category: Category, layout: SequenceLayout, memory: any Memory, ledger: Ledger
   ) throws {
     var regions = shape.regions(in: layout, elementSize: dtype.size)
-    let op = ledger.scope.op
-    if memory.isShared {
-      regions = regions.mapped { memory.share(of: $0, tensor: tensor, op: op) }
-    }
+    let place = ledger.scope.op.place
+    if memory.isShared { regions = regions.mapped { memory.share(of: $0, role, at: place) } }
     let bytes = regions.total
     guard let allocation = memory.allocate(bytes: bytes, for: category) else {
       throw AllocationError.refused(tensor: tensor, bytes: bytes)
@@ -60,7 +58,8 @@ package final class Storage {
     requestedBytes = bytes
     id = ledger.charge(
       StorageDescription(
-        tensor: tensor, category: category, shape: shape.extents, dtype: dtype.rawValue,
+        tensor: tensor, role: role, isGradient: isGradient, category: category,
+        shape: shape.extents, dtype: dtype.rawValue,
         requestedBytes: bytes, allocatedBytes: allocation.bytes,
         regions: regions))
   }
@@ -102,9 +101,17 @@ package final class TensorFactory {
 
   /// A new tensor with undefined contents.
   ///
+  /// - Parameters:
+  ///   - name: What people read.
+  ///   - role: What it is, or what it is the gradient of.
+  ///   - shape: Its axes, outermost first.
+  ///   - dtype: The type of its elements.
+  ///   - category: What its bytes are for.
+  ///   - isGradient: Whether it is a gradient.
   /// - Throws: `AllocationError`, naming the tensor and its bytes.
   package func make(
-    _ name: String, _ shape: Shape, _ dtype: DType = .float32, for category: Category = .activation
+    _ name: String, _ role: TensorRole, _ shape: Shape, _ dtype: DType = .float32,
+    for category: Category = .activation, isGradient: Bool = false
   ) throws -> Tensor {
     if let limit {
       let live = ledger.liveAllocatedBytes.total
@@ -114,8 +121,8 @@ package final class TensorFactory {
       }
     }
     let storage = try Storage(
-      tensor: name, shape: shape, dtype: dtype, category: category, layout: layout,
-      memory: memory, ledger: ledger)
+      tensor: name, role: role, isGradient: isGradient, shape: shape, dtype: dtype,
+      category: category, layout: layout, memory: memory, ledger: ledger)
     return Tensor(storage: storage, shape: shape, dtype: dtype)
   }
 }

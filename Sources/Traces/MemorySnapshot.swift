@@ -51,7 +51,7 @@ package struct MemorySnapshot {
     case .allocate(let id, let scope, let description):
       let frames = [
         Self.frame(description.tensor, "\(description.category)"),
-        Self.frame(scope.op, scope.layer.map { "layer \($0)" } ?? "ends"),
+        Self.frame(scope.name, scope.layer.map { "layer \($0)" } ?? "ends"),
       ]
       let block = Block(address: nextAddress, description: description, frames: .list(frames))
       nextAddress += max(description.allocatedBytes, description.requestedBytes) / 512 * 512 + 512

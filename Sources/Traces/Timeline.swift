@@ -55,9 +55,12 @@ package struct Timeline {
 
   /// What an op does: of forward, of backward, made again for an op of backward, or replayed.
   private func kind(of scope: Scope) -> String {
-    if scope.op.hasSuffix(".backward") { return "backward" }
-    if scope.op.hasSuffix(".recompute") || open.contains("backward") { return "recomputation" }
-    return phase == .backward ? "replay" : "forward"
+    switch scope.pass {
+    case .backward: "backward"
+    case .recomputation: "recomputation"
+    case .forward where open.contains("backward"): "recomputation"
+    case .forward: phase == .backward ? "replay" : "forward"
+    }
   }
 
   private mutating func begin(_ name: String, _ kind: String, layer: Int?, at time: Int) {

@@ -1,4 +1,5 @@
 import Autograd
+import Ledger
 import Tensors
 
 /// What is added to a linear map: `s · B (A dropout(x))`, A `[r, in]`, B `[out, r]`.
@@ -20,26 +21,27 @@ extension Tape {
   /// `hidden` is `s · dropout(x) · Aᵀ` where that is there already.
   func project(
     _ x: Variable, _ projection: Projection, hidden: Variable? = nil, pass: PassOptions,
-    op: String, as output: String, into destination: Tensor? = nil, isComputed: Bool = true
+    at module: Module, as output: String, _ role: TensorRole, into destination: Tensor? = nil,
+    isComputed: Bool = true
   ) throws -> Variable {
     let y = try linear(
-      x, projection.weight, bias: projection.bias, op: op, as: output, into: destination,
-      isComputed: isComputed)
+      x, projection.weight, bias: projection.bias, at: .module(module), as: output, role,
+      into: destination, isComputed: isComputed)
     guard let adapter = projection.adapter else { return y }
     return try addProduct(
-      hidden ?? adapterHidden(x, adapter, pass: pass, op: op), adapter.b, to: y,
-      op: "\(op).lora_B", isComputed: isComputed)
+      hidden ?? adapterHidden(x, adapter, pass: pass, on: module), adapter.b, to: y, role,
+      at: .adapter(.b, on: module), isComputed: isComputed)
   }
 
   /// `s · dropout(x) · Aᵀ`, `[batch, tokens, r]`.
   ///
   /// The scale stands here, where it costs the fewest products.
   func adapterHidden(
-    _ x: Variable, _ adapter: Adapter, pass: PassOptions, op: String
+    _ x: Variable, _ adapter: Adapter, pass: PassOptions, on module: Module
   ) throws -> Variable {
-    let dropped = try droppedCopy(
-      of: x, pass.dropout(of: adapter), op: "\(op).lora_dropout")
+    let dropped = try droppedCopy(of: x, pass.dropout(of: adapter), on: module)
     return try linear(
-      dropped, adapter.a, op: "\(op).lora_A", as: "lora", scale: adapter.scale)
+      dropped, adapter.a, at: .adapter(.a, on: module), as: "lora", .adapterHidden,
+      scale: adapter.scale)
   }
 }

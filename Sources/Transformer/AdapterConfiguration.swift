@@ -1,3 +1,4 @@
+import Ledger
 package import Spelling
 package import Tensors
 
@@ -160,12 +161,12 @@ extension AdapterConfiguration {
       throw ValueError("the adapter's targets are found in no layer of the model")
     }
     for name in saved {
-      guard let module = model.otherModules.first(where: { $0.hasSuffix(name) }) else {
+      guard let module = model.otherModules.first(where: { $0.name.hasSuffix(name) }) else {
         throw ValueError(
           "the adapter's modules_to_save has \(quoted(name)), which is no norm, embedding or head "
             + "of the model")
       }
-      let isEnd = ["lm_head", "embed_tokens", "wte"].contains { module.hasSuffix($0) }
+      let isEnd = module.kind == .embedding || module.kind == .head
       guard !(model.tiedEmbeddings && isEnd) else {
         throw ValueError(
           "the adapter's modules_to_save has \(quoted(name)), which the model ties to another")

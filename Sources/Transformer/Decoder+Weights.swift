@@ -1,4 +1,5 @@
 package import Autograd
+import Ledger
 
 extension Decoder {
   /// Every use of a parameter, in the order of the forward pass: weights, biases and norms.
@@ -7,7 +8,7 @@ extension Decoder {
   /// U.
   package var weights: [Weight] {
     [Weight(embedding)] + (positions.map { [Weight($0)] } ?? []) + layers.flatMap(\.weights)
-      + norm.weights + [Weight(head, symbol: "U")]
+      + norm.weights + [Weight(head, of: .head)]
   }
 }
 

@@ -46,11 +46,12 @@ package final class Decoder {
     seed: UInt64, by kernels: any Kernels, where isDrawn: (Parameter) -> Bool = { _ in true }
   ) {
     for parameter in parameters where isDrawn(parameter) {
-      if parameter.symbol == "norm" {
-        kernels.fill(parameter.value, with: 1)
-      } else if parameter.symbol.hasPrefix("b_") {
+      switch (parameter.role.module.family, parameter.role.kind) {
+      case (_, .bias):
         kernels.fill(parameter.value, with: 0)
-      } else {
+      case (.norm, .weight), (.norm, .adapterA), (.norm, .adapterB):
+        kernels.fill(parameter.value, with: 1)
+      case (.table, _), (.linear, .weight), (.linear, .adapterA), (.linear, .adapterB):
         kernels.draw(
           parameter.value, from: CounterRandom(seed: seed, stream: parameter.name),
           deviation: 0.02)
@@ -122,7 +123,7 @@ package final class Decoder {
     var x = try tape.embedding(
       tokens, at: rows, table: embedding, dtype: dtype, paddingToken: configuration.paddingToken)
     if let positions { x = try tape.addPositions(x, table: positions) }
-    return try tape.dropout(x, pass.dropout("embedding"), op: "embedding_dropout")
+    return try tape.dropout(x, pass.dropout("embedding"), of: .embedding)
   }
 
   /// One layer over the rows of `x` at `rows`, with earlier rows' keys and values in `kv`; nil if
@@ -163,16 +164,16 @@ package final class Decoder {
   package func chunkedLoss(
     _ x: consuming Variable, labels: [Int32], rowsAtATime: Int, of total: Int, on tape: Tape
   ) throws -> Tensor {
-    let normed = try tape.normalize(x, norm, configuration, op: "final_norm")
+    let normed = try tape.normalize(x, norm, configuration, at: .finalNorm)
     return try tape.chunkedCrossEntropy(
-      normed, Weight(head, symbol: "U"), labels: labels, rowsAtATime: rowsAtATime, of: total,
-      op: "head")
+      normed, Weight(head, of: .head), labels: labels, rowsAtATime: rowsAtATime, of: total)
   }
 
   /// Final norm and head: `[batch, tokens, vocab]`, float32 whatever the model's dtype.
   package func logits(_ x: consuming Variable, on tape: Tape) throws -> Variable {
-    let normed = try tape.normalize(x, norm, configuration, op: "final_norm")
+    let normed = try tape.normalize(x, norm, configuration, at: .finalNorm)
     return try tape.linear(
-      normed, Weight(head, symbol: "U"), op: "head", as: "logits", dtype: .float32)
+      normed, Weight(head, of: .head), at: .module(.head), as: "logits", .logits,
+      dtype: .float32)
   }
 }

@@ -1,4 +1,5 @@
 import Autograd
+import Ledger
 import Tensors
 
 /// A linear map: a matrix `[out, in]`, a bias `[out]` if the model has one, and perhaps an adapter.
@@ -70,7 +71,7 @@ struct DecoderLayer {
     return try tape.checkpoint(
       x, constants: kv?.tensors ?? [],
       isTrained: isTrained || gradients != nil,
-      isReached: { gradients?.hasGathered(for: rows) ?? false }, op: "layer"
+      isReached: { gradients?.hasGathered(for: rows) ?? false }
     ) { x, constants, isFirst in
       let outer = tape.layer
       tape.layer = index
@@ -102,7 +103,7 @@ struct DecoderLayer {
   ) throws {
     tape.layer = index
     defer { tape.layer = nil }
-    let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
+    let normed = try tape.normalize(x, attentionNorm, configuration, at: .attentionNorm)
     let hidden = try sharedHidden(normed, pass: pass, on: tape)
     _ = try keys(normed, hidden, into: kv, pass: pass, on: tape)
     _ = try values(normed, hidden, into: kv, pass: pass, on: tape)
@@ -117,14 +118,14 @@ struct DecoderLayer {
     // [batch, tokens, heads · d_head]
     let heads = try attention(x, rows: rows, kv: kv, pass: pass, on: tape)
     return try tape.dropout(
-      tape.project(heads, o, pass: pass, op: "o_proj", as: "hidden"),
-      pass.dropout("layers.\(index).attention_branch"), op: "attention_dropout")
+      tape.project(heads, o, pass: pass, at: .attentionOutput, as: "hidden", .hidden),
+      pass.dropout("layers.\(index).attention_branch"), of: .attentionOutput)
   }
 
   private func attention(
     _ x: Variable, rows: Range<Int>, kv: KeyValues, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
-    let normed = try tape.normalize(x, attentionNorm, configuration, op: "attention_norm")
+    let normed = try tape.normalize(x, attentionNorm, configuration, at: .attentionNorm)
     let hidden = try sharedHidden(normed, pass: pass, on: tape)
     let q = try queries(
       tape.rows(normed, at: rows), hidden.map { tape.rows($0, at: rows) }, pass: pass, on: tape)
@@ -151,19 +152,19 @@ struct DecoderLayer {
     guard let adapter = q.adapter, adapter.a.parameter === k.adapter?.a.parameter else {
       return nil
     }
-    return try tape.adapterHidden(normed, adapter, pass: pass, op: "qkv_proj")
+    return try tape.adapterHidden(normed, adapter, pass: pass, on: .queryKeyValue)
   }
 
   private func queries(
     _ normed: Variable, _ hidden: Variable?, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     var q = try tape.project(
-      normed, self.q, hidden: hidden, pass: pass, op: "q_proj", as: "q")
+      normed, self.q, hidden: hidden, pass: pass, at: .query, as: "q", .query)
     if let qNorm {
       q = try tape.rmsNorm(
-        q, qNorm, epsilon: configuration.normEpsilon, op: "q_norm", as: "q")
+        q, qNorm, epsilon: configuration.normEpsilon, at: .queryNorm, as: "q", .query)
     }
-    return try rotate(q, op: "q_rotary", pass: pass, on: tape)
+    return try rotate(q, at: .queryRotation, pass: pass, on: tape)
   }
 
   private func keys(
@@ -172,19 +173,20 @@ struct DecoderLayer {
     let destination = kv.own(normed.value.shape[1].rows).k
     guard let kNorm else {
       let k = try tape.project(
-        normed, k, hidden: hidden, pass: pass, op: "k_proj", as: "k", into: destination,
+        normed, k, hidden: hidden, pass: pass, at: .key, as: "k", .key, into: destination,
         isComputed: !kv.isWritten)
       return try kv.gradients.inject(
-        \.k, into: rotate(k, op: "k_rotary", isComputed: !kv.isWritten, pass: pass, on: tape),
+        \.k, into: rotate(k, at: .keyRotation, isComputed: !kv.isWritten, pass: pass, on: tape),
         on: tape)
     }
     // Backward reads what is normed, and its norms.
     let raw = try tape.project(
-      normed, k, hidden: hidden, pass: pass, op: "k_proj", as: "k_raw")
+      normed, k, hidden: hidden, pass: pass, at: .key, as: "k_raw", .key)
     let k = try tape.rmsNorm(
-      raw, kNorm, epsilon: configuration.normEpsilon, op: "k_norm", as: "k", into: destination)
+      raw, kNorm, epsilon: configuration.normEpsilon, at: .keyNorm, as: "k", .key,
+      into: destination)
     return try kv.gradients.inject(
-      \.k, into: rotate(k, op: "k_rotary", pass: pass, on: tape), on: tape)
+      \.k, into: rotate(k, at: .keyRotation, pass: pass, on: tape), on: tape)
   }
 
   private func values(
@@ -192,17 +194,17 @@ struct DecoderLayer {
   ) throws -> Variable {
     let destination = kv.own(normed.value.shape[1].rows).v
     let v = try tape.project(
-      normed, v, hidden: hidden, pass: pass, op: "v_proj", as: "v", into: destination,
+      normed, v, hidden: hidden, pass: pass, at: .value, as: "v", .value, into: destination,
       isComputed: !kv.isWritten)
     return try kv.gradients.inject(\.v, into: v, on: tape)
   }
 
   private func rotate(
-    _ x: Variable, op: String, isComputed: Bool = true, pass: PassOptions, on tape: Tape
+    _ x: Variable, at place: Place, isComputed: Bool = true, pass: PassOptions, on tape: Tape
   ) throws -> Variable {
     guard let rotation = pass.rotation else { return x }
     return try tape.rotate(
-      x, dHead: configuration.dHead, by: rotation, op: op, isComputed: isComputed)
+      x, dHead: configuration.dHead, by: rotation, at: place, isComputed: isComputed)
   }
 
   // MARK: MLP
@@ -214,24 +216,24 @@ struct DecoderLayer {
     let (inner, down) = try activation(y, pass: pass, on: tape)  // [batch, tokens, d_ff]
     return try tape.dropout(
       tape.project(
-        inner, down, pass: pass, op: "down_proj", as: "hidden", isComputed: isRead),
-      pass.dropout("layers.\(index).mlp_branch"), op: "mlp_dropout")
+        inner, down, pass: pass, at: .down, as: "hidden", .hidden, isComputed: isRead),
+      pass.dropout("layers.\(index).mlp_branch"), of: .down)
   }
 
   /// What the last projection of the MLP takes, and that projection.
   private func activation(
     _ y: Variable, pass: PassOptions, on tape: Tape
   ) throws -> (Variable, down: Projection) {
-    let normed = try tape.normalize(y, mlpNorm, configuration, op: "mlp_norm")
+    let normed = try tape.normalize(y, mlpNorm, configuration, at: .mlpNorm)
     switch mlp {
     case .swiGLU(let gate, let up, let down):
-      let gated = try tape.project(normed, gate, pass: pass, op: "gate_proj", as: "gate")
-      let factor = try tape.project(normed, up, pass: pass, op: "up_proj", as: "up")
+      let gated = try tape.project(normed, gate, pass: pass, at: .gate, as: "gate", .inner)
+      let factor = try tape.project(normed, up, pass: pass, at: .up, as: "up", .inner)
       return (try tape.swiGLU(gate: gated, up: factor), down)
     case .gelu(let form, let up, let down):
       return (
         try tape.gelu(
-          tape.project(normed, up, pass: pass, op: "up_proj", as: "up"), form: form), down
+          tape.project(normed, up, pass: pass, at: .up, as: "up", .inner), form: form), down
       )
     }
   }
@@ -240,13 +242,13 @@ struct DecoderLayer {
 extension Tape {
   /// The model's kind of norm.
   func normalize(
-    _ x: Variable, _ norm: Norm, _ configuration: DecoderConfiguration, op: String
+    _ x: Variable, _ norm: Norm, _ configuration: DecoderConfiguration, at module: Module
   ) throws -> Variable {
     switch norm {
     case .rms(let weight):
-      try rmsNorm(x, weight, epsilon: configuration.normEpsilon, op: op)
+      try rmsNorm(x, weight, epsilon: configuration.normEpsilon, at: module)
     case .layer(let weight, let bias):
-      try layerNorm(x, weight, bias: bias, epsilon: configuration.normEpsilon, op: op)
+      try layerNorm(x, weight, bias: bias, epsilon: configuration.normEpsilon, at: module)
     }
   }
 }

@@ -26,12 +26,14 @@ package struct KeyValues {
   /// Room for the keys and values of these rows of one layer, `shape`
   /// `[batch, tokens, kvHeads · d_head]`.
   init(_ shape: Shape, dtype: DType, layer: Int, tensors: TensorFactory) throws {
-    func make(_ name: String) throws -> Tensor {
-      try tensors.ledger.perform(Scope(op: "\(name)_proj", layer: layer)) {
-        try tensors.make(name, shape, dtype)
+    func make(_ name: String, _ role: TensorRole, at module: Module) throws -> Tensor {
+      try tensors.ledger.perform(Scope(Op(.module(module)), layer: layer)) {
+        try tensors.make(name, role, shape, dtype)
       }
     }
-    self.init([KeyBlock(k: try make("k"), v: try make("v"))])
+    self.init([
+      KeyBlock(k: try make("k", .key, at: .key), v: try make("v", .value, at: .value))
+    ])
   }
 
   /// The keys of all blocks and their values, as tensors with names.
@@ -80,8 +82,8 @@ package final class KeyValueGradients {
 
   package init(batch: Int, rows: Range<Int>, width: Int, dtype: DType) {
     let shape = Shape(.plain(batch), .tokens(rows), .plain(width))
-    k = GradientSlot("k", shape: shape, dtype: dtype)
-    v = GradientSlot("v", shape: shape, dtype: dtype)
+    k = GradientSlot("k", .key, shape: shape, dtype: dtype)
+    v = GradientSlot("v", .value, shape: shape, dtype: dtype)
     self.rows = rows
   }
 

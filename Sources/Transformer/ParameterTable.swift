@@ -14,43 +14,15 @@ struct ParameterTable {
   /// - Throws: `AllocationError` if it does not fit.
   init(_ configuration: DecoderConfiguration, dtype: DType, tensors: TensorFactory) throws {
     all = try WeightMap(configuration).tensors.map { tensor in
-      let isAdapter = AdapterConfiguration.owns(tensor.name) && tensor.name.contains(".lora_")
+      let isAdapter = [.adapterA, .adapterB].contains(tensor.role.kind)
       return Parameter(
-        name: tensor.name, symbol: Self.symbol(of: tensor.name),
-        layer: Self.layer(of: tensor.name),
+        name: tensor.name, role: tensor.role, layer: tensor.layer,
         value: try tensors.make(
-          tensor.name, Shape(tensor.shape.map(Axis.plain)),
+          tensor.name, .parameter(tensor.role), Shape(tensor.shape.map(Axis.plain)),
           isAdapter ? configuration.adapter?.dtype ?? dtype : dtype, for: .parameter))
     }
     byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     self.configuration = configuration
-  }
-
-  /// The number after `layers.` or `h.`.
-  private static func layer(of name: String) -> Int? {
-    name.split(separator: ".").lazy.compactMap { Int($0) }.first
-  }
-
-  /// The formula's name of a parameter: the weights by their module, biases with `b_` for `W_`.
-  ///
-  /// Those of an adapter have `A_` and `B_` for `W_`.
-  private static func symbol(of name: String) -> String {
-    for (part, letter) in [(".lora_A.", "A_"), (".lora_B.", "B_")] {
-      if let range = name.firstRange(of: part) {
-        return letter + symbol(of: name[..<range.lowerBound] + ".weight").dropFirst(2)
-      }
-    }
-    let modules = [
-      "embed_tokens": "E", "wte": "E", "wpe": "P", "lm_head": "U", "c_attn": "W_QKV",
-      "q_proj": "W_Q", "k_proj": "W_K", "v_proj": "W_V", "o_proj": "W_O", "gate_proj": "W_gate",
-      "up_proj": "W_up", "c_fc": "W_up", "down_proj": "W_down",
-    ]
-    let parts = name.split(separator: ".").map(String.init)
-    let module = parts.dropLast().last ?? name
-    let weight =
-      module == "c_proj" ? (parts.contains("mlp") ? "W_down" : "W_O") : modules[module] ?? "norm"
-    guard parts.last == "bias" else { return weight }
-    return weight == "norm" ? "b_norm" : "b_" + weight.dropFirst(2)
   }
 
   /// The parameter of this name, or the copy that is trained in its place; the model's own code
@@ -75,11 +47,11 @@ struct ParameterTable {
         weight: Weight(weight), bias: optional(name + ".bias").map { Weight($0) },
         adapter: adapter(of: name))
     }
-    return part(name, columns: 0..<weight.value.extent(1), suffix: nil)
+    return part(name, columns: 0..<weight.value.extent(1), of: nil)
   }
 
   /// The adapter of a linear map, or the part of it that makes some of the outputs; nil for none.
-  private func adapter(of name: String, outputs: Range<Int>? = nil, suffix: String? = nil)
+  private func adapter(of name: String, outputs: Range<Int>? = nil, of module: Module? = nil)
     -> Adapter?
   {
     let names = AdapterConfiguration.names(of: name)
@@ -87,20 +59,18 @@ struct ParameterTable {
     else { return nil }
     let rows = outputs ?? 0..<b.value.extent(0)
     return Adapter(
-      a: Weight(a), b: Weight(b, rows: rows, symbol: suffix.map { "B_" + $0 } ?? b.symbol),
+      a: Weight(a), b: Weight(b, rows: rows, of: module),
       scale: adapter.scale, dropout: adapter.dropout, module: name)
   }
 
   /// Columns of GPT-2's `Conv1D` `[in, out]`, as a projection of their own.
   ///
-  /// `suffix` is what the formula calls them, `Q` of `W_Q`; nil for the parameter's own symbol.
-  func part(_ name: String, columns: Range<Int>, suffix: String?) -> Projection {
-    func weight(_ parameter: Parameter, _ letter: String) -> Weight {
-      Weight(parameter, part: columns, symbol: suffix.map { letter + $0 } ?? parameter.symbol)
-    }
-    return Projection(
-      weight: weight(self[name + ".weight"], "W_"), bias: weight(self[name + ".bias"], "b_"),
-      adapter: adapter(of: name, outputs: columns, suffix: suffix))
+  /// `module` is what they make; nil for all that the parameter does.
+  func part(_ name: String, columns: Range<Int>, of module: Module?) -> Projection {
+    Projection(
+      weight: Weight(self[name + ".weight"], part: columns, of: module),
+      bias: Weight(self[name + ".bias"], part: columns, of: module),
+      adapter: adapter(of: name, outputs: columns, of: module))
   }
 
   /// The norm `name`.
@@ -122,13 +92,14 @@ struct ParameterTable {
     let base = "transformer.h.\(index)"
     let c = configuration
     let (q, k) = (c.queryWidth, c.keyWidth)
-    func attention(_ columns: Range<Int>, _ suffix: String) -> Projection {
-      part("\(base).attn.c_attn", columns: columns, suffix: suffix)
+    func attention(_ columns: Range<Int>, _ module: Module) -> Projection {
+      part("\(base).attn.c_attn", columns: columns, of: module)
     }
     let (up, down) = (projection("\(base).mlp.c_fc"), projection("\(base).mlp.c_proj"))
     return DecoderLayer(
       configuration: c, index: index, attentionNorm: norm("\(base).ln_1"),
-      q: attention(0..<q, "Q"), k: attention(q..<q + k, "K"), v: attention(q + k..<q + 2 * k, "V"),
+      q: attention(0..<q, .query), k: attention(q..<q + k, .key),
+      v: attention(q + k..<q + 2 * k, .value),
       qNorm: nil, kNorm: nil, o: projection("\(base).attn.c_proj"),
       mlpNorm: norm("\(base).ln_2"), mlp: mlp(gate: nil, up: up, down: down))
   }

@@ -198,11 +198,6 @@ struct PlanCommand: ParsableCommand {
       throw UsageError("--tensor-parallel does not know how devices divide an adapter")
     }
     let recipe = point.point.recipe
-    guard recipe == .ballast || (!laws && lawsCsv == nil && tensorParallel == nil) else {
-      throw UsageError(
-        "--laws, --laws-csv and --tensor-parallel know Ballast's own ops, not those of recipe "
-          + recipe.rawValue)
-    }
     var request = PlanRequest(point, try question(point))
     request.account = try account(of: point.point)
     let step = try OptimizerStep.given(optimizerStep, for: "optimizer-step")

@@ -326,6 +326,7 @@ extension Bench {
   }
 
   func scratch(bytes: Int) throws -> Tensor? {
-    bytes > 0 ? try factory.make("scratch", Shape(.plain((bytes + 3) / 4)), for: .workspace) : nil
+    bytes > 0
+      ? try factory.make("scratch", .scratch, Shape(.plain((bytes + 3) / 4)), for: .workspace) : nil
   }
 }

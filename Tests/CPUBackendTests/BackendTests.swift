@@ -25,8 +25,8 @@ extension CPUBackendTests {
     let bench = try Bench()
     do {
       let shape = Shape(.plain(3), .plain(1000))
-      let x = try bench.factory.make("x", shape, .float32, for: .activation)
-      let y = try bench.factory.make("y", shape, .bfloat16, for: .gradient)
+      let x = try bench.factory.make("x", .hidden, shape, .float32, for: .activation)
+      let y = try bench.factory.make("y", .hidden, shape, .bfloat16, for: .gradient)
       for category in [Category.activation, .gradient, .parameter] {
         #expect(
           try bench.backend.allocatedBytes(of: category)

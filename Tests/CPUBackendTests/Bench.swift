@@ -42,7 +42,7 @@ final class Bench {
     _ shape: Shape, _ dtype: DType = .float32, isView: Bool = false, values: [Float]
   ) throws -> Tensor {
     guard isView else {
-      let tensor = try factory.make("x", shape, dtype)
+      let tensor = try factory.make("x", .hidden, shape, dtype)
       backend.write(values, to: tensor)
       return tensor
     }
@@ -52,7 +52,7 @@ final class Bench {
       axis.start -= 1
       return axis
     }
-    var view = try factory.make("x", Shape(padded), dtype)
+    var view = try factory.make("x", .hidden, Shape(padded), dtype)
     backend.write(Array(repeating: .nan, count: view.count), to: view)
     for axis in 0..<shape.rank { view = view.sliced(axis, 1..<1 + shape[axis].extent) }
     backend.write(values, to: view)

@@ -136,7 +136,8 @@ extension Bench {
     let bytes = try backend.workspaceBytes(for: products)
     let workspace =
       bytes == 0
-      ? nil : try factory.make("scratchpad", Shape(.plain((bytes + 3) / 4)), for: .workspace)
+      ? nil
+      : try factory.make("scratchpad", .scratch, Shape(.plain((bytes + 3) / 4)), for: .workspace)
     try backend.multiply(products, workspace: workspace)
   }
 }

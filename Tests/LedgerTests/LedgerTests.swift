@@ -6,7 +6,7 @@ import Testing
     _ name: String, _ bytes: Int, _ category: Category = .activation
   ) -> StorageDescription {
     StorageDescription(
-      tensor: name, category: category, shape: [bytes], dtype: "float32", requestedBytes: bytes,
+      tensor: name, role: .hidden, category: category, shape: [bytes], dtype: "float32", requestedBytes: bytes,
       allocatedBytes: bytes + 16, regions: RegionBytes(shared: bytes))
   }
 
@@ -50,17 +50,17 @@ import Testing
     let y = ledger.charge(describe("y", 8))
     let weight = ledger.charge(describe("w", 8, .parameter))
     let view = SavedView(shape: [2], dtype: "float32")
-    ledger.perform(Scope(op: "q_proj", layer: 0)) {
+    ledger.perform(Scope(Op(.module(.query)), layer: 0)) {
       ledger.save(y, view, as: "input", neededFor: ["W_Q"])
       ledger.save(weight, view, as: "weight", neededFor: ["dx"])
     }
-    ledger.perform(Scope(op: "k_proj", layer: 0)) {
+    ledger.perform(Scope(Op(.module(.key)), layer: 0)) {
       ledger.save(x, SavedView(shape: [1], dtype: "float32"), as: "input", neededFor: ["W_K"])
       ledger.save(y, view, as: "input", neededFor: ["W_K"])
     }
     let saved = ledger.savedStorages()
     #expect(saved.map(\.description.tensor) == ["y", "x"])
-    #expect(saved[0].savers.map(\.scope.op) == ["q_proj", "k_proj"])
+    #expect(saved[0].savers.map(\.scope.name) == ["q_proj", "k_proj"])
     #expect(saved[1].savers.map(\.view.shape) == [[1]], "what was saved may be a view")
     ledger.release(y)
     #expect(ledger.savedStorages().count == 2, "one saver of y is left")
@@ -93,11 +93,13 @@ import Testing
   @Test func `tells every observer when ops begin and end`() {
     let journals = [EventJournal(), EventJournal()]
     let ledger = Ledger(observers: journals)
-    let (outer, inner) = (Scope(op: "layer", layer: 3), Scope(op: "q_proj", layer: 3))
+    let (outer, inner) = (
+      Scope(Op(.layer), layer: 3), Scope(Op(.module(.query)), layer: 3)
+    )
     ledger.perform(outer) { ledger.perform(inner) {} }
     #expect(
       journals.allSatisfy { $0.events == [.begin(outer), .begin(inner), .end(inner), .end(outer)] })
-    #expect(ledger.scope == Scope(op: "setup"))
+    #expect(ledger.scope == Scope(Op(.setup)))
   }
 
   @Test func `knows what a span of a step did to the totals`() {

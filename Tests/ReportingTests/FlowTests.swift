@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Reporting
+import Ledger
 import Retention
 import Testing
 import Transformer
@@ -16,20 +17,20 @@ private func makePoint(layers: Int, nC: Int = 4, _ lossRows: LossRows = .generat
 
 /// A weight to which prefix rows without loss give `silent`.
 private func weight(
-  _ name: String, layer: Int?, silent: Double, boundary: Double? = nil, generated: Double = 0.5,
+  _ module: Module, layer: Int?, silent: Double, boundary: Double? = nil, generated: Double = 0.5,
   parameter: String = "model.x.weight"
 ) -> WeightFlow {
   let prefix = silent + (boundary ?? 0)
   return WeightFlow(
-    layer: layer, parameter: parameter, weight: name, prefixNorm: prefix, silentNorm: silent,
+    layer: layer, parameter: parameter, role: ParameterRole(module), prefixNorm: prefix, silentNorm: silent,
     boundaryNorm: boundary, generatedNorm: generated, totalNorm: prefix + generated,
     cosine: prefix > 0 && generated > 0 ? 0.25 : nil)
 }
 
 private func layer(_ index: Int, isSilent: Bool, boundary: Double? = nil) -> [WeightFlow] {
-  ["W_Q", "W_K", "W_V", "W_O", "W_up", "W_down"].map {
-    let feeds = !isSilent || ["W_K", "W_V"].contains($0)
-    return weight($0, layer: index, silent: feeds ? Double(index + 1) : 0, boundary: boundary)
+  [.query, .key, .value, .attentionOutput, .up, .down].map { (module: Module) in
+    let feeds = !isSilent || module == .key || module == .value
+    return weight(module, layer: index, silent: feeds ? Double(index + 1) : 0, boundary: boundary)
   }
 }
 
@@ -48,11 +49,11 @@ private func sentences(_ flow: Flow) -> [String] {
   }
 
   @Test func `a zero is a figure, and what there is not is empty`() {
-    let none = weight("W_Q", layer: 0, silent: 0)
+    let none = weight(.query, layer: 0, silent: 0)
     #expect(CSV.line(of: none) == "0,model.x.weight,W_Q,0.0,,0.5,0.5,0.0,\n")
-    let all = weight("E", layer: nil, silent: 2, boundary: 1, generated: 0)
+    let all = weight(.embedding, layer: nil, silent: 2, boundary: 1, generated: 0)
     #expect(CSV.line(of: all) == ",model.x.weight,E,3.0,1.0,0.0,3.0,1.0,\n")
-    let nothing = weight("E", layer: nil, silent: 0, generated: 0)
+    let nothing = weight(.embedding, layer: nil, silent: 0, generated: 0)
     #expect(CSV.line(of: nothing) == ",model.x.weight,E,0.0,,0.0,0.0,,\n")
   }
 
@@ -69,7 +70,7 @@ private func sentences(_ flow: Flow) -> [String] {
   }
 
   @Test func `records make a JSON array`() throws {
-    let records = [weight("W_Q", layer: 0, silent: 0), weight("U", layer: nil, silent: 1)]
+    let records = [weight(.query, layer: 0, silent: 0), weight(.head, layer: nil, silent: 1)]
     for count in 0...2 {
       let text = JSONObject.text(ofAll: Array(records.prefix(count)))
       let objects = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]]
@@ -97,7 +98,7 @@ private func sentences(_ flow: Flow) -> [String] {
 
   @Test func `a zero that is not exact is no none`() {
     let flow = Flow(
-      point: makePoint(layers: 1), weights: [weight("W_Q", layer: 0, silent: 1e-300)])
+      point: makePoint(layers: 1), weights: [weight(.query, layer: 0, silent: 1e-300)])
     #expect(!FlowTable.text(of: flow).contains("✗"))
     #expect(sentences(flow) == ["In layer 0 prefix rows feed W_Q."])
   }
@@ -143,8 +144,8 @@ private func sentences(_ flow: Flow) -> [String] {
 
   @Test func `many layers that are alike are shown as one`() {
     let weights =
-      [weight("E", layer: nil, silent: 1)]
-      + (0..<12).flatMap { layer($0, isSilent: $0 == 11) } + [weight("U", layer: nil, silent: 0)]
+      [weight(.embedding, layer: nil, silent: 1)]
+      + (0..<12).flatMap { layer($0, isSilent: $0 == 11) } + [weight(.head, layer: nil, silent: 0)]
     let lines = FlowTable.text(of: Flow(point: makePoint(layers: 12), weights: weights))
       .split(separator: "\n").map(String.init)
     #expect(lines.filter { $0.contains("W_K") && $0.contains("✓") }.count == 2)
@@ -158,8 +159,8 @@ private func sentences(_ flow: Flow) -> [String] {
       of: Flow(
         point: makePoint(layers: 1),
         weights: [
-          weight("norm", layer: 0, silent: 1, parameter: "transformer.h.0.ln_1.weight"),
-          weight("norm", layer: 0, silent: 0, parameter: "transformer.h.0.ln_2.weight"),
+          weight(.attentionNorm, layer: 0, silent: 1, parameter: "transformer.h.0.ln_1.weight"),
+          weight(.attentionNorm, layer: 0, silent: 0, parameter: "transformer.h.0.ln_2.weight"),
         ]))
     #expect(text.contains("       ln_2"))
     #expect(text.contains("nothing to ln_2, and feed ln_1."))

@@ -136,18 +136,18 @@ private func bareRecord() -> PointRecord {
 
   @Test func `a storage that three ops saved is one row with all of its savers`() throws {
     let description = StorageDescription(
-      tensor: "x", category: .activation, shape: [1, 7, 64], dtype: "float32",
+      tensor: "x", role: .hidden, category: .activation, shape: [1, 7, 64], dtype: "float32",
       requestedBytes: 1792, allocatedBytes: 1792,
       regions: RegionBytes(prefix: 1024, generated: 768))
     let ledger = Ledger()
     let view = SavedView(shape: [1, 7, 64], dtype: "float32")
-    let id = ledger.perform(Scope(op: "q_proj", layer: 0)) {
+    let id = ledger.perform(Scope(Op(.module(.query)), layer: 0)) {
       let id = ledger.charge(description)
       ledger.save(id, view, as: "input", neededFor: ["W_Q"])
       return id
     }
     for (scope, gradients) in [
-      (Scope(op: "k_proj", layer: 0), ["W_K", "W_Q"]), (Scope(op: "head"), ["U"]),
+      (Scope(Op(.module(.key)), layer: 0), ["W_K", "W_Q"]), (Scope(Op(.module(.head))), ["U"]),
     ] {
       ledger.perform(scope) { ledger.save(id, view, as: "input", neededFor: gradients) }
     }

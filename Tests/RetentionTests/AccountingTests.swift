@@ -160,9 +160,9 @@ import Transformer
     #expect(run.allocatedAtBoundary == run.ledgerAllocatedAtBoundary, "A2 \(label)")
     let passes = point.packing == .packed ? point.sequencePoints.count : 0
     let losses = point.sharing == .prefix ? point.suffixes : max(passes, 1)
-    let others = run.unsavedAtBoundary.filter { $0 != "loss" }
+    let others = run.unsavedAtBoundary.filter { $0.role != .loss }
     #expect(run.unsavedAtBoundary.count - others.count == losses, "A2 \(label)")
-    #expect(Set(others).isSubset(of: point.waitingGradients), "A2 \(label)")
+    #expect(run.unsavedAtBoundary.allSatisfy(point.waits), "A2 \(label)")
     let unsaved = run.allocatedAtBoundary - result.retainedAllocatedBytes
     #expect(
       others.isEmpty ? unsaved == losses * CPUBackend.sizeClass(4) : unsaved > 0, "A2 \(label)")

@@ -85,7 +85,7 @@ import Transformer
   ) throws {
     var point = Self.point(.float32, chunk: 8)
     point.trainable = trainable
-    let saved = try runOnShapes(point).saved.filter { $0.savers[0].scope.op == "head" }
+    let saved = try runOnShapes(point).saved.filter { $0.savers[0].scope.name == "head" }
     #expect(saved.map(\.savers[0].tensor) == ["input", "log_sum_exp"])
     #expect(saved[0].savers[0].neededFor == ["dlogits"] + weights)
   }

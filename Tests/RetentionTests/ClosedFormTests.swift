@@ -90,7 +90,7 @@ import Transformer
       try CPUBackend(threads: 1).backend, ledger: Ledger(),
       layout: SequenceLayout(nC: 0, nG: 1, lossRows: 0..<1))
     #expect(throws: AllocationError.refused(tensor: "giant", bytes: 4 << 50)) {
-      _ = try factory.make("giant", Shape(.plain(1 << 50)))
+      _ = try factory.make("giant", .hidden, Shape(.plain(1 << 50)))
     }
     #expect(factory.ledger.liveBytes.total == 0)
   }

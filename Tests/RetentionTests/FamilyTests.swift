@@ -217,7 +217,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     point.trainable = trainable
     point.attention = attention
     return try runOnShapes(point).saved.map { storage in
-      "\(storage.savers[0].scope.op):\(storage.savers[0].tensor)"
+      "\(storage.savers[0].scope.name):\(storage.savers[0].tensor)"
     }
   }
 

@@ -26,7 +26,7 @@ func parts(
   var parts: [[Use: [Double]]] = rows.map { _ in [:] }
   for weight in step.decoder.weights where weight.gradient != nil {
     let use = Use(parameter: weight.parameter.name, weight: weight.symbol)
-    let sums = weight.parameter.parts?.sums(of: weight.symbol) ?? []
+    let sums = weight.parameter.parts?.sums(of: weight.role) ?? []
     for (index, sum) in sums.enumerated() {
       let values = sum.map { backend.read($0).map(Double.init) }
       parts[index][use] = values ?? Array(repeating: 0, count: weight.value.count)

@@ -19,7 +19,7 @@ struct Run {
   let allocatedAfter: Int
   /// What the ledger held at the boundary.
   let ledgerAllocatedAtBoundary: Int
-  let unsavedAtBoundary: [String]
+  let unsavedAtBoundary: [StorageDescription]
   /// The model's own parameters and its adapter's.
   let parameters: [String: [Double]]
 
@@ -194,13 +194,13 @@ func runOnCPU(
   }
   var atBoundary = 0
   var ledgerAtBoundary = 0
-  var unsaved: [String] = []
+  var unsaved: [StorageDescription] = []
   let result = try step.run { ledger in
     atBoundary = try backend.allocatedBytes(of: .activation)
     ledgerAtBoundary = ledger.liveAllocatedBytes[.activation]
     let saved = Set(ledger.savedStorages().map(\.id))
     unsaved = ledger.liveStorages(of: .activation).filter { !saved.contains($0.id) }
-      .map(\.description.tensor)
+      .map(\.description)
   }
   return Run(
     point: point, result: result,

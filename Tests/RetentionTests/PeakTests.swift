@@ -89,7 +89,7 @@ import Transformer
       let alive = ran.journal.storages(afterEvents: start).filter { saved.contains($0.id) }
       #expect(
         alive.allSatisfy { storage in
-          storage.scope.layer.map { $0 <= layer } ?? (storage.scope.op == "embedding")
+          storage.scope.layer.map { $0 <= layer } ?? (storage.scope.name == "embedding")
         })
       #expect(alive.contains { $0.scope.layer == layer })
     }
@@ -116,11 +116,11 @@ import Transformer
 
   /// Everything that forward makes, wherever it stands, sorted.
   private static func forwardTensors(_ journal: EventJournal) -> [String] {
-    made(journal).filter { !$0.scope.op.hasSuffix(".backward") }
+    made(journal).filter { !$0.scope.name.hasSuffix(".backward") }
       .filter { $0.storage.category == .activation || $0.storage.category == .workspace }
       .map { made in
         let layer = made.scope.layer.map(String.init) ?? "-"
-        return "\(layer) \(made.scope.op) \(made.storage.tensor)"
+        return "\(layer) \(made.scope.name) \(made.storage.tensor)"
       }
       .sorted()
   }
@@ -187,7 +187,7 @@ import Transformer
     var point = Self.point(model, nC: 1000, nG: 3)
     point.mode = .detachedPrefix()
     point.chunk = chunk
-    let rows = Self.made(try Self.step(point).journal).filter { $0.scope.op == "embedding" }
+    let rows = Self.made(try Self.step(point).journal).filter { $0.scope.name == "embedding" }
       .map { $0.storage.shape[1] }
     let sizes =
       Array(repeating: min(chunk, 1000), count: count - 1) + [1000 - (count - 1) * min(chunk, 1000)]

@@ -93,7 +93,7 @@ import Transformer
       let result = try Self.run(point)
       #expect(result.retained.total == dropped)
       // 13 rows of 32 numbers. The first layer's input needs no gradient.
-      let noise = result.saved.filter { $0.savers[0].scope.op.hasSuffix(".lora_dropout") }
+      let noise = result.saved.filter { $0.savers[0].scope.name.hasSuffix(".lora_dropout") }
       #expect(noise.map(\.description.requestedBytes) == [1664, 1664])
       #expect(noise.allSatisfy { $0.savers[0].scope.layer == 1 })
     }

@@ -79,9 +79,9 @@ import Transformer
   /// The ledger says what is kept for a tensor that is not.
   @Test func `a reader of a recomputed tensor is a saver of what that comes from`() throws {
     let saved = try result(.fullGraph, .elementwise, layers: 1).saved
-    let hidden = try #require(saved.first { $0.savers[0].scope.op == "attention_norm" })
+    let hidden = try #require(saved.first { $0.savers[0].scope.name == "attention_norm" })
     #expect(
-      hidden.savers.map { "\($0.scope.op): \($0.tensor) → \($0.neededFor.joined(separator: ","))" }
+      hidden.savers.map { "\($0.scope.name): \($0.tensor) → \($0.neededFor.joined(separator: ","))" }
         == [
           "attention_norm: input → norm,dhidden",
           "attention_norm: input of attention_norm → norm,dhidden",

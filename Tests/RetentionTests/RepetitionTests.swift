@@ -86,7 +86,7 @@ import Transformer
     func counts(_ result: StepResult) -> [[String]: Int] {
       result.saved.reduce(into: [:]) { counts, saved in
         let shape = "\(saved.description.shape)"
-        counts[saved.savers.map(\.scope.op) + [saved.description.tensor, shape], default: 0] +=
+        counts[saved.savers.map(\.scope.name) + [saved.description.tensor, shape], default: 0] +=
           saved.copies
       }
     }

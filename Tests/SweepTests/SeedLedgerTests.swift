@@ -25,7 +25,7 @@ import Testing
       let savers = storage.savers.map { saver in
         let layer = saver.scope.layer.map { "\($0)." } ?? ""
         let gradients = saver.neededFor.joined(separator: " ")
-        return "\(layer)\(saver.scope.op):\(saver.tensor) → \(gradients)"
+        return "\(layer)\(saver.scope.name):\(saver.tensor) → \(gradients)"
       }
       return "\(shape) " + savers.joined(separator: ", ")
     }

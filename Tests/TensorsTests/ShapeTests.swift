@@ -49,7 +49,7 @@ import Testing
     let factory = TensorFactory(
       .shapes(sizeClass: { $0 }), ledger: ledger,
       layout: SequenceLayout(nC: 4, nG: 5, lossRows: 4..<9))
-    let x = try factory.make("x", Shape(.plain(2), .tokens(3..<9), .plain(8)))
+    let x = try factory.make("x", .hidden, Shape(.plain(2), .tokens(3..<9), .plain(8)))
     let rows = x.at(rows: 5..<7)
     #expect(rows.shape[1].rows == 5..<7)
     #expect(rows.offset == 2 * 8)
@@ -66,10 +66,10 @@ import Testing
     let factory = TensorFactory(
       .shapes(sizeClass: { $0 }), ledger: Ledger(),
       layout: SequenceLayout(nC: 0, nG: 1, lossRows: 0..<1), limit: 1000)
-    let first = try factory.make("first", Shape(.plain(200)))
+    let first = try factory.make("first", .hidden, Shape(.plain(200)))
     #expect(
       throws: AllocationError.overLimit(tensor: "second", bytes: 400, live: 800, limit: 1000)
-    ) { _ = try factory.make("second", Shape(.plain(100))) }
+    ) { _ = try factory.make("second", .hidden, Shape(.plain(100))) }
     #expect(first.count == 200)
   }
 }

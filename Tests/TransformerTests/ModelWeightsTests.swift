@@ -1,4 +1,5 @@
 import Foundation
+import Ledger
 import Safetensors
 import Testing
 import Transformer
@@ -176,5 +177,12 @@ import Transformer
     #expect(
       sentence { () throws(WeightsError) in _ = try ModelWeights.open("/dev/null") }.contains(
         "not a regular file"))
+  }
+}
+
+extension ExpectedTensor {
+  /// A tensor of a checkpoint, whatever a model does with it.
+  fileprivate init(name: String, shape: [Int]) {
+    self.init(name: name, role: ParameterRole(.head), shape: shape)
   }
 }

@@ -50,14 +50,15 @@ extension Tape {
   package func attention(
     q: Variable, keys: AttentionKeys, _ attention: Attention
   ) throws -> Variable {
-    try op("attention") {
-      let o = try tensors.make("attention_output", q.value.shape, q.value.dtype)
+    try op(.attention) {
+      let o = try tensors.make("attention_output", .attentionOutput, q.value.shape, q.value.dtype)
       var forward = AttentionForward(attention, q: q.value, blocks: keys.blocks, output: o)
       guard records(q.gradient, keys.k, keys.v, keys.earlier?.k) else {
         try run(forward)
         return Variable(o)
       }
-      let slot = GradientSlot("attention_output", shape: o.shape, dtype: o.dtype)
+      let slot = GradientSlot(
+        "attention_output", .attentionOutput, shape: o.shape, dtype: o.dtype)
       let wanted = WantedGradients(q: q.gradient, keys: keys)
       forward.kept = try makeKept(for: forward, wanted)
       try run(forward)
@@ -139,11 +140,11 @@ extension Tape {
     guard !policy.contains(.attention) else { return AttentionTensors() }
     var kept = try makeScored(for: pass)
     guard pass.attention.dropout != nil, let probabilities = kept.probabilities else { return kept }
-    kept.mask = try tensors.make("mask", probabilities.shape, .uint8)
+    kept.mask = try tensors.make("mask", .probabilityMask, probabilities.shape, .uint8)
     // The mask and the probabilities give these back, element by element.
     if wanted.values, !policy.contains(.elementwise) {
       kept.dropped = try tensors.make(
-        "dropped_probabilities", probabilities.shape, probabilities.dtype)
+        "dropped_probabilities", .probabilities, probabilities.shape, probabilities.dtype)
     }
     return kept
   }
@@ -158,9 +159,10 @@ extension Tape {
       let first = pass.blocks.first?.lowerBound ?? 0
       let end = pass.blocks.last?.upperBound ?? 0
       kept.probabilities = try tensors.make(
-        "probabilities", Shape(batch, heads, rows, .keys(first..<end)), pass.q.dtype)
+        "probabilities", .probabilities, Shape(batch, heads, rows, .keys(first..<end)),
+        pass.q.dtype)
     case .fused:
-      kept.logSumExp = try tensors.make("log_sum_exp", Shape(batch, heads, rows))
+      kept.logSumExp = try tensors.make("log_sum_exp", .logSumExp, Shape(batch, heads, rows))
     }
     return kept
   }

@@ -12,16 +12,16 @@ extension Tape {
   /// then it is the sum over these, divided by that. Saves `x`, the weight and the float32
   /// log-sum-exp `[batch, rows]`.
   package func chunkedCrossEntropy(
-    _ x: Variable, _ weight: Weight, labels: [Int32], rowsAtATime: Int, of total: Int? = nil,
-    op name: String
+    _ x: Variable, _ weight: Weight, labels: [Int32], rowsAtATime: Int, of total: Int? = nil
   ) throws -> Tensor {
-    try op(name) {
+    try op(.module(.head)) {
       let head = ChunkedHead(
         tape: self, vocab: weight.value.extent(0), labels: labels,
         batch: x.value.shape[0], rows: x.value.shape[1].rows, rowsAtATime: rowsAtATime,
         total: total)
-      let logSumExp = try tensors.make("log_sum_exp", Shape(x.value.shape[0], x.value.shape[1]))
-      let loss = try tensors.make("loss", Shape(.plain(1)))
+      let logSumExp = try tensors.make(
+        "log_sum_exp", .lossStatistic, Shape(x.value.shape[0], x.value.shape[1]))
+      let loss = try tensors.make("loss", .loss, Shape(.plain(1)))
       var sum = 0.0
       for rows in head.chunks {
         let logits = try head.logits(x.value, weight.value, at: rows)
@@ -101,7 +101,7 @@ private struct ChunkedHead {
   /// The logits of one chunk, `[batch, tokens, vocab]` float32.
   func logits(_ x: Tensor, _ weight: Tensor, at positions: Range<Int>) throws -> Tensor {
     let logits = try tape.tensors.make(
-      "logits", Shape(batch, .tokens(positions), .plain(vocab)))
+      "logits", .logits, Shape(batch, .tokens(positions), .plain(vocab)))
     try tape.multiplyRows(x.at(rows: positions), weight.transposed(0, 1), into: logits)
     return logits
   }
@@ -116,7 +116,7 @@ private struct ChunkedHead {
       tape.kernels?.crossEntropyBackward(
         gradient, labels: labels(at: rows), logSumExp: logSumExp.at(rows: rows), rows: count)
       if gradient.dtype != values.dtype {
-        gradient = try tape.converted(gradient, to: values.dtype)
+        gradient = try tape.converted(gradient, .logits, to: values.dtype)
       }
       try tape.backward(
         gradient, x: weight.gradient == nil ? nil : x.at(rows: rows), of: weight, values: values,

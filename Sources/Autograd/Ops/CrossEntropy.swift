@@ -1,3 +1,4 @@
+import Ledger
 package import Tensors
 
 extension Tape {
@@ -11,10 +12,10 @@ extension Tape {
   package func crossEntropy(
     _ logits: Variable, at positions: Range<Int>, labels: [Int32], of total: Int? = nil
   ) throws -> Tensor {
-    try op("cross_entropy") {
+    try op(.loss) {
       let rows = logits.value.at(rows: positions)
-      let logSumExp = try tensors.make("log_sum_exp", Shape(rows.shape[0], rows.shape[1]))
-      let loss = try tensors.make("loss", Shape(.plain(1)))
+      let logSumExp = try tensors.make("log_sum_exp", .lossStatistic, Shape(rows.shape[0], rows.shape[1]))
+      let loss = try tensors.make("loss", .loss, Shape(.plain(1)))
       let sum = kernels?.crossEntropy(rows, labels: labels, logSumExp: logSumExp) ?? 0
       let count = total ?? logSumExp.count
       kernels?.fill(loss, with: Float(sum / Double(max(count, 1))))

@@ -1,4 +1,4 @@
-import Ledger
+package import Ledger
 package import Tensors
 
 extension Tape {
@@ -8,18 +8,18 @@ extension Tape {
   /// `x` is `[batch, tokens, width]`. Saves a 1-byte mask if `x` needs a gradient. The copy may be
   /// computed again for its one reader, who saves it: what is dropped is counted, not drawn.
   package func droppedCopy(
-    of x: Variable, _ dropout: Dropout?, op name: String
+    of x: Variable, _ dropout: Dropout?, on module: Module
   ) throws -> Variable {
     guard let dropout else { return x }
-    return try op(name) {
+    return try op(.adapter(.dropout, on: module)) {
       let input = x.value
-      let y = try tensors.make("dropped", input.shape, input.dtype)
-      let mask = records(x.gradient) ? try tensors.make("mask", input.shape, .uint8) : nil
+      let y = try tensors.make("dropped", .adapterInput, input.shape, input.dtype)
+      let mask = records(x.gradient) ? try tensors.make("mask", .dropoutMask, input.shape, .uint8) : nil
       kernels?.dropout(input, dropout, to: y, mask: mask)
       let again = droppedAgain(x, dropout)
       guard let mask, let inputSlot = x.gradient else { return Variable(y, recomputed: again) }
       let saved = save(mask, as: "mask", neededFor: ["d\(inputSlot.name)"])
-      let slot = GradientSlot("dropped", shape: y.shape, dtype: y.dtype)
+      let slot = GradientSlot("dropped", .adapterInput, shape: y.shape, dtype: y.dtype)
       record { [tensors, kernels] in
         guard let dy = try slot.takeUnique(from: tensors) else { return }
         kernels?.applyMask(try saved.tensor, scale: dropout.scale, to: dy, into: dy)
@@ -40,7 +40,7 @@ extension Tape {
       guard let x = try kept ?? source?.value(on: self) else {
         preconditionFailure("it is kept, or it can be made again")
       }
-      let y = try tensors.make("dropped", x.shape, x.dtype)
+      let y = try tensors.make("dropped", .adapterInput, x.shape, x.dtype)
       kernels?.dropout(x, dropout, to: y, mask: nil)
       source.map { $0.source.removeReader(of: $0.index) }
       return [y]

@@ -1,3 +1,4 @@
+import Ledger
 package import Tensors
 
 extension Tape {
@@ -9,14 +10,14 @@ extension Tape {
     _ tokens: TokenIDs, at positions: Range<Int>, table: Parameter, dtype: DType,
     paddingToken: Int? = nil
   ) throws -> Variable {
-    try op("embedding") {
+    try op(.module(.embedding)) {
       let shape = Shape(
         .plain(tokens.batch), .tokens(positions),
         .plain(table.value.extent(1)))
-      let y = try tensors.make("hidden", shape, dtype)
+      let y = try tensors.make("hidden", .hidden, shape, dtype)
       kernels?.gatherRows(of: table.value, ids: tokens.ids, idStride: tokens.stride, to: y)
       guard records(table.gradient) else { return Variable(y) }
-      let slot = GradientSlot("hidden", shape: shape, dtype: dtype)
+      let slot = GradientSlot("hidden", .hidden, shape: shape, dtype: dtype)
       record { [tensors, kernels] in
         guard let dy = slot.take() else { return }
         let ids = paddingToken.map { padding in
@@ -38,7 +39,7 @@ extension Tape {
   ///
   /// `x` is `[batch, tokens, d_model]`, `table` `[positions, d_model]`; saves nothing.
   package func addPositions(_ x: Variable, table: Parameter) throws -> Variable {
-    op("positions") {
+    op(.module(.positions)) {
       let value = x.value
       for (rows, entries) in positions(of: value, in: table.value) {
         for sequence in 0..<value.extent(0) {
@@ -46,7 +47,7 @@ extension Tape {
         }
       }
       guard records(x.gradient, table.gradient) else { return Variable(value) }
-      let slot = GradientSlot("hidden", shape: value.shape, dtype: value.dtype)
+      let slot = GradientSlot("hidden", .hidden, shape: value.shape, dtype: value.dtype)
       let inputSlot = x.gradient
       record { [tensors] in
         guard let dy = slot.take() else { return }

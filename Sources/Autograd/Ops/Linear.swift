@@ -1,4 +1,4 @@
-import Ledger
+package import Ledger
 package import Tensors
 
 extension Tape {
@@ -10,29 +10,31 @@ extension Tape {
   /// gradient; a bias never needs anything saved. Where the numbers of `y` are not read, or are
   /// there already, they are not computed.
   package func linear(
-    _ x: Variable, _ weight: Weight, bias: Weight? = nil, op name: String, as output: String,
-    into destination: Tensor? = nil, dtype: DType? = nil, scale: Float = 1, isComputed: Bool = true
+    _ x: Variable, _ weight: Weight, bias: Weight? = nil, at place: Place, as output: String,
+    _ role: TensorRole, into destination: Tensor? = nil, dtype: DType? = nil, scale: Float = 1,
+    isComputed: Bool = true
   ) throws -> Variable {
     precondition(scale == 1 || bias == nil, "a scaled product has no bias")
-    return try op(name) {
+    return try op(place) {
       let width = Axis.plain(weight.value.extent(0))
       let y =
         try destination
-        ?? tensors.make(output, x.value.shape.replacingLast(width), dtype ?? x.value.dtype)
+        ?? tensors.make(
+          output, role, x.value.shape.replacingLast(width), dtype ?? x.value.dtype)
       if isComputed {
         try multiplyRows(x.value, weight.value.transposed(0, 1), bias: bias?.value, into: y)
         if scale != 1 { kernels?.scale(y, by: scale) }
       }
       guard records(x.gradient, weight.gradient, bias?.gradient) else { return Variable(y) }
 
-      let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
+      let slot = GradientSlot(output, role, shape: y.shape, dtype: y.dtype)
       let operands = ProductOperands(x, weight, on: self)
       record { [tensors] in
         guard var dy = try scale == 1 ? slot.take() : slot.takeUnique(from: tensors) else {
           return
         }
         if scale != 1 { self.kernels?.scale(dy, by: scale) }
-        if dy.dtype != weight.value.dtype { dy = try self.converted(dy, to: weight.value.dtype) }
+        if dy.dtype != weight.value.dtype { dy = try self.converted(dy, role, to: weight.value.dtype) }
         if let bias, bias.gradient != nil { try self.addColumnSums(of: dy, to: bias) }
         try operands.backward(dy, on: self)
       }
@@ -45,16 +47,18 @@ extension Tape {
   /// `x` is `[batch, tokens, in]`, `weight` `[out, in]`, `y` `[batch, tokens, out]`. Saves `x` if
   /// the weight is trained, and the weight if `x` needs a gradient.
   package func addProduct(
-    _ x: Variable, _ weight: Weight, to y: Variable, op name: String, isComputed: Bool = true
+    _ x: Variable, _ weight: Weight, to y: Variable, _ role: TensorRole, at place: Place,
+    isComputed: Bool = true
   ) throws -> Variable {
-    try op(name) {
+    try op(place) {
       if isComputed {
         try multiplyRows(
           x.value, weight.value.transposed(0, 1), into: y.value, accumulates: true)
       }
       guard records(x.gradient, weight.gradient, y.gradient) else { return Variable(y.value) }
       let slot = GradientSlot(
-        y.gradient?.name ?? "hidden", shape: y.value.shape, dtype: y.value.dtype)
+        y.gradient?.name ?? "hidden", y.gradient?.role ?? role, shape: y.value.shape,
+        dtype: y.value.dtype)
       let (operands, sumSlot) = (ProductOperands(x, weight, on: self), y.gradient)
       record { [tensors] in
         guard let dy = slot.take() else { return }
@@ -69,15 +73,16 @@ extension Tape {
   private func multiplyRows(_ x: Tensor, _ w: Tensor, bias: Tensor?, into y: Tensor) throws {
     guard let bias else { return try multiplyRows(x, w, into: y) }
     let isRounded = y.dtype != .float32
-    let sum = isRounded ? try tensors.make("unrounded", y.shape, for: .workspace) : y
+    let sum = isRounded ? try tensors.make("unrounded", .scratch, y.shape, for: .workspace) : y
     try multiplyRows(x, w, into: sum)
     kernels?.addBias(bias, to: sum)
     if isRounded { kernels?.copy(sum, to: y) }
   }
 
-  /// The same values in another dtype, in workspace.
-  func converted(_ x: Tensor, to dtype: DType) throws -> Tensor {
-    let y = try tensors.make("converted", x.shape, dtype, for: .workspace)
+  /// The same gradient, of a tensor of that role, in another dtype, in workspace.
+  func converted(_ x: Tensor, _ role: TensorRole, to dtype: DType) throws -> Tensor {
+    let y = try tensors.make(
+      "converted", role, x.shape, dtype, for: .workspace, isGradient: true)
     kernels?.copy(x, to: y)
     return y
   }
@@ -101,7 +106,7 @@ extension Tape {
   /// Room for the sums of row blocks, `[⌈rows / RowBlock.size⌉, width]`.
   func makePartials(rows: Int, width: Int) throws -> Tensor {
     try tensors.make(
-      "partial_sums", Shape(.plain(RowBlock.count(for: rows)), .plain(width)), for: .workspace)
+      "partial_sums", .scratch, Shape(.plain(RowBlock.count(for: rows)), .plain(width)), for: .workspace)
   }
 
   /// `y[b, t, :] = x[b, t, :] · w` for `w` `[in, out]`.

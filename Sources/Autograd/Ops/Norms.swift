@@ -1,4 +1,4 @@
-import Ledger
+package import Ledger
 package import Tensors
 
 extension Tape {
@@ -9,16 +9,18 @@ extension Tape {
   /// `[batch, tokens]` (`[batch, tokens, heads]`); `rstd`, and `y` for its readers, may be computed
   /// again, unless heads are normed.
   package func rmsNorm(
-    _ x: Variable, _ weight: Parameter, epsilon: Float, op name: String,
-    as output: String = "normalized", into destination: Tensor? = nil
+    _ x: Variable, _ weight: Parameter, epsilon: Float, at module: Module,
+    as output: String = "normalized", _ role: TensorRole = .normalized,
+    into destination: Tensor? = nil
   ) throws -> Variable {
-    try op(name) {
+    try op(.module(module)) {
       let input = x.value
       let shape = input.shape
       let width = weight.value.count
       let forward = { [tensors, kernels] in
-        let y = try destination ?? tensors.make(output, shape, input.dtype)
-        let rstd = try tensors.make("rstd", self.statisticShape(of: shape, width: width))
+        let y = try destination ?? tensors.make(output, role, shape, input.dtype)
+        let rstd = try tensors.make(
+          "rstd", .normStatistic, self.statisticShape(of: shape, width: width))
         kernels?.rmsNorm(
           self.rows(input, width), weight: weight.value, epsilon: epsilon,
           to: self.rows(y, width), rstd: rstd)
@@ -28,7 +30,7 @@ extension Tape {
       let (y, rstd) = (made[0], made[1])
       guard records(x.gradient, weight.gradient) else { return Variable(y) }
 
-      let slot = GradientSlot(output, shape: y.shape, dtype: y.dtype)
+      let slot = GradientSlot(output, role, shape: y.shape, dtype: y.dtype)
       let inputSlot = x.gradient
       let gradients = gradientNames(weight.gradient, inputSlot)
       let isWhole = destination == nil && width == shape[2].extent
@@ -57,15 +59,15 @@ extension Tape {
   /// `x` is `[batch, tokens, width]`. Saves `x` and the float32 `mean` and `rstd`
   /// `[batch, tokens]`; these, and `y` for its readers, may be computed again.
   package func layerNorm(
-    _ x: Variable, _ weight: Parameter, bias: Parameter, epsilon: Float, op name: String
+    _ x: Variable, _ weight: Parameter, bias: Parameter, epsilon: Float, at module: Module
   ) throws -> Variable {
-    try op(name) {
+    try op(.module(module)) {
       let input = x.value
       let shape = input.shape
       let forward = { [tensors, kernels] in
-        let y = try tensors.make("normalized", shape, input.dtype)
-        let mean = try tensors.make("mean", Shape(shape[0], shape[1]))
-        let rstd = try tensors.make("rstd", Shape(shape[0], shape[1]))
+        let y = try tensors.make("normalized", .normalized, shape, input.dtype)
+        let mean = try tensors.make("mean", .normStatistic, Shape(shape[0], shape[1]))
+        let rstd = try tensors.make("rstd", .normStatistic, Shape(shape[0], shape[1]))
         kernels?.layerNorm(
           input, weight: weight.value, bias: bias.value, epsilon: epsilon, to: y, mean: mean,
           rstd: rstd)
@@ -75,7 +77,7 @@ extension Tape {
       let y = made[0]
       guard records(x.gradient, weight.gradient, bias.gradient) else { return Variable(y) }
 
-      let slot = GradientSlot("normalized", shape: shape, dtype: y.dtype)
+      let slot = GradientSlot("normalized", .normalized, shape: shape, dtype: y.dtype)
       let inputSlot = x.gradient
       let gradients = gradientNames(weight.gradient, inputSlot)
       let again = recomputed(.elementwise, from: [("input", input)], results: 3, forward)

@@ -1,4 +1,4 @@
-import Ledger
+package import Ledger
 package import Tensors
 
 extension Tape {
@@ -7,9 +7,9 @@ extension Tape {
   ///
   /// `x` is `[batch, tokens, heads · d_head]` and must not be saved by anyone before.
   package func rotate(
-    _ x: Variable, dHead: Int, by rotation: HeadRotation, op name: String, isComputed: Bool = true
+    _ x: Variable, dHead: Int, by rotation: HeadRotation, at place: Place, isComputed: Bool = true
   ) throws -> Variable {
-    op(name) {
+    op(place) {
       let turn = { [kernels, tensors] (x: Tensor, isGradient: Bool) in
         let heads = x.splitting(2, inner: dHead)
         for run in tensors.layout.positions(of: x.shape[1].rows) {
@@ -25,14 +25,14 @@ extension Tape {
   /// Drops elements of `x` in place, and scales the others; saves a 1-byte mask.
   ///
   /// `x` is `[batch, tokens, width]` and must not be saved by anyone before.
-  package func dropout(_ x: Variable, _ dropout: Dropout?, op name: String) throws -> Variable {
+  package func dropout(_ x: Variable, _ dropout: Dropout?, of module: Module) throws -> Variable {
     guard let dropout else { return x }
-    return try op(name) {
+    return try op(.dropout(of: module)) {
       guard records(x.gradient) else {
         kernels?.dropout(x.value, dropout, to: x.value, mask: nil)
         return Variable(x.value)
       }
-      let mask = try tensors.make("mask", x.value.shape, .uint8)
+      let mask = try tensors.make("mask", .dropoutMask, x.value.shape, .uint8)
       kernels?.dropout(x.value, dropout, to: x.value, mask: mask)
       let saved = save(mask, as: "mask", neededFor: ["d\(x.gradient?.name ?? "")"])
       return inPlace(x) { [kernels] dy in
@@ -48,7 +48,8 @@ extension Tape {
     _ x: Variable, _ backward: @escaping (_ dy: Tensor) throws -> Void
   ) -> Variable {
     guard records(x.gradient), let inputSlot = x.gradient else { return Variable(x.value) }
-    let slot = GradientSlot(inputSlot.name, shape: inputSlot.shape, dtype: inputSlot.dtype)
+    let slot = GradientSlot(
+      inputSlot.name, inputSlot.role, shape: inputSlot.shape, dtype: inputSlot.dtype)
     record { [tensors] in
       guard let dy = try slot.takeUnique(from: tensors) else { return }
       try backward(dy)
@@ -61,17 +62,17 @@ extension Tape {
   ///
   /// All are `[batch, tokens, d_ff]`; `y` may be computed again for its readers.
   package func swiGLU(gate: Variable, up: Variable) throws -> Variable {
-    try op("swiglu") {
+    try op(Op(.activation, name: "swiglu")) {
       let (g, u) = (gate.value, up.value)
       let forward = { [tensors, kernels] in
-        let y = try tensors.make("activation", g.shape, g.dtype)
+        let y = try tensors.make("activation", .inner, g.shape, g.dtype)
         kernels?.swiGLU(gate: g, up: u, to: y)
         return [y]
       }
       let y = try forward()[0]
       guard records(gate.gradient, up.gradient) else { return Variable(y) }
       let again = recomputed(.elementwise, from: [("gate", g), ("up", u)], forward)
-      let slot = GradientSlot("activation", shape: y.shape, dtype: y.dtype)
+      let slot = GradientSlot("activation", .inner, shape: y.shape, dtype: y.dtype)
       let (gateSlot, upSlot) = (gate.gradient, up.gradient)
       let gradients = [gateSlot, upSlot].compactMap { $0.map { "d\($0.name)" } }
       let savedGate = save(gate.value, as: "gate", neededFor: gradients)
@@ -85,7 +86,7 @@ extension Tape {
           if let slot {
             try slot.accumulate(from: tensors) { sum, _ in try body(sum) }
           } else {
-            try body(tensors.make("unwanted", gate.shape, gate.dtype, for: .workspace))
+            try body(tensors.make("unwanted", .inner, gate.shape, gate.dtype, for: .workspace))
           }
         }
         try place(gateSlot) { dgate in
@@ -101,17 +102,17 @@ extension Tape {
 
   /// `y = gelu(x)`; saves `x` `[batch, tokens, d_ff]`; `y` may be computed again for its readers.
   package func gelu(_ x: Variable, form: GELU) throws -> Variable {
-    try op("gelu") {
+    try op(Op(.activation, name: "gelu")) {
       let input = x.value
       let forward = { [tensors, kernels] in
-        let y = try tensors.make("activation", input.shape, input.dtype)
+        let y = try tensors.make("activation", .inner, input.shape, input.dtype)
         kernels?.gelu(input, form: form, to: y)
         return [y]
       }
       let y = try forward()[0]
       guard records(x.gradient), let inputSlot = x.gradient else { return Variable(y) }
       let again = recomputed(.elementwise, from: [("input", input)], forward)
-      let slot = GradientSlot("activation", shape: y.shape, dtype: y.dtype)
+      let slot = GradientSlot("activation", .inner, shape: y.shape, dtype: y.dtype)
       let saved = save(input, as: "input", neededFor: ["d\(inputSlot.name)"])
       record { [tensors, kernels] in
         guard let dy = try slot.takeUnique(from: tensors) else { return }
@@ -129,10 +130,10 @@ extension Tape {
   ) throws -> Variable {
     let value = branch.value
     let branchSlot = branch.gradient
-    return op("residual") {
+    return op(.residual) {
       if isComputed { kernels?.add(x.value, to: value) }
       guard records(x.gradient, branchSlot) else { return Variable(value) }
-      let slot = GradientSlot("hidden", shape: value.shape, dtype: value.dtype)
+      let slot = GradientSlot("hidden", .hidden, shape: value.shape, dtype: value.dtype)
       let inputSlot = x.gradient
       record { [tensors] in
         guard let dy = slot.take() else { return }

@@ -1,17 +1,18 @@
+import Ledger
 import Tensors
 
 extension Tape {
   /// The rows of `x` at `positions`, as a view: what saves them keeps all of `x`.
   package func rows(_ x: Variable, at positions: Range<Int>) -> Variable {
     guard positions != x.value.shape[1].rows else { return x }
-    return op("rows") {
+    return op(.rows) {
       let y = x.value.at(rows: positions)
       var recomputed = x.recomputed
       recomputed?.rows = positions
       guard records(x.gradient), let inputSlot = x.gradient else {
         return Variable(y, recomputed: recomputed)
       }
-      let slot = GradientSlot(inputSlot.name, shape: y.shape, dtype: y.dtype)
+      let slot = GradientSlot(inputSlot.name, inputSlot.role, shape: y.shape, dtype: y.dtype)
       record { [tensors, kernels] in
         guard let dy = slot.take() else { return }
         try inputSlot.accumulate(from: tensors) { sum, accumulates in
@@ -30,20 +31,20 @@ extension Tape {
 
   /// A copy of some rows of several tensors, one after the other: rows that follow on one another.
   package func selectRows(_ parts: [(x: Variable, rows: Range<Int>)]) throws -> Variable {
-    try op("loss_rows") {
+    try op(.lossRows) {
       guard let first = parts.first, let last = parts.last else {
         preconditionFailure("rows of nothing")
       }
       let shape = Shape(
         first.x.value.shape[0], .tokens(first.rows.lowerBound..<last.rows.upperBound),
         first.x.value.shape[2])
-      let y = try tensors.make("loss_rows", shape, first.x.value.dtype)
+      let y = try tensors.make("loss_rows", .lossRows, shape, first.x.value.dtype)
       for part in parts {
         kernels?.copy(part.x.value.at(rows: part.rows), to: y.at(rows: part.rows))
       }
       let slots = parts.map { ($0.x.gradient, $0.rows) }
       guard isRecording, slots.contains(where: { $0.0 != nil }) else { return Variable(y) }
-      let slot = GradientSlot("loss_rows", shape: y.shape, dtype: y.dtype)
+      let slot = GradientSlot("loss_rows", .lossRows, shape: y.shape, dtype: y.dtype)
       record { [tensors, kernels] in
         guard let dy = slot.take() else { return }
         for (inputSlot, positions) in slots {

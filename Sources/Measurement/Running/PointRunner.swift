@@ -156,7 +156,7 @@ package final class PointRunner {
     let isPeakReset = MachineMemory.resetPeak()
     let step = try makeStep(planned, machine)
     let result = try step.run { ledger in
-      try self.requireBoundary(ledger, machine, waiting: planned.point.waitingGradients)
+      try self.requireBoundary(ledger, machine, of: planned.point)
     }
     try MeasurementError.requireFinite(loss: result.loss)
     try MeasurementError.requireFinite(gradientOf: step.parameterWithoutFiniteGradient())
@@ -211,12 +211,9 @@ package final class PointRunner {
     return second
   }
 
-  /// A2: allocator and ledger agree, and nothing lives at the boundary but saved storages and loss.
-  ///
-  /// What suffixes that are done have gathered for their prefix may be `waiting` there.
-  private func requireBoundary(
-    _ ledger: Ledger, _ machine: Machine, waiting: Set<String>
-  ) throws {
+  /// A2: allocator and ledger agree, and nothing lives at the boundary but saved storages, the loss,
+  /// and what suffixes that are done have gathered for their prefix.
+  private func requireBoundary(_ ledger: Ledger, _ machine: Machine, of point: Point) throws {
     let counted = ledger.liveAllocatedBytes[.activation]
     if let reported = try machine.allocatedBytes?(.activation), reported != counted {
       throw MeasurementError(
@@ -225,7 +222,7 @@ package final class PointRunner {
     }
     let saved = Set(ledger.savedStorages().map(\.id))
     let others = ledger.liveStorages(of: .activation).filter { !saved.contains($0.id) }
-    for other in others where !waiting.union(["loss"]).contains(other.description.tensor) {
+    for other in others where !point.waits(other.description) {
       throw MeasurementError(
         "tensor \"\(other.description.tensor)\" is alive at the boundary, "
           + "though backward does not need it; this is a bug")

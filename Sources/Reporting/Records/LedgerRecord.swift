@@ -34,7 +34,7 @@ package struct LedgerRecord: Sendable {
       .joined(separator: " ")
   }
 
-  /// The savers after the first, as `op:tensor`, with the layer unless the op's name has it.
+  /// The savers after the first, as `op:tensor`, with their layers.
   private var alsoSavedBy: String {
     storage.savers.dropFirst().map { "\($0.scope.path):\($0.tensor)" }.joined(separator: " ")
   }
@@ -43,8 +43,7 @@ package struct LedgerRecord: Sendable {
 extension Scope {
   /// The op with its layer before it, as Hugging Face names modules: `layers.0.k_proj`.
   package var path: String {
-    guard let layer, !op.hasPrefix("layers.") else { return op }
-    return "layers.\(layer).\(op)"
+    layer.map { "layers.\($0).\(name)" } ?? name
   }
 }
 
@@ -57,7 +56,7 @@ extension LedgerRecord: Record {
       Column("repeat") { .integer($0.repetition) },
       Column("order") { .integer($0.order) },
       Column("layer") { .integer(orEmpty: $0.first?.scope.layer) },
-      Column("op") { .text(orEmpty: $0.first?.scope.op) },
+      Column("op") { .text(orEmpty: $0.first?.scope.name) },
       Column("tensor") { .text($0.first?.tensor ?? $0.storage.description.tensor) },
       Column("shape") {
         .text($0.shape.map(String.init).joined(separator: "x"))

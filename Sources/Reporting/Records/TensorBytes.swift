@@ -32,7 +32,7 @@ package struct TensorBytes: Equatable, Sendable {
 
   private init(scope: Scope?, tensor: String, description: StorageDescription) {
     self.init(
-      layer: scope?.layer, op: scope?.op ?? "", tensor: tensor,
+      layer: scope?.layer, op: scope?.name ?? "", tensor: tensor,
       shape: description.shape.map(String.init).joined(separator: "x"),
       dtype: description.dtype, bytes: description.requestedBytes)
   }

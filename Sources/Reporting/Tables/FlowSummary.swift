@@ -1,3 +1,4 @@
+import Ledger
 import Retention
 import Transformer
 
@@ -29,14 +30,20 @@ enum FlowSummary {
   private struct LayerRun {
     var layers: ClosedRange<Int>
     var weights: [WeightFlow]
-    let none: [String]
-    let some: [String]
+    let none: [WeightFlow]
+    let some: [WeightFlow]
 
     init(layer: Int, weights: [WeightFlow]) {
       layers = layer...layer
       self.weights = weights
-      none = weights.filter { $0.silentNorm == 0 }.map(FlowTable.label)
-      some = weights.filter { $0.silentNorm != 0 }.map(FlowTable.label)
+      none = weights.filter { $0.silentNorm == 0 }
+      some = weights.filter { $0.silentNorm != 0 }
+    }
+
+    /// Whether the same weights get nothing, by their labels.
+    func isLike(_ other: LayerRun) -> Bool {
+      none.map(FlowTable.label) == other.none.map(FlowTable.label)
+        && some.map(FlowTable.label) == other.some.map(FlowTable.label)
     }
   }
 
@@ -47,7 +54,7 @@ enum FlowSummary {
       let weights = named.filter { $0.layer == layer }
       guard !weights.isEmpty else { continue }
       let next = LayerRun(layer: layer, weights: weights)
-      if let last = runs.last, last.none == next.none, last.some == next.some {
+      if let last = runs.last, last.isLike(next) {
         runs[runs.count - 1].layers = last.layers.lowerBound...layer
         runs[runs.count - 1].weights += weights
       } else {
@@ -60,7 +67,9 @@ enum FlowSummary {
   /// The matrices of the layers, or, if none is trained, whatever else is.
   private static func named(in flow: Flow) -> [WeightFlow] {
     let weights = flow.weights.filter { $0.layer != nil }
-    let matrices = weights.filter { $0.weight.hasPrefix("W_") }
+    let matrices = weights.filter {
+      if case .linear = $0.role.module.family { $0.role.kind == .weight } else { false }
+    }
     return matrices.isEmpty ? weights : matrices
   }
 
@@ -83,9 +92,11 @@ enum FlowSummary {
       runs.first?.layers.lowerBound == 0
     else { return [] }
     func holds(_ run: LayerRun) -> Bool {
-      let nothing = ["W_Q", "W_O", "W_up", "W_down"]
-      return nothing.allSatisfy(run.none.contains)
-        && ["W_K", "W_V"].allSatisfy(run.some.contains)
+      func modules(_ weights: [WeightFlow]) -> Set<Module> {
+        Set(weights.filter { $0.role.kind == .weight }.map(\.role.module))
+      }
+      return modules(run.none).isSuperset(of: [.query, .attentionOutput, .up, .down])
+        && modules(run.some).isSuperset(of: [.key, .value])
     }
     guard holds(last), !runs.dropLast().contains(where: holds) else { return [] }
     return [
@@ -106,7 +117,8 @@ enum FlowSummary {
     ]
   }
 
-  private static func list(_ names: [String]) -> String {
+  private static func list(_ weights: [WeightFlow]) -> String {
+    let names = weights.map(FlowTable.label)
     guard let last = names.last, names.count > 1 else { return names.first ?? "" }
     return names.dropLast().joined(separator: ", ") + " and " + last
   }

@@ -1,3 +1,4 @@
+import Ledger
 package import Retention
 import Transformer
 
@@ -61,9 +62,7 @@ package enum FlowTable {
 
   /// The weight's name, or the module's where a layer has several of the name.
   static func label(of weight: WeightFlow) -> String {
-    guard weight.layer != nil, ["norm", "b_norm"].contains(weight.weight) else {
-      return weight.weight
-    }
+    guard weight.layer != nil, weight.role.module.family == .norm else { return weight.weight }
     return weight.parameter.split(separator: ".").dropLast().last.map(String.init) ?? weight.weight
   }
 

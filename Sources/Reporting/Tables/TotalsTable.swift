@@ -37,7 +37,7 @@ package enum TotalsTable {
     let description = storage.description
     let scope = storage.savers.first?.scope
     switch key {
-    case .op: return [(scope?.op ?? "", description.requestedBytes)]
+    case .op: return [(scope?.name ?? "", description.requestedBytes)]
     case .layer: return [(scope?.layer.map { "layer \($0)" } ?? "ends", description.requestedBytes)]
     case .region:
       return description.regions.byName

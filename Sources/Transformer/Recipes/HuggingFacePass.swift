@@ -42,7 +42,7 @@ package struct HuggingFacePass {
     (self.decoder, self.attention, self.batch) = (decoder, attention, batch)
     (self.checkpointsLayers, self.tape) = (checkpointsLayers, tape)
     ids = try tape.tensors.make(
-      "input_ids", Shape(.plain(batch), .tokens(0..<tokens)), .int64, for: .input)
+      "input_ids", .indices, Shape(.plain(batch), .tokens(0..<tokens)), .int64, for: .input)
   }
 
   /// Runs rows without a graph into a cache, as a prompt under `torch.no_grad()`.
@@ -77,9 +77,12 @@ package struct HuggingFacePass {
         return try checkpointed(layer, x, rows: rows, rotation, mask: mask)
       }
     }
-    x = try normalize(isGPT2 ? "transformer.ln_f" : "model.norm", x, decoder.norm)
+    x = try normalize(
+      Op(.module(.finalNorm), name: isGPT2 ? "transformer.ln_f" : "model.norm"), x, decoder.norm)
     return try crossEntropy(
-      tape.pytorchLinear("lm_head", x, decoder.head, bias: nil, width: configuration.vocab),
+      tape.pytorchLinear(
+        Op(.module(.head), name: "lm_head"), x, decoder.head, bias: nil,
+        width: configuration.vocab, as: .logits),
       rows: rows)
   }
 
@@ -94,50 +97,53 @@ package struct HuggingFacePass {
   private func embed(_ rows: Range<Int>) throws -> Variable {
     let shape = Shape(.plain(batch), .tokens(rows), .plain(configuration.dModel))
     let x = try tape.pytorchEmbedding(
-      isGPT2 ? "transformer.wte" : "model.embed_tokens", decoder.embedding, indices: ids,
-      view: [batch, rows.count], shape, decoder.dtype,
+      Op(.module(.embedding), name: isGPT2 ? "transformer.wte" : "model.embed_tokens"),
+      decoder.embedding, indices: ids, view: [batch, rows.count], shape, decoder.dtype,
       addsToHead: decoder.configuration.tiedEmbeddings)
     guard let positions = decoder.positions else { return x }
-    let numbers = try tape.op("transformer.wpe") {
-      try tensors.make("position_ids", Shape(.plain(1), .tokens(rows)), .int64)
+    let op = Op(.module(.positions), name: "transformer.wpe")
+    let numbers = try tape.op(op) {
+      try tensors.make("position_ids", .indices, Shape(.plain(1), .tokens(rows)), .int64)
     }
     let learned = try tape.pytorchEmbedding(
-      "transformer.wpe", positions, indices: numbers, view: [1, rows.count],
+      op, positions, indices: numbers, view: [1, rows.count],
       Shape(.plain(1), .tokens(rows), .plain(configuration.dModel)), decoder.dtype)
-    return try tape.pytorchAdd("transformer", x, learned)
+    return try tape.pytorchAdd(
+      Op(.module(.positions), name: "transformer"), x, learned, as: .hidden)
   }
 
   private func rotation(_ rows: Range<Int>) throws -> PyTorchRotation? {
     guard case .rotary = configuration.positions else { return nil }
     let shape = Shape(.plain(1), .tokens(rows), .plain(configuration.dHead))
-    return try tape.op("model.rotary_emb") {
+    return try tape.op(Op(.rotationTables, name: "model.rotary_emb")) {
       PyTorchRotation(
-        cos: try tensors.make("cos", shape, decoder.dtype),
-        sin: try tensors.make("sin", shape, decoder.dtype))
+        cos: try tensors.make("cos", .rotation, shape, decoder.dtype),
+        sin: try tensors.make("sin", .rotation, shape, decoder.dtype))
     }
   }
 
   /// `ForCausalLMLoss`: logits of all rows in float32; labels padded by one and shifted, which for
   /// one sequence is a view of the padded ones.
   private func crossEntropy(_ logits: Variable, rows: Range<Int>) throws -> Tensor {
-    let wide = try tape.pytorchCast("model", logits, to: .float32)
+    let op = Op(.loss, name: "model")
+    let wide = try tape.pytorchCast(op, logits, .logits, to: .float32)
     let count = batch * rows.count
     let view = [count, configuration.vocab]
     let logProbabilities = try tape.pytorch(
-      "model", as: "log_softmax", wide.value.shape, .float32, from: [wide],
+      op, as: "log_softmax", .logits, wide.value.shape, .float32, from: [wide],
       keeping: [PyTorchSave("LogSoftmaxBackward0.result", nil, view, for: wide.gradient)])
-    return try tape.op("model") {
+    return try tape.op(op) {
       let labels =
         batch == 1
         ? Shape(.tokens(rows.lowerBound..<rows.upperBound + 1))
         : Shape(.plain(batch), .tokens(rows))
-      let target = try tensors.make("labels", labels, .int64)
-      let weight = try tensors.make("total_weight", Shape(), .float32)
+      let target = try tensors.make("labels", .indices, labels, .int64)
+      let weight = try tensors.make("total_weight", .loss, Shape(), .float32)
       func kept(_ name: String, _ tensor: Tensor, _ view: [Int]) -> PyTorchSave {
         PyTorchSave("NllLossBackward0.\(name)", tensor, view, for: logProbabilities.gradient)
       }
       let loss = try tape.pytorch(
-        "model", as: "loss", Shape(.plain(1)), .float32, from: [logProbabilities],
+        op, as: "loss", .loss, Shape(.plain(1)), .float32, from: [logProbabilities],
         keeping: [
           kept("self", logProbabilities.value, view), kept("target", target, [count]),
           kept("total_weight", weight, []),
@@ -155,9 +161,9 @@ package struct HuggingFacePass {
   /// checkpointing saves it; what goes by name is kept by a closure, which no hook sees.
   private func positionalMask(_ rows: Range<Int>) throws -> Tensor? {
     guard isGPT2, attention == .eager else { return nil }
-    return try tape.op("transformer") {
+    return try tape.op(Op(.attention, name: "transformer")) {
       try tensors.make(
-        "causal_mask", Shape(.plain(batch), .plain(1), .tokens(rows), .keys(rows)), decoder.dtype)
+        "causal_mask", .attentionMask, Shape(.plain(batch), .plain(1), .tokens(rows), .keys(rows)), decoder.dtype)
     }
   }
 
@@ -168,14 +174,14 @@ package struct HuggingFacePass {
     let y = try tape.withoutRecording {
       try self.layer(layer, Variable(x.value), rows: rows, rotation, cache: nil).value
     }
-    return tape.op("layer") {
+    return tape.op(Op(.layer)) {
       let saved = ([x.value] + (mask.map { [$0] } ?? [])).map {
         tape.save(
           $0, view: $0.shape.extents, as: "_NoopSaveInputsBackward.saved_tensors",
           neededFor: ["all gradients of the layer"])
       }
       let isNeeded = x.gradient != nil || decoder.layers[layer].isTrained
-      let slot = isNeeded ? GradientSlot("hidden", shape: y.shape, dtype: y.dtype) : nil
+      let slot = isNeeded ? GradientSlot("hidden", .hidden, shape: y.shape, dtype: y.dtype) : nil
       tape.record { [tensors] in
         try withExtendedLifetime(saved) {
           guard let dy = slot?.take() else { return }
@@ -195,61 +201,71 @@ package struct HuggingFacePass {
     keep: ((Cache) -> Void)? = nil
   ) throws -> Variable {
     let layer = decoder.layers[index]
-    let (first, second) =
-      isGPT2 ? ("ln_1", "ln_2") : ("input_layernorm", "post_attention_layernorm")
+    let first = Op(.module(.attentionNorm), name: isGPT2 ? "ln_1" : "input_layernorm")
+    let second = Op(.module(.mlpNorm), name: isGPT2 ? "ln_2" : "post_attention_layernorm")
+    let sum = Op(.residual, name: "layer")
     let branch = try attentionBranch(
       layer, normalize(first, x, layer.attentionNorm), rows: rows, rotation, cache: cache,
       keep: keep)
-    let y = try tape.pytorchAdd("layer", x, branch)
-    return try tape.pytorchAdd("layer", y, mlp(layer, normalize(second, y, layer.mlpNorm)))
+    let y = try tape.pytorchAdd(sum, x, branch, as: .hidden)
+    return try tape.pytorchAdd(
+      sum, y, mlp(layer, normalize(second, y, layer.mlpNorm)), as: .hidden)
   }
 
-  private func normalize(_ module: String, _ x: Variable, _ norm: Norm) throws -> Variable {
+  private func normalize(_ op: Op, _ x: Variable, _ norm: Norm) throws -> Variable {
     switch norm {
-    case .rms(let weight): try tape.pytorchRMSNorm(module, x, weight)
-    case .layer(let weight, let bias): try tape.pytorchLayerNorm(module, x, weight, bias: bias)
+    case .rms(let weight):
+      try tape.pytorchRMSNorm(op, x, weight, of: .hidden, as: .normalized)
+    case .layer(let weight, let bias): try tape.pytorchLayerNorm(op, x, weight, bias: bias)
     }
   }
 
   /// A linear map, and what PEFT's `lora.Linear` adds to it:
   /// `lora_B(lora_A(dropout(x))) * scaling`, in the adapter's type.
   private func project(
-    _ module: String, _ x: Variable, _ projection: Projection, width: Int
+    _ name: String, _ module: Module, _ x: Variable, _ projection: Projection, width: Int,
+    as role: TensorRole
   ) throws -> Variable {
+    let op = Op(.module(module), name: name)
     let y = try tape.pytorchLinear(
-      module, x, projection.weight.parameter, bias: projection.bias?.parameter, width: width)
+      op, x, projection.weight.parameter, bias: projection.bias?.parameter, width: width, as: role)
     guard let adapter = projection.adapter else { return y }
+    func part(_ part: Place.AdapterPart, _ name: String) -> Op {
+      Op(.adapter(part, on: module), name: "\(op.name).\(name)")
+    }
     let (a, b) = (adapter.a.parameter, adapter.b.parameter)
-    var input = try tape.pytorchCast(module, x, to: a.value.dtype)
+    var input = try tape.pytorchCast(op, x, .adapterInput, to: a.value.dtype)
     if adapter.dropout > 0 {
-      input = try tape.pytorchDropout("\(module).lora_dropout", input)
+      input = try tape.pytorchDropout(part(.dropout, "lora_dropout"), input)
     }
     let hidden = try tape.pytorchLinear(
-      "\(module).lora_A", input, a, bias: nil, width: a.value.extent(0))
+      part(.a, "lora_A"), input, a, bias: nil, width: a.value.extent(0), as: .adapterHidden)
     let product = try tape.pytorchLinear(
-      "\(module).lora_B", hidden, b, bias: nil, width: width)
+      part(.b, "lora_B"), hidden, b, bias: nil, width: width, as: .adapterHidden)
     let scaled = try tape.pytorch(
-      module, as: "scaled", product.value.shape, product.value.dtype, from: [product])
+      op, as: "scaled", .adapterHidden, product.value.shape, product.value.dtype, from: [product])
     return try tape.pytorchCast(
-      module, tape.pytorchAdd(module, scaled, y), to: y.value.dtype)
+      op, tape.pytorchAdd(op, scaled, y, as: role), role, to: y.value.dtype)
   }
 
   private func mlp(_ layer: DecoderLayer, _ x: Variable) throws -> Variable {
     let c = configuration
     switch layer.mlp {
     case .swiGLU(let gate, let up, let down):
-      let gated = try project("mlp.gate_proj", x, gate, width: c.dFF)
-      let activated = try tape.pytorchActivation("mlp.act_fn", gated, node: "SiluBackward0")
-      let factor = try project("mlp.up_proj", x, up, width: c.dFF)
-      let inner = try tape.pytorchMultiply("mlp", activated, factor)
-      return try project("mlp.down_proj", inner, down, width: c.dModel)
+      let gated = try project("mlp.gate_proj", .gate, x, gate, width: c.dFF, as: .inner)
+      let activated = try tape.pytorchActivation(
+        Op(.activation, name: "mlp.act_fn"), gated, node: "SiluBackward0")
+      let factor = try project("mlp.up_proj", .up, x, up, width: c.dFF, as: .inner)
+      let inner = try tape.pytorchMultiply(Op(.activation, name: "mlp"), activated, factor)
+      return try project("mlp.down_proj", .down, inner, down, width: c.dModel, as: .hidden)
     case .gelu(_, let up, let down):
-      let inner = try project("mlp.c_fc", x, up, width: c.dFF)
+      let inner = try project("mlp.c_fc", .up, x, up, width: c.dFF, as: .inner)
+      let op = Op(.activation, name: "mlp.act")
       let activated =
         c.activationName == "gelu_new"
-        ? try tape.pytorchNewGELU("mlp.act", inner)
-        : try tape.pytorchActivation("mlp.act", inner, node: "GeluBackward0")
-      return try project("mlp.c_proj", activated, down, width: c.dModel)
+        ? try tape.pytorchNewGELU(op, inner)
+        : try tape.pytorchActivation(op, inner, node: "GeluBackward0")
+      return try project("mlp.c_proj", .down, activated, down, width: c.dModel, as: .hidden)
     }
   }
 
@@ -260,30 +276,32 @@ package struct HuggingFacePass {
     cache: Cache?, keep: ((Cache) -> Void)?
   ) throws -> Variable {
     let c = configuration
-    let module = isGPT2 ? "attn" : "self_attn"
+    let op = Op(.attention, name: isGPT2 ? "attn" : "self_attn")
     let q: PyTorchHeads
     var k: PyTorchHeads
     var v: PyTorchHeads
     (q, k, v) = try isGPT2 ? packedHeads(layer, x) : separateHeads(layer, x, rotation)
     if cache != nil || keep != nil {
-      k = try tape.pytorchConcatenate(module, cache?.k, k)
-      v = try tape.pytorchConcatenate(module, cache?.v, v)
+      k = try tape.pytorchConcatenate(op, cache?.k, k)
+      v = try tape.pytorchConcatenate(op, cache?.v, v)
     }
     let window = c.slidingWindow(ofLayer: layer.index)
     if let keep { keep(Cache(k: held(k, window), v: held(v, window))) }
-    let heads = try core(module, q, k, v, window: window)
-    return try project(isGPT2 ? "attn.c_proj" : "self_attn.o_proj", heads, layer.o, width: c.dModel)
+    let heads = try core(op, q, k, v, window: window)
+    return try project(
+      isGPT2 ? "attn.c_proj" : "self_attn.o_proj", .attentionOutput, heads, layer.o,
+      width: c.dModel, as: .hidden)
   }
 
   private func core(
-    _ module: String, _ q: PyTorchHeads, _ k: PyTorchHeads, _ v: PyTorchHeads, window: Int?
+    _ op: Op, _ q: PyTorchHeads, _ k: PyTorchHeads, _ v: PyTorchHeads, window: Int?
   ) throws -> Variable {
     let c = configuration
     switch attention {
     case .eager:
       return try tape.pytorchEagerAttention(
-        module, q: q, k: tape.pytorchRepeat(module, k, to: c.heads),
-        v: tape.pytorchRepeat(module, v, to: c.heads), dHead: c.dHead,
+        op, q: q, k: tape.pytorchRepeat(op, k, to: c.heads),
+        v: tape.pytorchRepeat(op, v, to: c.heads), dHead: c.dHead,
         probabilities: isGPT2 ? decoder.dtype : .float32)
     case .sdpa:
       // Without a mask, is_causal serves, and the kernel takes grouped heads as they are.
@@ -292,11 +310,11 @@ package struct HuggingFacePass {
       let (k, v) =
         isMasked || c.dHead > 256
         ? (
-          try tape.pytorchRepeat(module, k, to: c.heads),
-          try tape.pytorchRepeat(module, v, to: c.heads)
+          try tape.pytorchRepeat(op, k, to: c.heads),
+          try tape.pytorchRepeat(op, v, to: c.heads)
         ) : (k, v)
       return try tape.pytorchFlashAttention(
-        module, q: q, k: k, v: v, dHead: c.dHead, isMasked: isMasked)
+        op, q: q, k: k, v: v, dHead: c.dHead, isMasked: isMasked)
     }
   }
 
@@ -312,25 +330,29 @@ package struct HuggingFacePass {
     _ layer: DecoderLayer, _ x: Variable, _ rotation: PyTorchRotation?
   ) throws -> (q: PyTorchHeads, k: PyTorchHeads, v: PyTorchHeads) {
     let c = configuration
-    func heads(_ name: String, _ projection: Projection, norm: Parameter?, _ count: Int) throws
-      -> PyTorchHeads
-    {
-      var y = try project("self_attn.\(name)_proj", x, projection, width: count * c.dHead)
+    func heads(
+      _ name: String, _ module: Module, _ projection: Projection, norm: Parameter?, at place: Module,
+      _ count: Int, as role: TensorRole
+    ) throws -> PyTorchHeads {
+      var y = try project(
+        "self_attn.\(name)_proj", module, x, projection, width: count * c.dHead, as: role)
       if let norm {
         let split = y.value.splitting(2, inner: c.dHead)
-        let view = tape.pytorch(split, as: "heads", from: [y], passes: true)
-        y = try tape.pytorchRMSNorm("self_attn.\(name)_norm", view, norm)
+        let view = tape.pytorch(split, as: "heads", role, from: [y], passes: true)
+        y = try tape.pytorchRMSNorm(
+          Op(.module(place), name: "self_attn.\(name)_norm"), view, norm, of: role, as: role)
         y = tape.pytorch(
-          y.value.merging(2) ?? y.value, as: name, from: [y], passes: true)
+          y.value.merging(2) ?? y.value, as: name, role, from: [y], passes: true)
       }
-      return PyTorchHeads(x: y, heads: count, tokens: y.value.extent(1))
+      return PyTorchHeads(x: y, role, heads: count, tokens: y.value.extent(1))
     }
-    var q = try heads("q", layer.q, norm: layer.qNorm, c.heads)
-    var k = try heads("k", layer.k, norm: layer.kNorm, c.kvHeads)
-    let v = try heads("v", layer.v, norm: nil, c.kvHeads)
+    var q = try heads("q", .query, layer.q, norm: layer.qNorm, at: .queryNorm, c.heads, as: .query)
+    var k = try heads("k", .key, layer.k, norm: layer.kNorm, at: .keyNorm, c.kvHeads, as: .key)
+    let v = try heads("v", .value, layer.v, norm: nil, at: .value, c.kvHeads, as: .value)
     if let rotation {
-      q.x = try tape.pytorchRotate("self_attn", q.x, rotation)
-      k.x = try tape.pytorchRotate("self_attn", k.x, rotation)
+      q.x = try tape.pytorchRotate(
+        Op(.queryRotation, name: "self_attn"), q.x, as: .query, rotation)
+      k.x = try tape.pytorchRotate(Op(.keyRotation, name: "self_attn"), k.x, as: .key, rotation)
     }
     return (q, k, v)
   }
@@ -340,13 +362,14 @@ package struct HuggingFacePass {
     _ layer: DecoderLayer, _ x: Variable
   ) throws -> (q: PyTorchHeads, k: PyTorchHeads, v: PyTorchHeads) {
     let c = configuration
-    let all = try project("attn.c_attn", x, layer.q, width: 3 * c.dModel)
-    func third(_ index: Int, _ name: String) -> PyTorchHeads {
+    let all = try project(
+      "attn.c_attn", .queryKeyValue, x, layer.q, width: 3 * c.dModel, as: .queryKeyValue)
+    func third(_ index: Int, _ name: String, _ role: TensorRole) -> PyTorchHeads {
       let part = all.value.sliced(2, index * c.dModel..<(index + 1) * c.dModel)
       return PyTorchHeads(
-        x: tape.pytorch(part, as: name, from: [all], passes: false), heads: c.heads,
-        tokens: all.value.extent(1), isPart: true)
+        x: tape.pytorch(part, as: name, role, from: [all], passes: false), role,
+        heads: c.heads, tokens: all.value.extent(1), isPart: true)
     }
-    return (third(0, "q"), third(1, "k"), third(2, "v"))
+    return (third(0, "q", .query), third(1, "k", .key), third(2, "v", .value))
   }
 }

@@ -1,3 +1,4 @@
+package import Ledger
 package import Safetensors
 import Spelling
 
@@ -5,10 +6,16 @@ import Spelling
 package struct ExpectedTensor: Hashable, Sendable {
   /// Its name in `named_parameters()` of the model with its head.
   package let name: String
+  /// What the model does with it.
+  package let role: ParameterRole
+  /// The layer that it stands in.
+  package let layer: Int?
   /// Extents as stored: `[out, in]`, but `[in, out]` for GPT-2's `Conv1D`.
   package let shape: [Int]
 
-  package init(name: String, shape: [Int]) { (self.name, self.shape) = (name, shape) }
+  package init(name: String, role: ParameterRole, layer: Int? = nil, shape: [Int]) {
+    (self.name, self.role, self.layer, self.shape) = (name, role, layer, shape)
+  }
 
   /// Elements; a configuration within the limits of a point cannot overflow it.
   package var count: Int { shape.reduce(1, *) }
@@ -56,46 +63,54 @@ package struct WeightMap: Sendable {
   private static func tensors(of c: DecoderConfiguration) -> [ExpectedTensor] {
     let isGPT2 = c.family == .gpt2
     var tensors: [ExpectedTensor] = []
-    func add(_ name: String, _ shape: Int...) {
-      tensors.append(ExpectedTensor(name: name, shape: shape))
+    var layer: Int?
+    func add(_ name: String, _ module: Module, _ kind: ParameterRole.Kind, _ shape: [Int]) {
+      tensors.append(
+        ExpectedTensor(
+          name: name, role: ParameterRole(module, kind), layer: layer, shape: shape))
     }
     /// A module's tensors, and the copies that are trained in their place.
-    func addModule(_ name: String, _ weight: [Int], bias: Bool = false) {
+    func addModule(_ name: String, _ module: Module, _ weight: [Int], bias: Bool = false) {
       for prefix in c.adapter?.isSaved(name) == true ? ["", AdapterConfiguration.prefix] : [""] {
-        tensors.append(ExpectedTensor(name: "\(prefix)\(name).weight", shape: weight))
-        if bias { add("\(prefix)\(name).bias", c.dModel) }
+        add("\(prefix)\(name).weight", module, .weight, weight)
+        if bias { add("\(prefix)\(name).bias", module, .bias, [c.dModel]) }
       }
     }
-    func addNorm(_ name: String) { addModule(name, [c.dModel], bias: isGPT2) }
+    func addNorm(_ name: String, _ module: Module) {
+      addModule(name, module, [c.dModel], bias: isGPT2)
+    }
     func addLinear(_ map: LinearMap) {
-      let (rows, columns) = isGPT2 ? (map.input, map.output) : (map.output, map.input)
-      add("\(map.module).weight", rows, columns)
-      if map.hasBias { add("\(map.module).bias", map.output) }
+      let matrix = isGPT2 ? [map.input, map.output] : [map.output, map.input]
+      add("\(map.module).weight", map.kind, .weight, matrix)
+      if map.hasBias { add("\(map.module).bias", map.kind, .bias, [map.output]) }
       guard let adapter = c.adapter, adapter.isTarget(map.module) else { return }
       let names = AdapterConfiguration.names(of: map.module)
-      add(names.a, adapter.rank, map.input)
-      add(names.b, map.output, adapter.rank)
+      add(names.a, map.kind, .adapterA, [adapter.rank, map.input])
+      add(names.b, map.kind, .adapterB, [map.output, adapter.rank])
     }
-    addModule(c.embeddingModule, [c.vocab, c.dModel])
-    if case .learned(let most) = c.positions { addModule("transformer.wpe", [most, c.dModel]) }
-    for layer in 0..<c.layers {
-      let base = isGPT2 ? "transformer.h.\(layer)" : "model.layers.\(layer)"
-      let maps = c.linearMaps(ofLayer: layer)
-      let attention = maps.prefix { !$0.module.contains(".mlp.") }
-      addNorm("\(base).\(isGPT2 ? "ln_1" : "input_layernorm")")
-      for (index, map) in attention.enumerated() {
+    addModule(c.embeddingModule, .embedding, [c.vocab, c.dModel])
+    if case .learned(let most) = c.positions {
+      addModule("transformer.wpe", .positions, [most, c.dModel])
+    }
+    for index in 0..<c.layers {
+      layer = index
+      let base = isGPT2 ? "transformer.h.\(index)" : "model.layers.\(index)"
+      addNorm("\(base).\(isGPT2 ? "ln_1" : "input_layernorm")", .attentionNorm)
+      for map in c.linearMaps(ofLayer: index) {
         // Those of heads stand between the projections that make them and the one that joins them.
-        if c.queryKeyNorm, index == attention.count - 1 {
-          addModule("\(base).self_attn.q_norm", [c.dHead])
-          addModule("\(base).self_attn.k_norm", [c.dHead])
+        if c.queryKeyNorm, map.kind == .attentionOutput {
+          addModule("\(base).self_attn.q_norm", .queryNorm, [c.dHead])
+          addModule("\(base).self_attn.k_norm", .keyNorm, [c.dHead])
         }
         addLinear(map)
+        if map.kind == .attentionOutput {
+          addNorm("\(base).\(isGPT2 ? "ln_2" : "post_attention_layernorm")", .mlpNorm)
+        }
       }
-      addNorm("\(base).\(isGPT2 ? "ln_2" : "post_attention_layernorm")")
-      maps.dropFirst(attention.count).forEach(addLinear)
     }
-    addNorm(isGPT2 ? "transformer.ln_f" : "model.norm")
-    if !c.tiedEmbeddings { addModule("lm_head", [c.vocab, c.dModel]) }
+    layer = nil
+    addNorm(isGPT2 ? "transformer.ln_f" : "model.norm", .finalNorm)
+    if !c.tiedEmbeddings { addModule("lm_head", .head, [c.vocab, c.dModel]) }
     return tensors
   }
 
