@@ -42,7 +42,7 @@ package enum TensorRole: Hashable, Sendable {
   /// One a row that carries loss.
   case lossStatistic
   case loss
-  /// Numbers of tokens and positions, and labels.
+  /// Numbers of tokens and positions, labels and their count.
   case indices
   /// The cosines and sines that turn heads.
   case rotation

@@ -62,4 +62,39 @@ import TestSupport
     #expect(linear["head"] == 0)
     #expect(laws.retained.law.quadratic == 0)
   }
+
+  /// What a Llama layer keeps in PyTorch with transformers' code, written down by hand from the table
+  /// in `PyTorchOps.swift`, and what one of several devices holds of it.
+  @Test(arguments: [(1, false), (8, false), (16, false), (4, true)])
+  func `are the formulas of a layer in transformers`(devices: Int, dividesTokens: Bool) throws {
+    var request = PointRequest(model: try ModelSource.resolve("llama-3.1-8b"))
+    for (axis, word) in [
+      ("recipe", "transformers-sdpa"), ("mode", "full-graph"), ("recompute", "none"),
+      ("backend", "shape"),
+    ] { request.settings[axis] = .word(word) }
+    request.settings["n_g"] = .integer(512)
+    let planner = Planner(engine: .cpu, threads: 1)
+    var question = PlanRequest(request, .cost(nC: 300, memory: nil))
+    question.account.tensorParallelism.devices = devices
+    question.account.tensorParallelism.dividesSequence = dividesTokens
+    let plan = try planner.plan(question)
+    let laws = try #require(try planner.laws(of: plan, listsAll: true).first)
+    let (layers, width, inner, kv, heads, dHead) = (32, 4096, 14336, 1024, 32, 128)
+    let (tokens, ofKeys) = (dividesTokens ? devices : 1, min(devices, 8))
+    let linear = Dictionary(uniqueKeysWithValues: laws.parts.map { ($0.part, $0.law.linear) })
+    // The input as a float32 copy, its statistic, and the result in bfloat16 before the weight.
+    let norm = (4 * width + 4 + 2 * width) / tokens
+    #expect(linear["norms"] == layers * 2 * norm)
+    // Input of the projections, q, output, log-sum-exp; cosines and sines for all layers.
+    #expect(
+      linear["attention"] == layers * (2 * width / tokens + (2 * 2 * width + 4 * heads) / devices)
+        + 2 * 2 * dHead)
+    #expect(linear["K/V"] == layers * 2 * 2 * kv / ofKeys)
+    // Input of gate and up, gate, its activation, up, their product.
+    #expect(linear["mlp"] == layers * (2 * width / tokens + 2 * 4 * inner / devices))
+    // The final norm, the head's input, logarithmic probabilities in float32 and labels of all rows.
+    #expect(linear["head"] == norm + 2 * width / tokens + 4 * 128_256 / devices + 8)
+    #expect(linear["embedding"] == 8)
+    #expect(laws.retained.law.quadratic == 0)
+  }
 }

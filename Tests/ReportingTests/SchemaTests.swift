@@ -39,8 +39,8 @@ import Transformer
 
   private func description(_ regions: RegionBytes) -> StorageDescription {
     StorageDescription(
-      tensor: "x", category: .activation, shape: [4321], dtype: "uint8", requestedBytes: 4321,
-      allocatedBytes: 5120, regions: regions)
+      tensor: "x", role: .hidden, category: .activation, shape: [4321], dtype: "uint8",
+      requestedBytes: 4321, allocatedBytes: 5120, regions: regions)
   }
 
   @Test func `every figure has a column, a name of its own and a line or a word`() throws {

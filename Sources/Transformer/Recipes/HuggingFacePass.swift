@@ -138,7 +138,7 @@ package struct HuggingFacePass {
         ? Shape(.tokens(rows.lowerBound..<rows.upperBound + 1))
         : Shape(.plain(batch), .tokens(rows))
       let target = try tensors.make("labels", .indices, labels, .int64)
-      let weight = try tensors.make("total_weight", .loss, Shape(), .float32)
+      let weight = try tensors.make("total_weight", .indices, Shape(), .float32)
       func kept(_ name: String, _ tensor: Tensor, _ view: [Int]) -> PyTorchSave {
         PyTorchSave("NllLossBackward0.\(name)", tensor, view, for: logProbabilities.gradient)
       }
