@@ -80,7 +80,7 @@ extension Point {
     }
     if isOfRecipe, let window = model.slidingWindow {
       // A mask and a cache that is cut off are there once the keys are as many as the window.
-      start = max(start, min(window, 1 << 30))
+      start += min(window, 1 << 30)
     }
     if mode == .prunedGraph, let window = model.slidingWindow {
       // A window beyond every sequence is as good as one of that length.

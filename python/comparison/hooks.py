@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -16,8 +15,11 @@ import torch
 import transformers
 
 from ballast_probe import PointOptions, ProbeError, probe_configuration
-from checkout import Failure, program
+from ballast_probe.recorder import Saved
+from checkout import Failure
 from checkout.command import Words
+
+from . import parts
 
 FAMILIES = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
 # torch's own extents for a storage that it keeps: (shape, dtype, bytes).
@@ -109,25 +111,18 @@ def random_case(draw: random.Random) -> Case:
             "lm_head|down_proj|c_proj", r"layers\.1\.|h\.1\.|k_proj|c_fc"))))
 
 
+def stored(case: Case, folder: Path) -> str:
+    """What `--model` takes: the name of a model, or the file that its fields are written into."""
+    if isinstance(case.model, str):
+        return case.model
+    (folder / "config.json").write_text(json.dumps(case.model))
+    return str(folder / "config.json")
+
+
 def predicted(case: Case, folder: Path) -> list[tuple[Key, str]]:
     """Ballast's tensors, each with the op that keeps it."""
-    model = case.model
-    if not isinstance(model, str):
-        (folder / "config.json").write_text(json.dumps(model))
-        model = str(folder / "config.json")
-    o = case.options
-    command = [
-        str(program()), "measure", "--backend", "shape", "--model", model,
-        "--recipe", o.recipe, "--n-c", str(o.n_c), "--n-g", str(o.n_g), "--batch", str(o.batch),
-        "--mode", o.mode, "--recompute", o.recompute, "--ledger", str(folder / "ledger.csv")]
-    command += ["--dtype", o.dtype] if o.dtype else []
-    command += ["--keep-prefix", str(o.keep_prefix)] if o.keep_prefix else []
-    command += ["--trainable", o.trainable] if o.trainable else []
-    command += ["--lora", o.lora] if o.lora else []
-    command += ["--layers", str(o.layers)] if o.layers else []
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode != 0:
-        raise ProbeError(run.stderr.strip())
+    step = parts.step_options(stored(case, folder), case.options)
+    parts.run(["measure", "--backend", "shape", *step, "--ledger", str(folder / "ledger.csv")])
     with open(folder / "ledger.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     return [((r["shape"], r["dtype"], int(r["requested_bytes"])),
@@ -135,9 +130,8 @@ def predicted(case: Case, folder: Path) -> list[tuple[Key, str]]:
             for r in rows]
 
 
-def reported(case: Case) -> list[tuple[Key, str]]:
+def reported(saved: list[Saved]) -> list[tuple[Key, str]]:
     """PyTorch's tensors, each with the module and the node that keep it."""
-    saved = probe_configuration(case.model, case.options).saved
     return [(("x".join(map(str, s.shape)), s.dtype, s.storage_bytes), f"{s.path} {s.node}")
             for s in saved]
 
@@ -155,15 +149,18 @@ def difference(ours: list[tuple[Key, str]], theirs: list[tuple[Key, str]]) -> li
 
 
 def run(cases: list[Case]) -> int:
-    """Compares all cases and returns how many differ."""
-    differing = 0
+    """Compares all cases, tensors and laws, and returns how many differ."""
+    differing = judged = 0
     for number, case in enumerate(cases, 1):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                ours, theirs = predicted(case, Path(folder)), reported(case)
+                saved = probe_configuration(case.model, case.options).saved
+                ours, theirs = predicted(case, Path(folder)), reported(saved)
+                of_laws = parts.difference(stored(case, Path(folder)), case.options, saved)
             except ProbeError as error:
                 raise Failure(f"{case.name}: {error}") from error
-        lines = difference(ours, theirs)
+        judged += of_laws is not None
+        lines = difference(ours, theirs) + (of_laws or [])
         differing += bool(lines)
         total = sum(key[2] for key, _ in theirs)
         mark = "✗" if lines else "✓"
@@ -171,6 +168,7 @@ def run(cases: list[Case]) -> int:
         if lines:
             print(f"    Ballast {sum(key[2] for key, _ in ours):,} bytes, model {case.model}")
             print("\n".join(lines[:40]))
+    print(f"laws by part held against the bytes of {judged} steps")
     return differing
 
 
