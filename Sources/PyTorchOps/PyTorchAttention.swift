@@ -56,7 +56,8 @@ extension Tape {
     let own = shape[1].rows
     let all = (earlier?.shape[1].start ?? own.lowerBound)..<own.upperBound
     let y = try pytorch(
-      op, as: "states", x.role, Shape(shape[0], .tokens(all), shape[2]), x.x.value.dtype, from: [x.x])
+      op, as: "states", x.role, Shape(shape[0], .tokens(all), shape[2]), x.x.value.dtype,
+      from: [x.x])
     return PyTorchHeads(x: y, x.role, heads: x.heads, tokens: all.count)
   }
 
@@ -72,7 +73,8 @@ extension Tape {
     let shape = x.x.value.shape
     let width = shape[2].extent * (heads / x.heads)
     let y = try pytorch(
-      op, as: "repeated", .repeatedKeyValue, Shape(shape[0], shape[1], .plain(width)), x.x.value.dtype,
+      op, as: "repeated", .repeatedKeyValue, Shape(shape[0], shape[1], .plain(width)),
+      x.x.value.dtype,
       from: [x.x])
     return PyTorchHeads(x: y, .repeatedKeyValue, heads: heads, tokens: x.tokens)
   }

@@ -74,8 +74,8 @@ extension Point {
     var start = max(lossRows == .nextToken ? 1 : 0, mode.keepPrefix)
     let isOfRecipe = recipe != .ballast
     if recompute == .layer || isOfRecipe, [.detachedPrefix, .replayedPrefix].contains(mode.name) {
-      // Without a row before the cut no keys and values stay for the layers that are made again, and
-      // PyTorch has no cache.
+      // Without a row before the cut no keys and values stay for the layers that are made again,
+      // and PyTorch has no cache.
       start += 1
     }
     if isOfRecipe, let window = model.slidingWindow {

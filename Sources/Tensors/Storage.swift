@@ -108,6 +108,7 @@ package final class TensorFactory {
   ///   - dtype: The type of its elements.
   ///   - category: What its bytes are for.
   ///   - isGradient: Whether it is a gradient.
+  /// - Returns: The tensor, in a storage of its own.
   /// - Throws: `AllocationError`, naming the tensor and its bytes.
   package func make(
     _ name: String, _ role: TensorRole, _ shape: Shape, _ dtype: DType = .float32,

@@ -6,7 +6,8 @@ import Testing
     _ name: String, _ bytes: Int, _ category: Category = .activation
   ) -> StorageDescription {
     StorageDescription(
-      tensor: name, role: .hidden, category: category, shape: [bytes], dtype: "float32", requestedBytes: bytes,
+      tensor: name, role: .hidden, category: category, shape: [bytes], dtype: "float32",
+      requestedBytes: bytes,
       allocatedBytes: bytes + 16, regions: RegionBytes(shared: bytes))
   }
 

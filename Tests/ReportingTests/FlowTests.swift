@@ -22,7 +22,8 @@ private func weight(
 ) -> WeightFlow {
   let prefix = silent + (boundary ?? 0)
   return WeightFlow(
-    layer: layer, parameter: parameter, role: ParameterRole(module), prefixNorm: prefix, silentNorm: silent,
+    layer: layer, parameter: parameter, role: ParameterRole(module), prefixNorm: prefix,
+    silentNorm: silent,
     boundaryNorm: boundary, generatedNorm: generated, totalNorm: prefix + generated,
     cosine: prefix > 0 && generated > 0 ? 0.25 : nil)
 }

@@ -81,7 +81,9 @@ import Transformer
     let saved = try result(.fullGraph, .elementwise, layers: 1).saved
     let hidden = try #require(saved.first { $0.savers[0].scope.name == "attention_norm" })
     #expect(
-      hidden.savers.map { "\($0.scope.name): \($0.tensor) → \($0.neededFor.joined(separator: ","))" }
+      hidden.savers.map {
+        "\($0.scope.name): \($0.tensor) → \($0.neededFor.joined(separator: ","))"
+      }
         == [
           "attention_norm: input → norm,dhidden",
           "attention_norm: input of attention_norm → norm,dhidden",

@@ -14,7 +14,8 @@ extension Tape {
   ) throws -> Tensor {
     try op(.loss) {
       let rows = logits.value.at(rows: positions)
-      let logSumExp = try tensors.make("log_sum_exp", .lossStatistic, Shape(rows.shape[0], rows.shape[1]))
+      let logSumExp = try tensors.make(
+        "log_sum_exp", .lossStatistic, Shape(rows.shape[0], rows.shape[1]))
       let loss = try tensors.make("loss", .loss, Shape(.plain(1)))
       let sum = kernels?.crossEntropy(rows, labels: labels, logSumExp: logSumExp) ?? 0
       let count = total ?? logSumExp.count

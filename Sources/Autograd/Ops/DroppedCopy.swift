@@ -14,7 +14,8 @@ extension Tape {
     return try op(.adapter(.dropout, on: module)) {
       let input = x.value
       let y = try tensors.make("dropped", .adapterInput, input.shape, input.dtype)
-      let mask = records(x.gradient) ? try tensors.make("mask", .dropoutMask, input.shape, .uint8) : nil
+      let mask =
+        records(x.gradient) ? try tensors.make("mask", .dropoutMask, input.shape, .uint8) : nil
       kernels?.dropout(input, dropout, to: y, mask: mask)
       let again = droppedAgain(x, dropout)
       guard let mask, let inputSlot = x.gradient else { return Variable(y, recomputed: again) }

@@ -34,7 +34,9 @@ extension Tape {
           return
         }
         if scale != 1 { self.kernels?.scale(dy, by: scale) }
-        if dy.dtype != weight.value.dtype { dy = try self.converted(dy, role, to: weight.value.dtype) }
+        if dy.dtype != weight.value.dtype {
+          dy = try self.converted(dy, role, to: weight.value.dtype)
+        }
         if let bias, bias.gradient != nil { try self.addColumnSums(of: dy, to: bias) }
         try operands.backward(dy, on: self)
       }
@@ -106,7 +108,8 @@ extension Tape {
   /// Room for the sums of row blocks, `[⌈rows / RowBlock.size⌉, width]`.
   func makePartials(rows: Int, width: Int) throws -> Tensor {
     try tensors.make(
-      "partial_sums", .scratch, Shape(.plain(RowBlock.count(for: rows)), .plain(width)), for: .workspace)
+      "partial_sums", .scratch, Shape(.plain(RowBlock.count(for: rows)), .plain(width)),
+      for: .workspace)
   }
 
   /// `y[b, t, :] = x[b, t, :] · w` for `w` `[in, out]`.

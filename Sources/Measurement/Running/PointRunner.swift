@@ -211,8 +211,8 @@ package final class PointRunner {
     return second
   }
 
-  /// A2: allocator and ledger agree, and nothing lives at the boundary but saved storages, the loss,
-  /// and what suffixes that are done have gathered for their prefix.
+  /// A2: allocator and ledger agree, and nothing lives at the boundary but saved storages, the
+  /// loss, and what suffixes that are done have gathered for their prefix.
   private func requireBoundary(_ ledger: Ledger, _ machine: Machine, of point: Point) throws {
     let counted = ledger.liveAllocatedBytes[.activation]
     if let reported = try machine.allocatedBytes?(.activation), reported != counted {

@@ -163,7 +163,8 @@ package struct HuggingFacePass {
     guard isGPT2, attention == .eager else { return nil }
     return try tape.op(Op(.attention, name: "transformer")) {
       try tensors.make(
-        "causal_mask", .attentionMask, Shape(.plain(batch), .plain(1), .tokens(rows), .keys(rows)), decoder.dtype)
+        "causal_mask", .attentionMask, Shape(.plain(batch), .plain(1), .tokens(rows), .keys(rows)),
+        decoder.dtype)
     }
   }
 
@@ -331,7 +332,8 @@ package struct HuggingFacePass {
   ) throws -> (q: PyTorchHeads, k: PyTorchHeads, v: PyTorchHeads) {
     let c = configuration
     func heads(
-      _ name: String, _ module: Module, _ projection: Projection, norm: Parameter?, at place: Module,
+      _ name: String, _ module: Module, _ projection: Projection, norm: Parameter?,
+      at place: Module,
       _ count: Int, as role: TensorRole
     ) throws -> PyTorchHeads {
       var y = try project(

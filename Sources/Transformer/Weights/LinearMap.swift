@@ -22,7 +22,9 @@ extension DecoderConfiguration {
     guard family != .gpt2 else {
       let base = "transformer.h.\(layer)"
       return [
-        map("\(base).attn.c_attn", .queryKeyValue, from: dModel, to: queryWidth + 2 * keyWidth, bias: true),
+        map(
+          "\(base).attn.c_attn", .queryKeyValue, from: dModel, to: queryWidth + 2 * keyWidth,
+          bias: true),
         map("\(base).attn.c_proj", .attentionOutput, from: queryWidth, to: dModel, bias: true),
         map("\(base).mlp.c_fc", .up, from: dModel, to: dFF, bias: true),
         map("\(base).mlp.c_proj", .down, from: dFF, to: dModel, bias: true),
