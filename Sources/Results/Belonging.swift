@@ -131,12 +131,16 @@ package struct Belonging {
 
   // MARK: Flow
 
-  /// What decides a gradient, beside the mode: of how the step is run it does not depend.
-  private static let ofGradients =
-    ["model"] + PointAxis.sizes.map(\.name) + [
-      "n_c", "n_g", "batch", "lengths", "suffixes", "loss_rows", "dtype", "trainable", "dropout",
-      "adapter", "lora", "seed",
-    ]
+  /// What decides a gradient, beside the mode, the model first: of how the step is run, and of what
+  /// the exact one may have otherwise, it does not depend.
+  private static let ofGradients: [String] = {
+    let ways: Set = ["attention", "head", "recipe", "backend", "threads"]
+    let axes = PointAxis.all.filter { axis in
+      axis.referenceValue == nil && axis.conditions.isEmpty && !ways.contains(axis.name)
+    }
+    return (axes.filter { $0.section == .model } + axes.filter { $0.section != .model })
+      .map(\.name)
+  }()
 
   /// A flow of one of the points here.
   func flow(_ document: CSVDocument) -> Part {

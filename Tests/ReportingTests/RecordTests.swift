@@ -60,7 +60,7 @@ private func bareRecord() -> PointRecord {
     let reals = ["loss", "gradient_relative_error", "gradient_cosine"]
     let full = zip(columns, bare).map { name, text in
       switch name {
-      case "retained_bytes": "35"
+      case "retained_bytes": String(7 * Region.allCases.count)
       case "error": "it, \"failed\"\non two lines"
       case "gradient_reference": "replayed-prefix"
       case _ where !text.isEmpty || ["trainable", "adapter", "lora", "lengths"].contains(name): text
