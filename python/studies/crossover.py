@@ -7,6 +7,7 @@ import json
 import subprocess
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ WAYS = {
     ("replayed-prefix", "none"): "replay",
     ("replayed-prefix", "layer"): "replay + checkpointing",
 }
+# Peak bytes and relative work, by way.
+Peaks = dict[str, tuple[int, float]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Answer:
 class Planner:
     def __init__(self, ballast: Path, folder: Path) -> None:
         self.ballast, self.folder = ballast, folder
+        self.seen: dict[tuple[Case, int], Peaks] = {}
 
     def model(self, case: Case) -> Path:
         path = self.folder / f"llama-{case.kv_heads}-{case.layers}.json"
@@ -76,8 +80,13 @@ class Planner:
             "max_position_embeddings": 2 * LENGTHS[-1]}))
         return draft.rename(path)
 
-    def peaks(self, case: Case, n_c: int) -> dict[str, tuple[int, float]]:
-        """Peak bytes and relative work of each way."""
+    def peaks(self, case: Case, n_c: int) -> Peaks:
+        """Peak bytes and relative work of each way, asked for once."""
+        if (case, n_c) not in self.seen:
+            self.seen[case, n_c] = self.planned(case, n_c)
+        return self.seen[case, n_c]
+
+    def planned(self, case: Case, n_c: int) -> Peaks:
         command = [str(self.ballast), "plan", "--model", str(self.model(case)), "--n-c", str(n_c),
                    "--n-g", str(case.n_g), "--chunk", str(case.chunk), "--attention", "fused",
                    "--head", "chunked", "--kv-gradients", case.kv_gradients, "--format", "csv"]
@@ -95,19 +104,13 @@ class Planner:
 
     def alone(self, case: Case) -> int | None:
         """The first n_c at which replay alone has a lower peak than checkpointing, pruned or not."""
-        def is_ahead(n_c: int) -> bool:
+        def ahead(n_c: int) -> tuple[bool, int]:
             peaks = self.peaks(case, n_c)
-            return peaks["replay"][0] < min(peaks[way][0] for way in WAYS.values()
-                                            if not way.startswith("replay"))
+            by = min(peaks[way][0] for way in WAYS.values() if not way.startswith("replay"))
+            return by > peaks["replay"][0], by - peaks["replay"][0]
 
-        first = next((n for n in LENGTHS if is_ahead(n)), None)
-        if first in (None, LENGTHS[0]):
-            return first
-        low, high = first // 2, first
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if is_ahead(middle) else (middle, high)
-        return high
+        first = next((n for n in LENGTHS if ahead(n)[0]), None)
+        return first if first in (None, LENGTHS[0]) else change(first // 2, first, ahead)
 
     def answer(self, case: Case) -> Answer:
         answer = Answer(case)
@@ -115,18 +118,37 @@ class Planner:
         answer.leads.append((LENGTHS[0], leads[0]))
         for (low, before), (high, after) in zip(zip(LENGTHS, leads), zip(LENGTHS[1:], leads[1:])):
             while before != after:  # Perhaps by way of a third one.
-                first, last = low, high
-                while last - first > 1:
-                    middle = (first + last) // 2
-                    first, last = (middle, last) if self.lead(case, middle) == before else (
-                        first, middle)
-                low, before = last, self.lead(case, last)
-                answer.leads.append((last, before))
+                def ahead(n_c: int, leader: str = before) -> tuple[bool, int]:
+                    peaks = self.peaks(case, n_c)
+                    least = min(peak for way, (peak, _) in peaks.items() if way != leader)
+                    return self.lead(case, n_c) != leader, peaks[leader][0] - least
+
+                low = change(low, high, ahead)
+                before = self.lead(case, low)
+                answer.leads.append((low, before))
         answer.alone = self.alone(case)
         here, further = self.peaks(case, AT), self.peaks(case, 2 * AT)
         answer.work = {way: work for way, (_, work) in here.items()}
         answer.slope = {way: (further[way][0] - peak) / AT for way, (peak, _) in here.items()}
         return answer
+
+
+def change(low: int, high: int, ahead: Callable[[int], tuple[bool, int]]) -> int:
+    """The first n_c behind `low` at which somebody else is ahead, as is so at `high`, and by how much.
+
+    Between two kinks peaks are straight, so the next guess is where the line through both ends meets 0; every
+    third is the middle, for the kinks. Both neighbours of the change are looked at, whatever was guessed.
+    """
+    below, above = ahead(low)[1], ahead(high)[1]
+    turn = 0
+    while high - low > 1:
+        turn += 1
+        guess = (low + high) // 2
+        if turn % 3 and below <= 0 < above:
+            guess = min(max(low - below * (high - low) // (above - below), low + 1), high - 1)
+        is_past, by = ahead(guess)
+        low, below, high, above = (low, below, guess, by) if is_past else (guess, by, high, above)
+    return high
 
 
 def spans(answer: Answer) -> str:

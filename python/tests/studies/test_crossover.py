@@ -20,7 +20,7 @@ class Straight(Planner):
         self.lines = lines
         self.asked = 0
 
-    def peaks(self, case: Case, n_c: int) -> dict[str, tuple[int, float]]:
+    def planned(self, case: Case, n_c: int) -> dict[str, tuple[int, float]]:
         self.asked += 1
         return {way: (start + slope * n_c, 1.0) for way, (start, slope) in self.lines.items()}
 
@@ -34,6 +34,20 @@ def test_two_lines(at: int) -> None:
     answer = planner.answer(Case())
     assert answer.leads == [(512, "checkpointing"), (at + 1, "replay")]
     assert answer.alone == at + 1 and answer.slope["checkpointing"] == 2
+    assert planner.asked <= len(crossover.LENGTHS) + 4  # a straight line's change is guessed
+
+
+@pytest.mark.parametrize("at", range(1, 1000, 37))
+def test_a_kink_before_the_change(at: int) -> None:
+    asked = []
+
+    def ahead(n: int) -> tuple[bool, int]:
+        asked.append(n)
+        by = n - at if n <= at else 10**6 * (n - at)
+        return by > 0, by
+
+    assert crossover.change(0, 1000, ahead) == at + 1
+    assert at in asked and at + 1 in asked and len(asked) <= 30
 
 
 def test_a_third_one_between() -> None:
