@@ -15,9 +15,14 @@ func module(_ name: String, uses dependencies: [Target.Dependency] = []) -> Targ
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-/// A test target under `Tests/`.
-func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+/// A test target under `Tests/`. Tests are not optimised, in release builds either, where what they test is:
+/// compiling `#expect` with `-O` took a third of a build. Those that compute much themselves are.
+func tests(
+  _ name: String, of dependencies: [Target.Dependency], isOptimized: Bool = false
+) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies,
+    swiftSettings: strict + (isOptimized ? [] : [.unsafeFlags(["-Onone"])]))
 }
 
 let argumentParser = Target.Dependency.product(
@@ -178,8 +183,10 @@ let package = Package(
       path: "Benchmarks/StepBenchmark", swiftSettings: strict),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
-    tests("OneDNNTests", of: ["OneDNN", "Threading"]),
-    tests("CPUBackendTests", of: ["CPUBackend", "TiledAttention", "Tensors", "Ledger"]),
+    tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),
+    tests(
+      "CPUBackendTests", of: ["CPUBackend", "TiledAttention", "Tensors", "Ledger"],
+      isOptimized: true),
   ],
   cxxLanguageStandard: .cxx17
 )

@@ -17,7 +17,7 @@ import Transformer
     if index % 3 == 0 { account.parts.insert(.workspace) }
     if index % 4 == 0 { account.gradientDType = .float32 }
     if index % 5 == 0 { account.parts.remove(.optimizer) }
-    let goal = Int.random(in: 0...1500, using: &step.generator)
+    let goal = Int.random(in: 0...(runsAll ? 1500 : 500), using: &step.generator)
     let (low, high) = try (step.need(nC: goal, account), step.need(nC: goal + 40, account))
     let memory = Int.random(in: low...high, using: &step.generator)
     var request = PlanRequest(step.request, .longestPrefix(memories: [memory]))

@@ -7,8 +7,8 @@ import Profiles
 import Reporting
 import Retention
 import Tensors
-import Testing
 import TestSupport
+import Testing
 import Transformer
 
 @Suite struct `A plan` {
@@ -30,18 +30,20 @@ import Transformer
     var model: Model?
     var seen: Set<Point> = []
     let machine = try CPUBackend(threads: 2)
+    let mostComputed = runsAll ? 600 : 150
     for planned in profile.points where seen.insert(planned.point).inserted {
       let point = planned.point
       guard point.backend == .cpu else { continue }
       let isOther =
         model?.decoder.configuration != point.model || model?.decoder.dtype != point.dtype
-      if point.n <= 600, isOther {
+      if point.n <= mostComputed, isOther {
         model = nil
         model = try Model(of: point, on: machine.backend)
       }
       let step =
-        try point.n <= 600 ? TrainingStep(point, of: #require(model)) : predictor.step(of: point)
-      if point.n > 600 { step.skips = .nothing }
+        try point.n <= mostComputed
+        ? TrainingStep(point, of: #require(model)) : predictor.step(of: point)
+      if point.n > mostComputed { step.skips = .nothing }
       let (measured, planned) = try (step.run(), predictor.totals(of: point))
       let label = Comment(rawValue: "\(point)")
       #expect(planned.retained == measured.retained, label)
