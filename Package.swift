@@ -58,7 +58,8 @@ let package = Package(
 
     // Words for people, files that users write, and results that we do.
     module("Spelling"),
-    module("Patterns", uses: ["Spelling"]),
+    module("Values", uses: ["Spelling"]),
+    module("Patterns", uses: ["Values", "Spelling"]),
     module("Files", uses: ["Spelling"]),
     module("Safetensors", uses: ["Files", "Spelling"]),
 
@@ -73,13 +74,18 @@ let package = Package(
     module("PyTorchOps", uses: ["Autograd", "Tensors", "Ledger"]),
     module(
       "Transformer",
-      uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Spelling"]),
-    module("HuggingFace", uses: ["Transformer", "Tensors", "Patterns", "Files", "Spelling"]),
+      uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Spelling"]),
+    module(
+      "HuggingFace", uses: ["Transformer", "Tensors", "Patterns", "Values", "Files", "Spelling"]),
     module(
       "Retention",
-      uses: ["Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Spelling"]),
+      uses: [
+        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Values",
+        "Spelling",
+      ]),
     module(
-      "Reporting", uses: ["Retention", "Transformer", "Tensors", "Ledger", "Spelling", ordered]),
+      "Reporting",
+      uses: ["Retention", "Transformer", "Tensors", "Ledger", "Values", "Spelling", ordered]),
     module("Traces", uses: ["Reporting", "Retention", "Ledger", "Spelling", ordered]),
     module("Results", uses: ["Reporting", "Retention", "Files", "Spelling"]),
     module(
@@ -89,104 +95,134 @@ let package = Package(
       "Measurement",
       uses: [
         "Reporting", "Retention", "CPUBackend", "Jemalloc", "HuggingFace", "Transformer",
-        "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "Spelling", ordered,
+        "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling", ordered,
       ]),
     module(
       "Planning",
       uses: [
-        "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Spelling",
+        "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Patterns",
+        "Values", "Spelling",
       ]),
     module(
       "Budgets",
       uses: [
         "Measurement", "Results", "Reporting", "Retention", "Transformer", "Tensors", "Ledger",
-        "Files", "Spelling", ordered,
+        "Values", "Files", "Spelling", ordered,
       ]),
     module(
       "Profiles",
       uses: [
         "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Safetensors",
-        "Files", "Spelling", yams,
+        "Values", "Files", "Spelling", yams,
       ]),
     module(
       "Sweep",
       uses: [
         "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
-        "Ledger", "Files", "Spelling",
+        "Ledger", "Values", "Files", "Spelling",
       ]),
     module(
       "BallastTesting",
       uses: [
         "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
-        "Spelling",
+        "Values",
       ]),
     .executableTarget(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
-        "Traces",
-        "Reporting", "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors",
-        "Files",
-        "Spelling",
-        "Threading",
-        argumentParser,
+        "Traces", "Reporting", "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger",
+        "Safetensors",
+        "Values", "Files", "Spelling", "Threading", argumentParser,
       ],
       swiftSettings: strict),
 
+    // Steps on demand, for the benchmarks.
+    .executableTarget(
+      name: "step-benchmark",
+      dependencies: [
+        "Measurement", "Retention", "CPUBackend", "Safetensors", "Tensors", "Transformer", "Ledger",
+        "Threading", "Values",
+      ],
+      path: "Benchmarks/StepBenchmark", swiftSettings: strict),
+
+    // What tests share, and a test target a module.
+    .target(
+      name: "TestSupport", dependencies: ["HuggingFace", "Transformer", "Safetensors", "Values"],
+      path: "Tests/TestSupport", swiftSettings: strict),
+    tests("TestSupportTests", of: ["TestSupport"]),
+    tests("SpellingTests", of: ["Spelling"]),
+    tests("FilesTests", of: ["Files", "Spelling"]),
+    tests("ValuesTests", of: ["Values"]),
+    tests("PatternsTests", of: ["Patterns", "Values", "Spelling", "TestSupport"]),
+    tests("SafetensorsTests", of: ["Safetensors", "Files", "TestSupport"]),
+    tests("LedgerTests", of: ["Ledger"]),
+    tests("TensorsTests", of: ["Tensors", "Ledger"]),
+    tests("JemallocTests", of: ["Jemalloc"]),
+    tests("ThreadingTests", of: ["Threading"]),
+    tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),
+    tests("TiledAttentionTests", of: ["TiledAttention", "Tensors", "Ledger"]),
+    tests(
+      "CPUBackendTests", of: ["CPUBackend", "TiledAttention", "Tensors", "Ledger"],
+      isOptimized: true),
+    tests("AutogradTests", of: ["Autograd", "Tensors", "Ledger"]),
+    tests("PyTorchOpsTests", of: ["PyTorchOps", "Autograd", "Tensors", "Ledger"]),
+    tests(
+      "TransformerTests", of: ["Transformer", "Tensors", "Ledger", "Safetensors", "TestSupport"]),
+    tests(
+      "HuggingFaceTests",
+      of: [
+        "HuggingFace", "Transformer", "Tensors", "Safetensors", "Files", "Spelling", "TestSupport",
+      ]),
+    tests(
+      "RetentionTests",
+      of: [
+        "Retention", "HuggingFace", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger",
+        "Safetensors", "Patterns", "Values", "TestSupport",
+      ]),
     tests(
       "ReportingTests",
-      of: ["Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Spelling", "Files"]),
+      of: ["Reporting", "Retention", "Transformer", "Ledger", "Values", "Files", "Spelling"]),
+    tests("ResultsTests", of: ["Results", "Reporting", "Files", "TestSupport"]),
+    tests("TracesTests", of: ["Traces", "TestSupport"]),
+    tests("HTMLReportTests", of: ["HTMLReport", "TestSupport"]),
     tests(
-      "SweepTests",
+      "MeasurementTests",
       of: [
-        "Sweep", "Profiles", "Budgets", "Measurement", "Results", "Reporting", "Retention",
-        "HuggingFace", "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Files",
-        "Spelling",
-        "TestSupport",
+        "Sweep", "Profiles", "Measurement", "Reporting", "Retention", "HuggingFace", "Transformer",
+        "Autograd", "Tensors", "Ledger", "Safetensors", "Files", "Spelling", "TestSupport",
       ]),
     tests(
       "PlanningTests",
       of: [
-        "Planning", "Profiles", "Measurement", "Reporting", "Retention", "CPUBackend", "Ledger",
-        "Transformer", "Tensors", "TestSupport",
+        "Profiles", "Planning", "Measurement", "Reporting", "Retention", "Transformer",
+        "CPUBackend", "Tensors", "Ledger", "TestSupport",
+      ]),
+    tests(
+      "BudgetsTests",
+      of: [
+        "Profiles", "Budgets", "Measurement", "Results", "Reporting", "Retention", "Tensors",
+        "Ledger", "Files", "TestSupport",
+      ]),
+    tests(
+      "ProfilesTests",
+      of: [
+        "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Autograd",
+        "Tensors", "Values", "Spelling", "TestSupport",
+      ]),
+    tests(
+      "SweepTests",
+      of: [
+        "Sweep", "Profiles", "Measurement", "Reporting", "Retention", "Tensors", "Ledger", "Values",
+        "Files", "Spelling", "TestSupport",
       ]),
     tests("MemoryBudgetTests", of: ["BallastTesting"]),
     tests(
       "CommandLineTests",
       of: [
-        "ballast", "Retention", "Transformer", "Safetensors", "Files", "Spelling", "TestSupport",
+        "ballast", "Reporting", "Retention", "Transformer", "Safetensors", "Values", "Files",
+        "Spelling", "TestSupport", argumentParser,
       ]),
-
-    // What tests share, and the tests of that.
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
-    tests("TestSupportTests", of: ["TestSupport"]),
-    tests("LedgerTests", of: ["Ledger"]),
-    tests("TensorsTests", of: ["Tensors", "Ledger"]),
-    tests(
-      "RetentionTests",
-      of: [
-        "Retention", "HuggingFace", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger",
-        "Safetensors", "Patterns", "Spelling", "TestSupport",
-      ]),
-    tests(
-      "TransformerTests",
-      of: [
-        "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors", "Files", "Spelling",
-        "TestSupport",
-      ]),
-    .executableTarget(
-      name: "step-benchmark",
-      dependencies: [
-        "Measurement", "Retention", "CPUBackend", "Safetensors", "Tensors", "Transformer", "Ledger",
-        "Threading",
-      ],
-      path: "Benchmarks/StepBenchmark", swiftSettings: strict),
-    tests("JemallocTests", of: ["Jemalloc"]),
-    tests("ThreadingTests", of: ["Threading"]),
-    tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),
-    tests(
-      "CPUBackendTests", of: ["CPUBackend", "TiledAttention", "Tensors", "Ledger"],
-      isOptimized: true),
   ],
   cxxLanguageStandard: .cxx17
 )

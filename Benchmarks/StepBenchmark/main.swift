@@ -29,12 +29,6 @@ func timed<Result>(_ body: () throws -> Result) rethrows -> (Double, Result) {
   return ((clock.now - start) / .seconds(1), result)
 }
 
-/// Gives an axis the value that a word says.
-func set(_ name: String, of settings: inout AxisSettings, to word: String) throws {
-  guard let axis = PointAxis.find(name) else { throw Usage() }
-  settings[name] = try axis.kind.value(of: word, for: name)
-}
-
 /// A model on its machine, stepped in whatever mode is asked for.
 final class Bench {
   private let backend: CPUBackend
@@ -50,7 +44,7 @@ final class Bench {
     tokens = try TokenFile.read(arguments[2])
     var settings = AxisSettings()
     for (axis, value) in zip(["n_c", "n_g", "dtype", "threads"], arguments[3...]) {
-      try set(axis, of: &settings, to: value)
+      try settings.set(axis, value)
     }
     self.settings = settings
     backend = try CPUBackend(threads: threads)
@@ -74,7 +68,7 @@ final class Bench {
     guard words.count == 4 else { throw Usage() }
     var settings = settings
     for (axis, value) in zip(["mode", "attention", "recompute", "chunk"], words) {
-      try set(axis, of: &settings, to: String(value))
+      try settings.set(axis, String(value))
     }
     let point = try request(settings).planned().point
     let step = try TrainingStep(point, of: model, recordsLedger: recordsLedger)

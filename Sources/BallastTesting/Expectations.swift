@@ -4,6 +4,7 @@ import Profiles
 import Reporting
 import Retention
 public import Testing
+import Values
 
 /// Expects the bytes that backward needs at the boundary to be within limits.
 ///
@@ -120,7 +121,7 @@ public func expectBudgets(
   do {
     let check = try BudgetCheck(
       profile: try Profile(path: path), file: path,
-      backend: try backend.map { try BackendKind(word: $0.rawValue, axis: "backend") },
+      backend: try backend.map { try BackendKind($0.rawValue, for: "backend") },
       engine: .cpu, limit: MemoryLimit(given: nil))
     let baseline = try check.budgets.baseline(update: path)
     let judgements = check.judge(check.measure(), against: baseline)

@@ -1,7 +1,6 @@
 import Budgets
 import Measurement
 import Reporting
-import Spelling
 import Synchronization
 
 /// Measures each point once a process, one at a time.
@@ -17,11 +16,18 @@ enum Measurements {
       let planned = try point.planned()
       let measurement = BudgetMeasurement(engine: .cpu, limit: MemoryLimit(given: nil))
       guard let measured = measurement.run([planned], profile: nil).first else {
-        throw ValueError("the point was not measured")
+        throw UnmeasuredPoint(sentence: "the point was not measured")
       }
-      if let sentence = measured.failure { throw ValueError(sentence) }
+      if let sentence = measured.failure { throw UnmeasuredPoint(sentence: sentence) }
       known[point] = measured
       return measured
     }
   }
+}
+
+/// A point that has no figures, and why.
+private struct UnmeasuredPoint: Error, CustomStringConvertible {
+  let sentence: String
+
+  var description: String { sentence }
 }

@@ -1,7 +1,7 @@
 import Measurement
 import Retention
-import Spelling
 import Transformer
+import Values
 
 /// One training step to measure: a model, tokens, and a value on every axis.
 ///
@@ -201,9 +201,9 @@ extension MemoryPoint {
     for (name, text) in texts {
       let names = PointAxis.all.map(\.name).filter { $0 != "model" }
       guard names.contains(name) else {
-        throw ValueError("unknown axis \(quoted(name)); \(Words.advice(for: name, among: names))")
+        throw ValueError("axis", WrittenText(name), WordFault(known: names))
       }
-      request.settings[name] = try PointAxis.named(name).kind.value(of: text, for: name)
+      try request.settings.set(name, text)
     }
     let planned = try request.planned(standsAlone: true)
     try Checkpoints().check(planned)

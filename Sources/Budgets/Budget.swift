@@ -1,5 +1,6 @@
 import Reporting
 package import Retention
+import Values
 
 /// What a budget limits: a figure of `PointFigure.all` that has a word for it, or the slope of one.
 package struct BudgetFigure: AxisWord {

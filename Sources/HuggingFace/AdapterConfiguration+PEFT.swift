@@ -2,6 +2,7 @@ import Files
 import Patterns
 import Spelling
 package import Transformer
+import Values
 
 /// PEFT's `adapter_config.json`, as `save_pretrained` writes it beside `adapter_model.safetensors`.
 extension AdapterConfiguration {
@@ -61,7 +62,7 @@ extension AdapterConfiguration {
       rank: rank, scale: Self.scale(alpha: alpha, rank: rank, isStabilized: isStabilized),
       targets: targets, saved: saved, dropout: dropout)
     baseReplacement = initialization
-    do throws(ValueError) { try requireTargets(in: model) } catch {
+    do throws(AdapterError) { try requireTargets(in: model) } catch {
       throw fields.error(error.description)
     }
   }
@@ -72,10 +73,9 @@ extension AdapterConfiguration {
     if case .string(let text) = fields.value("target_modules") {
       if text == "all-linear" { return .all }
       let pattern: NamePattern
-      do throws(ValueError) { pattern = try NamePattern("^(\(text))$", of: "target_modules") } catch
-      {
-        throw fields.error(error.description)
-      }
+      do throws(ValueError) {
+        pattern = try NamePattern("^(\(text))$", for: "target_modules")
+      } catch { throw fields.error(error.description) }
       return .modules(Set(model.linearMaps.map(\.module).filter(pattern.isFound)))
     }
     guard let names = try names(of: "target_modules", &fields), !names.isEmpty else {

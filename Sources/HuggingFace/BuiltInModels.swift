@@ -21,23 +21,3 @@ package enum BuiltInModels {
   /// What matters of a built-in model's `config.json`.
   package static func text(named name: String) -> String? { files[name] }
 }
-
-extension HuggingFaceConfiguration {
-  /// What `--model` means: a built-in name, a `config.json`, or a directory holding one.
-  ///
-  /// - Throws: `ConfigurationError`; for a text that is neither name nor file it lists the names.
-  package static func resolve(_ model: String) throws(ConfigurationError)
-    -> HuggingFaceConfiguration
-  {
-    if let builtIn = try BuiltInModels.configuration(named: model) { return builtIn }
-    do throws(ConfigurationError) {
-      return try read(model)
-    } catch {
-      guard error.file == model, error.sentence.contains("No such file") else { throw error }
-      throw ConfigurationError(
-        file: model,
-        "is neither a file nor a built-in model; those are "
-          + BuiltInModels.names.joined(separator: ", "))
-    }
-  }
-}

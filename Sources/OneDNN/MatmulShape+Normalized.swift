@@ -14,6 +14,18 @@ private struct LeadingAxis {
     guard joins(a, inner.a), joins(b, inner.b), joins(c, inner.c) else { return nil }
     return LeadingAxis(extent: extent * inner.extent, a: inner.a, b: inner.b, c: inner.c)
   }
+
+  /// Makes neighbours one where their strides allow it.
+  static func merge(_ axes: inout [LeadingAxis]) {
+    var index = 0
+    while index + 1 < axes.count {
+      if let one = axes[index].merged(with: axes[index + 1]) {
+        axes.replaceSubrange(index...(index + 1), with: [one])
+      } else {
+        index += 1
+      }
+    }
+  }
 }
 
 extension MatmulOperand {
@@ -40,6 +52,17 @@ extension MatmulShape {
       a: b.transposed, b: a.transposed, c: c.transposed, accumulates: accumulates)
   }
 
+  /// The axes before rows and columns, those of extent 1 aside.
+  private var leadingAxes: [LeadingAxis] {
+    (0..<(rank - 2)).filter { c.extents[$0] > 1 }.map { axis in
+      LeadingAxis(
+        extent: c.extents[axis],
+        a: a.extents[axis] == 1 ? nil : a.strides[axis],
+        b: b.extents[axis] == 1 ? nil : b.strides[axis],
+        c: c.strides[axis])
+    }
+  }
+
   /// The same product in the form that oneDNN is fastest at; a valid shape stays valid.
   ///
   /// - Leading axes of extent 1 go: at rank 3 oneDNN leaves its fast path (`brg:`) for one.
@@ -52,16 +75,7 @@ extension MatmulShape {
     var rows = rows
     var strideA = a.strides[rank - 2]
     var strideC = c.strides[rank - 2]
-    var leading: [LeadingAxis] = []
-    for axis in 0..<(rank - 2) where c.extents[axis] > 1 {
-      leading.append(
-        LeadingAxis(
-          extent: c.extents[axis],
-          a: a.extents[axis] == 1 ? nil : a.strides[axis],
-          b: b.extents[axis] == 1 ? nil : b.strides[axis],
-          c: c.strides[axis]))
-    }
-
+    var leading = leadingAxes
     while let last = leading.last, last.b == nil, let outer = last.a,
       rows == 1 || (outer == rows * strideA && last.c == rows * strideC)
     {
@@ -69,14 +83,7 @@ extension MatmulShape {
       rows *= last.extent
       leading.removeLast()
     }
-    var index = 0
-    while index + 1 < leading.count {
-      if let one = leading[index].merged(with: leading[index + 1]) {
-        leading.replaceSubrange(index...(index + 1), with: [one])
-      } else {
-        index += 1
-      }
-    }
+    LeadingAxis.merge(&leading)
 
     // [rows, inner] · [inner, columns] = [rows, columns]
     let lastA = inner == 1 ? 1 : a.strides[rank - 1]

@@ -1,5 +1,6 @@
 import Glibc
-package import Spelling
+import Spelling
+package import Values
 
 /// A regular expression that is looked for in parameter names, which takes no name long.
 ///
@@ -8,29 +9,25 @@ package import Spelling
 /// POSIX lacks (`\d`, `(?:…)`, lazy quantifiers) are put into its own; what it cannot do
 /// (lookaround, references to groups, possessive quantifiers) is refused. It copies what is
 /// repeated, so the size of a pattern with all copies made is bounded.
-@safe package final class NamePattern: Sendable {
+@safe package final class NamePattern: WrittenValue {
+  package static var kind: ValueKind { .text }
+
   /// Most characters of a pattern, and most of them with every repetition written out.
   private static let most = 1_000
 
+  package let written: String
   /// Written by `regcomp` alone; `regexec` locks what it caches in it.
   private nonisolated(unsafe) let compiled: UnsafeMutablePointer<regex_t>
 
-  /// Reads a pattern.
-  ///
-  /// - Parameters:
-  ///   - text: What was written.
-  ///   - subject: What it is called in sentences.
-  /// - Throws: `ValueError` with a sentence that says what is wrong with it, or not known.
-  package init(_ text: String, of subject: String) throws(ValueError) {
-    do throws(Fault) { unsafe compiled = try Self.compiled(text) } catch {
-      throw ValueError("\(subject) \(quoted(text)) \(error.predicate)")
-    }
+  package init(_ written: WrittenText) throws(PatternFault) {
+    unsafe compiled = try Self.compiled(written.text)
+    self.written = written.text
   }
 
-  private static func compiled(_ text: String) throws(Fault) -> UnsafeMutablePointer<regex_t> {
-    guard text.unicodeScalars.count <= most else {
-      throw Fault(predicate: "is longer than \(most) characters")
-    }
+  private static func compiled(
+    _ text: String
+  ) throws(PatternFault) -> UnsafeMutablePointer<regex_t> {
+    guard text.unicodeScalars.count <= most else { throw .tooLong(most: most) }
     guard text.utf8.allSatisfy({ (1...127).contains($0) }) else {
       throw .unknown("a character beyond ASCII")
     }
@@ -52,22 +49,36 @@ package import Spelling
 
   /// Whether the pattern is found anywhere in a name.
   package func isFound(in name: String) -> Bool { unsafe regexec(compiled, name, 0, nil, 0) == 0 }
+
+  package static func == (left: NamePattern, right: NamePattern) -> Bool {
+    left.written == right.written
+  }
+
+  package func hash(into hasher: inout Hasher) { hasher.combine(written) }
 }
 
-/// What is wrong with a pattern; the end of a sentence about it.
-private struct Fault: Error {
-  let predicate: String
+/// What is wrong with a pattern.
+package enum PatternFault: ValueFault {
+  case tooLong(most: Int)
+  /// No regular expression, for a reason in words.
+  case syntax(String)
+  /// More repetitions in all than there may be.
+  case tooOften(most: Int)
+  /// More groups within groups than there may be.
+  case tooDeep(most: Int)
+  /// What patterns of names do without.
+  case unknown(String)
 
-  static func syntax(_ reason: String) -> Fault {
-    Fault(predicate: "is not a regular expression: \(reason)")
-  }
-
-  static func tooOften(_ most: Int) -> Fault {
-    Fault(predicate: "repeats more than \(most) times in all, which is too often")
-  }
-
-  static func unknown(_ what: String) -> Fault {
-    Fault(predicate: "has \(what), which patterns of parameter names do without")
+  package func sentence(about given: WrittenText, as name: ValueName) -> String {
+    let predicate =
+      switch self {
+      case .tooLong(let most): "is longer than \(most) characters"
+      case .syntax(let reason): "is not a regular expression: \(reason)"
+      case .tooOften(let most): "repeats more than \(most) times in all, which is too often"
+      case .tooDeep(let most): "has more than \(most) groups within groups"
+      case .unknown(let what): "has \(what), which patterns of parameter names do without"
+      }
+    return "\(name.subject) \(quoted(given.text)) \(predicate)"
   }
 }
 
@@ -81,7 +92,7 @@ private struct Translation {
 
   init(rest: Substring) { self.rest = rest }
 
-  mutating func run(_ most: Int) throws(Fault) {
+  mutating func run(_ most: Int) throws(PatternFault) {
     while let character = rest.popFirst() {
       var size = 1
       switch character {
@@ -98,17 +109,15 @@ private struct Translation {
       }
       size *= max(1, try quantifier(after: size, most))
       sizes[sizes.count - 1] += size
-      guard sizes[sizes.count - 1] <= most else { throw .tooOften(most) }
+      guard sizes[sizes.count - 1] <= most else { throw .tooOften(most: most) }
     }
     guard sizes.count == 1 else { throw .syntax("a group is not closed") }
   }
 
-  private mutating func open() throws(Fault) {
+  private mutating func open() throws(PatternFault) {
     posix += "("
     sizes.append(0)
-    guard sizes.count <= 101 else {
-      throw Fault(predicate: "has more than 100 groups within groups")
-    }
+    guard sizes.count <= 101 else { throw .tooDeep(most: 100) }
     guard rest.first == "?" else { return }
     let kinds = [
       ("?:", ""), ("?=", "lookaround"), ("?!", "lookaround"), ("?<=", "lookaround"),
@@ -121,7 +130,7 @@ private struct Translation {
   }
 
   /// Takes a quantifier, and its `?`: a name is found whichever way is tried first.
-  private mutating func quantifier(after size: Int, _ most: Int) throws(Fault) -> Int {
+  private mutating func quantifier(after size: Int, _ most: Int) throws(PatternFault) -> Int {
     let count = try? /[*+?]|\{(\d{0,5})(?:(,)(\d{0,5}))?\}/.prefixMatch(in: rest)
     guard let count else {
       guard rest.first == "{" else { return 1 }
@@ -135,11 +144,11 @@ private struct Translation {
       throw .syntax("one quantifier follows another")
     }
     let times = max(count.1.flatMap { Int($0) } ?? 1, count.3.flatMap { Int($0) } ?? 1)
-    guard times * size <= most else { throw .tooOften(most) }
+    guard times * size <= most else { throw .tooOften(most: most) }
     return times
   }
 
-  private mutating func bracket() throws(Fault) {
+  private mutating func bracket() throws(PatternFault) {
     posix += "["
     if rest.first == "^" { posix.append(rest.removeFirst()) }
     if rest.first == "]" { throw .syntax("a class is empty; write \\] for the bracket itself") }
@@ -155,7 +164,7 @@ private struct Translation {
   }
 
   /// What stands after a backslash; glibc itself knows `\b`, `\w`, `\s` and their opposites.
-  private mutating func escape(inClass: Bool) throws(Fault) -> String {
+  private mutating func escape(inClass: Bool) throws(PatternFault) -> String {
     guard let character = rest.popFirst() else { throw .syntax("it ends with a backslash") }
     switch character {
     case "d": return inClass ? "0-9" : "[0-9]"

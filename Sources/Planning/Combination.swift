@@ -25,8 +25,7 @@ package struct Combination: Sendable {
   static func all(of request: PointRequest) throws -> [Combination] {
     var choices: [[(PointAxis, AxisValue)]] = [[]]
     for axis in axes where request.settings[axis.name] == nil {
-      guard case .words(let words) = axis.kind else { continue }
-      choices = choices.flatMap { choice in words.map { choice + [(axis, .word($0))] } }
+      choices = choices.flatMap { choice in axis.choices.map { choice + [(axis, $0)] } }
     }
     var refusal: (any Error)?
     let possible = choices.compactMap { choice -> Combination? in

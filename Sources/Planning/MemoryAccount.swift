@@ -1,5 +1,6 @@
 package import Retention
 package import Tensors
+import Values
 
 /// What is held against a memory: which parts of a step, and how large they are.
 ///

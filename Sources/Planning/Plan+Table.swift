@@ -1,11 +1,13 @@
 import Foundation
 import Ledger
 import Measurement
+import Patterns
 import Reporting
 import Retention
 import Spelling
 import Tensors
 import Transformer
+import Values
 
 extension Plan {
   /// The plan as a person reads it: what is planned, what is counted, the combinations, an answer.
@@ -39,9 +41,8 @@ extension Plan {
         "model",
         "\(printable(point.modelName.unicodeScalars)), \(model.layers) layers, "
           + "\(point.dtype.rawValue)"
-          + (point.trainable.isEmpty
-            ? "" : ", trained: \(printable(point.trainable.unicodeScalars))")
-          + (point.lora.isEmpty ? "" : ", lora \(printable(point.lora.unicodeScalars))")
+          + (point.trainable.map { ", trained: \(printable($0.written.unicodeScalars))" } ?? "")
+          + (point.lora.map { ", lora \(printable($0.written.unicodeScalars))" } ?? "")
           + (point.adapter.isEmpty ? "" : ", adapter \(printable(point.adapter.unicodeScalars))")
       ),
       ("tokens", tokens(point)),
@@ -73,7 +74,7 @@ extension Plan {
     var text = ""
     if case .cost(let nC, _) = request.question { text = "n_c \(Units.grouped(nC)), " }
     // The longest prefix and completion, and all of them.
-    if !point.lengths.isEmpty { text = "lengths \(point.lengths); \(text)" }
+    if let lengths = point.lengths { text = "lengths \(lengths.written); \(text)" }
     text += "n_g \(Units.grouped(point.nG)), batch \(point.batch)"
     if point.suffixes > 1 || point.sharing != .none {
       text += ", suffixes \(point.suffixes), sharing \(point.sharing.rawValue)"

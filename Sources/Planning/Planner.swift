@@ -71,11 +71,11 @@ package struct Planner: Sendable {
 
   /// The plan of a request.
   ///
-  /// - Throws: `PointError` or `ValueError` for a request that no combination can answer.
+  /// - Throws: `PointError` for a request that no combination can answer.
   package func plan(_ request: PlanRequest) throws -> Plan {
     let combinations = try Combination.all(of: request.point)
     guard let first = combinations.first else {
-      throw PointError("there is nothing to combine")
+      preconditionFailure("no combination, and none refused")
     }
     try request.account.tensorParallelism.requireFit(first.point.model)
     let share = request.account.tensorParallelism.share(of: first.point.model)
@@ -231,7 +231,7 @@ package struct Planner: Sendable {
     let share = request.account.tensorParallelism.share(of: point.model)
     guard request.account.device == .any else { return [] }
     if [.adamw, .adamwFP32].contains(point.optimizer) {
-      consider("--optimizer sgd") { $0.point.settings["optimizer"] = .word("sgd") }
+      consider("--optimizer sgd") { $0.point.settings["optimizer"] = AxisValue(Optimizer.sgd) }
     }
     let devices = request.account.sharding.devices
     for factor in [2, 8] {
@@ -243,11 +243,11 @@ package struct Planner: Sendable {
       point.dtype != .float32
     {
       consider("--kv-gradients activations") {
-        $0.point.settings["kv_gradients"] = .word(KeyValueGradientKind.activations.rawValue)
+        $0.point.settings["kv_gradients"] = AxisValue(KeyValueGradientKind.activations)
       }
     }
     if point.dtype == .float32 {
-      consider("--dtype bfloat16") { $0.point.settings["dtype"] = .word("bfloat16") }
+      consider("--dtype bfloat16") { $0.point.settings["dtype"] = AxisValue(DType.bfloat16) }
     }
     return try each(of: changes, share: share) { change, predictor in
       let (options, request) = change

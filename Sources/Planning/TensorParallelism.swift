@@ -24,10 +24,10 @@ package struct TensorParallelism: Hashable, Sendable {
   /// Refuses a model whose heads or inner width cannot be divided.
   func requireFit(_ model: DecoderConfiguration) throws(PointError) {
     for (name, size) in [("heads", model.heads), ("d_ff", model.dFF)] where size % devices != 0 {
-      throw PointError("tensor-parallel \(devices) does not divide \(name) \(size)")
+      throw .sizes(.undivided(name, size, devices: devices))
     }
     guard model.kvHeads % devices == 0 || devices % model.kvHeads == 0 else {
-      throw PointError("tensor-parallel \(devices) does not divide kv_heads \(model.kvHeads)")
+      throw .sizes(.undivided("kv_heads", model.kvHeads, devices: devices))
     }
   }
 

@@ -1,6 +1,7 @@
 import Measurement
 import Retention
 import Spelling
+import Values
 import Yams
 
 /// Reads values from YAML nodes; every refusal names the file and the line.
@@ -82,10 +83,10 @@ struct ProfileNodes {
 
   // MARK: Scalars
 
-  /// The text of a scalar; `plain` is false where it is quoted.
+  /// The text of a scalar.
   private func scalar(
     _ node: Node, _ entry: Entry, expected: String
-  ) throws(ProfileError) -> (text: String, plain: Bool, line: Int) {
+  ) throws(ProfileError) -> (text: WrittenText, line: Int) {
     let line = line(of: node, in: entry)
     switch node {
     case .scalar(let scalar):
@@ -94,7 +95,7 @@ struct ProfileNodes {
       if isPlain, ["", "~", "null", "Null", "NULL"].contains(text) {
         throw error(entry.line, "\(entry.key) has no value; it must be \(expected)")
       }
-      return (text, isPlain, line)
+      return (WrittenText(text, isPlain: isPlain), line)
     case .mapping: throw error(line, "\(entry.key) must be \(expected), not a mapping")
     case .sequence: throw error(line, "\(entry.key) must be \(expected), not a list")
     case .alias: throw error(line, "\(entry.key) must be \(expected), not an alias")
@@ -103,77 +104,30 @@ struct ProfileNodes {
 
   /// A text of at least one character, on one line.
   func text(_ node: Node, _ entry: Entry) throws(ProfileError) -> String {
-    let (text, _, line) = try scalar(node, entry, expected: "a text")
-    guard !text.isEmpty else { throw error(line, "\(entry.key) must not be empty") }
-    return text
+    try value(node, entry, as: String.self)
   }
 
   /// A value of an axis.
   func value(_ node: Node, _ entry: Entry, of axis: PointAxis) throws(ProfileError) -> AxisValue {
-    if axis.kind == .text { return .text(try text(node, entry)) }
-    return try read(node, entry, expected: axis.kind.expected) {
-      (text, isPlain) throws(ValueError) in
-      try axis.kind.value(of: text, for: entry.key, isPlain: isPlain)
-    }
+    try read(node, entry, expected: axis.expected, axis.kind, axis.read)
   }
 
-  /// A whole number that fits 64 bits.
-  func integer(_ node: Node, _ entry: Entry) throws(ProfileError) -> Int {
-    try read(node, entry, expected: AxisKind.integer.expected) {
-      (text, isPlain) throws(ValueError) in
-      try AxisKind.integer(text, of: entry.key, isPlain: isPlain)
-    }
-  }
-
-  /// A finite number.
-  func number(_ node: Node, _ entry: Entry) throws(ProfileError) -> Double {
-    try read(node, entry, expected: AxisKind.number.expected) {
-      (text, isPlain) throws(ValueError) in
-      try AxisKind.number(text, of: entry.key, isPlain: isPlain)
-    }
-  }
-
-  /// `true` or `false`.
-  func flag(_ node: Node, _ entry: Entry) throws(ProfileError) -> Bool {
-    try read(node, entry, expected: "true or false") { (text, isPlain) throws(ValueError) in
-      guard isPlain, let value = Bool(text) else {
-        throw ValueError(
-          "\(entry.key) must be true or false, not \(AxisKind.shown(text, isPlain: isPlain))")
-      }
-      return value
-    }
-  }
-
-  /// A word.
-  func word<Word: AxisWord>(
-    _ node: Node, _ entry: Entry, as type: Word.Type
-  ) throws(ProfileError) -> Word {
-    let expected = "one of \(Word.words.joined(separator: ", "))"
-    return try read(node, entry, expected: expected) { (text, _) throws(ValueError) in
-      try Word(word: text, axis: entry.key)
-    }
-  }
-
-  /// A size such as `80GiB`.
-  func size(_ node: Node, _ entry: Entry) throws(ProfileError) -> Int {
-    try read(node, entry, expected: "a size such as 80GiB") { (text, _) throws(ValueError) in
-      try ByteSize.parse(text)
+  /// A value of some type.
+  func value<Value: WrittenValue>(
+    _ node: Node, _ entry: Entry, as type: Value.Type
+  ) throws(ProfileError) -> Value {
+    try read(node, entry, expected: Value.expected, Value.kind) { (text) throws(ValueError) in
+      try Value(text, for: entry.key)
     }
   }
 
   /// Reads a scalar; errors are given its line.
   private func read<Value>(
-    _ node: Node, _ entry: Entry, expected: String,
-    _ body: (_ text: String, _ isPlain: Bool) throws(ValueError) -> Value
+    _ node: Node, _ entry: Entry, expected: String, _ kind: ValueKind,
+    _ body: (WrittenText) throws(ValueError) -> Value
   ) throws(ProfileError) -> Value {
-    let (text, isPlain, line) = try scalar(node, entry, expected: expected)
-    return try located(line) { () throws(ValueError) in try body(text, isPlain) }
-  }
-
-  /// Gives an error its file and line.
-  func located<Value>(
-    _ line: Int, _ body: () throws(ValueError) -> Value
-  ) throws(ProfileError) -> Value {
-    do { return try body() } catch { throw self.error(line, error.description) }
+    let (text, line) = try scalar(node, entry, expected: expected)
+    if text.text.isEmpty, kind == .text { throw error(line, "\(entry.key) must not be empty") }
+    do { return try body(text) } catch { throw self.error(line, error.description) }
   }
 }

@@ -3,6 +3,7 @@ import Measurement
 import Retention
 import Tensors
 import Transformer
+import Values
 import Yams
 
 extension ProfileParser {
@@ -11,7 +12,7 @@ extension ProfileParser {
     switch (entry.key, entry.node) {
     case ("n_c", .mapping(let range)): return try prefixLengths(range, entry)
     case ("lengths", .mapping(let draws)):
-      return [Choice(.text(try drawnLengths(draws, entry).text), line: entry.line)]
+      return [Choice(AxisValue(Lengths?.some(try drawnLengths(draws, entry))), line: entry.line)]
     case ("model", .mapping(let sizes)):
       return [Choice(try ownModel(sizes, entry), line: entry.line)]
     case ("model", _):
@@ -86,8 +87,7 @@ extension ProfileParser {
 
   /// A value as result files write it; what is none here stays as it is.
   private static func written(_ text: String, _ axis: String) -> String {
-    if axis == "lengths", let lengths = try? Lengths(words: text) { return lengths.text }
-    return (try? PointAxis.named(axis).kind.value(of: text, for: axis).text) ?? text
+    (try? PointAxis.named(axis).read(WrittenText(text)).text) ?? text
   }
 
   // MARK: Prefix lengths
@@ -103,7 +103,7 @@ extension ProfileParser {
       guard let part = parts[name] else {
         throw nodes.error(entry.line, "the range of n_c has no \(name)")
       }
-      let value = try nodes.integer(part.node, part)
+      let value = try nodes.value(part.node, part, as: Int.self)
       let least = name == "step" ? 1 : 0
       guard value >= least && value <= 1 << 28 else {
         throw nodes.error(
@@ -119,7 +119,7 @@ extension ProfileParser {
       throw nodes.error(entry.line, "the range of n_c has more than \(Profile.mostPoints) values")
     }
     return stride(from: from, through: to, by: step).map {
-      Choice(.integer($0), line: entry.line)
+      Choice(AxisValue($0), line: entry.line)
     }
   }
 
@@ -137,7 +137,7 @@ extension ProfileParser {
       }
       let nodes = nodes
       let ends = try nodes.list(part) { (node, entry) throws(ProfileError) in
-        try nodes.integer(node, entry)
+        try nodes.value(node, entry, as: Int.self)
       }.map(\.value)
       guard ends.count == 2, ends[0] >= least, ends[0] <= ends[1], ends[1] <= 1 << 28 else {
         throw nodes.error(
@@ -147,7 +147,7 @@ extension ProfileParser {
     }
     func number(_ name: String, default fallback: Int) throws(ProfileError) -> Int {
       guard let part = parts[name] else { return fallback }
-      return try nodes.integer(part.node, part)
+      return try nodes.value(part.node, part, as: Int.self)
     }
     let (prefix, generated) = (try range("n_c", from: 0), try range("n_g", from: 1))
     let count = try number("count", default: 0)
@@ -169,14 +169,14 @@ extension ProfileParser {
   ) throws(ProfileError) -> NamedModel {
     let parts = try nodes.entries(of: mapping, known: Self.sizeKeys, in: "a model")
     for (key, part) in parts { sizeLines[key] = part.line }
-    func optional<Value>(
-      _ key: String, _ read: (Node, ProfileNodes.Entry) throws(ProfileError) -> Value
+    func optional<Value: WrittenValue>(
+      _ key: String, _ type: Value.Type
     ) throws(ProfileError) -> Value? {
       guard let part = parts[key] else { return nil }
-      return try read(part.node, part)
+      return try nodes.value(part.node, part, as: type)
     }
     var settings = AxisSettings()
-    if entries["layers"] != nil { settings["layers"] = .integer(1) }
+    if entries["layers"] != nil { settings["layers"] = AxisValue(1) }
     for size in PointAxis.sizes {
       guard let part = parts[size.name] else { continue }
       settings[size.name] = try nodes.value(part.node, part, of: size)
@@ -186,10 +186,10 @@ extension ProfileParser {
       throw nodes.error(entry.line, "the model has no \(missing.joined(separator: ", no "))")
     }
     var model = settings.applied(to: DecoderConfiguration(dModel: 1, heads: 1, dFF: 1, vocab: 1))
-    if let value = try optional("norm_epsilon", nodes.number) { model.normEpsilon = Float(value) }
-    if let value = try optional("rope_theta", nodes.number) { model.ropeTheta = value }
-    if let value = try optional("tie_embeddings", nodes.flag) { model.tiedEmbeddings = value }
+    if let value = try optional("norm_epsilon", Double.self) { model.normEpsilon = Float(value) }
+    if let value = try optional("rope_theta", Double.self) { model.ropeTheta = value }
+    if let value = try optional("tie_embeddings", Bool.self) { model.tiedEmbeddings = value }
     return NamedModel(
-      custom: try optional("name", nodes.text) ?? "custom", configuration: model)
+      custom: try optional("name", String.self) ?? "custom", configuration: model)
   }
 }

@@ -4,6 +4,7 @@ import Retention
 import Spelling
 import Tensors
 import Transformer
+import Values
 import Yams
 
 extension ProfileParser {
@@ -43,9 +44,9 @@ extension ProfileParser {
       )
     }
     var budget = Budget(
-      figure: try nodes.word(figurePart.node, figurePart, as: BudgetFigure.self), line: line)
+      figure: try nodes.value(figurePart.node, figurePart, as: BudgetFigure.self), line: line)
     if let part = parts["relative_to"] {
-      budget.relativeTo = try nodes.word(part.node, part, as: ModeName.self)
+      budget.relativeTo = try nodes.value(part.node, part, as: ModeName.self)
       guard budget.figure.isBytes else {
         throw nodes.error(part.line, "gradient_error is a ratio already, without relative_to")
       }
@@ -131,15 +132,15 @@ extension ProfileParser {
     let line = nodes.line(of: part.node, in: part)
     if isBytes {
       if text == "0" { return 0 }
-      return Double(
-        try nodes.located(line) { () throws(ValueError) in
-          guard text.first?.isNumber ?? false else {
-            throw ValueError(
-              "\(part.key) \(quoted(text)) is not a size; write it as 4KiB, 512MiB, 4GB, a number "
-                + "of bytes, or baseline + 2%")
-          }
-          return try ByteSize.parse(text, of: part.key)
-        })
+      guard text.first?.isNumber ?? false else {
+        throw nodes.error(
+          line,
+          "\(part.key) \(quoted(text)) is not a size; write it as 4KiB, 512MiB, 4GB, a number of "
+            + "bytes, or baseline + 2%")
+      }
+      do throws(ValueError) { return Double(try ByteSize(text, for: part.key).bytes) } catch {
+        throw nodes.error(line, error.description)
+      }
     }
     let isDecimal = text.utf8.allSatisfy { (48...57).contains($0) || ".eE-+".utf8.contains($0) }
     guard isDecimal, let value = Double(text), value.isFinite, value >= 0 else {

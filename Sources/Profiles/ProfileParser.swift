@@ -6,6 +6,7 @@ import Safetensors
 import Spelling
 import Tensors
 import Transformer
+import Values
 import Yams
 
 extension Profile {
@@ -44,7 +45,7 @@ struct ProfileParser {
     init(_ value: AxisValue, line: Int) { (self.value, self.line) = (value, line) }
 
     init(_ model: NamedModel, line: Int) {
-      self.init(.text(model.name), line: line)
+      self.init(AxisValue(model.name), line: line)
       self.model = model
     }
   }
@@ -88,18 +89,24 @@ struct ProfileParser {
   /// Parses YAML into nodes.
   static func compose(_ text: String, file: String) throws(ProfileError) -> Node {
     let nodes = ProfileNodes(file: file)
-    let root: Node?
     do {
-      root = try Yams.compose(yaml: text, .default, .default, .utf8)
+      let parser = try Yams.Parser(
+        yaml: text, resolver: .default, constructor: .default, encoding: .utf8)
+      guard let root = try parser.nextRoot(), root != Node("") else {
+        throw nodes.error(nil, "is empty; a profile gives at least model, n_c and n_g")
+      }
+      if let second = try parser.nextRoot() {
+        throw nodes.error(
+          second.mark?.line, "a second YAML document stands here; a profile is one")
+      }
+      return root
+    } catch let error as ProfileError {
+      throw error
     } catch let error as YamlError {
       throw nodes.error(error, in: text)
     } catch {
       throw nodes.error(nil, "is not valid YAML")
     }
-    guard let root, root != Node("") else {
-      throw nodes.error(nil, "is empty; a profile gives at least model, n_c and n_g")
-    }
-    return root
   }
 
   mutating func profile() throws(ProfileError) -> Profile {
@@ -109,7 +116,8 @@ struct ProfileParser {
         nil, "has no \(key); a profile gives at least model, n_c and n_g, or model and lengths")
     }
     if hasLengths, let other = Lengths.told.first(where: { entries[$0] != nil }) {
-      throw nodes.error(entries[other]?.line, Lengths.leaving(other))
+      throw nodes.error(
+        entries[other]?.line, PointError.tokens(.toldByLengths(axis: other)).description)
     }
     var axes: [Choices] = []
     for key in Self.axisKeys {
@@ -123,8 +131,8 @@ struct ProfileParser {
     return Profile(
       name: try name(),
       description: try optional("description", nodes.text),
-      memory: try optional("memory", nodes.size),
-      takesTimes: try optional("timings", nodes.flag) ?? true, tokens: tokens, notes: notes,
+      memory: try optional("memory", as: ByteSize.self)?.bytes,
+      takesTimes: try optional("timings", as: Bool.self) ?? true, tokens: tokens, notes: notes,
       points: points)
   }
 
@@ -144,9 +152,17 @@ struct ProfileParser {
     return try read(entry.node, entry)
   }
 
+  private func optional<Value: WrittenValue>(
+    _ key: String, as type: Value.Type
+  ) throws(ProfileError) -> Value? {
+    try optional(key) { (node, entry) throws(ProfileError) in
+      try nodes.value(node, entry, as: type)
+    }
+  }
+
   private func repetitions() throws(ProfileError) -> Int {
     guard let entry = entries["repeat"] else { return 1 }
-    let value = try nodes.integer(entry.node, entry)
+    let value = try nodes.value(entry.node, entry, as: Int.self)
     guard value >= 1 && value <= 1000 else {
       throw nodes.error(entry.line, "repeat must be 1 to 1000, not \(value)")
     }
@@ -212,20 +228,21 @@ struct ProfileParser {
       try checkpoints.check(planned)
       try tokens?.check(planned.point)
       return planned
+    } catch let error as PointError {
+      throw nodes.error(line(of: error.axes, lines), error.description)
     } catch let error as WeightsError {
       throw nodes.error((entries["weights"] ?? entries["model"])?.line, error.description)
     } catch let error as TokensError {
       throw nodes.error(entries["tokens"]?.line, error.description)
     } catch {
-      throw located("\(error)", lines)
+      // An adapter's file that cannot be read, or is not of the model.
+      throw nodes.error(line(of: ["adapter", "model"], lines), "\(error)")
     }
   }
 
-  /// Places a point's error at the first key that its sentence names.
-  private func located(_ sentence: String, _ lines: [String: Int]) -> ProfileError {
-    let words = sentence.split { !($0.isLetter || $0 == "_") }
-    let line = words.lazy.compactMap { lines[String($0)] }.first
-    return nodes.error(line ?? entries["n_c"]?.line, sentence)
+  /// The line of the first of some axes that the profile gives.
+  private func line(of axes: [String], _ lines: [String: Int]) -> Int? {
+    axes.lazy.compactMap { lines[$0] }.first ?? entries["n_c"]?.line
   }
 }
 
@@ -240,13 +257,8 @@ extension ProfileNodes {
         return self.error(mark.line, "a tab indents this line; YAML wants spaces")
       }
       return self.error(mark.line, "is not valid YAML: \(oneLine(problem))")
-    case .composer(let context, let problem, let mark, _):
-      let isSecondDocument = context?.text.contains("single document") ?? false
-      return self.error(
-        mark.line,
-        isSecondDocument
-          ? "a second YAML document starts here; a profile is one"
-          : "is not valid YAML: \(oneLine(problem))")
+    case .composer(_, let problem, let mark, _):
+      return self.error(mark.line, "is not valid YAML: \(oneLine(problem))")
     case .duplicatedKeysInMapping(let duplicates, let context):
       return self.error(
         context.mark.line, "key \(quoted(duplicates.first ?? "")) is given more than once")
@@ -256,6 +268,7 @@ extension ProfileNodes {
     }
   }
 
+  /// libyaml's words on one line, and ours for those that speak of its own settings.
   private func oneLine(_ problem: String) -> String {
     problem.hasPrefix("Maximum nesting level")
       ? "it nests more than 1000 deep"

@@ -16,7 +16,7 @@ enum ProfileText {
       text = try OpenedFile.text(path, most: mostBytes)
     } catch {
       if error.isMissing { throw fail("there is no such file") }
-      if error.sentence == GitLFS.sentence { throw fail(error.sentence) }
+      if error == .pointer { throw fail(error.sentence) }
       throw fail("\(error.sentence); a profile is a page of YAML")
     }
     if text.utf8.contains(0) { throw fail("is not UTF-8 text; a profile is a page of YAML") }

@@ -97,13 +97,9 @@ extension TrainingStep {
   /// - Throws: `PointError` for sequences of different lengths, and for single rows of completions
   ///   that share a prefix; `AllocationError`, what the backend throws.
   package func flow(measuresPositions: Bool = false) throws -> Flow {
-    guard point.lengths.isEmpty else {
-      throw PointError("a flow goes by position, so that sequences must be of one length")
-    }
+    guard point.lengths == nil else { throw PointError.tokens(.flowOfLengths) }
     guard !measuresPositions || point.sharing == .none else {
-      throw PointError(
-        "positions of completions that share a prefix stand several times; use sharing none, whose "
-          + "gradients are the same")
+      throw PointError.tokens(.positionsOfSharedPrefix)
     }
     let result = try run(inParts: point.flowRows, measuresRows: measuresPositions)
     defer { for parameter in decoder.parameters { parameter.parts = nil } }

@@ -29,7 +29,7 @@ package struct GroupLaw: Equatable, Sendable {
   package init(of point: Point, bytes: (Point) throws -> Int) throws {
     func count(_ nC: Int, _ nG: Int, _ suffixes: Int) throws -> Int {
       var other = point
-      (other.lengths, other.nG, other.suffixes) = ("", nG, suffixes)
+      (other.lengths, other.nG, other.suffixes) = (nil, nG, suffixes)
       return try bytes(other.atLawLength(nC))
     }
     func completion(_ nC: Int, _ nG: Int) throws -> Int {
@@ -57,7 +57,7 @@ package struct GroupLaw: Equatable, Sendable {
           nC: nC, counted: counted, expected: self.bytes(nC: nC, nG: nG, suffixes: suffixes))
       }
     }
-    guard !point.lengths.isEmpty else { return }
+    guard point.lengths != nil else { return }
     let (counted, expected) = (try bytes(point), self.bytes(of: point))
     guard counted == expected else {
       throw ScalingLawError.notQuadratic(nC: point.nC, counted: counted, expected: expected)

@@ -1,50 +1,70 @@
 import Autograd
-package import Spelling
+import Spelling
 import Tensors
+package import Values
 
-/// Prefix and generated tokens of each of some sequences.
-package struct Lengths: Sendable {
+/// Prefix and generated tokens of each of some sequences, written `128+16,4096+512`.
+package struct Lengths: WrittenValue {
   /// What is said of each sequence, so that no axis says it beside.
   package static let told = ["n_c", "n_g", "batch", "suffixes"]
 
-  /// Why an axis is not given beside them.
-  package static func leaving(_ axis: String) -> String {
-    "lengths say n_c and n_g of each sequence, and how many there are; leave \(axis) out"
+  /// The tokens of one sequence.
+  package struct Sequence: Hashable, Sendable {
+    package let nC: Int
+    package let nG: Int
+
+    var written: String { "\(nC)+\(nG)" }
   }
 
   /// At least one.
-  package let sequences: [(nC: Int, nG: Int)]
+  package let sequences: [Sequence]
 
   /// Most sequences of one step.
   package static let most = 4096
+  /// Most tokens of each part of a sequence.
+  static let mostTokens = 1 << 28
 
-  package init(_ sequences: [(nC: Int, nG: Int)]) { self.sequences = sequences }
+  package static var kind: ValueKind { .text }
+  package var written: String { sequences.map(\.written).joined(separator: ",") }
 
-  /// Reads `128+16,4096+512`.
-  ///
-  /// - Throws: `ValueError` with the part that is wrong.
-  package init(words text: String) throws(ValueError) {
+  /// What is wrong with lengths.
+  package enum Fault: ValueFault {
+    /// A part that is not two whole numbers.
+    case noPair(String)
+    /// A sequence with more or fewer tokens than one can have.
+    case outside(String)
+    case tooMany(Int)
+  }
+
+  /// Lengths that are known to be possible ones.
+  package init(_ sequences: [(nC: Int, nG: Int)]) {
+    self.sequences = sequences.map { Sequence(nC: $0.nC, nG: $0.nG) }
+  }
+
+  /// Holds lengths against what they can be.
+  package init(checking sequences: [(nC: Int, nG: Int)]) throws(Fault) {
+    self.init(sequences)
+    let most = Self.mostTokens
+    for sequence in self.sequences {
+      guard (0...most).contains(sequence.nC), (1...most).contains(sequence.nG) else {
+        throw .outside(sequence.written)
+      }
+    }
+    guard sequences.count <= Self.most else { throw .tooMany(sequences.count) }
+  }
+
+  package init(_ written: WrittenText) throws(Fault) {
     var sequences: [(nC: Int, nG: Int)] = []
-    for word in text.split(separator: ",", omittingEmptySubsequences: false) {
+    for word in written.text.split(separator: ",", omittingEmptySubsequences: false) {
       let parts = word.split(separator: "+", omittingEmptySubsequences: false).map {
         Int($0.trimmingPrefix { $0 == " " })
       }
       guard parts.count == 2, let nC = parts[0], let nG = parts[1] else {
-        throw ValueError(
-          "lengths \(quoted(text)) has \(quoted(String(word))); write n_c+n_g of each sequence, "
-            + "such as 128+16,4096+512")
-      }
-      guard nC >= 0, nG >= 1, nC <= 1 << 28, nG <= 1 << 28 else {
-        throw ValueError(
-          "lengths \(quoted(text)) has \(quoted(String(word))); n_c must be 0 to \(1 << 28) and "
-            + "n_g 1 to \(1 << 28)")
+        throw .noPair(String(word))
       }
       sequences.append((nC, nG))
     }
-    guard sequences.count <= Self.most else {
-      throw ValueError("lengths has \(sequences.count) sequences, more than \(Self.most)")
-    }
-    self.init(sequences)
+    try self.init(checking: sequences)
   }
 
   /// Draws lengths evenly from two ranges, the same on every machine.
@@ -58,8 +78,21 @@ package struct Lengths: Sendable {
     self.init(
       (0..<count).map { (draw(2 * $0, from: prefix), draw(2 * $0 + 1, from: generated)) })
   }
+}
 
-  package var text: String { sequences.map { "\($0.nC)+\($0.nG)" }.joined(separator: ",") }
+extension Lengths.Fault {
+  package func sentence(about given: WrittenText, as name: ValueName) -> String {
+    let start = "\(name.subject) \(quoted(given.text)) has "
+    return switch self {
+    case .noPair(let word):
+      start + "\(quoted(word)); write n_c+n_g of each sequence, such as 128+16,4096+512"
+    case .outside(let word):
+      start + "\(quoted(word)); n_c must be 0 to \(Lengths.mostTokens) and n_g 1 to "
+        + "\(Lengths.mostTokens)"
+    case .tooMany(let count):
+      "\(name.subject) has \(count) sequences, more than \(Lengths.most)"
+    }
+  }
 }
 
 extension Point {
@@ -67,11 +100,11 @@ extension Point {
   ///
   /// Packed sequences do not see each other, so that a step of them is a step of each.
   package var sequencePoints: [Point] {
-    guard !lengths.isEmpty, let all = try? Lengths(words: lengths) else { return [] }
-    return all.sequences.map { nC, nG in
+    guard let lengths else { return [] }
+    return lengths.sequences.map { sequence in
       var point = self
-      (point.lengths, point.packing, point.sharing) = ("", .packed, .none)
-      (point.nC, point.nG, point.batch, point.suffixes) = (nC, nG, 1, 1)
+      (point.lengths, point.packing, point.sharing) = (nil, .packed, .none)
+      (point.nC, point.nG, point.batch, point.suffixes) = (sequence.nC, sequence.nG, 1, 1)
       return point
     }
   }
@@ -83,7 +116,7 @@ extension Point {
   /// The points of the completions that share a prefix: of those of different length each is of a
   /// single one.
   var completionPoints: [Point] {
-    guard !lengths.isEmpty else { return Array(repeating: self, count: suffixes) }
+    guard lengths != nil else { return Array(repeating: self, count: suffixes) }
     return sequencePoints.map { sequence in
       var point = sequence
       point.sharing = .prefix
@@ -98,9 +131,9 @@ extension Point {
   ///
   /// Completions of one prompt share what is drawn for it, whether or not it runs once.
   var sequenceNumbers: SequenceNumbers {
-    let alike = lengths.isEmpty ? suffixes : hasOnePrompt ? sequencePoints.count : 1
+    let alike = lengths == nil ? suffixes : hasOnePrompt ? sequencePoints.count : 1
     return SequenceNumbers(
-      stride: lengths.isEmpty && sharing == .prefix ? suffixes : 1, group: alike,
+      stride: lengths == nil && sharing == .prefix ? suffixes : 1, group: alike,
       shared: alike > 1 ? nC : 0)
   }
 
@@ -114,10 +147,10 @@ extension Point {
   /// The longest prefix and the most generated tokens become the point's own, and there are as
   /// many sequences, or completions of one prefix where they share it.
   mutating func takeLengths() {
-    guard !lengths.isEmpty, let all = try? Lengths(words: lengths) else { return }
-    nC = all.sequences.map(\.nC).max() ?? nC
-    nG = all.sequences.map(\.nG).max() ?? nG
-    (batch, suffixes) = counts(of: all.sequences.count)
+    guard let sequences = lengths?.sequences else { return }
+    nC = sequences.map(\.nC).max() ?? nC
+    nG = sequences.map(\.nG).max() ?? nG
+    (batch, suffixes) = counts(of: sequences.count)
   }
 
   /// Prefixes, and completions of each, of so many sequences with lengths of their own.
@@ -127,48 +160,33 @@ extension Point {
 
   /// Checks lengths that differ, and what goes with them.
   func validateLengths() throws(PointError) {
-    guard !lengths.isEmpty else {
-      guard packing == .packed else { throw PointError("layout padded goes with lengths") }
+    guard lengths != nil else {
+      if packing == .padded { throw .tokens(.layoutWithoutLengths(packing)) }
       return
-    }
-    do throws(ValueError) { _ = try Lengths(words: lengths) } catch {
-      throw PointError(error.description)
     }
     let sequences = sequencePoints
     let counts = counts(of: sequences.count)
     guard batch == counts.batch else {
-      throw PointError(
-        "batch \(batch) is not the \(sequences.count) sequences of lengths; leave batch out")
+      throw .tokens(.count("batch", batch, sequences: sequences.count))
     }
     guard suffixes == counts.suffixes else {
-      throw PointError(
-        "suffixes \(suffixes) is not what the \(sequences.count) sequences of lengths are; leave "
-          + "suffixes out")
+      throw .tokens(.count("suffixes", suffixes, sequences: sequences.count))
     }
     if sharing == .prefix { try validateOnePrompt(of: sequences) }
     guard recipe == .ballast else {
-      throw PointError("lengths go with recipe ballast, not \(recipe.rawValue)")
+      throw conflict("lengths", nil, "recipe", recipe, [.ballast])
     }
-    guard dropout == 0 else { throw PointError("lengths go with dropout 0, not \(dropout)") }
+    guard dropout == 0 else { throw conflict("lengths", nil, "dropout", dropout, [0]) }
     for sequence in sequences { try sequence.validate() }
-    guard packing == .padded else { return }
-    guard mode == .fullGraph else {
-      throw PointError(
-        "layout padded goes with mode full-graph, not \(mode.name.rawValue); packed goes with "
-          + "every mode")
-    }
+    guard packing == .packed || mode == .fullGraph else { throw .tokens(.paddedMode(mode.name)) }
   }
 
   /// Checks sequences that are completions of one prefix.
   private func validateOnePrompt(of sequences: [Point]) throws(PointError) {
-    guard packing == .packed else {
-      throw PointError("layout padded goes with sharing none; packed goes with sharing prefix too")
-    }
+    guard packing == .packed else { throw .tokens(.paddedPrefix) }
     let nC = sequences.map(\.nC)
     guard let other = nC.first(where: { $0 != nC[0] }) else { return }
-    throw PointError(
-      "sharing prefix is of one prompt, but lengths have n_c \(nC[0]) and \(other); give all the "
-        + "same n_c, or sharing none")
+    throw .tokens(.severalPrompts(nC[0], other))
   }
 }
 

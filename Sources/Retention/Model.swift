@@ -1,5 +1,6 @@
 import Autograd
 package import Ledger
+import Patterns
 package import Safetensors
 package import Tensors
 package import Transformer
@@ -13,8 +14,8 @@ package final class Model {
   package let backend: Backend
   /// What the parameters take.
   package let ledger: Ledger
-  /// The pattern of those that are trained now; nil: all are, as they were made.
-  private var trainable: String?
+  /// The pattern of those that were said to be trained last; nil: nothing was said.
+  private var trainable: NamePattern??
   /// Those that are trained now, and what distinguishes the layers.
   private(set) lazy var trained = TrainedParameters(of: decoder.parameters)
   private(set) lazy var layerKinds = decoder.layerKinds
@@ -81,14 +82,12 @@ package final class Model {
 
   /// Says which parameters are trained: those that a point trains, all unless it says so, and of a
   /// model with an adapter that and what its pattern finds.
-  ///
-  /// - Throws: `PointError` if its `trainable` is not a regular expression.
-  func train(_ point: Point) throws(PointError) {
-    guard trainable != point.trainable else { return }
-    let pattern = try point.trainablePattern()
+  func train(_ point: Point) {
+    guard trainable != .some(point.trainable) else { return }
     let hasAdapter = point.model.adapter != nil
     decoder.train { name in
-      hasAdapter && AdapterConfiguration.owns(name) || (pattern?(name) ?? !hasAdapter)
+      hasAdapter && AdapterConfiguration.owns(name)
+        || (point.trainable?.isFound(in: name) ?? !hasAdapter)
     }
     trainable = point.trainable
     trained = TrainedParameters(of: decoder.parameters)

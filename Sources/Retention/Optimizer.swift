@@ -1,5 +1,6 @@
 import Autograd
 package import Tensors
+import Values
 
 /// Whose state is counted beside parameters and gradients; no optimizer runs.
 package enum Optimizer: String, AxisWord {

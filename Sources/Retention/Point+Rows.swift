@@ -19,7 +19,7 @@ extension Point {
 
   /// The loss rows of all sequences, over which the loss is the mean.
   var lossRowsInAll: Int {
-    guard !lengths.isEmpty else { return sequences * lossPositions.count }
+    guard lengths != nil else { return sequences * lossPositions.count }
     return sequencePoints.reduce(0) { $0 + $1.lossPositions.count }
   }
 
@@ -44,8 +44,8 @@ extension Point {
   /// The point with a prefix of so many tokens; completions that share it keep their own lengths.
   package func withPrefix(_ nC: Int) -> Point {
     var point = self
-    if sharing == .prefix, let lengths = try? Lengths(words: lengths) {
-      point.lengths = Lengths(lengths.sequences.map { (nC, $0.nG) }).text
+    if sharing == .prefix, let lengths {
+      point.lengths = Lengths(lengths.sequences.map { (nC, $0.nG) })
     }
     point.nC = nC
     return point
@@ -64,7 +64,7 @@ extension Point {
   }
 
   /// Whether there is one n_c that bytes can follow; prompts of different lengths have several.
-  package var hasLaw: Bool { lengths.isEmpty || sharing == .prefix }
+  package var hasLaw: Bool { lengths == nil || sharing == .prefix }
 
   /// The smallest n_c from which on retained bytes follow one polynomial.
   ///

@@ -1,13 +1,6 @@
-import Spelling
 import Tensors
 import Transformer
-
-/// Why a point cannot be measured, as one sentence that says what to change.
-package struct PointError: Error, Equatable, CustomStringConvertible {
-  package let description: String
-
-  package init(_ description: String) { self.description = description }
-}
+import Values
 
 extension Point {
   /// Checks every axis, and every combination.
@@ -22,152 +15,131 @@ extension Point {
     try validateSize()
   }
 
-  private func require(_ condition: Bool, _ sentence: @autoclosure () -> String)
+  private func require(_ condition: Bool, _ error: @autoclosure () -> PointError)
     throws(PointError)
   {
-    if !condition { throw PointError(sentence()) }
+    if !condition { throw error() }
   }
 
   private func validateModel() throws(PointError) {
     for size in PointAxis.sizes where size.name != "d_head" { try requireRange(of: size) }
     try require(
       model.dHead > 0 || model.dModel % model.heads == 0,
-      "d_model \(model.dModel) is not divisible by heads \(model.heads); "
-        + "change one of them or give d_head")
+      .sizes(.indivisible("d_model", model.dModel, by: "heads", model.heads)))
     try requireRange(of: .named("d_head"))
     if case .rotary = model.positions {
       try require(
-        model.dHead % 2 == 0, "d_head must be even for rotary positions, not \(model.dHead)")
+        model.dHead % 2 == 0,
+        Self.beyond(.odd(for: "rotary positions"), "d_head", model.dHead.written))
     }
     try require(
       model.heads % model.kvHeads == 0,
-      "heads \(model.heads) is not divisible by kv_heads \(model.kvHeads)")
+      .sizes(.indivisible("heads", model.heads, by: "kv_heads", model.kvHeads)))
     try require(
       model.normEpsilon > 0 && model.normEpsilon < 1,
-      "norm_epsilon must lie between 0 and 1, not \(model.normEpsilon)")
+      Self.beyond(.noFraction, "norm_epsilon", model.normEpsilon.description))
     try require(
       model.ropeTheta >= 1 && model.ropeTheta.isFinite,
-      "rope_theta must be at least 1, not \(model.ropeTheta)")
+      Self.beyond(.lessThanOne, "rope_theta", model.ropeTheta.written))
+  }
+
+  private static func beyond(_ fault: BoundFault, _ name: String, _ value: String) -> PointError {
+    .value(ValueError(name, WrittenText(value), fault))
   }
 
   /// Checks a value against what its axis can be.
   private func requireRange(of axis: PointAxis) throws(PointError) {
-    switch (axis.kind, axis.value(self)) {
-    case (.integer, .integer(let value)):
-      guard let range = axis.range, !range.contains(value) else { return }
-      throw PointError(
-        "\(axis.name) must be \(range.lowerBound) to \(range.upperBound), not \(value)")
-    case (.words(let words), .word(let word)) where !words.contains(word):
-      throw PointError("\(axis.name) must be \(axis.kind.expected), not \(word)")
-    default: return
+    let value = axis.value(self)
+    if let range = axis.range, let number = value.base as? Int, !range.contains(number) {
+      throw Self.beyond(.outside(range), axis.name, value.text)
+    }
+    if case .words(let words) = axis.kind, !words.contains(value.text) {
+      throw Self.beyond(.noChoice(among: words), axis.name, value.text)
     }
   }
 
   private func validateSequence() throws(PointError) {
     for axis in PointAxis.all where axis.section != .model { try requireRange(of: axis) }
     if backend == .cpu {
-      try requireParts(of: cut, times: model.layers, "passes through a layer")
+      try requireParts(of: cut, times: model.layers, .passes)
     }
-    try requireParts(of: head == .chunked ? lossPositions.count : 0, "parts of the loss rows")
+    try requireParts(of: head == .chunked ? lossPositions.count : 0, .lossRows)
     if case .learned(let maximum) = model.positions {
-      try require(
-        n <= maximum,
-        "n_c + n_g is \(n), but the model has learned positions for \(maximum) tokens only")
+      try require(n <= maximum, .sizes(.positions(maximum, wanted: n)))
     }
-    try require(
-      !lossPositions.isEmpty,
-      "no row carries loss: with n_c 0 and next-token rows, n_g must be at least 2")
+    try require(!lossPositions.isEmpty, .tokens(.noLossRow))
   }
 
   /// Checks that rows do not fall into too many chunks.
   private func requireParts(
-    of rows: Int, times factor: Int = 1, _ what: String
+    of rows: Int, times factor: Int = 1, _ what: PointError.Tokens.Parts
   ) throws(PointError) {
     let parts = (rows + chunk - 1) / chunk * factor
     let most = 1 << 18
-    try require(
-      parts <= most,
-      "chunk \(chunk) makes \(parts) \(what), more than \(most); use a larger chunk")
+    try require(parts <= most, .tokens(.parts(parts, of: what, chunk: chunk, most: most)))
   }
 
   private func validateAxes() throws(PointError) {
     try require(
-      dropout >= 0 && dropout < 1, "dropout must be 0 or more and less than 1, not \(dropout)")
-    try require(
-      dropout == 0 || model.family == .gpt2,
-      "dropout goes with gpt2 models, not with \(model.family.rawValue)")
-    let ofConfiguration = model.dtype == .float16 ? ", the configuration's own," : ""
+      dropout >= 0 && dropout < 1, Self.beyond(.noProbability, "dropout", dropout.written))
+    try require(dropout == 0 || model.family == .gpt2, .step(.dropout(of: model.family)))
     try require(
       dtype != .float16 || backend != .cpu,
-      "dtype float16\(ofConfiguration) is counted and not computed; use --dtype bfloat16 to "
-        + "compute, or --backend shape to count")
-    _ = try trainablePattern()
+      .step(.countedType(dtype, isConfigurations: model.dtype == dtype)))
     try validateAdapter()
     if sharing == .prefix {
       try require(
-        recipe == .ballast, "sharing prefix goes with recipe ballast, not \(recipe.rawValue)")
-      try require(
-        head != .allRows,
-        "sharing prefix makes logits for loss rows alone; use head loss-rows or chunked")
-      try require(dropout == 0, "sharing prefix goes with dropout 0, not \(dropout)")
+        recipe == .ballast, conflict("sharing", sharing, "recipe", recipe, [Recipe.ballast]))
+      try require(head != .allRows, .step(.lossRowsAlone("sharing", sharing.rawValue)))
+      try require(dropout == 0, conflict("sharing", sharing, "dropout", dropout, [0.0]))
     }
     try require(
       mode != .prunedGraph || head != .allRows || recipe != .ballast,
-      "pruned-graph makes logits for loss rows alone; use head loss-rows or chunked")
+      .step(.lossRowsAlone("mode", mode.name.rawValue)))
+  }
+
+  /// A value of an axis that does not go with the one that another axis has.
+  func conflict<Value: WrittenValue>(
+    _ axis: String, _ value: (any WrittenValue)?, _ other: String, _ found: Value,
+    _ wanted: [Value]
+  ) -> PointError {
+    func text(_ value: Value) -> String {
+      // A probability of 0 is no fraction to people.
+      value as? Double == 0 ? "0" : value.written
+    }
+    return .goesWith(axis, value, other, wanted.map(text), not: text(found))
   }
 
   private func validateAdapter() throws(PointError) {
-    try require(
-      adapter.isEmpty || lora.isEmpty,
-      "adapter and lora both give an adapter; leave one of them out")
-    do throws(ValueError) {
-      if !lora.isEmpty { _ = try AdapterConfiguration(words: lora) }
-      try model.adapter?.requireTargets(in: model)
-    } catch {
-      throw PointError(error.description)
+    try require(adapter.isEmpty || lora == nil, .step(.twoAdapters))
+    do throws(AdapterError) { try model.adapter?.requireTargets(in: model) } catch {
+      throw .step(.adapter(error))
     }
     if backend == .cpu, let name = model.adapter?.baseReplacement {
-      let way =
-        name == "loftq"
-        ? "kept beside the base that loftq made, with init_lora_weights true"
-        : "that save_pretrained wrote with path_initial_model_for_weight_conversion"
-      throw PointError(
-        "the adapter's init_lora_weights \(quoted(name)) makes PEFT replace the base's weights as "
-          + "it loads, which is not computed; use backend shape, whose bytes hold, or an adapter "
-          + way
-      )
+      throw .step(.replacedBase(initialization: name))
     }
   }
 
   /// Checks what Hugging Face's code does not do, or does in one way alone.
   private func validateRecipe() throws(PointError) {
     guard let memory = recipe.attentionMemory else { return }
-    let name = recipe.rawValue
-    try require(
-      backend == .shape, "recipe \(name) is counted and not run; use backend shape")
+    func require<Value: WrittenValue>(
+      _ axis: String, _ found: Value, _ wanted: Value...
+    ) throws(PointError) {
+      if !wanted.contains(found) { throw conflict("recipe", recipe, axis, found, wanted) }
+    }
+    try self.require(backend == .shape, .step(.countedRecipe(recipe)))
     // First what no combination of a plan chooses, so that its sentence names what was asked for.
-    try require(
-      lossRows == .nextToken,
-      "recipe \(name) goes with loss rows next-token, not \(lossRows.rawValue)")
-    try require(
-      chunk == Point.standard.chunk,
-      "recipe \(name) runs the prefix at once; leave chunk \(chunk) out")
-    try require(dropout == 0, "recipe \(name) goes with dropout 0, not \(dropout)")
-    try require(
-      mode.name == .fullGraph || mode.name == .detachedPrefix,
-      "recipe \(name) goes with mode full-graph or detached-prefix, not \(mode.name.rawValue)")
-    try require(
-      recompute == .none || recompute == .layer,
-      "recipe \(name) goes with recompute none or layer, not \(recompute.rawValue)")
-    try require(
-      recompute == .none || mode.name == .fullGraph,
-      "recipe \(name) with recompute layer goes with mode full-graph: transformers drops the "
-        + "prefix's cache when it checkpoints layers")
-    try require(
-      attention == memory,
-      "recipe \(name) goes with attention \(memory.rawValue), not \(attention.rawValue)")
-    try require(
-      head == .allRows, "recipe \(name) goes with head all-rows, not \(head.rawValue)")
+    try require("loss_rows", lossRows, .nextToken)
+    try self.require(
+      chunk == Point.standard.chunk, .step(.recipeInChunks(recipe, chunk: chunk)))
+    try require("dropout", dropout, 0)
+    try require("mode", mode.name, .fullGraph, .detachedPrefix)
+    try require("recompute", recompute, .none, .layer)
+    try self.require(
+      recompute == .none || mode.name == .fullGraph, .step(.recipeRecomputing(recipe)))
+    try require("attention", attention, memory)
+    try require("head", head, .allRows)
   }
 
   /// Keeps every byte count within 64 bits; work is counted in 128.
@@ -175,9 +147,9 @@ extension Point {
     guard sizeEstimate >= 0x1p62 else { return }
     let least = Self.spacious.reduce(self) { $0.lessened($1) }
     let axis = PointAxis.named(largestAxis)
-    let what =
-      least.sizeEstimate < 0x1p62 ? "\(axis.name) \(axis.value(self).text)" : "the model"
-    throw PointError("\(what) is too large to count this point's bytes in 64 bits")
+    let isModel = least.sizeEstimate >= 0x1p62
+    throw .sizes(
+      .beyond64Bits(axis: isModel ? nil : axis.name, value: axis.value(self).text))
   }
 
   /// More than the bytes of any part of the step.
@@ -201,7 +173,7 @@ extension Point {
   private func lessened(_ name: String) -> Point {
     let axis = PointAxis.named(name)
     var point = self
-    axis.write(&point, .integer(axis.range?.lowerBound ?? 0))
+    axis.write(&point, AxisValue(axis.range?.lowerBound ?? 0))
     return point
   }
 }

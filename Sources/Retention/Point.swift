@@ -1,5 +1,4 @@
-import Patterns
-import Spelling
+package import Patterns
 package import Tensors
 package import Transformer
 
@@ -19,16 +18,14 @@ package struct Point: Hashable, Sendable {
   package var head = HeadKind.lossRows
   package var lossRows = LossRows.nextToken
   package var dtype = DType.float32
-  /// Regular expression over parameter names; the others are frozen. Empty: all are trained.
-  package var trainable = ""
+  /// Parameters in whose names it is found are trained, the others frozen; nil: all are trained.
+  package var trainable: NamePattern?
   package var dropout = 0.0
   /// The directory of an adapter that PEFT wrote; empty for none. What it is stands in `model`.
   package var adapter = ""
-  /// An adapter in words, `r=16,alpha=32,targets=q_proj+v_proj`; empty for none.
-  ///
-  /// The model gets it at once; `validate` says what is wrong with the words.
-  package var lora = "" {
-    didSet { setAdapter(try? AdapterConfiguration(words: lora)) }
+  /// An adapter that is drawn; nil for none.
+  package var lora: LoRA? {
+    didSet { setAdapter(lora?.configuration) }
   }
   package var optimizer = Optimizer.none
   package var recipe = Recipe.ballast {
@@ -50,9 +47,9 @@ package struct Point: Hashable, Sendable {
   }
   /// Suffixes whose graph is alive at a time under `sharing` `prefix`; 0 for all.
   package var suffixesAtATime = 0
-  /// Sequences of different lengths, `n_c+n_g` each, such as `128+16,4096+512`; empty where all are
-  /// of `nC` and `nG`, which else are the longest.
-  package var lengths = "" {
+  /// Sequences of different lengths; nil where all are of `nC` and `nG`, which else are the
+  /// longest.
+  package var lengths: Lengths? {
     didSet { takeLengths() }
   }
   /// How sequences of different lengths share a step.
@@ -80,14 +77,4 @@ package struct Point: Hashable, Sendable {
 
   /// Tokens of one sequence that the step reads: n, and one more label for `generated` rows.
   package var tokensPerSequence: Int { lossRows == .generated ? n + 1 : n }
-
-  /// Whether a parameter is trained, by its Hugging Face name; nil if all are.
-  ///
-  /// - Throws: `PointError` if `trainable` is not a regular expression.
-  func trainablePattern() throws(PointError) -> ((String) -> Bool)? {
-    guard !trainable.isEmpty else { return nil }
-    do { return try NamePattern(trainable, of: "trainable").isFound(in:) } catch {
-      throw PointError(error.description)
-    }
-  }
 }

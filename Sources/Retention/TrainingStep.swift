@@ -1,6 +1,6 @@
 package import Autograd
 package import Ledger
-import Spelling
+import Patterns
 package import Tensors
 package import Transformer
 
@@ -69,7 +69,7 @@ package final class TrainingStep {
       ? TokenIDs(batch: point.sequences, stride: point.tokensPerSequence)
       : Self.drawTokens(for: point)
     model.clearGradients()
-    try model.train(point)
+    model.train(point)
   }
 
   /// Refuses a step that trains nothing.
@@ -77,9 +77,10 @@ package final class TrainingStep {
   /// - Throws: `PointError` with the name of a parameter that there is.
   package func requireTrained() throws(PointError) {
     guard !decoder.parameters.contains(where: \.isTrained) else { return }
-    throw PointError(
-      "trainable \(quoted(point.trainable)) is found in no parameter's name, such as "
-        + (decoder.parameters.dropFirst().first?.name ?? ""))
+    throw .step(
+      .nothingTrained(
+        pattern: point.trainable?.written ?? "",
+        parameter: decoder.parameters.dropFirst().first?.name ?? ""))
   }
 
   /// A step of a model of its own, whose parameters are drawn from the point's seed.

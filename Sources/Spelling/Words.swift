@@ -86,10 +86,3 @@ package enum Words {
     return current[right.count]
   }
 }
-
-/// A word or number that has no meaning where it stands; prints as one sentence without a place.
-package struct ValueError: Error, Equatable, CustomStringConvertible {
-  package let description: String
-
-  package init(_ description: String) { self.description = description }
-}

@@ -1,5 +1,5 @@
 import Ledger
-package import Spelling
+import Spelling
 package import Tensors
 
 /// Low-rank adapters on a model's linear maps: `y = W x + b + s · B (A dropout(x))`, with A
@@ -69,75 +69,9 @@ package struct AdapterConfiguration: Hashable, Sendable {
   package static func owns(_ parameter: String) -> Bool { parameter.hasPrefix(prefix) }
 }
 
-// MARK: Words
+// MARK: Scale
 
 extension AdapterConfiguration {
-  /// Reads `r=16,alpha=32,targets=q_proj+v_proj`.
-  ///
-  /// Keys are `r` and `alpha`, 8 each unless given, `targets`, names with `+` between them or
-  /// `all-linear`, `rslora=true` for a scale of `alpha / √r`, and `dropout=0.05`.
-  ///
-  /// - Throws: `ValueError` with the key that is wrong.
-  package init(words text: String) throws(ValueError) {
-    var values: [String: String] = [:]
-    for word in text.split(separator: ",", omittingEmptySubsequences: false) {
-      let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      let key = parts[0].trimmingPrefix { $0 == " " }
-      guard parts.count == 2, Self.keys.contains(String(key)) else {
-        throw ValueError(
-          "lora \(quoted(text)) has \(quoted(String(word))); write it like "
-            + "r=16,alpha=32,targets=q_proj+v_proj, with rslora=true and dropout=0.05 if wanted")
-      }
-      guard values.updateValue(String(parts[1]), forKey: String(key)) == nil else {
-        throw ValueError("lora \(quoted(text)) gives \(key) twice")
-      }
-    }
-    let rank = try Self.rank(values["r"] ?? "8")
-    let alpha = try Self.alpha(values["alpha"] ?? "8")
-    let isStabilized: Bool
-    switch values["rslora"] ?? "false" {
-    case "true": isStabilized = true
-    case "false": isStabilized = false
-    case let other: throw ValueError("lora's rslora must be true or false, not \(quoted(other))")
-    }
-    guard let targets = values["targets"], !targets.isEmpty else {
-      throw ValueError(
-        "lora \(quoted(text)) has no targets; add targets=q_proj+v_proj or targets=all-linear")
-    }
-    let names = targets.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
-    self.init(
-      rank: rank, scale: Self.scale(alpha: alpha, rank: rank, isStabilized: isStabilized),
-      targets: targets == "all-linear" ? .all : .named(names),
-      dropout: try Self.dropout(values["dropout"] ?? "0"))
-  }
-
-  private static let keys = ["r", "alpha", "targets", "rslora", "dropout"]
-
-  private static func rank(_ text: String) throws(ValueError) -> Int {
-    guard let rank = Int(text), ranks.contains(rank) else {
-      throw ValueError(
-        "lora's r must be a whole number from \(ranks.lowerBound) to \(ranks.upperBound), not "
-          + quoted(text))
-    }
-    return rank
-  }
-
-  private static func alpha(_ text: String) throws(ValueError) -> Double {
-    guard let alpha = Double(text), alpha.isFinite, alpha > 0, alpha < 1e6 else {
-      throw ValueError(
-        "lora's alpha must be a number above 0 and below a million, not \(quoted(text))")
-    }
-    return alpha
-  }
-
-  private static func dropout(_ text: String) throws(ValueError) -> Double {
-    guard let dropout = Double(text), dropout >= 0, dropout < 1 else {
-      throw ValueError(
-        "lora's dropout must be a probability from 0 to below 1, not \(quoted(text))")
-    }
-    return dropout
-  }
-
   package static func scale(alpha: Double, rank: Int, isStabilized: Bool) -> Float {
     Float(alpha / (isStabilized ? Double(rank).squareRoot() : Double(rank)))
   }
@@ -146,31 +80,52 @@ extension AdapterConfiguration {
 
   /// Refuses names that the model's layers do not have.
   ///
-  /// - Throws: `ValueError` with the name, and those that there are.
-  package func requireTargets(in model: DecoderConfiguration) throws(ValueError) {
+  /// - Throws: `AdapterError` with the name, and those that there are.
+  package func requireTargets(in model: DecoderConfiguration) throws(AdapterError) {
     let modules = model.linearMaps.map(\.module)
     let known = Set(modules.compactMap { $0.split(separator: ".").last.map(String.init) }).sorted()
     if case .named(let names) = targets {
       for name in names where !modules.contains(where: { $0 == name || $0.hasSuffix("." + name) }) {
-        throw ValueError(
-          "the adapter's target \(quoted(name)) is no linear map of \(model.family.rawValue)'s "
-            + "layers; \(Words.advice(for: name, among: known))")
+        throw .unknownTarget(name, family: model.family, known: known)
       }
     }
     guard modules.contains(where: isTarget) else {
-      throw ValueError("the adapter's targets are found in no layer of the model")
+      throw .noTarget
     }
     for name in saved {
       guard let module = model.otherModules.first(where: { $0.name.hasSuffix(name) }) else {
-        throw ValueError(
-          "the adapter's modules_to_save has \(quoted(name)), which is no norm, embedding or head "
-            + "of the model")
+        throw .unknownModule(name)
       }
       let isEnd = module.kind == .embedding || module.kind == .head
       guard !(model.tiedEmbeddings && isEnd) else {
-        throw ValueError(
-          "the adapter's modules_to_save has \(quoted(name)), which the model ties to another")
+        throw .tiedModule(name)
       }
+    }
+  }
+}
+
+/// What an adapter wants of a model that has it not.
+package enum AdapterError: Error, Equatable, CustomStringConvertible {
+  /// A name of none of the layers' linear maps; `known` are theirs.
+  case unknownTarget(String, family: DecoderConfiguration.Family, known: [String])
+  /// Nothing to adapt in the whole model.
+  case noTarget
+  /// A module to train as a copy that is no norm, embedding or head.
+  case unknownModule(String)
+  /// One that the model ties to another.
+  case tiedModule(String)
+
+  package var description: String {
+    switch self {
+    case .unknownTarget(let name, let family, let known):
+      "the adapter's target \(quoted(name)) is no linear map of \(family.rawValue)'s layers; "
+        + Words.advice(for: name, among: known)
+    case .noTarget: "the adapter's targets are found in no layer of the model"
+    case .unknownModule(let name):
+      "the adapter's modules_to_save has \(quoted(name)), which is no norm, embedding or head of "
+        + "the model"
+    case .tiedModule(let name):
+      "the adapter's modules_to_save has \(quoted(name)), which the model ties to another"
     }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Retention
+import Values
 
 /// An option for every axis, made from the axis.
 ///
@@ -17,6 +18,13 @@ struct AxisOptions: ParsableArguments, CustomReflectable {
       let option = try container.decode(Option<String?>.self, forKey: AxisKey(axis.name))
       if let text = option.wrappedValue { texts.append((axis, text)) }
     }
+  }
+
+  /// The settings that were given, beside some others.
+  func settings(beside others: AxisSettings = AxisSettings()) throws(ValueError) -> AxisSettings {
+    var settings = others
+    for (axis, text) in texts { try settings.set(axis.name, text) }
+    return settings
   }
 
   /// What was given for an axis; nil for nothing.

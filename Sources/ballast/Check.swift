@@ -7,6 +7,7 @@ import Reporting
 import Results
 import Retention
 import Spelling
+import Values
 
 /// `ballast check`: a profile's budgets.
 struct Check: ParsableCommand {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Measurement
 import Reporting
 import Retention
+import Values
 
 /// `ballast flow`: who gets gradient from where.
 struct FlowCommand: ParsableCommand {

@@ -10,6 +10,7 @@ import Spelling
 import Sweep
 import Threading
 import Transformer
+import Values
 
 /// Parses the command line, runs a command, and turns every error into one sentence and a status.
 @main
@@ -41,9 +42,12 @@ enum Main {
   /// Prints what an error has to say and returns the exit status.
   private static func report(_ error: any Error) -> Int32 {
     switch error {
-    case let error as UsageError:
-      return complain(RawArguments.namingOption(error.description), status: Status.usage)
-    case is FileConflict: return complain("\(error)", status: Status.usage)
+    case let error as ValueError:
+      return complain(RawArguments.sentence(of: error), status: Status.usage)
+    case PointError.value(let error):
+      return complain(RawArguments.sentence(of: error), status: Status.usage)
+    case is UsageError, is PointError, is ModelError, is FileConflict:
+      return complain("\(error)", status: Status.usage)
     case is ProfileError, is FileError, is ConfigurationError, is WeightsError, is TokensError,
       is SweepError, is Failure:
       return complain("\(error)", status: Status.failure)

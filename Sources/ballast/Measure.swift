@@ -4,6 +4,7 @@ import Measurement
 import Reporting
 import Retention
 import Spelling
+import Values
 
 /// `ballast measure`: one point.
 struct Measure: ParsableCommand {
@@ -142,9 +143,7 @@ struct Measure: ParsableCommand {
     if let twice = words.indices.first(where: { words[..<$0].contains(words[$0]) }) {
       throw UsageError("--by names \(quoted(words[twice])) more than once; name it once")
     }
-    do {
-      return try words.map { try TotalsKey(word: $0, axis: "by") }
-    } catch let error as ValueError { throw UsageError(error.description) }
+    return try words.map { try TotalsKey($0, for: "by") }
   }
 
   private func text(of outcome: PointOutcome, as format: Format) -> String {

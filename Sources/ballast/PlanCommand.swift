@@ -6,6 +6,7 @@ import Reporting
 import Retention
 import Spelling
 import Tensors
+import Values
 
 /// `ballast plan`: what every way of running a step takes, from shapes alone.
 struct PlanCommand: ParsableCommand {
@@ -149,10 +150,6 @@ struct PlanCommand: ParsableCommand {
       guard error.isTooLarge else { throw Failure(error.description) }
       Output.note(error.description)
       throw ExitCode(Status.budgetExceeded)
-    } catch let error as ValueError {
-      throw UsageError(error.description)
-    } catch let error as PointError {
-      throw UsageError(error.description)
     }
     let recipe = request.point.point.recipe
     if recipe != .ballast {
@@ -181,19 +178,17 @@ struct PlanCommand: ParsableCommand {
     guard let model else { throw UsageError("--model must be given") }
     var point = PointRequest(model: try ModelSource.resolve(model))
     point.threads = ProcessInfo.processInfo.activeProcessorCount
-    point.settings["backend"] = .word(BackendKind.shape.rawValue)
-    point.settings["optimizer"] = .word(Optimizer.adamw.rawValue)
-    for (axis, text) in axes.texts {
-      point.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
-    }
+    point.settings["backend"] = AxisValue(BackendKind.shape)
+    point.settings["optimizer"] = AxisValue(Optimizer.adamw)
+    point.settings = try axes.settings(beside: point.settings)
     try point.settings.requireLengthsAlone()
     if point.settings["lengths"] == nil, point.settings["n_g"] == nil {
-      point.settings["n_g"] = .integer(512)
+      point.settings["n_g"] = AxisValue(512)
     }
     guard point.point.hasLaw || (!laws && lawsCsv == nil) else {
       throw UsageError("--laws go by n_c, of which lengths have several; with sharing prefix one")
     }
-    let hasAdapter = !point.point.lora.isEmpty || !point.point.adapter.isEmpty
+    let hasAdapter = point.point.lora != nil || !point.point.adapter.isEmpty
     guard !hasAdapter || tensorParallel == nil else {
       throw UsageError("--tensor-parallel does not know how devices divide an adapter")
     }
@@ -211,8 +206,7 @@ struct PlanCommand: ParsableCommand {
   /// What is asked: of a length what it takes, of memories how long a prefix fits.
   private func question(_ point: PointRequest) throws -> PlanRequest.Question {
     let memories = try self.memories()
-    let given = point.settings["lengths"] == nil ? point.settings["n_c"] : .integer(point.point.nC)
-    guard case .integer(let nC) = given else {
+    guard ["n_c", "lengths"].contains(where: { point.settings[$0] != nil }) else {
       guard !memories.isEmpty else {
         throw UsageError(
           "give --n-c to see what a prefix takes, or --memory to see how long a prefix fits")
@@ -222,13 +216,13 @@ struct PlanCommand: ParsableCommand {
     guard memories.count <= 1 else {
       throw UsageError("with --n-c or --lengths there is one --memory at the most")
     }
-    return .cost(nC: nC, memory: memories.first)
+    return .cost(nC: point.point.nC, memory: memories.first)
   }
 
   private func memories() throws -> [Int] {
     guard let memory else { return [] }
     return try memory.split(separator: ",", omittingEmptySubsequences: false).map {
-      try ByteSize.parse(String($0))
+      try ByteSize(String($0), for: "memory").bytes
     }
   }
 
@@ -250,7 +244,7 @@ struct PlanCommand: ParsableCommand {
     if let count {
       account.parts = try Set(
         count.split(separator: ",", omittingEmptySubsequences: false).map {
-          try MemoryAccount.Part(word: String($0), axis: "count")
+          try MemoryAccount.Part(String($0), for: "count")
         })
     }
     account.gradientDType = try DType.given(gradientDtype, for: "gradient-dtype")

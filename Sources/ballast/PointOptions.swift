@@ -3,7 +3,7 @@ import Files
 import Foundation
 import Measurement
 import Retention
-import Spelling
+import Values
 
 /// The options of a point; they are the same words as a profile's keys.
 struct PointOptions: ParsableArguments {
@@ -51,40 +51,32 @@ struct PointOptions: ParsableArguments {
   ///
   /// What is given is checked before what is missing is asked for.
   ///
-  /// - Throws: `UsageError` for a word or a value that cannot be; the reader's own error for a file
-  ///   that cannot be used.
+  /// - Throws: `ValueError`, `PointError` or `ModelError` for what cannot be; the reader's own
+  ///   error for a file that cannot be used.
   func parsed() throws -> Parsed {
-    do {
-      let tokens = try tokens.map { try TokenFile.read($0) }
-      let request = try request(tokens)
-      let planned = try request.planned(standsAlone: true)
-      try requireGiven(planned.point)
-      try Checkpoints().check(planned)
-      try tokens?.check(planned.point)
-      let note = tokens?.note(for: [planned])
-      return Parsed(
-        planned: planned, tokens: tokens, notes: request.notes + (note.map { [$0] } ?? []))
-    } catch let error as ValueError {
-      throw UsageError(error.description)
-    } catch let error as PointError {
-      throw UsageError(error.description)
-    }
+    let tokens = try tokens.map { try TokenFile.read($0) }
+    let request = try request(tokens)
+    let planned = try request.planned(standsAlone: true)
+    try requireGiven(planned.point)
+    try Checkpoints().check(planned)
+    try tokens?.check(planned.point)
+    let note = tokens?.note(for: [planned])
+    return Parsed(
+      planned: planned, tokens: tokens, notes: request.notes + (note.map { [$0] } ?? []))
   }
 
   private func request(_ tokens: TokenFile?) throws -> PointRequest {
     var request = PointRequest(model: try ModelSource.resolve(model ?? "seed"))
     request.threads = ProcessInfo.processInfo.activeProcessorCount
     request.weights = weights
-    for (axis, text) in axes.texts {
-      request.settings[axis.name] = try axis.kind.value(of: text, for: axis.option)
-    }
+    request.settings = try axes.settings()
     if request.settings["lengths"] == nil, let lengths = tokens?.lengths {
-      request.settings["lengths"] = .text(lengths)
+      request.settings["lengths"] = AxisValue(Lengths?.some(lengths))
     }
     try request.settings.requireLengthsAlone()
     // Stand-ins, until it is known that everything else is right.
     for axis in AxisOptions.axes where axis.isRequired && request.settings[axis.name] == nil {
-      request.settings[axis.name] = .integer(4)
+      request.settings[axis.name] = AxisValue(4)
     }
     return request
   }
@@ -92,7 +84,7 @@ struct PointOptions: ParsableArguments {
   private func requireGiven(_ point: Point) throws {
     let given = Set(axes.texts.map(\.axis.name))
     let missing = AxisOptions.axes.filter {
-      $0.isRequired && !given.contains($0.name) && point.lengths.isEmpty
+      $0.isRequired && !given.contains($0.name) && point.lengths == nil
     }
     let options = (model == nil ? ["--model"] : []) + missing.map { "--\($0.option)" }
     guard options.isEmpty else {
@@ -101,11 +93,11 @@ struct PointOptions: ParsableArguments {
   }
 }
 
-extension AxisWord {
-  /// The word that an option was given; nil for none.
-  static func given(_ word: String?, for option: String) throws(UsageError) -> Self? {
-    guard let word else { return nil }
-    do { return try Self(word: word, axis: option) } catch { throw UsageError(error.description) }
+extension WrittenValue {
+  /// What an option was given; nil for nothing.
+  static func given(_ text: String?, for option: String) throws(ValueError) -> Self? {
+    guard let text else { return nil }
+    return try Self(text, for: option)
   }
 }
 
@@ -120,8 +112,5 @@ struct MemoryOption: ParsableArguments {
   var memory: String?
 
   /// The limit in bytes; nil if none was given.
-  func given() throws(UsageError) -> Int? {
-    guard let memory else { return nil }
-    do { return try ByteSize.parse(memory) } catch { throw UsageError(error.description) }
-  }
+  func given() throws(ValueError) -> Int? { try ByteSize.given(memory, for: "memory")?.bytes }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Spelling
+import Values
 
 /// What the parser lets pass or says badly, looked at before it: the first word, and repetitions.
 enum RawArguments {
@@ -76,12 +77,12 @@ enum RawArguments {
     }
   }
 
-  /// A range error of a point in the words of the command line: `--n-c must be …` for `n_c`.
-  static func namingOption(_ sentence: String) -> String {
-    let words = sentence.split(separator: " ", maxSplits: 2)
-    guard words.count == 3, words[1] == "must" else { return sentence }
-    let option = "--\(words[0].replacing("_", with: "-"))"
-    let isGiven = CommandLine.arguments.contains { $0 == option || $0.hasPrefix("\(option)=") }
-    return isGiven ? "\(option) \(words[1]) \(words[2])" : sentence
+  /// An error in the words of the command line, if it is about one of its options.
+  static func sentence(of error: ValueError) -> String {
+    let name = ValueName(option: error.name)
+    let isGiven = CommandLine.arguments.contains {
+      $0 == name.subject || $0.hasPrefix("\(name.subject)=")
+    }
+    return error.sentence(as: isGiven ? name : ValueName(error.name))
   }
 }

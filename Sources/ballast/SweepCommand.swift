@@ -63,7 +63,7 @@ struct SweepCommand: ParsableCommand {
     Interrupts.take()
     let given = try memory.given()
     try requireSense()
-    let shard = try givenShard()
+    let shard = try Shard.given(shard, for: "shard")
     let profile = try Profile(path: profile)
     try requireNoTimes(of: profile)
     try FileLists.hold(
@@ -101,13 +101,6 @@ struct SweepCommand: ParsableCommand {
     guard (1...64).contains(jobs) else { throw UsageError("--jobs must be 1 to 64, not \(jobs)") }
     if inProcess && jobs > 1 {
       throw UsageError("--jobs needs processes, which --in-process does without")
-    }
-  }
-
-  private func givenShard() throws(UsageError) -> Shard? {
-    guard let shard else { return nil }
-    do throws(ValueError) { return try Shard(shard) } catch {
-      throw UsageError("--shard \(error)")
     }
   }
 

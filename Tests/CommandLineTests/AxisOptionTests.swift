@@ -2,6 +2,7 @@ import Foundation
 import Retention
 import TestSupport
 import Testing
+import Values
 
 /// Every axis of the registry is an option of `measure`, with its words and its default in help.
 @Suite struct AxisOptionTests {

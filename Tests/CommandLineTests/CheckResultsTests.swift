@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `ballast check --results`: budgets of what was measured before, here or by another program.

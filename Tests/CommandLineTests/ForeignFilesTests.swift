@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A report shows what is of the points in `points.csv`, and leaves out what stayed or was copied

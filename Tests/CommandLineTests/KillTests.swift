@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Sweeps whose processes are killed at random moments, and what resuming makes of them.

@@ -22,8 +22,7 @@ private struct Case: Decodable {
 
 /// Directories that `save_pretrained` wrote, measured as a user does.
 @Suite(.serialized) struct ModelFilesTests {
-  static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("Fixtures").path
+  static let fixtures = Repository.fixtures
 
   static let names: [String] = {
     let all = (try? FileManager.default.contentsOfDirectory(atPath: fixtures)) ?? []

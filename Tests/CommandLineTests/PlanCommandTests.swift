@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct PlanCommandTests {
@@ -74,7 +75,7 @@ import Testing
     ("--memory 1GiB --trainable zzz", "is found in no parameter's name", 64),
     ("--memory 1GiB --mode pruned-graph --head all-rows", "pruned-graph makes logits", 64),
     (
-      "--n-c 8 --recipe transformers-sdpa --loss-rows generated", "goes with loss rows next-token",
+      "--n-c 8 --recipe transformers-sdpa --loss-rows generated", "goes with loss_rows next-token",
       64
     ),
     ("--memory 1GiB --shard-parameters 0", "--shard-parameters must be", 64),

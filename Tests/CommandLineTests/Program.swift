@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// Runs the built `ballast` as a user does.
 struct Program {
@@ -71,23 +72,4 @@ struct Program {
   static func run(_ arguments: [String], in folder: String? = nil) throws -> Result {
     try Program(arguments, in: folder).result()
   }
-}
-
-/// A folder that goes away with the test.
-final class Folder {
-  let path = NSTemporaryDirectory() + "ballast-\(UUID().uuidString)"
-
-  init() throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  /// Writes a file into the folder and returns its path.
-  func add(_ name: String, _ data: Data) throws -> String {
-    try data.write(to: URL(fileURLWithPath: "\(path)/\(name)"))
-    return "\(path)/\(name)"
-  }
-
-  func add(_ name: String, _ text: String) throws -> String { try add(name, Data(text.utf8)) }
 }

@@ -1,10 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// No command writes over what it reads, whatever names and links lead there.
 @Suite struct ReplacedInputTests {
-  private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("Fixtures").path
+  private static let fixtures = Repository.fixtures
 
   /// A folder with a model, one in shards, an adapter, tokens, a profile, and results of it.
   private func filled() throws -> Folder {

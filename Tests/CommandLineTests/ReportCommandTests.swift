@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `ballast report`: the data that a page carries are the folder's; what a browser makes of them is

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Standard streams that are full, closed or without a reader, and outputs that collide.

@@ -2,6 +2,7 @@ import Files
 import Foundation
 import Reporting
 import Spelling
+import TestSupport
 import Testing
 
 /// Folders and files that somebody else made: what is in them is shown, computed and written with

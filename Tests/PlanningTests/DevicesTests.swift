@@ -24,10 +24,10 @@ import Transformer
         ("mode", "full-graph"), ("recompute", recompute), ("attention", "materialized"),
         ("head", "loss-rows"), ("backend", "shape"), ("dtype", "bfloat16"),
         ("loss_rows", "generated"),
-      ] { request.settings[axis] = .word(word) }
-      request.settings["dropout"] = .number(0.1)
-      request.settings["batch"] = .integer(b)
-      request.settings["n_g"] = .integer(s - 128)
+      ] { try request.settings.set(axis, word) }
+      request.settings["dropout"] = AxisValue(0.1)
+      request.settings["batch"] = AxisValue(b)
+      request.settings["n_g"] = AxisValue(s - 128)
       var plan = PlanRequest(request, .cost(nC: 128, memory: nil))
       plan.account.tensorParallelism.devices = devices
       plan.account.tensorParallelism.dividesSequence = dividesSequence

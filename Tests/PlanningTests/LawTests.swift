@@ -10,7 +10,7 @@ import TestSupport
   /// Every law against a count that skips nothing, at lengths that were not used to find it.
   @Test(arguments: randomCases(60))
   func `give the bytes of every length in their range`(index: Int) throws {
-    var step = RandomStep(index + 3000, mostLayers: 7)
+    var step = try RandomStep(index + 3000, mostLayers: 7)
     let planner = Planner(engine: .cpu, threads: 1)
     let plan = try planner.plan(PlanRequest(step.request, .cost(nC: 300, memory: nil)))
     let laws = try #require(try planner.laws(of: plan, listsAll: true).first)
@@ -48,8 +48,8 @@ import TestSupport
     for (axis, word) in [
       ("mode", "full-graph"), ("recompute", "none"), ("attention", "fused"), ("head", "loss-rows"),
       ("backend", "shape"),
-    ] { request.settings[axis] = .word(word) }
-    request.settings["n_g"] = .integer(512)
+    ] { try request.settings.set(axis, word) }
+    request.settings["n_g"] = AxisValue(512)
     let planner = Planner(engine: .cpu, threads: 1)
     let plan = try planner.plan(PlanRequest(request, .cost(nC: 300, memory: nil)))
     let laws = try #require(try planner.laws(of: plan, listsAll: true).first)
@@ -74,8 +74,8 @@ import TestSupport
     for (axis, word) in [
       ("recipe", "transformers-sdpa"), ("mode", "full-graph"), ("recompute", "none"),
       ("backend", "shape"),
-    ] { request.settings[axis] = .word(word) }
-    request.settings["n_g"] = .integer(512)
+    ] { try request.settings.set(axis, word) }
+    request.settings["n_g"] = AxisValue(512)
     let planner = Planner(engine: .cpu, threads: 1)
     var question = PlanRequest(request, .cost(nC: 300, memory: nil))
     question.account.tensorParallelism.devices = devices

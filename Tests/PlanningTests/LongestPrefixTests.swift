@@ -12,7 +12,7 @@ import Transformer
   /// One more token exceeds the memory, and this one does not, by a count that skips nothing.
   @Test(arguments: randomCases(200))
   func `is exactly the longest`(index: Int) throws {
-    var step = RandomStep(index)
+    var step = try RandomStep(index)
     var account = MemoryAccount()
     if index % 3 == 0 { account.parts.insert(.workspace) }
     if index % 4 == 0 { account.gradientDType = .float32 }
@@ -36,7 +36,7 @@ import Transformer
   /// What the search relies on.
   @Test(arguments: randomCases(40))
   func `needs never fall as a prefix grows`(index: Int) throws {
-    let step = RandomStep(index + 1000, mostLayers: 3)
+    let step = try RandomStep(index + 1000, mostLayers: 3)
     var account = MemoryAccount()
     account.parts.insert(.workspace)
     var last = 0
@@ -50,7 +50,7 @@ import Transformer
 
   @Test func `is none where no step fits, and one byte more lets it`() throws {
     for index in 0..<20 {
-      let step = RandomStep(index + 500)
+      let step = try RandomStep(index + 500)
       let least = try step.need(nC: 0, MemoryAccount())
       for (memory, expected) in [(least - 1, nil), (least, true)] as [(Int, Bool?)] {
         let request = PlanRequest(step.request, .longestPrefix(memories: [memory]))
@@ -62,24 +62,24 @@ import Transformer
   /// With `backend: cpu` a plan counts what `measure` holds against its `--memory`.
   @Test(arguments: 0..<20)
   func `runs under a real limit, and one more token is refused`(index: Int) throws {
-    var step = RandomStep(index + 2000, mostLayers: 3)
+    var step = try RandomStep(index + 2000, mostLayers: 3)
     var request = step.request
     // Of a pruned window, more tokens take no more: there would be no end that could be run.
     request.model.configuration.slidingWindow = nil
-    request.settings["backend"] = .word("cpu")
-    request.settings["optimizer"] = .word("none")
+    try request.settings.set("backend", "cpu")
+    try request.settings.set("optimizer", "none")
     // In bfloat16 oneDNN's own scratch, which no plan knows, comes on top.
-    request.settings["dtype"] = .word("float32")
+    try request.settings.set("dtype", "float32")
     let goal = Int.random(in: 20...400, using: &step.generator)
     var sized = request
-    sized.settings["n_c"] = .integer(goal)
+    sized.settings["n_c"] = AxisValue(goal)
     let memory = try Predictor(engine: .cpu).predict(sized.point).peakAllocatedBytes + 4096
     var plan = PlanRequest(request, .longestPrefix(memories: [memory]))
     plan.account.device = .thisMachine
     let found = try #require(try onlyRow(plan).nC)
     #expect(found >= goal)
     for (nC, status) in [(found, PointStatus.ok), (found + 1, .overLimit)] {
-      request.settings["n_c"] = .integer(nC)
+      request.settings["n_c"] = AxisValue(nC)
       let planned = try request.planned()
       let runner = PointRunner(
         engine: .cpu, limit: memory, points: [], listsGradients: false, takesTimes: false)
@@ -90,8 +90,8 @@ import Transformer
 
   @Test func `ends where a model's learned positions do`() throws {
     var request = PointRequest(model: try ModelSource.resolve("gpt2"))
-    request.settings["n_g"] = .integer(24)
-    request.settings["backend"] = .word("shape")
+    request.settings["n_g"] = AxisValue(24)
+    try request.settings.set("backend", "shape")
     let plan = try Planner(engine: .cpu, threads: 2)
       .plan(PlanRequest(request, .longestPrefix(memories: [1 << 40])))
     #expect(plan.rows.allSatisfy { $0.nC == 1000 })

@@ -15,12 +15,12 @@ import Transformer
   ) throws -> (row: PlanRow, account: MemoryAccount) {
     var request = PointRequest(model: NamedModel(custom: "small", configuration: model))
     for (axis, word) in settings {
-      request.settings[axis] = ["lora", "trainable"].contains(axis) ? .text(word) : .word(word)
+      try request.settings.set(axis, word)
     }
-    request.settings["backend"] = .word("shape")
-    request.settings["mode"] = .word("full-graph")
-    request.settings["recompute"] = .word("none")
-    request.settings["n_g"] = .integer(9)
+    try request.settings.set("backend", "shape")
+    try request.settings.set("mode", "full-graph")
+    try request.settings.set("recompute", "none")
+    request.settings["n_g"] = AxisValue(9)
     var plan = PlanRequest(request, .cost(nC: 4, memory: nil))
     change(&plan.account)
     return (try onlyRow(plan), plan.account)
@@ -105,25 +105,25 @@ import Transformer
   @Test func `the other AdamW's answer stands in a line`() throws {
     let model = Self.small(tied: false)
     var request = PointRequest(model: NamedModel(custom: "small", configuration: model))
-    request.settings["backend"] = .word("shape")
-    request.settings["dtype"] = .word("bfloat16")
-    request.settings["optimizer"] = .word("adamw")
-    request.settings["n_g"] = .integer(8)
+    try request.settings.set("backend", "shape")
+    try request.settings.set("dtype", "bfloat16")
+    try request.settings.set("optimizer", "adamw")
+    request.settings["n_g"] = AxisValue(8)
     let cost = try Planner(engine: .cpu, threads: 1).plan(
       PlanRequest(request, .cost(nC: 10, memory: nil)))
     #expect(cost.notes.contains { $0.hasPrefix("With --optimizer adamw-fp32 (two float32") })
-    request.settings["optimizer"] = .word("adamw-fp32")
+    try request.settings.set("optimizer", "adamw-fp32")
     let length = try Planner(engine: .cpu, threads: 1).plan(
       PlanRequest(request, .longestPrefix(memories: [64 << 20])))
     let line = try #require(length.notes.first { $0.hasPrefix("With --optimizer adamw (two") })
-    request.settings["optimizer"] = .word("adamw")
+    try request.settings.set("optimizer", "adamw")
     let other = try Planner(engine: .cpu, threads: 1).plan(
       PlanRequest(request, .longestPrefix(memories: [64 << 20])))
     let words = length.rows.first(where: \.isRecommended)?.combination.words
     let row = try #require(other.rows.first { $0.combination.words == words })
     #expect(line.contains(Units.grouped(try #require(row.nC))))
     // Float32 parameters need no copy: both are the same.
-    request.settings["dtype"] = .word("float32")
+    try request.settings.set("dtype", "float32")
     let wide = try Planner(engine: .cpu, threads: 1).plan(
       PlanRequest(request, .cost(nC: 10, memory: nil)))
     #expect(wide.other == nil)

@@ -12,7 +12,7 @@ struct RandomStep {
   /// The step without a prefix.
   let point: Point
 
-  init(_ index: Int, mostLayers: Int = 12) {
+  init(_ index: Int, mostLayers: Int = 12) throws {
     var generator = SplitMix64(seed: UInt64(index) &* 7919 &+ 11)
     func draw<T>(_ values: T...) -> T {
       guard let value = values.randomElement(using: &generator) else { preconditionFailure() }
@@ -26,20 +26,20 @@ struct RandomStep {
       dFF: draw(24, 48), vocab: draw(11, 64), family: .llama,
       slidingWindow: draw(nil, nil, nil, 9))
     var request = PointRequest(model: NamedModel(custom: "random", configuration: model))
-    func set(_ axis: String, _ words: String...) {
-      request.settings[axis] = words.randomElement(using: &generator).map(AxisValue.word)
+    func set(_ axis: String, _ words: String...) throws {
+      try request.settings.set(axis, words.randomElement(using: &generator) ?? "")
     }
-    set("mode", "full-graph", "pruned-graph", "detached-prefix", "replayed-prefix")
-    set("recompute", "none", "elementwise", "attention", "layer")
-    set("attention", "materialized", "fused")
-    set("head", "loss-rows", "chunked")
-    set("dtype", "float32", "bfloat16")
-    set("loss_rows", "next-token", "generated")
-    set("optimizer", "none", "sgd", "adamw")
-    set("backend", "shape")
-    request.settings["n_g"] = .integer(draw(2, 5, 30))
-    request.settings["batch"] = .integer(draw(1, 1, 3))
-    request.settings["chunk"] = .integer(draw(7, 32, 256))
+    try set("mode", "full-graph", "pruned-graph", "detached-prefix", "replayed-prefix")
+    try set("recompute", "none", "elementwise", "attention", "layer")
+    try set("attention", "materialized", "fused")
+    try set("head", "loss-rows", "chunked")
+    try set("dtype", "float32", "bfloat16")
+    try set("loss_rows", "next-token", "generated")
+    try set("optimizer", "none", "sgd", "adamw")
+    try set("backend", "shape")
+    request.settings["n_g"] = AxisValue(draw(2, 5, 30))
+    request.settings["batch"] = AxisValue(draw(1, 1, 3))
+    request.settings["chunk"] = AxisValue(draw(7, 32, 256))
     self.generator = generator
     self.request = request
     point = request.point
@@ -72,6 +72,9 @@ struct RandomStep {
 /// The plan's only row.
 func onlyRow(_ request: PlanRequest) throws -> PlanRow {
   let rows = try Planner(engine: .cpu, threads: 1).plan(request).rows
-  guard rows.count == 1, let row = rows.first else { throw PointError("\(rows.count) rows") }
+  guard rows.count == 1, let row = rows.first else { throw RowCount(rows: rows.count) }
   return row
 }
+
+/// A table that should be of one row.
+private struct RowCount: Error { let rows: Int }

@@ -10,13 +10,13 @@ import Transformer
 /// From PyTorch's graph to the leanest of Ballast's: every step of the ladder, by name.
 @Suite struct `What PyTorch's graph wastes` {
   private static func ladder(
-    _ model: DecoderConfiguration, _ settings: [String: AxisValue],
+    _ model: DecoderConfiguration, _ settings: [String: String],
     _ question: PlanRequest.Question
   ) throws -> WasteLadder {
     var request = PointRequest(model: NamedModel(custom: "m", configuration: model))
-    request.settings["n_g"] = .integer(5)
-    request.settings["backend"] = .word("shape")
-    for (axis, value) in settings { request.settings[axis] = value }
+    request.settings["n_g"] = AxisValue(5)
+    try request.settings.set("backend", "shape")
+    for (axis, value) in settings { try request.settings.set(axis, value) }
     let plan = try Planner(engine: .cpu, threads: 2).plan(PlanRequest(request, question))
     return try #require(plan.ladder)
   }
@@ -34,8 +34,8 @@ import Transformer
     let ladder = try Self.ladder(
       c,
       [
-        "recipe": .word("transformers-sdpa"), "dtype": .word("bfloat16"), "batch": .integer(batch),
-        "mode": .word("full-graph"), "recompute": .word("none"),
+        "recipe": "transformers-sdpa", "dtype": "bfloat16", "batch": String(batch),
+        "mode": "full-graph", "recompute": "none",
       ], .cost(nC: nC, memory: nil))
     let norms = (2 * c.layers + 1) * rows * c.dModel * 2
     #expect(Self.bytes(ladder, "norms: float32 copies") == norms)
@@ -54,7 +54,7 @@ import Transformer
   @Test func `a detached prefix: masks, and keys and values for every query head`() throws {
     let (c, nC) = (Self.llama, 40)
     let ladder = try Self.ladder(
-      c, ["recipe": .word("transformers-sdpa"), "mode": .word("detached-prefix")],
+      c, ["recipe": "transformers-sdpa", "mode": "detached-prefix"],
       .cost(nC: nC, memory: nil))
     let (rows, keys) = (5 + 1, nC + 5)
     #expect(Self.bytes(ladder, "masks") == c.layers * rows * keys * 4)
@@ -72,11 +72,11 @@ import Transformer
     var c = Self.llama
     c.layers = draw(1, 2, 5)
     c.family = draw(.llama, .mistral, .qwen2, .qwen3)
-    let settings: [String: AxisValue] = [
-      "recipe": .word(draw("transformers-sdpa", "transformers-eager")),
-      "dtype": .word(draw("float32", "bfloat16")), "mode": .word("full-graph"),
-      "recompute": .word(draw("none", "none", "layer")), "batch": .integer(draw(1, 2)),
-      "trainable": .text(draw("", "", "q_proj", "layers\\.0")),
+    let settings = [
+      "recipe": draw("transformers-sdpa", "transformers-eager"),
+      "dtype": draw("float32", "bfloat16"), "mode": "full-graph",
+      "recompute": draw("none", "none", "layer"), "batch": String(draw(1, 2)),
+      "trainable": draw("", "", "q_proj", "layers\\.0"),
     ]
     let memory = draw(1 << 22, 1 << 24)
     let ladder = try Self.ladder(c, settings, .longestPrefix(memories: [memory]))
@@ -88,27 +88,27 @@ import Transformer
     }
     // The first and the last as points of their own.
     var request = PointRequest(model: NamedModel(custom: "m", configuration: c))
-    request.settings["n_g"] = .integer(5)
-    request.settings["backend"] = .word("shape")
-    request.settings["n_c"] = .integer(ladder.nC)
-    for (axis, value) in settings { request.settings[axis] = value }
+    request.settings["n_g"] = AxisValue(5)
+    try request.settings.set("backend", "shape")
+    request.settings["n_c"] = AxisValue(ladder.nC)
+    for (axis, value) in settings { try request.settings.set(axis, value) }
     let predictor = Predictor(engine: .cpu)
     let whole = try predictor.predict(request.planned().point)
     #expect(ladder.rungs.first?.retained == whole.retained.total)
     #expect(ladder.rungs.first?.peak == whole.peakBytes)
-    request.settings["recipe"] = .word("ballast")
-    request.settings["attention"] = .word("fused")
-    request.settings["head"] = .word("loss-rows")
-    request.settings["mode"] = .word("pruned-graph")
-    if request.point.recompute == .none { request.settings["recompute"] = .word("elementwise") }
+    try request.settings.set("recipe", "ballast")
+    try request.settings.set("attention", "fused")
+    try request.settings.set("head", "loss-rows")
+    try request.settings.set("mode", "pruned-graph")
+    if request.point.recompute == .none { try request.settings.set("recompute", "elementwise") }
     let least = try predictor.predict(request.planned().point)
     #expect(ladder.rungs.last?.retained == least.retained.total)
   }
 
   @Test func `Ballast's own graph has no ladder`() throws {
     var request = PointRequest(model: NamedModel(custom: "m", configuration: Self.llama))
-    request.settings["n_g"] = .integer(5)
-    request.settings["backend"] = .word("shape")
+    request.settings["n_g"] = AxisValue(5)
+    try request.settings.set("backend", "shape")
     let plan = try Planner(engine: .cpu, threads: 2)
       .plan(PlanRequest(request, .cost(nC: 4, memory: nil)))
     #expect(plan.ladder == nil)

@@ -2,6 +2,7 @@ import Foundation
 import Reporting
 import Retention
 import Testing
+import Values
 
 /// `scripts/plotting/schema.json`: what the pictures know of results, and `check-report` of a page.
 @Suite struct SchemaFileTests {
@@ -25,7 +26,7 @@ import Testing
         continue
       }
       for way in words.ways {
-        #expect(throws: Never.self) { try axis.kind.value(of: way.value, for: name) }
+        #expect(throws: Never.self) { try axis.read(WrittenText(way.value)) }
       }
     }
   }

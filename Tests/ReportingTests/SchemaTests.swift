@@ -5,6 +5,7 @@ import Retention
 import Spelling
 import Testing
 import Transformer
+import Values
 
 /// Every region, mode and figure is wherever its like are, without a list that names it.
 @Suite struct SchemaTests {

@@ -4,6 +4,7 @@ import Retention
 import TestSupport
 import Testing
 import Transformer
+import Values
 
 /// Dropout before an adapter's A: counted, so that every way to run a step drops the same.
 @Suite struct `Dropout of adapters` {
@@ -18,7 +19,7 @@ import Transformer
     var point = adapted(randomPoint(index + 23_000), index)
     if index % 3 == 1 { point = grouped(point, index) }
     if index % 3 == 2 { point = lengthened(point, index) }
-    point.lora += ",dropout=\([0.05, 0.3, 0.6][index % 3])"
+    point.lora?.dropout = [0.05, 0.3, 0.6][index % 3]
     return point
   }
 
@@ -40,7 +41,7 @@ import Transformer
       }
     }
     others.append(with(plain) { $0.recompute = Recompute.allCases[index % 4] })
-    if !point.lengths.isEmpty { others.append(with(plain) { $0.packing = .padded }) }
+    if point.lengths != nil { others.append(with(plain) { $0.packing = .padded }) }
     for other in others {
       let run = try check(other, parameters)
       #expect(abs((run.result.loss ?? .nan) - loss) <= 2e-6 * max(loss, 1), "A5 \(other)")
@@ -84,7 +85,7 @@ import Transformer
       modelName: "m",
       model: DecoderConfiguration(layers: 2, dModel: 16, heads: 2, dFF: 24, vocab: 11), nC: 5, nG: 3
     )
-    (point.lora, point.recompute) = (lora, recompute)
+    (point.lora, point.recompute) = (written(lora), recompute)
     let all = try runOnShapes(point).saved.filter { $0.savers[0].scope.layer == 1 }
     return Dictionary(
       all.map {
@@ -121,7 +122,7 @@ import Transformer
     ("r=2,targets=q_proj,dropout=0.1,dropout=0.1", "gives dropout twice"),
   ])
   func `what is no probability is refused`(_ words: String, _ part: String) {
-    let error = #expect(throws: (any Error).self) { try AdapterConfiguration(words: words) }
+    let error = #expect(throws: (any Error).self) { try LoRA(words, for: "lora") }
     #expect("\(error.map { "\($0)" } ?? "")".contains(part))
   }
 }

@@ -44,9 +44,9 @@ import Transformer
       nC: numbers.n_c, nG: numbers.n_g)
     point.setAdapter(try AdapterConfiguration(directory: folder.path, model: point.model))
     #expect((point.model.adapter?.dropout ?? 0 > 0) == name.hasPrefix("dropout-"))
-    (point.suffixes, point.lengths, point.mode) = (numbers.suffixes, numbers.lengths, mode)
+    (point.suffixes, point.lengths, point.mode) = (numbers.suffixes, written(numbers.lengths), mode)
     (point.chunk, point.threads) = (3, 2)
-    let isRagged = !point.lengths.isEmpty
+    let isRagged = point.lengths != nil
     for variant in variants(of: point) {
       let backend = try CPUBackend(threads: 2)
       var values = Model.Values.stored(
@@ -94,7 +94,7 @@ import Transformer
     alone.suffixesAtATime = 1
     var padded = point
     padded.packing = .padded
-    let hasLengths = !point.lengths.isEmpty
+    let hasLengths = point.lengths != nil
     return [point, again, cheap] + (hasLengths ? [] : [shared, alone])
       + (hasLengths && point.mode == .fullGraph ? [padded] : [])
   }

@@ -84,7 +84,7 @@ import Transformer
     trainable: String, weights: [String]
   ) throws {
     var point = Self.point(.float32, chunk: 8)
-    point.trainable = trainable
+    point.trainable = written(trainable)
     let saved = try runOnShapes(point).saved.filter { $0.savers[0].scope.name == "head" }
     #expect(saved.map(\.savers[0].tensor) == ["input", "log_sum_exp"])
     #expect(saved[0].savers[0].neededFor == ["dlogits"] + weights)

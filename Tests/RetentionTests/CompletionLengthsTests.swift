@@ -16,7 +16,7 @@ import Transformer
     var point = randomFamilyPoint(index + 30_000)
     (point.dtype, point.dropout, point.batch) = (.float32, 0, 1)
     if point.head == .allRows { point.head = .lossRows }
-    if index % 3 == 0, point.trainable.isEmpty { point.lora = lora(of: point.model, index) }
+    if index % 3 == 0, point.trainable == nil { point.lora = lora(of: point.model, index) }
     point.mode = Mode.allCases[index % 4]
     if case .detachedPrefix = point.mode {
       point.mode = .detachedPrefix(keep: min(index % 3, point.nC))
@@ -26,13 +26,13 @@ import Transformer
     return point
   }
 
-  private func lora(of model: DecoderConfiguration, _ index: Int) -> String {
+  private func lora(of model: DecoderConfiguration, _ index: Int) -> LoRA? {
     let targets = model.family == .gpt2 ? "c_attn+c_fc" : "q_proj+v_proj+down_proj"
-    return "r=2,alpha=4,targets=\(index % 2 == 0 ? targets : "all-linear")"
+    return written("r=2,alpha=4,targets=\(index % 2 == 0 ? targets : "all-linear")")
   }
 
-  private func lengths(_ nG: [Int], of point: Point) -> String {
-    Lengths(nG.map { (point.nC, $0) }).text
+  private func lengths(_ nG: [Int], of point: Point) -> Lengths {
+    Lengths(nG.map { (point.nC, $0) })
   }
 
   /// Loss and gradients of a step with parameters of some consequence.
@@ -63,9 +63,9 @@ import Transformer
       slidingWindow: 1, slidingLayers: .listed((0..<3).map { layers >> $0 & 1 == 1 }))
     var point = Point(modelName: "windows", model: model, nC: 5, nG: 3)
     (point.mode, point.sharing, point.lossRows) = (mode, .prefix, .generated)
-    point.lengths = "5+3,5+1"
+    point.lengths = written("5+3,5+1")
     try expectSeparate(point, count: 2)
-    point.lengths = ""
+    point.lengths = nil
     (point.batch, point.suffixes, point.nG) = (1, 2, 3)
     #expect(try runOnShapes(point).retained == run(point).0.retained)
   }
@@ -124,9 +124,9 @@ import Transformer
   func `one at a time keep the prompt and the last one`(mode: Mode) throws {
     var point = group(4)
     (point.mode, point.nC, point.suffixesAtATime) = (mode, 7, 1)
-    point.lengths = "7+12,7+3,7+5"
+    point.lengths = written("7+12,7+3,7+5")
     let several = try runOnShapes(point).retained
-    point.lengths = "7+5"
+    point.lengths = written("7+5")
     #expect(try runOnShapes(point).retained == several)
   }
 
@@ -139,14 +139,14 @@ import Transformer
   func `that cannot be are refused`(lengths: String, part: String, packing: Packing) {
     var point = group(0)
     (point.mode, point.lossRows, point.packing) = (.fullGraph, .nextToken, packing)
-    point.lengths = lengths
+    point.lengths = written(lengths)
     let error = #expect(throws: PointError.self) { try point.validate() }
     #expect(error.map { "\($0)".contains(part) } ?? false, "\(String(describing: error))")
   }
 
   @Test func `say themselves how many there are`() {
     var point = group(0)
-    point.lengths = "7+12,7+3,7+5"
+    point.lengths = written("7+12,7+3,7+5")
     #expect((point.batch, point.suffixes, point.nC, point.nG) == (1, 3, 7, 12))
     point.suffixes = 2
     #expect(throws: PointError.self) { try point.validate() }

@@ -1,6 +1,7 @@
 import Autograd
 import CPUBackend
 import Ledger
+import Patterns
 import Retention
 import Tensors
 import TestSupport
@@ -46,10 +47,11 @@ func randomFamilyPoint(_ index: Int) -> Point {
   point.threads = draw([1, 2])
   point.dtype = flip() ? .float32 : .bfloat16
   point.dropout = isGPT2 && flip() ? draw([0.1, 0.5]) : 0
-  point.trainable = draw([
-    "", "", "", "norm|ln_", "v_proj|c_attn", "k_proj", "mlp", "lm_head|wte|embed", "bias|weight$",
-    "layers.0|h.0", "down_proj|c_proj",
-  ])
+  point.trainable = written(
+    draw([
+      "", "", "", "norm|ln_", "v_proj|c_attn", "k_proj", "mlp", "lm_head|wte|embed",
+      "bias|weight$", "layers.0|h.0", "down_proj|c_proj",
+    ]))
   point.seed = generator.next()
   if flip() { point.recompute = draw(Recompute.allCases) }
   return point
@@ -150,7 +152,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     // At the boundary a replayed prefix keeps what a detached one keeps.
     var constant = others[0]
     constant.mode = .detachedPrefix()
-    if full.trainable.isEmpty {
+    if full.trainable == nil {
       #expect(
         try runOnShapes(constant).retained == runOnShapes(others[0]).retained, "\(full)")
     }
@@ -200,7 +202,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
 
     let gradients = step.gradients()
     #expect(gradients == quiet.gradients(), "A7 \(label)")
-    let pattern = try point.trainable.isEmpty ? nil : Regex(point.trainable)
+    let pattern = try point.trainable.map { try Regex($0.written) }
     for parameter in step.decoder.parameters {
       let isTrained = try pattern.map { try $0.firstMatch(in: parameter.name) != nil } ?? true
       #expect((parameter.gradient != nil) == isTrained, "\(parameter.name) \(label)")
@@ -214,7 +216,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     var point = Point(
       modelName: "m", model: DecoderConfiguration(dModel: 16, heads: 2, dFF: 24, vocab: 11), nC: 5,
       nG: 3)
-    point.trainable = trainable
+    point.trainable = written(trainable)
     point.attention = attention
     return try runOnShapes(point).saved.map { storage in
       "\(storage.savers[0].scope.name):\(storage.savers[0].tensor)"
@@ -254,10 +256,10 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     )
     for attention in AttentionMemory.allCases {
       point.attention = attention
-      point.trainable = ""
+      point.trainable = nil
       let all = try TrainingStep(point, on: CPUBackend(threads: 1).backend)
       let everything = try all.run()
-      point.trainable = trainable
+      point.trainable = written(trainable)
       let some = try TrainingStep(point, on: CPUBackend(threads: 1).backend)
       let part = try some.run()
       #expect(part.loss == everything.loss)

@@ -155,7 +155,7 @@ private let exactModes: [Mode] = [.fullGraph, .prunedGraph, .replayedPrefix()]
         point.model.layers = layers
         point.model.slidingWindow = nil
         point.model.paddingToken = nil
-        (point.nC, point.nG, point.trainable) = (7, 5, "")
+        (point.nC, point.nG, point.trainable) = (7, 5, nil)
         (point.lossRows, point.mode, point.head) = (lossRows, mode, .lossRows)
         let flow = try makeStep(point).step.flow()
         for weight in flow.weights { check(weight, layers: layers, point) }

@@ -45,8 +45,7 @@ import Transformer
         Lengths(
           (0..<Int.random(in: 2...6, using: &generator)).map { _ in
             (nC, Int.random(in: least...15, using: &generator))
-          }
-        ).text
+          })
       return other
     }
     let law = try GroupLaw(of: draw()) { try runOnShapes($0).retained.total }

@@ -292,11 +292,12 @@ func grouped(_ point: Point, _ index: Int) -> Point {
 func lengthened(_ point: Point, _ index: Int) -> Point {
   var generator = SplitMix64(seed: UInt64(index) &* 31_337 &+ 5)
   var other = point
-  other.lengths = (0..<[2, 3, 5][index % 3]).map { _ in
-    let nC = [0, 1, 4, 9, 20].randomElement(using: &generator) ?? 0
-    let nG = [1, 2, 5, 11].randomElement(using: &generator) ?? 1
-    return "\(nC)+\(nC == 0 ? nG + 1 : nG)"
-  }.joined(separator: ",")
+  other.lengths = Lengths(
+    (0..<[2, 3, 5][index % 3]).map { _ in
+      let nC = [0, 1, 4, 9, 20].randomElement(using: &generator) ?? 0
+      let nG = [1, 2, 5, 11].randomElement(using: &generator) ?? 1
+      return (nC, nC == 0 ? nG + 1 : nG)
+    })
   return other
 }
 
@@ -309,8 +310,7 @@ func raggedGroup(_ point: Point, _ index: Int) -> Point {
     Lengths(
       (0..<[2, 3, 5][index / 3 % 3]).map { _ in
         (other.nC, max([1, 2, 5, 11].randomElement(using: &generator) ?? 1, least))
-      }
-    ).text
+      })
   return other
 }
 
@@ -320,11 +320,12 @@ func adapted(_ point: Point, _ index: Int) -> Point {
   let maps = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
   let targets = maps.filter { _ in Bool.random(using: &generator) }
   var other = point
-  other.lora =
+  other.lora = written(
     "r=\([1, 2, 3, 5][index % 4]),alpha=\([1, 4][index % 2]),targets="
-    + (targets.isEmpty ? "all-linear" : targets.joined(separator: "+"))
-    + (index % 3 == 0 ? ",rslora=true" : "")
-  other.trainable = ["", "", "norm", "embed|q_proj.weight"][Int(generator.next() % 4)]
+      + (targets.isEmpty ? "all-linear" : targets.joined(separator: "+"))
+      + (index % 3 == 0 ? ",rslora=true" : ""))
+  other.trainable = written(
+    ["", "", "norm", "embed|q_proj.weight"][Int(generator.next() % 4)])
   return other
 }
 

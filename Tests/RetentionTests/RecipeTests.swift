@@ -87,9 +87,9 @@ import Transformer
     var point = Self.point(.transformersSDPA, model, nC: 10, nG: 3)
     for (dtype, plain, dropped) in [(DType.float32, 37_036, 43_692), (.bfloat16, 28_716, 32_044)] {
       point.dtype = dtype
-      point.lora = "r=2,alpha=4,targets=q_proj+v_proj"
+      point.lora = written("r=2,alpha=4,targets=q_proj+v_proj")
       #expect(try Self.run(point).retained.total == plain)
-      point.lora += ",dropout=0.1"
+      point.lora?.dropout = 0.1
       let result = try Self.run(point)
       #expect(result.retained.total == dropped)
       // 13 rows of 32 numbers. The first layer's input needs no gradient.
@@ -119,7 +119,7 @@ import Transformer
         for recompute in [Recompute.none, .layer] where recompute == .none || mode == .fullGraph {
           for trainable in ["", "mlp", "embed", "layers.2.*k_proj"] {
             var point = Self.point(recipe, Self.llama, nC: 20, nG: 6, batch: 2)
-            (point.mode, point.recompute, point.trainable) = (mode, recompute, trainable)
+            (point.mode, point.recompute, point.trainable) = (mode, recompute, written(trainable))
             let whole = try Self.run(point)
             let counted = try Self.run(point, skips: .chunksAndLayers)
             #expect(whole.retained == counted.retained, "\(point)")

@@ -28,7 +28,7 @@ import Transformer
     point.lossRows = Bool.random(using: &generator) ? .generated : .nextToken
     if point.lossPositions.isEmpty { point.nG += 1 }
     point.dtype = Bool.random(using: &generator) ? .float32 : .bfloat16
-    point.trainable = ["", "", "mlp", "k_proj|layers.0"][draw([0, 1, 2, 3])]
+    point.trainable = written(["", "", "mlp", "k_proj|layers.0"][draw([0, 1, 2, 3])])
     point.mode = index % 2 == 0 ? .detachedPrefix(keep: draw([0, 3])) : .replayedPrefix()
     return point
   }
@@ -75,7 +75,7 @@ import Transformer
     if index % 3 == 1 { point.mode = index % 2 == 0 ? .fullGraph : .prunedGraph }
     if index % 5 == 4 {
       point.sharing = .prefix
-      point.lengths = Lengths([7, 1, 30].map { (point.nC, $0) }).text
+      point.lengths = Lengths([7, 1, 30].map { (point.nC, $0) })
       point.suffixesAtATime = [0, 1, 2][index % 3]
     }
     let (skipped, whole) = try (
@@ -104,7 +104,7 @@ import Transformer
     point.nC = min(point.nC, 400)
     if index % 3 == 1 { point.mode = index % 2 == 0 ? .fullGraph : .prunedGraph }
     if index % 5 == 1 { point.head = .chunked }
-    if index % 4 == 1 { point.lora = "r=2,alpha=4,targets=all-linear" }
+    if index % 4 == 1 { point.lora = written("r=2,alpha=4,targets=all-linear") }
     guard (try? point.validate()) != nil else { return }
     let (skipped, whole) = try (
       Self.run(point, skips: .chunksAndLayers), Self.run(point, skips: .nothing)
@@ -123,7 +123,7 @@ import Transformer
       func storages(suffixes: Int) throws -> Int {
         var point = Self.point(1)
         point.model.layers = 12
-        (point.trainable, point.lora, point.mode) = ("", lora, mode)
+        (point.trainable, point.lora, point.mode) = (nil, written(lora), mode)
         (point.batch, point.nC, point.sharing) = (1, 40, .prefix)
         (point.suffixes, point.suffixesAtATime) = (suffixes, atATime)
         let step = try TrainingStep(point, on: shapes)
@@ -146,7 +146,7 @@ import Transformer
       point.model.layers = 12
       if index % 2 == 0 { point.model.slidingWindow = 7 }
       if index % 4 == 0 { point.model.slidingLayers = .listed((0..<12).map { $0 % 5 == 0 }) }
-      (point.nC, point.trainable) = (333, trainable)
+      (point.nC, point.trainable) = (333, written(trainable))
       Self.expectEqual(
         try Self.run(point, skips: .chunksAndLayers), try Self.run(point, skips: .nothing), point)
     }

@@ -88,7 +88,7 @@ import Transformer
     var point = point(nC: 2300, chunk: 2200)
     point.model = DecoderConfiguration(
       layers: 2, dModel: 32, heads: 2, kvHeads: 1, dFF: 40, vocab: 50)
-    (point.mode, point.lora) = (mode, lora)
+    (point.mode, point.lora) = (mode, written(lora))
     try expectSameBits(point)
   }
 
@@ -159,7 +159,7 @@ import Transformer
     trainable: String, isReplayed: Bool
   ) throws {
     var other = point(nC: 513)
-    other.trainable = trainable
+    other.trainable = written(trainable)
     let replayed = try runOnShapes(other)
     other.mode = .detachedPrefix()
     let detached = try runOnShapes(other)

@@ -7,6 +7,7 @@ import Reporting
 import Retention
 import Sweep
 import Tensors
+import TestSupport
 import Testing
 
 /// What a stopped sweep left is exactly what it goes on from.

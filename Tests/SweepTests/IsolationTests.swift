@@ -4,6 +4,7 @@ import Profiles
 import Reporting
 import Retention
 import Sweep
+import TestSupport
 import Testing
 
 /// Workers of bash and Perl that end in every way a process can, in the place of the program.

@@ -6,7 +6,9 @@ import Reporting
 import Retention
 import Sweep
 import Tensors
+import TestSupport
 import Testing
+import Values
 
 /// Shards of a sweep, merged, are the sweep; and what is not is refused.
 @Suite final class MergeTests {
@@ -58,7 +60,7 @@ import Testing
   ) throws -> SweepSummary {
     let profile = try Profile(text: text, file: "p.yaml")
     let part = try shard.map { text in
-      let shard = try Shard(text)
+      let shard = try Shard(text, for: "shard")
       let plan = ShardPlan(of: profile.points, shards: shard.count)
       return (name: shard, part: plan.parts[shard.index - 1])
     }

@@ -7,6 +7,7 @@ import Reporting
 import Retention
 import Sweep
 import Tensors
+import TestSupport
 import Testing
 
 /// A folder that goes away with the test.

@@ -4,6 +4,7 @@ import Retention
 import Spelling
 import Sweep
 import Testing
+import Values
 
 /// How a profile is divided: completely, evenly, and the same everywhere.
 @Suite struct ShardPlanTests {
@@ -15,7 +16,7 @@ import Testing
     ("1/0", "N must be 1 to 1000, not 0"), ("1/1001", "N must be 1 to 1000, not 1001"),
   ])
   func `a part that is none is refused`(text: String, part: String) {
-    let error = #expect(throws: ValueError.self) { try Shard(text) }
+    let error = #expect(throws: ValueError.self) { try Shard(text, for: "shard") }
     #expect(error?.description.contains(part) == true, "\(String(describing: error))")
   }
 
@@ -122,8 +123,8 @@ import Testing
     let points = try points("n_c: [1, 2]\nn_g: 2")
     let plan = ShardPlan(of: points, shards: 1000)
     #expect(plan.parts.filter { !$0.isEmpty }.count == 2 && plan.parts[999].isEmpty)
-    #expect(try plan.summary(of: Shard("1000/1000")).contains("has no point"))
-    #expect(try plan.summary(of: Shard("1/1000")).contains("1 of 2 points"))
+    #expect(try plan.summary(of: Shard("1000/1000", for: "shard")).contains("has no point"))
+    #expect(try plan.summary(of: Shard("1/1000", for: "shard")).contains("1 of 2 points"))
   }
 
   @Test func `longer, deeper and trained points cost more, and threads make them cost less`() throws

@@ -1,13 +1,14 @@
 import Foundation
 import Ledger
 import Safetensors
+import TestSupport
 import Testing
 import Transformer
 
 @Suite struct `A model's weights` {
-  private let directory: TemporaryDirectory
+  private let directory: Folder
 
-  init() throws { directory = try TemporaryDirectory() }
+  init() throws { directory = try Folder() }
 
   private func write(_ name: String, _ tensors: [ExpectedTensor]) throws {
     try SafetensorsWriter.write(
@@ -143,7 +144,7 @@ import Transformer
     try write("two.safetensors", [b])
     func open(_ map: String) throws -> String {
       let text = #"{"metadata": {"total_size": 20}, "weight_map": \#(map)}"#
-      _ = try directory.write("model.safetensors.index.json", Array(text.utf8))
+      _ = try directory.add("model.safetensors.index.json", Array(text.utf8))
       return sentence { () throws(WeightsError) in
         let weights = try ModelWeights.open(directory.path)
         if weights.names != ["a", "b"] { throw WeightsError(file: "", "names") }

@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 import Transformer
 
@@ -58,7 +59,7 @@ import Transformer
   }
 
   @Test func `are transformers' for every scaling, within the context and beyond it`() throws {
-    let data = try Data(contentsOf: URL(filePath: "\(repository)/Tests/Fixtures/rotary.json"))
+    let data = try Data(contentsOf: URL(filePath: "\(Repository.path)/Tests/Fixtures/rotary.json"))
     let cases = try JSONDecoder().decode(Numbers.self, from: data).cases
     #expect(cases.count >= 30)
     var distances: [Int] = []

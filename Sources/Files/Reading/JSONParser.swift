@@ -35,7 +35,7 @@ package struct JSONParser {
   }
 
   private mutating func document() throws(JSONError) -> JSON {
-    if let mark = OpenedFile.byteOrderMark(of: bytes) { throw fault(mark) }
+    if let mark = OpenedFile.byteOrderMark(of: bytes) { throw fault(mark.sentence) }
     if GitLFS.isPointer(bytes) {
       throw JSONError(reason: GitLFS.sentence, offset: 0, isPointer: true)
     }

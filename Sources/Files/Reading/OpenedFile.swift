@@ -9,38 +9,36 @@ package struct OpenedFile: ~Copyable {
   package let size: Int
 
   /// Why a file could not be opened or read, without its name.
-  package struct Failure: Error {
-    package let sentence: String
-    /// Whether there is nothing under that name.
-    package var isMissing = false
-    /// Whether it is a directory.
-    package var isDirectory = false
+  package enum Failure: Error, Equatable {
+    case nullInName
+    /// What the system said.
+    case notOpened(CInt), notExamined(CInt), notRead(CInt)
+    case directory, notRegular
+    case tooLarge(most: Int)
+    /// What Git LFS left in the place of the file.
+    case pointer
+    case byteOrderMark, utf16, notUTF8
   }
 
   /// Opens with `open(2)` and looks with `fstat(2)`.
   ///
   /// - Throws: `Failure` if there is no such file, it may not be read, or it is not a regular one.
   package init(_ path: String) throws(Failure) {
-    if path.utf8.contains(0) { throw Failure(sentence: "the name holds a null character") }
+    if path.utf8.contains(0) { throw .nullInName }
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     if descriptor < 0 {
-      let code = errno
-      throw Failure(
-        sentence: "cannot be opened: \(Self.message(code))",
-        isMissing: code == ENOENT || code == ENOTDIR)
+      throw .notOpened(errno)
     }
     var status = stat()
     if unsafe fstat(descriptor, &status) != 0 {
       let code = errno
       close(descriptor)
-      throw Failure(sentence: "cannot be examined: \(Self.message(code))")
+      throw .notExamined(code)
     }
     let kind = status.st_mode & S_IFMT
     if kind != S_IFREG {
       close(descriptor)
-      throw Failure(
-        sentence: kind == S_IFDIR ? "is a directory" : "is not a regular file",
-        isDirectory: kind == S_IFDIR)
+      throw kind == S_IFDIR ? .directory : .notRegular
     }
     self.descriptor = descriptor
     size = Int(status.st_size)
@@ -53,7 +51,7 @@ package struct OpenedFile: ~Copyable {
   /// - Throws: `Failure` if the system cannot read.
   package func read(at offset: Int, count: Int) throws(Failure) -> [UInt8] {
     guard let bytes = readWhole(from: descriptor, at: offset, count: count) else {
-      throw Failure(sentence: "cannot be read: \(Self.message(errno))")
+      throw .notRead(errno)
     }
     return bytes
   }
@@ -62,10 +60,7 @@ package struct OpenedFile: ~Copyable {
   ///
   /// - Throws: `Failure` if it is larger than `most` bytes.
   package func contents(most: Int) throws(Failure) -> [UInt8] {
-    if size > most {
-      let words = most >= 1 << 20 ? "\(most >> 20) MiB" : "\(most >> 10) KiB"
-      throw Failure(sentence: "is larger than \(words)")
-    }
+    guard size <= most else { throw .tooLarge(most: most) }
     return try read(at: 0, count: size)
   }
 
@@ -76,21 +71,44 @@ package struct OpenedFile: ~Copyable {
   ///   part of the first word.
   package static func text(_ path: String, most: Int) throws(Failure) -> String {
     let bytes = try OpenedFile(path).contents(most: most)
-    if GitLFS.isPointer(bytes) { throw Failure(sentence: GitLFS.sentence) }
-    if let mark = byteOrderMark(of: bytes) { throw Failure(sentence: mark) }
+    if GitLFS.isPointer(bytes) { throw .pointer }
+    if let fault = byteOrderMark(of: bytes) { throw fault }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw Failure(sentence: "is not UTF-8 text")
+      throw .notUTF8
     }
     return text
   }
 
-  /// What to do about a file that starts with a byte order mark, without its name; nil for others.
-  static func byteOrderMark(of bytes: [UInt8]) -> String? {
-    if bytes.starts(with: [0xef, 0xbb, 0xbf]) {
-      return "starts with a byte order mark; save it as UTF-8 without one"
-    }
+  /// What is wrong with a file that starts with a byte order mark; nil for others.
+  static func byteOrderMark(of bytes: [UInt8]) -> Failure? {
+    if bytes.starts(with: [0xef, 0xbb, 0xbf]) { return .byteOrderMark }
     let isUTF16 = bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff])
-    return isUTF16 ? "is UTF-16; save it as UTF-8" : nil
+    return isUTF16 ? .utf16 : nil
+  }
+}
+
+extension OpenedFile.Failure {
+  package var isDirectory: Bool { self == .directory }
+
+  /// Whether there is nothing under that name.
+  package var isMissing: Bool { self == .notOpened(ENOENT) || self == .notOpened(ENOTDIR) }
+
+  /// What is wrong, without the file's name.
+  package var sentence: String {
+    switch self {
+    case .nullInName: "the name holds a null character"
+    case .notOpened(let code): "cannot be opened: \(Self.message(code))"
+    case .notExamined(let code): "cannot be examined: \(Self.message(code))"
+    case .notRead(let code): "cannot be read: \(Self.message(code))"
+    case .directory: "is a directory"
+    case .notRegular: "is not a regular file"
+    case .tooLarge(let most):
+      "is larger than \(most >= 1 << 20 ? "\(most >> 20) MiB" : "\(most >> 10) KiB")"
+    case .pointer: GitLFS.sentence
+    case .byteOrderMark: "starts with a byte order mark; save it as UTF-8 without one"
+    case .utf16: "is UTF-16; save it as UTF-8"
+    case .notUTF8: "is not UTF-8 text"
+    }
   }
 
   /// `strerror(3)`.

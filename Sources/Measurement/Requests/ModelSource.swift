@@ -56,7 +56,7 @@ package enum ModelSource {
   ///   - folder: Where a relative path is looked for that does not lead anywhere from the working
   ///     directory.
   /// - Returns: The model, with its weights' place if it has some.
-  /// - Throws: `ValueError` with the nearest name for what is neither name nor path, and
+  /// - Throws: `ModelError` with the nearest name for what is neither name nor path, and
   ///   `ConfigurationError` for a file that cannot be used.
   package static func resolve(_ model: String, beside folder: String? = nil) throws -> NamedModel {
     if let named = own.first(where: { $0.name == model }) { return named }
@@ -66,17 +66,12 @@ package enum ModelSource {
         name: model, configuration: builtIn.decoder, mostLayers: builtIn.decoder.layers)
     }
     let path = Paths.find(model, beside: folder)
-    if isHubName(model), !Paths.exists(path) { throw notDownloaded(model) }
+    if isHubName(model), !Paths.exists(path) {
+      throw ModelError.notDownloaded(model, meant: builtIn(called: model))
+    }
     let isPath = model.contains("/") || model.hasSuffix(".json") || Paths.exists(path)
     guard isPath, !model.isEmpty else {
-      let start = "unknown model \(quoted(model)), and no such file; "
-      let all = names.joined(separator: ", ")
-      if let near = near(model) {
-        throw ValueError(start + "did you mean \(quoted(near)), one of \(all)?")
-      }
-      throw ValueError(
-        start + "built in are \(all); of any other give the config.json, or measure "
-          + "PyTorch's step with ballast-probe")
+      throw ModelError.unknown(model, meant: near(model))
     }
     return try read(path, as: model)
   }
@@ -98,16 +93,6 @@ package enum ModelSource {
       part.contains { $0.isLetter } && !part.hasPrefix(".")
         && part.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
     }
-  }
-
-  private static func notDownloaded(_ name: String) -> ValueError {
-    let start = "\(quoted(name)) is no directory here, and nothing is downloaded; "
-    guard let builtIn = builtIn(called: name) else {
-      return ValueError(
-        start + "give a directory that save_pretrained wrote, or one of "
-          + names.joined(separator: ", "))
-    }
-    return ValueError(start + "did you mean \(quoted(builtIn)), which is built in?")
   }
 
   /// The built-in model of a name on the Hub, whose instructed and converted forms have its sizes.

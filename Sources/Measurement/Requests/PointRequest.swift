@@ -2,7 +2,6 @@ import Files
 import HuggingFace
 package import Retention
 package import Safetensors
-import Spelling
 import Tensors
 import Transformer
 
@@ -54,22 +53,19 @@ package struct PointRequest: Sendable {
   ///   - repetition: Which one of the point it is, from 1.
   ///   - standsAlone: Whether values that only other points heed are refused.
   /// - Returns: The point, and its checkpoint unless its weights are drawn.
-  /// - Throws: `ValueError` for more layers than the model has or an adapter of another,
-  ///   `PointError` for what cannot be.
+  /// - Throws: `PointError` for what cannot be, `ModelError` and `ConfigurationError` for an
+  ///   adapter that does not belong to the model.
   package func planned(repetition: Int = 1, standsAlone: Bool = false) throws -> PlannedPoint {
     var point = point
     if !point.adapter.isEmpty {
       point.adapter = Paths.find(point.adapter, beside: folder)
       guard !model.isPart else {
-        throw ValueError(
-          "\(point.adapter): an adapter of the whole of \(quoted(model.name)) is not read, for its "
-            + "text model alone is measured; give its r, lora_alpha and targets with --lora")
+        throw ModelError.adapterOfWhole(path: point.adapter, model: model.name)
       }
       point.setAdapter(try AdapterConfiguration(directory: point.adapter, model: point.model))
     }
     if let most = model.mostLayers, point.model.layers > most {
-      throw ValueError(
-        "layers \(point.model.layers) is more than the model \(quoted(model.name)) has, \(most)")
+      throw PointError.sizes(.layers(point.model.layers, ofModel: model.name, most: most))
     }
     // A test's point has an n_c and an n_g in any case.
     try settings.requireLengthsAlone(["batch", "suffixes"])

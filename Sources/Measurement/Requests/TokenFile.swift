@@ -19,7 +19,7 @@ package struct TokenFile: Sendable {
   private let range: ClosedRange<Int>?
   /// Prefix and generated tokens of each sequence, as the axis `lengths` has them; nil where the
   /// file does not say.
-  package let lengths: String?
+  package let lengths: Lengths?
 
   /// The most bytes of a file, and the most values in it: together they stay below 1 GiB of memory.
   package static let mostBytes = 64 << 20
@@ -93,7 +93,7 @@ package struct TokenFile: Sendable {
   /// The lengths that stand beside the tokens; nil for none.
   private static func lengths(
     _ members: [String: JSON], of count: Int, file: String
-  ) throws(TokensError) -> String? {
+  ) throws(TokensError) -> Lengths? {
     guard members["n_c"] != nil || members["n_g"] != nil else { return nil }
     func numbers(_ key: String) throws(TokensError) -> [Int] {
       guard case .array(let list)? = members[key], list.count == count else {
@@ -109,7 +109,9 @@ package struct TokenFile: Sendable {
       return numbers
     }
     let (nC, nG) = (try numbers("n_c"), try numbers("n_g"))
-    return zip(nC, nG).map { "\($0)+\($1)" }.joined(separator: ",")
+    do throws(Lengths.Fault) { return try Lengths(checking: Array(zip(nC, nG))) } catch {
+      throw TokensError(file, .lengthsFault(error, text: zip(nC, nG).map { "\($0)+\($1)" }))
+    }
   }
 
   private static func list(
@@ -193,7 +195,7 @@ package struct TokenFile: Sendable {
   package func note(for points: [PlannedPoint]) -> String? {
     // Per batch the longest step, of which each of its sequences is read.
     let longest = Dictionary(
-      points.filter(\.point.lengths.isEmpty).map {
+      points.filter { $0.point.lengths == nil }.map {
         ($0.point.sequences, $0.point.tokensPerSequence)
       }, uniquingKeysWith: max)
     guard !longest.isEmpty else { return nil }

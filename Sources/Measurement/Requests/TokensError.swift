@@ -1,5 +1,7 @@
+package import Retention
 import Spelling
 import Transformer
+import Values
 
 /// Why a tokens file cannot be used, as one sentence that names the file.
 package struct TokensError: Error, Equatable, CustomStringConvertible {
@@ -31,6 +33,8 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
     case sequences(Int, isFlat: Bool, batch: Int, suffixes: Int, hasLengths: Bool)
     case otherPrefix(Position, first: Int)
     case lengths(String, sequences: Int)
+    /// Lengths beside the tokens that no sequences have.
+    case lengthsFault(Lengths.Fault, text: [String])
   }
 
   package var description: String { "\(printable(file.unicodeScalars)): \(sentence)" }
@@ -57,6 +61,9 @@ package struct TokensError: Error, Equatable, CustomStringConvertible {
         found, isFlat: isFlat, batch: batch, suffixes: suffixes, hasLengths: hasLengths)
     case .lengths(let key, let sequences):
       "\(quoted(key)) must be a list of whole numbers, one for each of the \(sequences) sequences"
+    case .lengthsFault(let fault, let text):
+      fault.sentence(
+        about: WrittenText(text.joined(separator: ",")), as: ValueName("lengths"))
     case .otherPrefix(let position, let first):
       "\(position) is another token than tokens[\(first)][\(position.index)], but suffixes of one "
         + "prefix share their first n_c tokens"

@@ -26,7 +26,7 @@ final class ModelStore {
       dtype = planned.point.dtype
       weights = planned.weights
       adapter = planned.point.adapter
-      let isDrawn = planned.weights == nil || !planned.point.lora.isEmpty
+      let isDrawn = planned.weights == nil || planned.point.lora != nil
       seed = isDrawn ? planned.point.seed : nil
       threads = planned.point.threads
     }

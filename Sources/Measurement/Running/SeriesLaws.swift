@@ -4,6 +4,7 @@ package import Reporting
 import Retention
 import Tensors
 import Transformer
+import Values
 
 /// The laws of all series of a sweep, and every disagreement with a measured point.
 package struct SeriesLaws: Sendable {
@@ -72,7 +73,7 @@ package struct SeriesLaws: Sendable {
     let sum = each.reduce(0) { $0 + $1.bytes }
     for record in points where record.status == .ok && record.retained?.total != sum {
       disagreements.append(
-        "sequences of \(key.lengths) keep \(sum) bytes each by each, but "
+        "sequences of \(key.lengths.written) keep \(sum) bytes each by each, but "
           + "\(record.retained?.total ?? 0) were measured together")
     }
   }

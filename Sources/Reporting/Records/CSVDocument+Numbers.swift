@@ -1,5 +1,6 @@
 import Retention
 import Spelling
+import Values
 
 extension CSVDocument {
   /// A whole number from 0 on, also as `4096.0`, which a table of another program may have; nil for

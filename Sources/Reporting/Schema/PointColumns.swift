@@ -1,4 +1,5 @@
 package import Retention
+import Values
 
 /// The columns that say which point a row is about: every axis is one.
 package enum PointColumns {
@@ -26,12 +27,12 @@ extension PointAxis {
 extension Cell {
   /// A seed that does not fit a signed integer is written as text.
   init(_ value: AxisValue) {
-    switch value {
-    case .word(let text), .text(let text): self = .text(text)
-    case .integer(let number): self = .integer(number)
-    case .unsigned(let number):
+    switch value.base {
+    case let number as Int: self = .integer(number)
+    case let number as UInt64:
       self = Int(exactly: number).map(Cell.integer) ?? .text(String(number))
-    case .number(let number): self = .real(number)
+    case let number as Double: self = .real(number)
+    default: self = .text(value.text)
     }
   }
 }

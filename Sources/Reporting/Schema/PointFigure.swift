@@ -1,5 +1,5 @@
 package import Ledger
-package import Retention
+import Retention
 
 /// A number in a point's row: all that files, tables, budgets, comparisons, the report and the
 /// pictures know of it.

@@ -1,6 +1,7 @@
-package import Spelling
 import Ledger
 import Retention
+package import Spelling
+import Values
 
 /// All that results are made of, as data: what the pictures and the report's page know of them.
 ///

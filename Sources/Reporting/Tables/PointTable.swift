@@ -3,6 +3,7 @@ import Spelling
 import Spelling
 import Tensors
 import Transformer
+import Values
 
 /// One measured point, as a page that a person reads.
 package enum PointTable {

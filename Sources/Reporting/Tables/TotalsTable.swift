@@ -1,5 +1,6 @@
 package import Ledger
 import Retention
+import Values
 
 /// What retained bytes are added up by.
 package enum TotalsKey: String, AxisWord {

@@ -1,4 +1,5 @@
 package import Transformer
+package import Values
 
 /// The values that were given for a point's axes; what is not given has its default.
 package struct AxisSettings: Hashable, Sendable {
@@ -13,6 +14,13 @@ package struct AxisSettings: Hashable, Sendable {
       precondition(PointAxis.find(name) != nil, "\(name) is no axis")
       values[name] = newValue
     }
+  }
+
+  /// Gives an axis the value that a text says.
+  ///
+  /// - Throws: `ValueError` with the axis, the text and what is wrong with it.
+  package mutating func set(_ name: String, _ text: String) throws(ValueError) {
+    self[name] = try PointAxis.named(name).read(WrittenText(text))
   }
 
   /// A point with these values.
@@ -39,7 +47,7 @@ package struct AxisSettings: Hashable, Sendable {
   package func requireLengthsAlone(_ names: [String] = Lengths.told) throws(PointError) {
     guard values["lengths"] != nil, let given = names.first(where: { values[$0] != nil })
     else { return }
-    throw PointError(Lengths.leaving(given))
+    throw .tokens(.toldByLengths(axis: given))
   }
 
   /// Refuses values of a single point that would change nothing.
@@ -60,10 +68,9 @@ package struct AxisSettings: Hashable, Sendable {
       guard let given = values[axis.name], let condition = axis.conditions.first,
         let point = points.first, points.allSatisfy({ axis.value($0) != given })
       else { continue }
-      let wanted = condition.values.sorted().joined(separator: " or ")
-      throw PointError(
-        "\(axis.name) goes with \(condition.axis) \(wanted), not with "
-          + PointAxis.named(condition.axis).value(point).text)
+      throw .goesWith(
+        axis.name, nil, condition.axis, condition.values.sorted(),
+        not: PointAxis.named(condition.axis).value(point).text)
     }
   }
 }
@@ -73,7 +80,7 @@ extension Point {
   package func requireKeptPrefix() throws(PointError) {
     let kept = mode.keepPrefix
     if kept > nC {
-      throw PointError("keep_prefix \(kept) is more than the prefix has, n_c \(nC)")
+      throw .tokens(.kept(kept, nC: nC))
     }
   }
 }

@@ -1,3 +1,5 @@
+import Values
+
 /// The words of `mode`.
 package enum ModeName: String, AxisWord {
   case fullGraph = "full-graph"

@@ -8,10 +8,10 @@ extension PointAxis {
   /// have orders of their own: what they do not name comes last in them.
   package static let all: [PointAxis] = [
     .integers("n_c", .tokens, \.nC, 0...mostTokens, "Prefix tokens, which carry no loss")
-      .required().inSeries(.integer(0)),
+      .required().inSeries(AxisValue(0)),
     .integers("n_g", .tokens, \.nG, 1...mostTokens, "Generated tokens, which carry loss")
       .required(),
-    .texts("model", .model, \.modelName, "The model's name or path").required(),
+    .values("model", .model, \.modelName, "The model's name or path").required(),
     .integers(
       "layers", .model, \.layers, 1...4096, "Decoder layers: the first N of the model's"),
     .integers("d_model", .model, \.dModel, 1...1 << 20, "Width of the residual stream"),
@@ -21,18 +21,18 @@ extension PointAxis {
     .integers("d_ff", .model, \.model.dFF, 1...1 << 24, "Inner width of the MLP"),
     .integers("vocab", .model, \.vocab, 1...1 << 24, "Tokens in the vocabulary"),
     .integers("batch", .tokens, \.batch, 1...1 << 20, "Sequences at a time"),
-    .texts(
+    .values(
       "lengths", .tokens, \.lengths,
       "Sequences of different lengths in place of n_c, n_g and batch, n_c+n_g each, such as "
         + "128+16,4096+512; the loss is the mean over all loss rows"
     ).unlessGiven("all alike").quiet(),
-    .words("layout", .tokens, \.packing, "How sequences of different lengths share a step")
+    .values("layout", .tokens, \.packing, "How sequences of different lengths share a step")
       .inReference(Packing.packed).quiet(),
     .integers(
       "suffixes", .tokens, \.suffixes, 1...1 << 16,
       "Completions of each prefix, n_g tokens each; the loss is the mean over all of them"
     ).quiet(),
-    .words(
+    .values(
       "sharing", .tokens, \.sharing,
       "What completions of one prefix share: nothing, as whole sequences, or the prefix, which "
         + "runs once"
@@ -41,54 +41,54 @@ extension PointAxis {
       "suffixes_at_a_time", .tokens, \.suffixesAlive, 0...1 << 16,
       "Completions whose graph is alive at a time, 0 for all"
     ).goesWith("sharing", Sharing.prefix).quiet(),
-    .words("dtype", .step, \.dtype, "Type of activations and parameters")
+    .values("dtype", .step, \.dtype, "Type of activations and parameters")
       .unlessGiven("the configuration's own, or else float32"),
-    .words("attention", .step, \.attention, "What attention saves"),
-    .words(
+    .values("attention", .step, \.attention, "What attention saves"),
+    .values(
       "head", .step, \.head, "Rows that get logits, with chunked the loss rows some at a time"),
-    .words("recompute", .step, \.recompute, "What backward computes again")
+    .values("recompute", .step, \.recompute, "What backward computes again")
       .inReference(Recompute.none),
-    .words("loss_rows", .step, \.lossRows, "Rows that carry loss"),
-    .texts(
+    .values("loss_rows", .step, \.lossRows, "Rows that carry loss"),
+    .values(
       "trainable", .step, \.trainable,
       "Regular expression; parameters in whose Hugging Face name it is found are trained, the "
         + "others are frozen"
     ).unlessGiven("all are trained"),
-    .numbers(
+    .values(
       "dropout", .step, \.dropout,
       "Dropout probability of embeddings, attention and branches (gpt2 models)"),
-    .texts(
+    .values(
       "adapter", .step, \.adapter,
       "Directory of a LoRA adapter that PEFT's save_pretrained wrote; the base is frozen unless "
         + "trainable says otherwise"
     ).unlessGiven("none"),
-    .texts(
+    .values(
       "lora", .step, \.lora,
       "A LoRA adapter drawn from the seed, such as r=16,alpha=32,targets=q_proj+v_proj, or "
         + "targets=all-linear; rslora=true and dropout=0.05 go with it"
     ).unlessGiven("none"),
-    .words("optimizer", .step, \.optimizer, "Whose state is counted; no optimizer runs")
+    .values("optimizer", .step, \.optimizer, "Whose state is counted; no optimizer runs")
       .inReference(Optimizer.none),
-    .words(
+    .values(
       "recipe", .step, \.recipe,
       "Whose ops a layer is made of; those of transformers are counted alone, as of "
         + Recipe.versions
     ),
-    .words("backend", .run, \.backend, "Compute, or count on shapes alone").withoutBytes(),
+    .values("backend", .run, \.backend, "Compute, or count on shapes alone").withoutBytes(),
     .integers("threads", .run, \.threads, 1...1024, "Threads that compute")
       .unlessGiven("all cores").withoutBytes(),
-    .unsigned("seed", .run, \.seed, "Seed of parameters and tokens"),
+    .values("seed", .run, \.seed, "Seed of parameters and tokens"),
     .integers(
       "chunk", .prefix, \.chunk, 1...mostTokens,
       "Rows at a time: of a prefix that runs without a graph, and of the loss rows with head "
         + "chunked"
     ).goesWith("mode", ModeName.detachedPrefix, .replayedPrefix)
       .goesWith("head", HeadKind.chunked),
-    .words(
+    .values(
       "kv_gradients", .prefix, \.mode.kvGradients,
       "Type in which replayed-prefix gathers dK and dV"
     ).goesWith("mode", ModeName.replayedPrefix),
-    .words("mode", .prefix, \.modeName, "How the prefix takes part")
+    .values("mode", .prefix, \.modeName, "How the prefix takes part")
       .inReference(ModeName.fullGraph),
     .integers(
       "keep_prefix", .prefix, \.mode.keepPrefix, 0...mostTokens,

@@ -1,7 +1,9 @@
+package import Values
+
 /// One axis of a measurement: all that profiles, options, columns, series and budgets know.
 ///
 /// ```
-///   words on a command line, in a profile, in a test ── kind ──▶ AxisValue ── write ──▶ Point
+///   words on a command line, in a profile, in a test ── read ──▶ AxisValue ── write ──▶ Point
 ///   cells of result files, labels, baselines, selections ◀─── text ─── value ◀────────── Point
 /// ```
 package struct PointAxis: Sendable {
@@ -27,10 +29,18 @@ package struct PointAxis: Sendable {
 
   /// In snake_case, as profiles and result files write it.
   package let name: String
-  package let kind: AxisKind
+  package let kind: ValueKind
+  /// The values that a user may choose; empty where they cannot be listed.
+  package let choices: [AxisValue]
+  /// What a value must be, as the end of a sentence.
+  package let expected: String
   package let section: Section
   /// What it is about, as the start of a sentence.
   private let help: String
+  /// Reads a value.
+  ///
+  /// - Throws: `ValueError` with the axis, the text and what is wrong with it.
+  package let read: @Sendable (WrittenText) throws(ValueError) -> AxisValue
   /// A point's value.
   package let value: @Sendable (Point) -> AxisValue
   /// Gives a point a value; nothing changes where the point's mode does not have the axis.
@@ -86,62 +96,33 @@ extension PointAxis {
   /// Where a point has an axis of some type.
   typealias Path<Value> = any WritableKeyPath<Point, Value> & Sendable
 
-  /// An axis whose values are words.
-  static func words<Value: AxisWord>(
+  /// An axis whose values are of some type.
+  static func values<Value: WrittenValue>(
     _ name: String, _ section: Section, _ path: Path<Value>, _ help: String
   ) -> PointAxis {
-    let kind = AxisKind.words(Value.words)
-    return PointAxis(name, kind, section, path, help) {
-      .word($0.rawValue)
-    } unwrap: {
-      Value(rawValue: $0.text)
-    }
+    PointAxis(name, section, path, help)
   }
 
-  /// An axis of whole numbers.
+  /// An axis of whole numbers in a range.
   static func integers(
     _ name: String, _ section: Section, _ path: Path<Int>, _ range: ClosedRange<Int>,
     _ help: String
   ) -> PointAxis {
-    PointAxis(name, .integer, section, path, help, wrap: AxisValue.integer) { value in
-      if case .integer(let value) = value { value } else { nil }
-    }.with { $0.range = range }
+    PointAxis(name, section, path, help).with { $0.range = range }
   }
 
-  /// An axis of whole numbers up to 2⁶⁴ − 1.
-  static func unsigned(
-    _ name: String, _ section: Section, _ path: Path<UInt64>, _ help: String
-  ) -> PointAxis {
-    PointAxis(name, .unsigned, section, path, help, wrap: AxisValue.unsigned) { value in
-      if case .unsigned(let value) = value { value } else { nil }
-    }
-  }
-
-  /// An axis of numbers.
-  static func numbers(
-    _ name: String, _ section: Section, _ path: Path<Double>, _ help: String
-  ) -> PointAxis {
-    PointAxis(name, .number, section, path, help, wrap: AxisValue.number) { value in
-      if case .number(let value) = value { value } else { nil }
-    }
-  }
-
-  /// An axis of texts.
-  static func texts(
-    _ name: String, _ section: Section, _ path: Path<String>, _ help: String
-  ) -> PointAxis {
-    PointAxis(name, .text, section, path, help, wrap: AxisValue.text) { $0.text }
-  }
-
-  private init<Value>(
-    _ name: String, _ kind: AxisKind, _ section: Section, _ path: Path<Value>, _ help: String,
-    wrap: @escaping @Sendable (Value) -> AxisValue,
-    unwrap: @escaping @Sendable (AxisValue) -> Value?
+  private init<Value: WrittenValue>(
+    _ name: String, _ section: Section, _ path: Path<Value>, _ help: String
   ) {
-    (self.name, self.kind, self.section, self.help) = (name, kind, section, help)
-    value = { wrap($0[keyPath: path]) }
+    (self.name, self.section, self.help) = (name, section, help)
+    (kind, expected) = (Value.kind, Value.expected)
+    choices = Value.choices.map { AxisValue($0) }
+    read = { (written) throws(ValueError) in AxisValue(try Value(written, for: name)) }
+    value = { AxisValue($0[keyPath: path]) }
     write = { point, value in
-      guard let own = unwrap(value) else { preconditionFailure("\(value) is no value of \(name)") }
+      guard let own = value.base as? Value else {
+        preconditionFailure("\(value) is no value of \(name)")
+      }
       point[keyPath: path] = own
     }
   }
@@ -161,7 +142,7 @@ extension PointAxis {
 
   /// The point whose gradient is the exact one has this word.
   func inReference<Value: AxisWord>(_ value: Value) -> PointAxis {
-    with { $0.referenceValue = .word(value.rawValue) }
+    with { $0.referenceValue = AxisValue(value) }
   }
 
   /// It says something only beside these values of another axis, or beside those named before.
