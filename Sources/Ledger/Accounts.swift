@@ -33,6 +33,8 @@ package enum Region: Int, CaseIterable, Sendable {
   case shared
   /// Rows that fill sequences up to the longest, or keys there.
   case padding
+  /// Proof: what has no token axis and no row, as a loss has.
+  case scalar
 
   package var name: String { "\(self)" }
 
@@ -46,6 +48,7 @@ package enum Region: Int, CaseIterable, Sendable {
       "kept for pairs of a generated and a prefix token: how much the one attends to the other"
     case .shared: "kept for no token in particular"
     case .padding: "kept for rows that fill the shorter sequences up to the longest"
+    case .scalar: "kept for a single number"
     }
   }
 
@@ -53,12 +56,12 @@ package enum Region: Int, CaseIterable, Sendable {
   package var isOfPrefix: Bool { self == .prefix || self == .crossing }
 
   /// Whether only some layouts have bytes of it, so that it is shown where there are some.
-  package var isOptional: Bool { self == .padding }
+  package var isOptional: Bool { self == .padding || self == .scalar }
 }
 
 /// Bytes by the tokens they belong to.
 package struct RegionBytes: Equatable, Sendable {
-  private var bytes = InlineArray<5, Int>(repeating: 0)
+  private var bytes = InlineArray<6, Int>(repeating: 0)
 
   package init(
     prefix: Int = 0, generated: Int = 0, crossing: Int = 0, shared: Int = 0, padding: Int = 0

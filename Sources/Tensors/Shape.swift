@@ -106,7 +106,9 @@ package struct Shape: Sendable {
     let tokens = first(of: .tokens)
     let keys = first(of: .keys)
     guard let rows = tokens ?? keys, rows.extent > 0, bytes > 0 else {
-      return RegionBytes(shared: bytes)
+      var regions = RegionBytes()
+      regions[count == 1 ? .scalar : .shared] = bytes
+      return regions
     }
     let bytesPerRow = bytes / rows.extent
     if !layout.padded.isEmpty, axes[0].kind == .plain, axes[0].extent == layout.padded.count {
