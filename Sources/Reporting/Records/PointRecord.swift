@@ -33,7 +33,6 @@ package struct PointRecord: Sendable {
   package var retainedAllocatedBytes: Int?
   package var predictedRetainedBytes: Int?
   package var predictedAllocatedBytes: Int?
-  package var largestTensorBytes: Int?
   package var peakForwardBytes: Int?
   package var peakBackwardBytes: Int?
   package var predictedPeakBytes: Int?

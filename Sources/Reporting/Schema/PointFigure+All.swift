@@ -27,9 +27,6 @@ extension PointFigure {
       ) { $0.retainedAllocatedBytes }.predicted(),
       bytes("peak_bytes", .step, "peak") { $0.peakBytes }
         .budgeted(as: "peak").cost().line("peak"),
-      bytes("largest_tensor_bytes", \.largestTensorBytes, .boundary, "largest tensor") {
-        $0.saved.map(\.description.requestedBytes).max()
-      }.budgeted(as: "largest").cost().line("largest tensor"),
       bytes("peak_forward_bytes", \.peakForwardBytes, .forward, "peak of forward") {
         $0.peakForwardBytes
       }.line("  forward"),
