@@ -27,8 +27,6 @@ package struct Point: Hashable, Sendable {
   package var lora: LoRA? {
     didSet { setAdapter(lora?.configuration) }
   }
-  /// Steps whose gradients are summed.
-  package var accumulate = 1
   package var optimizer = Optimizer.none
   package var recipe = Recipe.ballast {
     didSet { setAdapter(model.adapter) }

@@ -11,7 +11,7 @@ enum ContractColumns {
     backward_seconds, gradient_relative_error, gradient_cosine, version, started_at, trainable, dropout, recipe,
     kv_gradients, gradient_reference, predicted_workspace_bytes, optimizer, optimizer_bytes,
     adapter, lora, suffixes, sharing, suffixes_at_a_time, lengths, layout, retained_padding_bytes,
-    retained_scalar_bytes, accumulate
+    retained_scalar_bytes
     """)
 
   static let ledger = split(

@@ -69,8 +69,6 @@ extension PointAxis {
     ).unlessGiven("none"),
     .values("optimizer", .step, \.optimizer, "Whose state is counted; no optimizer runs")
       .inReference(Optimizer.none),
-    .integers("accumulate", .step, \.accumulate, 1...1 << 16, "Steps whose gradients are summed")
-      .quiet(),
     .values(
       "recipe", .step, \.recipe,
       "Whose ops a layer is made of; those of transformers are counted alone, as of "
