@@ -33,8 +33,6 @@ package enum Region: Int, CaseIterable, Sendable {
   case shared
   /// Rows that fill sequences up to the longest, or keys there.
   case padding
-  /// Proof: what has no token axis and no row, as a loss has.
-  case scalar
 
   package var name: String { "\(self)" }
 
@@ -48,7 +46,6 @@ package enum Region: Int, CaseIterable, Sendable {
       "kept for pairs of a generated and a prefix token: how much the one attends to the other"
     case .shared: "kept for no token in particular"
     case .padding: "kept for rows that fill the shorter sequences up to the longest"
-    case .scalar: "kept for a single number"
     }
   }
 
@@ -56,12 +53,12 @@ package enum Region: Int, CaseIterable, Sendable {
   package var isOfPrefix: Bool { self == .prefix || self == .crossing }
 
   /// Whether only some layouts have bytes of it, so that it is shown where there are some.
-  package var isOptional: Bool { self == .padding || self == .scalar }
+  package var isOptional: Bool { self == .padding }
 }
 
 /// Bytes by the tokens they belong to.
 package struct RegionBytes: Equatable, Sendable {
-  private var bytes = InlineArray<6, Int>(repeating: 0)
+  private var bytes = InlineArray<5, Int>(repeating: 0)
 
   package init(
     prefix: Int = 0, generated: Int = 0, crossing: Int = 0, shared: Int = 0, padding: Int = 0

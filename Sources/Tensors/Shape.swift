@@ -106,9 +106,7 @@ package struct Shape: Sendable {
     let tokens = first(of: .tokens)
     let keys = first(of: .keys)
     guard let rows = tokens ?? keys, rows.extent > 0, bytes > 0 else {
-      var regions = RegionBytes()
-      regions[count == 1 ? .scalar : .shared] = bytes
-      return regions
+      return RegionBytes(shared: bytes)
     }
     let bytesPerRow = bytes / rows.extent
     if !layout.padded.isEmpty, axes[0].kind == .plain, axes[0].extent == layout.padded.count {

@@ -10,8 +10,7 @@ enum ContractColumns {
     workspace_peak_bytes, parameter_bytes, gradient_bytes, process_peak_rss_bytes, matmul_flops, forward_seconds,
     backward_seconds, gradient_relative_error, gradient_cosine, version, started_at, trainable, dropout, recipe,
     kv_gradients, gradient_reference, predicted_workspace_bytes, optimizer, optimizer_bytes,
-    adapter, lora, suffixes, sharing, suffixes_at_a_time, lengths, layout, retained_padding_bytes,
-    retained_scalar_bytes
+    adapter, lora, suffixes, sharing, suffixes_at_a_time, lengths, layout, retained_padding_bytes
     """)
 
   static let ledger = split(
@@ -19,7 +18,7 @@ enum ContractColumns {
     profile, mode, keep_prefix, chunk, recompute, attention, head, loss_rows, dtype,
     batch, n_c, n_g, repeat, order, layer, op, tensor, shape, dtype, requested_bytes,
     allocated_bytes, prefix_bytes, generated_bytes, crossing_bytes, shared_bytes, needed_for, also_saved_by,
-    padding_bytes, scalar_bytes
+    padding_bytes
     """)
 
   static let lawsEnd = split(
