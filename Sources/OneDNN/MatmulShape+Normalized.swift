@@ -116,13 +116,4 @@ extension MatmulShape {
       b: operand(b, \.b, (columns, lastB), (inner, strideB)),
       c: operand(c, { $0.c }, (columns, lastC), (rows, strideC)), accumulates: accumulates)
   }
-
-  /// Those that are longer than 1.
-  private var leadingAxes: [LeadingAxis] {
-    (0..<(rank - 2)).filter { c.extents[$0] > 1 }.map { axis in
-      LeadingAxis(
-        extent: c.extents[axis], a: a.extents[axis] == 1 ? nil : a.strides[axis],
-        b: b.extents[axis] == 1 ? nil : b.strides[axis], c: c.strides[axis])
-    }
-  }
 }
