@@ -115,7 +115,7 @@ func drawParameters(of step: TrainingStep, _ backend: CPUBackend, seed: UInt64) 
     }
     #expect(runs > 500, "\(runs) ran, refused: \(refusals)")
     #expect(
-      Set(refusals.keys).isSuperset(of: ["pruned-graph", "keep_prefix", "dropout", "recipe"]),
+      Set(refusals.keys).isSuperset(of: ["mode", "keep_prefix", "dropout", "recipe"]),
       "\(refusals)")
   }
 

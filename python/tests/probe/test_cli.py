@@ -69,16 +69,13 @@ def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_columns_are_ballasts() -> None:
     """In its repository: the program's own list of columns comes first, in its order."""
-    source = REPOSITORY / "Sources/Reporting/PointRecord.swift"
-    if not source.exists():
+    schema = REPOSITORY / "scripts/plotting/schema.json"
+    if not (REPOSITORY / "Package.swift").exists():
         pytest.skip("not in Ballast's repository")
-    listed = re.search(r'\.arranged\(\s*"""(.*?)"""', source.read_text(), re.DOTALL)
-    assert listed is not None
-    columns = listed[1].split()
-    assert files.POINT_COLUMNS[:len(columns)] == columns
-    ledger = (REPOSITORY / "Sources/Reporting/LedgerRecord.swift").read_text()
-    after = re.findall(r'Column\("(\w+)"\)', ledger)
-    assert files.LEDGER_COLUMNS == ["profile", *files._KEY, *after[1:]]
+    columns = {file["name"]: [column["name"] for column in file["columns"]]
+               for file in json.loads(schema.read_text())["files"]}
+    assert files.POINT_COLUMNS[:len(columns["points"])] == columns["points"]
+    assert files.LEDGER_COLUMNS == columns["ledger"]
     assert sorted(built_in()) == sorted(
         path.stem for path in (REPOSITORY / "profiles/models").glob("*.json"))
 
