@@ -15,8 +15,8 @@ func module(_ name: String, uses dependencies: [Target.Dependency] = []) -> Targ
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-/// A test target under `Tests/`. Tests are not optimised, in release builds either, where what they test is:
-/// compiling `#expect` with `-O` took a third of a build. Those that compute much themselves are.
+/// A test target under `Tests/`. In release builds what tests test is optimised, they themselves are not:
+/// `#expect` takes long to compile with `-O`. Those that compute much themselves are.
 func tests(
   _ name: String, of dependencies: [Target.Dependency], isOptimized: Bool = false
 ) -> Target {
