@@ -148,7 +148,10 @@ let package = Package(
 
     // What tests share, and a test target a module.
     .target(
-      name: "TestSupport", dependencies: ["HuggingFace", "Transformer", "Safetensors", "Values"],
+      name: "TestSupport",
+      dependencies: [
+        "HuggingFace", "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Values",
+      ],
       path: "Tests/TestSupport", swiftSettings: strict),
     tests("TestSupportTests", of: ["TestSupport"]),
     tests("SpellingTests", of: ["Spelling"]),
@@ -165,8 +168,8 @@ let package = Package(
     tests(
       "CPUBackendTests", of: ["CPUBackend", "TiledAttention", "Tensors", "Ledger"],
       isOptimized: true),
-    tests("AutogradTests", of: ["Autograd", "Tensors", "Ledger"]),
-    tests("PyTorchOpsTests", of: ["PyTorchOps", "Autograd", "Tensors", "Ledger"]),
+    tests("AutogradTests", of: ["Autograd", "Tensors", "Ledger", "TestSupport"]),
+    tests("PyTorchOpsTests", of: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "TestSupport"]),
     tests(
       "TransformerTests", of: ["Transformer", "Tensors", "Ledger", "Safetensors", "TestSupport"]),
     tests(

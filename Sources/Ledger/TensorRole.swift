@@ -50,6 +50,29 @@ package enum TensorRole: Hashable, Sendable {
   case scratch
 }
 
+extension TensorRole {
+  /// What attention reads.
+  package enum Operand: Hashable, Sendable {
+    case queries, keysOrValues
+    /// Queries, keys and values in one.
+    case all
+  }
+
+  /// What of attention's operands it is; nil for what is none.
+  package var operand: Operand? {
+    switch self {
+    case .query: .queries
+    case .key, .value, .repeatedKeyValue: .keysOrValues
+    case .queryKeyValue: .all
+    case .parameter, .hidden, .normalized, .normStatistic, .scores, .probabilities,
+      .probabilityMask, .attentionMask, .logSumExp, .attentionOutput, .inner, .adapterInput,
+      .adapterHidden, .dropoutMask, .lossRows, .logits, .lossStatistic, .loss, .indices, .rotation,
+      .scratch:
+      nil
+    }
+  }
+}
+
 /// What a parameter is: its module, and what the module does with it.
 package struct ParameterRole: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {

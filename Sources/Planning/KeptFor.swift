@@ -30,22 +30,20 @@ enum KeptFor: String, CaseIterable {
     case .parameter, .hidden, .normalized, .normStatistic, .query, .key, .value, .queryKeyValue,
       .repeatedKeyValue, .logSumExp, .attentionOutput, .inner, .adapterInput, .adapterHidden,
       .lossRows, .logits, .lossStatistic, .loss, .scratch:
-      self.init(keptBy: place, isOfNorm: role == .normalized || role == .normStatistic, role)
+      self.init(keptBy: place, role)
     }
   }
 
-  private init(keptBy place: Place, isOfNorm: Bool, _ role: TensorRole) {
+  private init(keptBy place: Place, _ role: TensorRole) {
     switch place {
     case .module(.embedding), .module(.positions): self = .constants
     case .module(.attentionNorm), .module(.queryNorm), .module(.keyNorm), .module(.mlpNorm),
       .module(.finalNorm):
-      self = isOfNorm ? .normResults : .normInputs
+      self = [.normalized, .normStatistic].contains(role) ? .normResults : .normInputs
     // What an adapter's two products read: in PEFT the input of each as a float32 copy of its own.
     case .adapter: self = .adapters
     case .activation: self = .activations
-    case .attention:
-      let isHeads = [.query, .key, .value, .queryKeyValue, .repeatedKeyValue].contains(role)
-      self = isHeads ? .queries : .others
+    case .attention: self = role.operand == nil ? .others : .queries
     case .module(.query), .module(.key), .module(.value), .module(.queryKeyValue),
       .module(.attentionOutput), .module(.gate), .module(.up), .module(.down), .module(.head),
       .dropout, .queryRotation, .keyRotation, .rotationTables, .residual, .rows, .lossRows, .loss,

@@ -18,7 +18,7 @@ enum ModelPart: String, CaseIterable {
 
   /// Keys and values are a part of their own wherever attention, or what runs again, keeps them.
   init(of role: TensorRole, keptBy place: Place) {
-    let isKeyOrValue = [.key, .value, .repeatedKeyValue].contains(role)
+    let isKeyOrValue = role.operand == .keysOrValues
     switch place {
     // What an adapter keeps belongs to the part that it is on.
     case .module(let module), .adapter(_, on: let module), .dropout(of: let module):

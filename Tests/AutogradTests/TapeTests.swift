@@ -1,6 +1,7 @@
 import Autograd
 import Ledger
 import Tensors
+import TestSupport
 import Testing
 
 /// What the tape keeps and lets go, on shapes.
@@ -8,11 +9,7 @@ import Testing
   private let ledger = Ledger()
   private let tape: Tape
 
-  init() {
-    let layout = SequenceLayout(nC: 2, nG: 3, lossRows: 2..<5)
-    tape = Tape(
-      tensors: TensorFactory(.shapes(sizeClass: { $0 }), ledger: ledger, layout: layout))
-  }
+  init() { tape = .onShapes(ledger) }
 
   /// `y = x · Wᵀ` over 5 rows, 4 wide to 7.
   private func product(trainsWeight: Bool, wantsInput: Bool) throws -> (Parameter, Variable) {

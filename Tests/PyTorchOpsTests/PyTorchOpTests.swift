@@ -2,6 +2,7 @@ import Autograd
 import Ledger
 import PyTorchOps
 import Tensors
+import TestSupport
 import Testing
 
 /// What an op of PyTorch keeps, on shapes.
@@ -9,11 +10,7 @@ import Testing
   private let ledger = Ledger()
   private let tape: Tape
 
-  init() {
-    let layout = SequenceLayout(nC: 2, nG: 3, lossRows: 2..<5)
-    tape = Tape(
-      tensors: TensorFactory(.shapes(sizeClass: { $0 }), ledger: ledger, layout: layout))
-  }
+  init() { tape = .onShapes(ledger) }
 
   private let shape = Shape(.plain(1), .tokens(0..<5), .plain(4))
 

@@ -39,8 +39,7 @@ package struct TensorBytes: Equatable, Sendable {
 
   /// The tensor in one word, such as `layers.0.q_proj:input`.
   package var name: String {
-    guard let layer, !op.hasPrefix("layers.") else { return "\(op):\(tensor)" }
-    return "layers.\(layer).\(op):\(tensor)"
+    (layer.map { "layers.\($0).\(op)" } ?? op) + ":\(tensor)"
   }
 }
 
