@@ -9,11 +9,11 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402, after the choice of a backend
-from plotting.words import FONTS, GREY, save  # noqa: E402
+from pictures.words import FONTS, GREY, save  # noqa: E402
 
 from studies.crossover import AT, HEADS, Case, Planner  # noqa: E402
 
-COLORS = {"checkpointing": "#0072B2", "replay": "#009E73"}  # as `plotting.looks` has them
+COLORS = {"checkpointing": "#0072B2", "replay": "#009E73"}  # as `pictures.looks` has them
 
 
 def family(way: str) -> str:

@@ -4,11 +4,11 @@ from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
-from .data import Point, Series, baseline, describe
-from .findings import finding
-from .looks import direct, styles
-from .schema import WHOLE
-from .words import (
+from pictures.data import Point, Series, baseline, describe
+from pictures.findings import finding
+from pictures.looks import direct, styles
+from pictures.schema import WHOLE
+from pictures.words import (
     BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, measure, save, title, unit,
     wrapped)
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from .costs import cells, explained, widths, write
-from .data import Point, Series, common, options, representative
-from .findings import finding
-from .looks import colors
-from .words import (
+from pictures.costs import cells, explained, widths, write
+from pictures.data import Point, Series, common, options, representative
+from pictures.findings import finding
+from pictures.looks import colors
+from pictures.words import (
     BODY, GREY, INK, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
 
 PITCH, BAR, PEAK, LENGTH = 0.32, 0.18, 0.07, 4.3  # inches: row to row, two bars, the longest bar

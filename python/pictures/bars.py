@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from .data import Point, Series, baseline, describe, representative
-from .files import Unplottable
-from .findings import finding
-from .schema import BIASED, MODES, OF_PREFIX, REGIONS, WHOLE
-from .words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, measure, save,
+from pictures.data import Point, Series, baseline, describe, representative
+from pictures.files import Unplottable
+from pictures.findings import finding
+from pictures.schema import BIASED, MODES, OF_PREFIX, REGIONS, WHOLE
+from pictures.words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, measure, save,
                     saving, title, unit, wrapped)
 
 # Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things; in the

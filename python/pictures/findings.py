@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from .data import Point, Series, baseline, representative
-from .schema import AXES, BIASED, OPTIONS, SAVING, SIZES, STANDARD, WAYS
-from .words import in_units
+from pictures.data import Point, Series, baseline, representative
+from pictures.schema import AXES, BIASED, OPTIONS, SAVING, SIZES, STANDARD, WAYS
+from pictures.words import in_units
 
 LONG = 100  # letters of a title that what joins the lead still may fill
 LITTLE = 0.005  # a saving that rounds to nothing

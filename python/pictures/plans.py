@@ -5,10 +5,10 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import Unplottable, shown, table, text_of
-from .looks import STYLES, direct
-from .schema import BIASED, MODES, WAYS, WHOLE
-from .words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
+from pictures.files import Unplottable, shown, table, text_of
+from pictures.looks import STYLES, direct
+from pictures.schema import BIASED, MODES, WAYS, WHOLE
+from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 COLUMNS = ["mode", "recompute", "attention", "head", "model", "dtype", "n_g", "n_c", "memory_bytes",
            "fits", "counted", "optimizer", "gradient_dtype", "relative_work", "gradient", "source"]

@@ -4,8 +4,8 @@ import os
 import textwrap
 from pathlib import Path
 
-from .data import Series
-from .schema import AXES, STANDARD, WHOLE
+from pictures.data import Series
+from pictures.schema import AXES, STANDARD, WHOLE
 
 GREY, INK = "#4A4A4A", "#222222"
 # Points, of pictures that are read at half their size: titles, panels' titles, labels, the small print.

@@ -4,13 +4,13 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from .axes import Line, following, lines_along, longest_axis
-from .costs import HEADS, cells, explained, widths, write
-from .data import Series, common, power_of_ten
-from .findings import finding
-from .looks import direct, styles
-from .schema import AXES, OPTIONS
-from .words import (
+from pictures.axes import Line, following, lines_along, longest_axis
+from pictures.costs import HEADS, cells, explained, widths, write
+from pictures.data import Series, common, power_of_ten
+from pictures.findings import finding
+from pictures.looks import direct, styles
+from pictures.schema import AXES, OPTIONS
+from pictures.words import (
     BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
 
 LONG, TALL, TICKS = 2.4, 3.5, 0.6  # inches: a panel, and room for what its axis says

@@ -3,10 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
-from . import bars, lines, over, rows, tradeoff
-from .axes import MANY, longest_axis
-from .data import Series, describe, label
-from .schema import BIASED
+from pictures import bars, lines, over, rows, tradeoff
+from pictures.axes import MANY, longest_axis
+from pictures.data import Series, describe, label
+from pictures.schema import BIASED
 
 
 def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:

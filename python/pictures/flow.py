@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from .data import power_of_ten
-from .files import Unplottable, shown, table
-from .words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
+from pictures.data import power_of_ten
+from pictures.files import Unplottable, shown, table
+from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 COLUMNS = ["layer", "weight", "position", "norm", "parameter"]
 NOTHING = "#DCDCDC"  # exact zeros: grey, which the colours do not hold

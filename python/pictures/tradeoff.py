@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .axes import Line, lines_along
-from .data import Series, common
-from .findings import finding
-from .looks import styles
-from .schema import BIASED
-from .words import (
+from pictures.axes import Line, lines_along
+from pictures.data import Series, common
+from pictures.findings import finding
+from pictures.looks import styles
+from pictures.schema import BIASED
+from pictures.words import (
     BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
 
 LONG, TALL = 9.6, 4.6  # inches: the panel

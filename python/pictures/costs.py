@@ -1,8 +1,8 @@
 """What a point costs, as columns of text: bytes, products, and the gradient that they buy."""
 
-from .data import Point, Series, baseline, representative
-from .schema import COSTS, FIGURES, REFERENCE, WHOLE
-from .words import GREY, INK, SMALL, in_units, measure, saving
+from pictures.data import Point, Series, baseline, representative
+from pictures.schema import COSTS, FIGURES, REFERENCE, WHOLE
+from pictures.words import GREY, INK, SMALL, in_units, measure, saving
 
 RETAINED, *OTHERS = COSTS
 HEADS = [FIGURES[RETAINED]["label"], f"against\n{WHOLE}", *(FIGURES[c]["label"] for c in OTHERS),
