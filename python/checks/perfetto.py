@@ -40,12 +40,13 @@ class Perfetto:
 
     def ask(self, query: str) -> list[list[str]]:
         """The rows of an answer, of the engine behind the page's box for queries."""
-        return self.page.evaluate("""async query => {
+        answer: list[list[str]] = self.page.evaluate("""async query => {
             const answer = await window.app.trace.engine.query(query), rows = [];
             for (const row = answer.iter({}); row.valid(); row.next())
                 rows.push(answer.columns().map(name => String(row.get(name))));
             return rows;
         }""", query)
+        return answer
 
     def close(self) -> None:
         self.page.close()

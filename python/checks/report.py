@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from checkout import ROOT, Failure, program
 from checkout.command import Words, enter, is_in
 from checks import perfetto
-from checks.report_pages import CHECKS, Reader, say
-from checks.report_results import reports
+from checks.report_pages import CHECKS, Reader
+from checks.report_results import reports, say
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

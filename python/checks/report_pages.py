@@ -46,11 +46,11 @@ class Reader:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=theme, offline=True)
         self.page = context.new_page()
-        self.page.on("console", lambda message: message.type in ("error", "warning")
-                     and self.troubles.append(f"console: {message.text}"))
-        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        self.page.on("request", lambda request: request.url.startswith(("file:", "data:", "blob:"))
-                     or self.troubles.append(f"asks for {request.url}"))
+        self.page.on("console", lambda message: self.trouble_if(
+            message.type in ("error", "warning"), f"console: {message.text}"))
+        self.page.on("pageerror", lambda error: self.trouble_if(True, f"error: {error}"))
+        self.page.on("request", lambda request: self.trouble_if(
+            not request.url.startswith(("file:", "data:", "blob:")), f"asks for {request.url}"))
         start = time.monotonic()
         self.page.goto(path.as_uri())
         # By its attribute: the page's policy lets no expression be evaluated in it while one waits.
@@ -70,6 +70,9 @@ class Reader:
     def expect(self, holds: bool, what: str) -> None:
         if not holds:
             self.troubles.append(what)
+
+    def trouble_if(self, fails: bool, what: str) -> None:
+        self.expect(not fails, what)
 
     def text(self, selector: str) -> str:
         return str(self.page.locator(selector).first.inner_text())
