@@ -138,9 +138,9 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
-        "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger",
-        "Safetensors",
-        "Values", "Files", "Spelling", "Threading", argumentParser,
+        "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention", "HuggingFace",
+        "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
+        "Threading", argumentParser,
       ],
       swiftSettings: strict),
 

@@ -54,10 +54,11 @@ package struct AllocatorReplay: Sendable {
   ///   - allocator: The allocator to ask, as it is before.
   ///   - start: Segments that it takes over first; what stands and is in none of them is allocated
   ///     before the first event.
-  ///   - watch: Called after every event with its number and the allocator.
+  ///   - watch: Called after every event with its number, the figures then, and for an allocation
+  ///     its address.
   package init(
     _ stream: AllocationStream, with allocator: CachingAllocator, start: Start = Start(),
-    watch: (Int, CachingAllocator.State) -> Void = { _, _ in }
+    watch: (Int, CachingAllocator.State, Int?) -> Void = { _, _, _ in }
   ) {
     self.allocator = allocator
     allocations = Array(repeating: nil, count: stream.bytes.count)
@@ -79,16 +80,18 @@ package struct AllocatorReplay: Sendable {
   }
 
   private mutating func run(
-    _ stream: AllocationStream, _ watch: (Int, CachingAllocator.State) -> Void
+    _ stream: AllocationStream, _ watch: (Int, CachingAllocator.State, Int?) -> Void
   ) {
     for (index, event) in stream.events.enumerated() {
       let before = allocator.state
+      var address: Int?
       switch event {
       case .allocate(let tensor):
         do throws(OutOfMemory) { try allocate(tensor, stream) } catch {
           failure = (index, error)
           return
         }
+        address = self.address(of: tensor)
       case .retire(let tensor):
         if let allocation = allocations[tensor] { allocator.retire(allocation) }
       case .release(let tensor):
@@ -101,7 +104,7 @@ package struct AllocatorReplay: Sendable {
       let state = allocator.state
       if state.peakAllocated > before.peakAllocated { peakAllocatedEvent = index }
       if state.peakReserved > before.peakReserved { peakReservedEvent = index }
-      watch(index, state)
+      watch(index, state, address)
     }
   }
 

@@ -159,7 +159,7 @@ extension AllocatorSettings {
   /// larger ones.
   private static func divisions(_ value: String) throws(AllocatorOptionFault) -> [Int] {
     func power(_ text: Substring, orZero: Bool) throws(AllocatorOptionFault) -> Int {
-      guard let number = Int(text), number > 0 && number & (number - 1) == 0 || orZero && number == 0
+      guard let number = Int(text), number & (number - 1) == 0, number > 0 || orZero && number == 0
       else { throw .divisions }
       return number
     }
@@ -169,8 +169,8 @@ extension AllocatorSettings {
     guard value.hasSuffix("]") else { throw .divisions }
     var divisions = Array(repeating: 0, count: roundupIntervals)
     var last: Int?
-    for part in value.dropFirst().dropLast().split(separator: ",", omittingEmptySubsequences: false)
-    {
+    let list = value.dropFirst().dropLast()
+    for part in list.split(separator: ",", omittingEmptySubsequences: false) {
       let halves = part.split(separator: ":", omittingEmptySubsequences: false)
       guard halves.count == 2 else { throw .divisions }
       let count = try power(halves[1], orZero: true)

@@ -1,6 +1,6 @@
 import CUDAAllocator
 package import Files
-package import Ledger
+import Ledger
 import Spelling
 
 extension Recording {
