@@ -94,7 +94,15 @@ let package = Package(
     module(
       "Recordings",
       uses: ["CUDAAllocator", "Reporting", "Ledger", "CZlib", "Values", "Files", "Spelling"]),
-    module("Results", uses: ["Reporting", "Retention", "Files", "Spelling"]),
+    module(
+      "RecordedSteps",
+      uses: [
+        "Recordings", "CUDAAllocator", "Traces", "Reporting", "Retention", "Ledger", "Values",
+        "Spelling",
+      ]),
+    module(
+      "Results",
+      uses: ["RecordedSteps", "Recordings", "Reporting", "Retention", "Files", "Spelling"]),
     module(
       "HTMLReport",
       uses: ["CReport", "Results", "Reporting", "Retention", "Files", "Spelling", ordered]),
@@ -138,7 +146,7 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
-        "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention", "HuggingFace",
+        "RecordedSteps", "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention", "HuggingFace",
         "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
         "Threading", argumentParser,
       ],
@@ -172,6 +180,10 @@ let package = Package(
     tests(
       "RecordingsTests",
       of: ["Recordings", "CUDAAllocator", "Ledger", "Values", "Files", "TestSupport"]),
+    tests(
+      "RecordedStepsTests",
+      of: ["RecordedSteps", "Recordings", "CUDAAllocator", "Reporting", "Retention", "Ledger",
+        "Files", "TestSupport"]),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),

@@ -18,10 +18,11 @@ package struct ReportFolder {
   ///
   /// - Throws: `FileError` for a folder without `points.csv`, or a file in it that is malformed.
   package init(_ path: String) throws(FileError) {
-    guard Paths.isDirectory(path) else {
+    guard Paths.isDirectory(path) || ResultFolder.isRecording(path) else {
       throw FileError(
         Paths.exists(path)
-          ? "\(path): is a file; give the folder that 'ballast sweep' or ballast-probe wrote"
+          ? "\(path): is a file; give the folder that 'ballast sweep' or ballast-probe wrote, or a "
+            + "recording"
           : "\(path): there is no such folder")
     }
     let folder = try ResultFolder(path, to: "report", needing: Self.shown, checksFigures: true)

@@ -4,6 +4,8 @@ package import Reporting
 
 /// A folder of results, read: its points, and what the other files in it say of them.
 ///
+/// A recorded step, alone or in a folder, is one too: its point and its ledger are made here.
+///
 /// ```
 ///   points.csv ──────────────────────────▶ points
 ///   ledger.csv laws.csv gradients.csv  ─┬▶ rows that are of these points
@@ -44,13 +46,18 @@ package struct ResultFolder: Sendable {
       return table
     }
     self.path = path
-    guard let points = try table(.points) else {
-      throw FileError("\(path): holds no points.csv; name a folder that 'ballast sweep' wrote")
+    let recorded = try RecordedResult.file(at: path).map { (file) throws(FileError) in
+      try RecordedResult(file)
+    }
+    guard let points = try recorded?.points ?? table(.points) else {
+      throw FileError(
+        "\(path): holds no points.csv and no \(RecordedResult.name); name a folder that 'ballast "
+          + "sweep' or ballast-probe wrote")
     }
     try points.requireRows(to: purpose)
     self.points = points
     let belonging = Belonging(to: points.document)
-    ledger = try table(.ledger)
+    ledger = try recorded?.ledger ?? table(.ledger)
     ledgerRows = ledger.map { LedgerRows($0.document, of: points.document) }
     func part(
       _ kind: ResultKind, _ choose: (CSVDocument) -> Belonging.Part
@@ -68,9 +75,15 @@ package struct ResultFolder: Sendable {
     ].compactMap(\.self)
   }
 
+  /// Whether a path names a recorded step that is read like a folder.
+  package static func isRecording(_ path: String) -> Bool {
+    RecordedResult.file(at: path) != nil
+  }
+
   /// The files that the folder holds, by name.
   package var files: [String] {
-    (ResultKind.allCases.map(\.file).sorted() + [SweepFile.name])
+    (RecordedResult.file(at: path).map { [String($0.split(separator: "/").last ?? "")] } ?? [])
+      + (ResultKind.allCases.map(\.file).sorted() + [SweepFile.name])
       .filter { Paths.exists(Paths.join(path, $0)) }
   }
 

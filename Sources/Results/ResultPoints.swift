@@ -43,7 +43,7 @@ package struct ResultPoints: Sendable {
     guard !path.isEmpty else {
       throw FileError("the name of a result is empty; give a folder or a CSV file")
     }
-    guard Paths.isDirectory(path) else {
+    guard Paths.isDirectory(path) || RecordedResult.file(at: path) != nil else {
       let table = try ResultTable(path, ofOneOf: kinds)
       try table.requireRows(to: "compare")
       kind = table.kind

@@ -36,6 +36,14 @@ package struct ResultTable: Sendable {
     }
   }
 
+  /// A table that was made here and not read.
+  init(_ text: String, at path: String, of kind: ResultKind) throws(FileError) {
+    (self.path, self.kind) = (path, kind)
+    do { document = try CSVDocument(text, header: { _ in nil }) } catch {
+      throw FileError("\(path): \(error)")
+    }
+  }
+
   private static func read(
     _ path: String, header complaint: ([String]) -> String?
   ) throws(FileError) -> CSVDocument {

@@ -1,6 +1,6 @@
 package import Ledger
 import OrderedCollections
-import Reporting
+package import Reporting
 package import Retention
 import Spelling
 
@@ -21,6 +21,21 @@ package struct Stacks {
       ]
       stacks[frames, default: 0] += tensor.bytes * storage.copies
     }
+    self.init(stacks, of: point)
+  }
+
+  /// The stacks of what a recorded step retains.
+  package init(of rows: [LedgerRecord], point: Point) {
+    var stacks: OrderedDictionary<[String], Int> = [:]
+    for row in rows {
+      let layer = row.layer.map { "layer \($0)" } ?? "ends"
+      stacks[[point.mode.name.rawValue, layer, row.op, row.tensor], default: 0] +=
+        row.requestedBytes
+    }
+    self.init(stacks, of: point)
+  }
+
+  private init(_ stacks: OrderedDictionary<[String], Int>, of point: Point) {
     self.stacks = stacks.map { (frames: $0.key, bytes: $0.value) }
     name = "\(point.modelName), \(point.mode.name.rawValue), n_c \(point.nC), n_g \(point.nG)"
   }

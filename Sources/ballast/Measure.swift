@@ -29,6 +29,8 @@ struct Measure: ParsableCommand {
             what dominates
         ballast measure --model one-layer --n-c 512 --n-g 64 --timeline step.json
             a picture of the step for https://ui.perfetto.dev
+        ballast measure --recording recording.json.gz --by phase,op
+            a step of PyTorch's, as ballast-probe record took it down
       """)
 
   @OptionGroup(title: "Point") var options: PointOptions
@@ -70,12 +72,19 @@ struct Measure: ParsableCommand {
     help: ArgumentHelp(
       """
       Add totals of the retained bytes to the table, by \
-      \(TotalsKey.words.joined(separator: ", ")); several, separated by commas.
+      \(TotalsKey.words.joined(separator: ", ")), of a recorded step also by role and phase; \
+      several, separated by commas.
       """, valueName: "word"))
   var by: String?
   @OptionGroup(title: "Pictures of one step") var traces: TraceOptions
+  @OptionGroup(title: "A recorded step") var recording: RecordingOptions
 
   func run() throws {
+    if let recorded = try recording.recorded(
+      memory: try options.memory.given(), besides: pointOptions)
+    {
+      return try show(recorded)
+    }
     let parsed = try options.parsed()
     let planned = parsed.planned
     let limit = MemoryLimit(given: try options.memory.given()).bytes(for: planned.point.backend)
@@ -132,6 +141,11 @@ struct Measure: ParsableCommand {
 
   /// What to add up by.
   private func totals(isPrinted: Bool) throws -> [TotalsKey] {
+    try totalsWords(isPrinted: isPrinted).map { try TotalsKey($0, for: "by") }
+  }
+
+  /// The words of `--by`, each once.
+  func totalsWords(isPrinted: Bool) throws -> [String] {
     guard let by else { return [] }
     guard isPrinted else {
       throw UsageError("--by adds to the printed table; leave --format and outputs to - out")
@@ -143,7 +157,7 @@ struct Measure: ParsableCommand {
     if let twice = words.indices.first(where: { words[..<$0].contains(words[$0]) }) {
       throw UsageError("--by names \(quoted(words[twice])) more than once; name it once")
     }
-    return try words.map { try TotalsKey($0, for: "by") }
+    return words
   }
 
   private func text(of outcome: PointOutcome, as format: Format) -> String {

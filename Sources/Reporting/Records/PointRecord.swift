@@ -43,6 +43,14 @@ package struct PointRecord: Sendable {
   /// The most resident memory of the whole process during the step (`VmHWM`).
   package var processPeakRSSBytes: Int?
   package var optimizerBytes: Int?
+  /// What PyTorch's allocator had handed out at its peak, all that stands included, by phase.
+  package var peakAllocatedForwardBytes: Int?
+  package var peakAllocatedBackwardBytes: Int?
+  package var peakAllocatedOptimizerBytes: Int?
+  /// The same over the whole recording.
+  package var peakAllocatedBytes: Int?
+  /// What it had taken of the device at its peak, in the worst of several orders of addresses.
+  package var peakReservedBytes: Int?
   package var matmulFlops: Int128?
   package var forwardSeconds: Double?
   package var backwardSeconds: Double?

@@ -65,6 +65,22 @@ extension PointFigure {
         .budgeted(as: "gradient_error").cost().line("gradient error", gradientError),
       number("gradient_cosine", \.gradientCosine, .backward, "gradient's cosine")
         .line("gradient cosine") { $0.gradientCosine.map(Units.significant) },
+      bytes("peak_allocated_bytes", \.peakAllocatedBytes, .step, "PyTorch's peak", from: nil)
+        .budgeted(as: "peak_allocated").quiet().line("peak allocated"),
+      bytes(
+        "peak_allocated_forward_bytes", \.peakAllocatedForwardBytes, .forward,
+        "PyTorch's peak of forward", from: nil
+      ).line("  forward"),
+      bytes(
+        "peak_allocated_backward_bytes", \.peakAllocatedBackwardBytes, .backward,
+        "PyTorch's peak of backward", from: nil
+      ).line("  backward"),
+      bytes(
+        "peak_allocated_optimizer_bytes", \.peakAllocatedOptimizerBytes, .optimizer,
+        "PyTorch's peak of the optimizer", from: nil
+      ).line("  optimizer"),
+      bytes("peak_reserved_bytes", \.peakReservedBytes, .step, "reserved at the peak", from: nil)
+        .budgeted(as: "peak_reserved").quiet().line("peak reserved"),
     ]
 
   /// The figures that budgets and comparisons are about and that are bytes.

@@ -22,6 +22,8 @@ package struct PointFigure: Sendable {
     /// Between forward and backward.
     case boundary
     case forward, backward
+    /// Clipping included.
+    case optimizer
     /// Over the whole of it.
     case step
   }

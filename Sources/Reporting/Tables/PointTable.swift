@@ -13,14 +13,19 @@ package enum PointTable {
   package static func text(of record: PointRecord, gradients: [ParameterGradient] = []) -> String {
     var table = TextTable([("", .left), ("", .left)])
     for (name, value) in heading(of: record.point) { table.add([name, value]) }
-    for (name, text) in PointFigure.all.flatMap(\.lines) {
-      if let value = text(record) { table.add([name, value]) }
-    }
+    for (name, value) in figures(of: record) { table.add([name, value]) }
     if let worst = worst(of: gradients) { table.add(["  largest", worst]) }
     if let reference = record.gradientReference, reference != record.point.mode.name {
       table.add(["  compared with", reference.rawValue])
     }
     return table.text
+  }
+
+  /// The lines of the figures that were taken.
+  package static func figures(of record: PointRecord) -> [(name: String, value: String)] {
+    PointFigure.all.flatMap(\.lines).compactMap { name, text in
+      text(record).map { (name, $0) }
+    }
   }
 
   static func heading(of point: Point) -> [(String, String)] {

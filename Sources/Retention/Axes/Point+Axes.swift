@@ -2,7 +2,7 @@ import Transformer
 
 extension Point {
   /// A point of no model that has the default on every axis.
-  static let standard = Point(
+  package static let standard = Point(
     modelName: "", model: DecoderConfiguration(dModel: 0, heads: 0, dFF: 0, vocab: 0), nC: 0, nG: 0)
 
   /// The same for all points of a series: they differ in axes that the series does not distinguish.

@@ -1,0 +1,52 @@
+import CUDAAllocator
+import Recordings
+package import Reporting
+import Retention
+import Spelling
+
+extension RecordedStep {
+  /// The row as a page that a person reads.
+  package func table(of record: PointRecord) -> String {
+    var table = TextTable([("", .left), ("", .left)])
+    let steps = Set(recording.phases.map(\.step)).count
+    let model = record.point.modelName.isEmpty ? "not named" : record.point.modelName
+    table.add(["model", model])
+    if !recording.point.isEmpty {
+      let known = recording.point.sorted { $0.key < $1.key }.filter { !$0.value.isEmpty }
+      table.add(["point", known.map { "\($0.key) \($0.value)" }.joined(separator: ", ")])
+    }
+    table.add([
+      "recorded",
+      "\(steps) step\(steps == 1 ? "" : "s"), \(Units.grouped(recording.tensors.count)) allocations"
+        + (recording.gpu.map { ", as \($0.title) would hold them" } ?? ", as a CPU holds them"),
+    ])
+    for (name, value) in PointTable.figures(of: record) { table.add([name, value]) }
+    if let reserved, reserved.least != reserved.most {
+      table.add([
+        "  over \(reserved.orders) orders of addresses",
+        "\(Units.exactBytes(reserved.least)) to \(Units.exactBytes(reserved.most))",
+      ])
+    }
+    if let moment = peakMoment { table.add(["peak is", moment]) }
+    return table.text
+  }
+
+  /// When most is allocated, and by what.
+  private var peakMoment: String? {
+    guard peakEvent >= 0, let phase = recording.phase(ofEvent: peakEvent),
+      case .allocate(let number) = recording.events[peakEvent]
+    else { return nil }
+    let tensor = recording.tensor(number)
+    return "\(phase.phase.rawValue) of step \(phase.step), \(tensor.op)"
+      + (tensor.module.isEmpty ? "" : " in \(tensor.module)")
+      + ", \(Units.exactBytes(tensor.bytes))"
+  }
+
+  /// Whether it fits the device that was asked about, in a sentence; empty where there is no limit.
+  package var verdict: [String] {
+    guard let failure, let phase = recording.phase(ofEvent: max(failure.event, 0)) else { return [] }
+    return [
+      "it does not fit: in \(phase.phase.rawValue) of step \(phase.step), \(failure.error.message)"
+    ]
+  }
+}

@@ -1,0 +1,34 @@
+import Files
+import RecordedSteps
+import Recordings
+import Reporting
+
+/// A recorded step as the tables of a result folder: one point, and what backward needs of it.
+struct RecordedResult {
+  let points: ResultTable
+  let ledger: ResultTable
+
+  /// What `ballast-probe record` calls its file.
+  static let name = "recording.json.gz"
+
+  /// The recording that a path names: the file itself, or one in a folder without points.
+  static func file(at path: String) -> String? {
+    if Paths.isDirectory(path) {
+      let place = Paths.join(path, name)
+      let hasPoints = Paths.exists(Paths.join(path, ResultKind.points.file))
+      return Paths.exists(place) && !hasPoints ? place : nil
+    }
+    return Paths.exists(path) && (path.hasSuffix(".json.gz") || path.hasSuffix(".json")) ? path : nil
+  }
+
+  /// Reads a recording, and puts it through the allocator.
+  ///
+  /// - Throws: `FileError` for a file that is no recording, or of which no point can be made.
+  init(_ path: String) throws(FileError) {
+    let step = RecordedStep(try RecordedFile.recording(path))
+    let record: PointRecord
+    do throws(RecordingFault) { record = try step.record() } catch { throw error.of(path) }
+    points = try ResultTable(CSV.document([record]), at: path, of: .points)
+    ledger = try ResultTable(CSV.document(step.ledger(of: record)), at: path, of: .ledger)
+  }
+}
