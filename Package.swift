@@ -171,7 +171,7 @@ let package = Package(
     tests("CUDAAllocatorTests", of: ["CUDAAllocator", "Values", "TestSupport"]),
     tests(
       "RecordingsTests",
-      of: ["Recordings", "CUDAAllocator", "Ledger", "Values", "Files", "TestSupport"]),
+      of: ["Recordings", "CUDAAllocator", "Traces", "Ledger", "Values", "Files", "TestSupport"]),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),
