@@ -45,7 +45,8 @@ import Testing
     #expect(layout(allocator) == [[512 << 10, -(1536 << 10)]])
     allocator.free(blocks[0])
     #expect(layout(allocator) == [[-2 * mebibyte]])
-    #expect(allocator.statistics.stuck.current == 0 && allocator.statistics.stuck.peak == 1536 << 10)
+    #expect(
+      allocator.statistics.stuck.current == 0 && allocator.statistics.stuck.peak == 1536 << 10)
   }
 
   @Test func `keeps streams and sizes apart`() throws {
@@ -92,7 +93,7 @@ import Testing
   @Test func `says what was asked for and what was free`() throws {
     var allocator = CachingAllocator(device: DeviceMemory(total: 1 << 30, held: 24 * mebibyte))
     _ = try allocator.allocate(12 * mebibyte - 100)
-    _ = try allocator.allocate(900 * mebibyte + 1)
+    _ = try allocator.allocate(901 * mebibyte + 1)
     do {
       _ = try allocator.allocate(100 * mebibyte)
       Issue.record("there was no room")
@@ -234,9 +235,10 @@ import Testing
     #expect(allocator.statistics.reserved.current == 100 * mebibyte)
     #expect(throws: OutOfMemory.self) { try allocator.allocate(20 * mebibyte) }
     allocator.free(first)
-    _ = try allocator.allocate(75 * mebibyte)
+    // The small pool has no page yet: three free pages of the large one go back first.
+    _ = try allocator.allocate(512)
     #expect(allocator.statistics.retries == 2)
-    #expect(allocator.statistics.reserved.current == 100 * mebibyte)
+    #expect(allocator.statistics.reserved.current == 42 * mebibyte)
   }
 
   // MARK: Replays

@@ -99,13 +99,19 @@ enum PickleSamples {
     ("gASVHwAAAAAAAACMBXBvc2l4lIwGc3lzdGVtlJOUjAR0cnVllIWUUpQu", "posix.system"),
     ("gAJjcG9zaXgKc3lzdGVtCnEAWAQAAAB0cnVlcQGFcQJScQMu", "posix.system"),
     ("gAJjY29sbGVjdGlvbnMKT3JkZXJlZERpY3QKcQApUnEBWAEAAABhcQJLAXMu", "collections.OrderedDict"),
-    ("gAWVMQAAAAAAAAB9lIwIc2VnbWVudHOUXZSMCGRhdGV0aW1llIwEZGF0ZZSTlEMEB+oBAZSFlFKUYXMu", "datetime.date"),
+    (
+      "gAWVMQAAAAAAAAB9lIwIc2VnbWVudHOUXZSMCGRhdGV0aW1llIwEZGF0ZZSTlEMEB+oBAZSFlFKUYXMu",
+      "datetime.date"
+    ),
     ("gASVFQAAAAAAAACMCGJ1aWx0aW5zlIwEZXZhbJSTlC4=", "builtins.eval"),
     ("gAJdcQBYAQAAAHhxAVFhLg==", "outside it"),
     ("gAKCAS4=", "extension registry"),
     ("gAQpUi4=", "a call (REDUCE)"),
     ("gAIoaV9fbWFpbl9fClgKLg==", "__main__.X"),
-    ("gASVLgAAAAAAAACMCGJ1aWx0aW5zlIwHY29tcGxleJSTlEc/8AAAAAAAAEdAAAAAAAAAAIaUUpQu", "builtins.complex"),
+    (
+      "gASVLgAAAAAAAACMCGJ1aWx0aW5zlIwHY29tcGxleJSTlEc/8AAAAAAAAEdAAAAAAAAAAIaUUpQu",
+      "builtins.complex"
+    ),
   ]
 
   /// gzip of "{\"a\": 1}" in two members.

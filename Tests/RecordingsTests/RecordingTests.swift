@@ -11,7 +11,8 @@ import Testing
     #expect(recording.made.by["torch"] == "2.13.0+cpu" && recording.call.options["n_c"] == "64")
     #expect(recording.point["dtype"] == "bfloat16" && recording.device == .cuda)
     #expect(recording.gpu?.multiprocessors == 132 && recording.model.configuration == nil)
-    #expect(recording.notModelled == [Recording.UnmodelledOp(op: "aten::sort", calls: 3)])
+    #expect(
+      recording.notModelled.map(\.op) == ["aten::sort"] && recording.notModelled[0].calls == 3)
     #expect(recording.tensors.count == 5 && recording.boundaries == [5])
     #expect(recording.events.prefix(2) == [.allocate(0), .allocate(1)])
     #expect(recording.events.last == .release(2))
@@ -32,7 +33,8 @@ import Testing
     #expect(answer.held.first?.maker.op == "" && answer.held.first?.count == 2)
     #expect(stream.notes.first?.contains("aten::sort (3)") ?? false)
     let text = answer.text(title: "r", moment: "backward of step 0")
-    #expect(text.contains("after event 6 of 7 (backward of step 0), 2.00 MiB are held in 4 tensors"))
+    #expect(
+      text.contains("after event 6 of 7 (backward of step 0), 2.00 MiB are held in 4 tensors"))
   }
 
   /// A change of one place, and the words of what is wrong then.
@@ -44,22 +46,28 @@ import Testing
       ("\"device\": \"cuda\"", "\"device\": \"tpu\"", "\"device\" is \"tpu\""),
       ("\"bytes\": [524288", "\"bytes\": [0", "\"tensors.bytes[0]\" must be a whole number from 1"),
       ("\"bytes\": [524288", "\"bytes\": [524289", "tensor 0 has 524289 bytes, and its regions 52"),
-      ("\"op\": [0, 0, 1", "\"op\": [0, 0, 2", "\"tensors.op[2]\" must be a whole number from 0 to 1"),
+      (
+        "\"op\": [0, 0, 1", "\"op\": [0, 0, 2",
+        "\"tensors.op[2]\" must be a whole number from 0 to 1"
+      ),
       ("\"kept\": [0, 0, 1, 0, 0]", "\"kept\": [0, 0, 1, 0]", "has 4 entries"),
       ("\"layer\": [-1", "\"layer\": [-2", "\"tensors.layer[0]\""),
       ("\"roles\": [\"parameter\"", "\"roles\": [\"parametre\"", "did you mean \"parameter\""),
-      ("\"regions\": [[0, 0, 0, 524288, 0]", "\"regions\": [[0, 0, 0, 524288]", "prefix, generated"),
+      (
+        "\"regions\": [[0, 0, 0, 524288, 0]", "\"regions\": [[0, 0, 0, 524288]", "prefix, generated"
+      ),
       ("\"events\": [0, 1, 2", "\"events\": [0, 2, 1", "allocates tensor 2; the next one is 1"),
       ("3, -4, 4, -3]", "3, -4, 4, -4]", "releases tensor 3, which is not allocated then"),
       ("3, -4, 4, -3]", "3, -4, -3]", "allocates 4 tensors, and \"tensors\" lists 5"),
-      ("3, -4, 4, -3]", "3, -6, 4, -3]", "releases tensor 5"),
+      ("3, -4, 4, -3]", "3, -6, 4, -3]", "must be a whole number from -5"),
       ("\"first_event\": 5", "\"first_event\": 1", "\"phases[2].first_event\""),
       ("\"first_event\": 5", "\"first_event\": 8", "\"phases[2].first_event\""),
       ("\"name\": \"forward\"", "\"name\": \"fwd\"", "\"phases[1].name\" is \"fwd\""),
       ("\"boundaries\": [5]", "\"boundaries\": [5, 5]", "\"boundaries\" must ascend"),
       ("\"boundaries\": [5]", "\"boundaries\": [9]", "\"boundaries[0]\""),
       ("\"compute_capability\": \"9.0\"", "\"compute_capability\": \"nine\"", "two numbers"),
-      ("\"ranks\": 1,", "", "\"ranks\" is missing"), ("\"made\": {", "\"made\": 5, \"m\": {", "\"made\""),
+      ("\"ranks\": 1,", "", "\"ranks\" is missing"),
+      ("\"made\": {", "\"made\": 5, \"m\": {", "\"made\""),
     ])
   func `that cannot be are refused in a sentence`(old: String, new: String, words: String) throws {
     #expect(RecordingSamples.text.contains(old))
@@ -97,7 +105,8 @@ import Testing
     let folder = try Folder()
     let path = try folder.add("f", text)
     let error = try #require(throws: FileError.self) { try RecordedFile(path) }
-    #expect(error.description.hasPrefix("\(path): ") && error.description.contains(words), "\(error)")
+    #expect(
+      error.description.hasPrefix("\(path): ") && error.description.contains(words), "\(error)")
     #expect(throws: FileError.self) { try RecordedFile(path + "-missing") }
     #expect(throws: FileError.self) { try RecordedFile(folder.path) }
   }
@@ -105,7 +114,8 @@ import Testing
   @Test func `keep a GPU of the user's own apart from a mistake`() throws {
     let folder = try Folder()
     let gpu = "{\"name\": \"mine\", \"memory_bytes\": 1073741824, \"multiprocessors\": 8, "
-    let rest = "\"threads_per_multiprocessor\": 1024, \"compute_capability\": \"7.5\", "
+    let rest =
+      "\"threads_per_multiprocessor\": 1024, \"compute_capability\": \"7.5\", "
       + "\"context_bytes\": 1000, \"cublas_workspace_bytes\": 8519680}"
     #expect(try GPU.given(folder.add("a.json", gpu + rest)).memoryBytes == 1 << 30)
     #expect(try GPU.given("h100").multiprocessors == 132)

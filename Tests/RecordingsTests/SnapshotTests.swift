@@ -90,7 +90,8 @@ import Traces
       address += (size + size % 2) * mebibyte
     }
     let segments = [
-      Self.segment(0, [(30 * mebibyte, false)]), Self.segment(30 * mebibyte, [(30 * mebibyte, false)]),
+      Self.segment(0, [(30 * mebibyte, false)]),
+      Self.segment(30 * mebibyte, [(30 * mebibyte, false)]),
       Self.segment(60 * mebibyte, [(62 * mebibyte, true)]),
     ]
     let stream = try Self.snapshot(segments, [events]).stream(ofDevice: 0)
@@ -117,7 +118,8 @@ import Traces
         [
           Self.event("segment_map", 0, 20 << 20), Self.event("alloc", 0, 5 << 20, stream: 7),
           Self.event("free_requested", 0, 5 << 20, stream: 7),
-          Self.event("alloc", 5 << 20, 5 << 20), Self.event("free_completed", 0, 5 << 20, stream: 7),
+          Self.event("alloc", 5 << 20, 5 << 20),
+          Self.event("free_completed", 0, 5 << 20, stream: 7),
         ],
       ], settings: "max_split_size_mb:64,backend:cudaMallocAsync")
     #expect(snapshot.devices == [0, 2, 3])
@@ -137,14 +139,25 @@ import Traces
       (.dictionary([("segments", .integer(1))]), "no memory snapshot"),
       (.dictionary([("segments", .list([])), ("device_traces", .text("x"))]), "must be a list"),
       (.dictionary([("segments", .list([.dictionary([])]))]), "has no \"blocks\""),
-      (.list([.dictionary([("blocks", .list([.dictionary([])])), ("address", .integer(1)),
-        ("segment_type", .text("small"))])]), "has no \"size\""),
-      (.dictionary([
-        ("segments", .list([])), ("device_traces", .list([.list([event("alloc", -base - 1, 5)])])),
-      ]), "\"device_traces[0][0].addr\" must be a whole number"),
-      (.dictionary([
-        ("segments", .list([])), ("device_traces", .list([.list([event("alloc", 0, 1 << 50)])])),
-      ]), "holds an allocation of 1125899906842624 bytes"),
+      (
+        .list([
+          .dictionary([
+            ("blocks", .list([.dictionary([])])), ("address", .integer(1)),
+            ("segment_type", .text("small")),
+          ])
+        ]), "has no \"size\""
+      ),
+      (
+        .dictionary([
+          ("segments", .list([])),
+          ("device_traces", .list([.list([event("alloc", -base - 1, 5)])])),
+        ]), "\"device_traces[0][0].addr\" must be a whole number"
+      ),
+      (
+        .dictionary([
+          ("segments", .list([])), ("device_traces", .list([.list([event("alloc", 0, 1 << 50)])])),
+        ]), "holds an allocation of 1125899906842624 bytes"
+      ),
     ])
   func `that are not as PyTorch writes them are refused in a sentence`(
     value: PickledValue, words: String
