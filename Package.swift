@@ -179,11 +179,13 @@ let package = Package(
     tests("CUDAAllocatorTests", of: ["CUDAAllocator", "Values", "TestSupport"]),
     tests(
       "RecordingsTests",
-      of: ["Recordings", "CUDAAllocator", "Ledger", "Values", "Files", "TestSupport"]),
+      of: ["Recordings", "CUDAAllocator", "Traces", "Ledger", "Values", "Files", "TestSupport"]),
     tests(
       "RecordedStepsTests",
-      of: ["RecordedSteps", "Recordings", "CUDAAllocator", "Reporting", "Retention", "Ledger",
-        "Files", "TestSupport"]),
+      of: [
+        "RecordedSteps", "Recordings", "CUDAAllocator", "Reporting", "Retention", "Tensors", "Ledger",
+        "Files", "TestSupport",
+      ]),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),

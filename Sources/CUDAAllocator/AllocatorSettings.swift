@@ -1,5 +1,3 @@
-package import Values
-
 /// What `PYTORCH_CUDA_ALLOC_CONF` says of the device's memory, in PyTorch's own words.
 ///
 /// Defaults and meanings are those of c10/core/AllocatorConfig.h and c10/cuda/CUDAAllocatorConfig.h

@@ -27,16 +27,17 @@ package struct AllocatorAnswer: Sendable {
 
     init(_ stream: AllocationStream, _ settings: AllocatorSettings, _ device: DeviceMemory) {
       self.settings = settings
-      let replay = AllocatorReplay(
-        stream, with: CachingAllocator(settings, device: device, order: .up))
+      // Expandable segments have one range of addresses each, which no order changes.
+      let orders = settings.usesExpandableSegments ? [.up] : AddressOrder.several
+      let replays = orders.map {
+        AllocatorReplay(stream, with: CachingAllocator(settings, device: device, order: $0))
+      }
+      let replay = replays[0]
       statistics = replay.allocator.statistics
       failure = replay.failure
       peakAllocatedEvent = replay.peakAllocatedEvent
       peakReservedEvent = replay.peakReservedEvent
-      // Expandable segments have one range of addresses, whatever the order.
-      range = ReservedRange(
-        of: stream, settings, device: device,
-        orders: settings.usesExpandableSegments ? [.up] : AddressOrder.several)
+      range = ReservedRange(replays)
     }
   }
 

@@ -14,7 +14,7 @@ package import Files
 ///            boundaries                       where backward of a step begins
 /// ```
 ///
-/// `ballast-probe record` writes it (`recording.json.gz`, docs/recordings.md). What is here has been
+/// `ballast-probe record` writes it as `recording.json.gz`, format version 1. What is here has been
 /// checked whole: every index is in its table, every tensor is allocated once and released at the
 /// most once, and a tensor's regions sum up to its bytes.
 package struct Recording: Sendable {

@@ -2,6 +2,7 @@ import ArgumentParser
 import CUDAAllocator
 import Files
 import Recordings
+import Spelling
 import Values
 
 /// `ballast allocator`: what PyTorch's allocator makes of what a run, or a recorded step, asks for.
