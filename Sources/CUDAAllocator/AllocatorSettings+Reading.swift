@@ -190,7 +190,7 @@ extension AllocatorSettings {
 // MARK: Writing
 
 extension AllocatorSettings {
-  /// What differs from PyTorch's defaults, as `PYTORCH_CUDA_ALLOC_CONF` is written; empty for those.
+  /// What differs from PyTorch's defaults, as `PYTORCH_CUDA_ALLOC_CONF` is written.
   package var written: String {
     var parts: [String] = []
     func add(_ option: AllocatorOption, _ value: String) {
