@@ -248,7 +248,8 @@ let package = Package(
     tests(
       "CommandLineTests",
       of: [
-        "ballast", "Reporting", "Retention", "Transformer", "Safetensors", "Values", "Files",
+        "ballast", "Traces", "Reporting", "Retention", "Transformer", "Safetensors", "Values",
+        "Files",
         "Spelling", "TestSupport", argumentParser,
       ]),
   ],

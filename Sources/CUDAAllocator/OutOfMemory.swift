@@ -22,8 +22,8 @@ package struct OutOfMemory: Error, Equatable, Sendable {
   package var message: String {
     "CUDA out of memory. Tried to allocate \(Self.size(asked)). GPU 0 has a total capacity of "
       + "\(Self.size(total)) of which \(Self.size(free)) is free. Of the allocated memory "
-      + "\(Self.size(allocated)) is allocated by PyTorch, and \(Self.size(reserved - allocated)) is "
-      + "reserved by PyTorch but unallocated."
+      + "\(Self.size(allocated)) is allocated by PyTorch, and "
+      + "\(Self.size(reserved - allocated)) is reserved by PyTorch but unallocated."
   }
 
   /// `format_size` of c10/cuda/CUDACachingAllocator.cpp.

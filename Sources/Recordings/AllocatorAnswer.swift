@@ -51,9 +51,13 @@ package struct AllocatorAnswer: Sendable {
     package let equal: Int
     /// Allocations that got the address that they got in the run.
     package let sameAddress: Int
+    package let peakAllocated: Int
     package let peakReserved: Int
     package let reservedAtEnd: Int
     package let allocatedAtEnd: Int
+
+    /// Whether as much was reserved as in the run after every allocation.
+    package var isWhole: Bool { equal == allocations }
   }
 
   package init(
@@ -106,6 +110,7 @@ extension AllocatorAnswer.Agreement {
     self.order = order
     (self.allocations, self.equal, sameAddress) = (allocations, equal, same)
     let statistics = replay.allocator.statistics
+    peakAllocated = statistics.allocated.peak
     peakReserved = statistics.reserved.peak
     reservedAtEnd = statistics.reserved.current
     allocatedAtEnd = statistics.allocated.current

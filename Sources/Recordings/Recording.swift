@@ -6,7 +6,7 @@ package import Files
 /// ```
 ///   tables   ops, modules, nodes, roles, dtypes, shapes, regions      each text once
 ///     ▲
-///   tensors  one column a property, one entry an allocation; an entry's place is the tensor's number
+///   tensors  one column a property, one entry an allocation, whose place is the tensor's number
 ///     ▲
 ///   events   +0  +1  -0  +2 …                 tensors are allocated in the order of their numbers
 ///            │           │
