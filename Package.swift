@@ -98,7 +98,7 @@ let package = Package(
       "RecordedSteps",
       uses: [
         "Recordings", "CUDAAllocator", "Traces", "Reporting", "Retention", "Ledger", "Values",
-        "Spelling",
+        "Spelling", ordered,
       ]),
     module(
       "Results",
@@ -146,7 +146,8 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
-        "RecordedSteps", "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention", "HuggingFace",
+        "RecordedSteps", "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention",
+        "HuggingFace",
         "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
         "Threading", argumentParser,
       ],
@@ -183,7 +184,8 @@ let package = Package(
     tests(
       "RecordedStepsTests",
       of: [
-        "RecordedSteps", "Recordings", "CUDAAllocator", "Reporting", "Retention", "Tensors", "Ledger",
+        "RecordedSteps", "Recordings", "CUDAAllocator", "Reporting", "Retention", "Tensors",
+        "Ledger",
         "Files", "TestSupport",
       ]),
     tests("JemallocTests", of: ["Jemalloc"]),

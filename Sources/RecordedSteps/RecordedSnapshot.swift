@@ -72,11 +72,13 @@ private struct Snapshot {
       ]))
   }
 
-  /// What stands where a stack of functions would: the tensor, its op, its module.
+  /// What stands where a stack of functions would: the op, as PyTorch's dispatcher calls it, and the
+  /// tensor with its module.
   private func frames(of number: Int) -> PickledValue {
     let tensor = recording.tensor(number)
+    let op = "at::_ops::\(tensor.op.replacing("aten::", with: ""))::call"
     return .list(
-      [(tensor.what, tensor.role.rawValue), (tensor.op, tensor.module)].map { name, file in
+      [(op, "??"), (tensor.what, tensor.module)].map { name, file in
         .dictionary([("name", .text(name)), ("filename", .text(file)), ("line", .integer(0))])
       })
   }

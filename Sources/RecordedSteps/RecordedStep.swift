@@ -41,6 +41,7 @@ package struct RecordedStep: Sendable {
   /// what there is.
   ///
   /// - Parameters:
+  ///   - recording: The events.
   ///   - settings: How the allocator is set.
   ///   - device: The memory that there is.
   package init(
@@ -81,6 +82,7 @@ package struct RecordedStep: Sendable {
       }
       (failure, reserved) = (nil, nil)
     }
+    moments.finish()
     (phases, peakEvent) = (moments.phases, moments.peakEvent)
   }
 
@@ -159,6 +161,11 @@ private struct Moments {
     phases[place].allocated = max(phases[place].allocated, allocated)
     phases[place].allocatedAtEnd = allocated
     if let reserved { phases[place].reserved = max(phases[place].reserved ?? 0, reserved) }
+  }
+
+  /// Phases after the last event have what stands at its end.
+  mutating func finish() {
+    while place + 1 < phases.count { enter(place + 1) }
   }
 
   /// A phase begins with what stands at the end of the one before it.

@@ -44,7 +44,9 @@ extension RecordedStep {
 
   /// Whether it fits the device that was asked about, in a sentence; empty where there is no limit.
   package var verdict: [String] {
-    guard let failure, let phase = recording.phase(ofEvent: max(failure.event, 0)) else { return [] }
+    guard let failure, let phase = recording.phase(ofEvent: max(failure.event, 0)) else {
+      return []
+    }
     return [
       "it does not fit: in \(phase.phase.rawValue) of step \(phase.step), \(failure.error.message)"
     ]

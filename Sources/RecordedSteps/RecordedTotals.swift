@@ -1,4 +1,5 @@
 import Ledger
+import OrderedCollections
 import Recordings
 import Reporting
 import Values
@@ -16,7 +17,7 @@ extension RecordedStep {
     case .phase: return phaseTable
     case .op, .layer, .region, .role: break
     }
-    var sums: [String: (kept: Int, held: Int, tensors: Int)] = [:]
+    var sums: OrderedDictionary<String, (kept: Int, held: Int, tensors: Int)> = [:]
     for number in kept {
       for (name, bytes) in parts(of: number, by: key) {
         sums[name, default: (0, 0, 0)].kept += bytes
@@ -40,10 +41,12 @@ extension RecordedStep {
         Units.fixed(100 * Double(held) / Double(max(whole, 1)), 1), Units.grouped(tensors),
       ])
     }
-    let order = sums.sorted {
-      ($1.value.held, $1.value.kept, $0.key) < ($0.value.held, $0.value.kept, $1.key)
+    // Equal ones stay in the order in which they came, as layers do.
+    let order = sums.elements.enumerated().sorted { one, other in
+      let (left, right) = (one.element.value, other.element.value)
+      return (right.held, right.kept, one.offset) < (left.held, left.kept, other.offset)
     }
-    for (name, sum) in order where sum.held > 0 || sum.kept > 0 {
+    for (name, sum) in order.map(\.element) where sum.held > 0 || sum.kept > 0 {
       add(name, sum.kept, sum.held, sum.tensors)
     }
     add("together", retained.total, whole, held.count)

@@ -102,7 +102,7 @@ package struct RecordedMembers {
   package func plainTexts(_ name: String) throws(RecordingFault) -> [String: String] {
     let object = try object(name)
     var texts: [String: String] = [:]
-    for (key, value) in object.members {
+    for (key, value) in object.members where value != .null {
       guard let text = value.plainText else {
         throw object.wrongType(key, value, "a text or a number")
       }

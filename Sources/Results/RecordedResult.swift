@@ -5,8 +5,8 @@ import Reporting
 
 /// A recorded step as the tables of a result folder: one point, and what backward needs of it.
 struct RecordedResult {
-  let points: ResultTable
-  let ledger: ResultTable
+  private let points: ResultTable
+  private let ledger: ResultTable
 
   /// What `ballast-probe record` calls its file.
   static let name = "recording.json.gz"
@@ -18,7 +18,8 @@ struct RecordedResult {
       let hasPoints = Paths.exists(Paths.join(path, ResultKind.points.file))
       return Paths.exists(place) && !hasPoints ? place : nil
     }
-    return Paths.exists(path) && (path.hasSuffix(".json.gz") || path.hasSuffix(".json")) ? path : nil
+    let isNamedSo = path.hasSuffix(".json.gz") || path.hasSuffix(".json")
+    return isNamedSo && Paths.exists(path) ? path : nil
   }
 
   /// Reads a recording, and puts it through the allocator.
@@ -30,5 +31,14 @@ struct RecordedResult {
     do throws(RecordingFault) { record = try step.record() } catch { throw error.of(path) }
     points = try ResultTable(CSV.document([record]), at: path, of: .points)
     ledger = try ResultTable(CSV.document(step.ledger(of: record)), at: path, of: .ledger)
+  }
+
+  /// The table of a kind; nil for one that a single step does not have.
+  func table(_ kind: ResultKind) -> ResultTable? {
+    switch kind {
+    case .points: points
+    case .ledger: ledger
+    case .laws, .gradients, .flow: nil
+    }
   }
 }

@@ -38,7 +38,11 @@ package struct ResultFolder: Sendable {
     _ path: String, reading kinds: Set<ResultKind> = Set(ResultKind.allCases),
     to purpose: String, needing columns: [ResultKind: [String]] = [:], checksFigures: Bool = false
   ) throws(FileError) {
+    let recorded = try RecordedResult.file(at: path).map { (file) throws(FileError) in
+      try RecordedResult(file)
+    }
     func table(_ kind: ResultKind) throws(FileError) -> ResultTable? {
+      if let recorded { return kinds.contains(kind) ? recorded.table(kind) : nil }
       let place = Paths.join(path, kind.file)
       guard kinds.contains(kind), Paths.exists(place) else { return nil }
       let table = try ResultTable(place, of: kind, needing: columns[kind] ?? [])
@@ -46,10 +50,7 @@ package struct ResultFolder: Sendable {
       return table
     }
     self.path = path
-    let recorded = try RecordedResult.file(at: path).map { (file) throws(FileError) in
-      try RecordedResult(file)
-    }
-    guard let points = try recorded?.points ?? table(.points) else {
+    guard let points = try table(.points) else {
       throw FileError(
         "\(path): holds no points.csv and no \(RecordedResult.name); name a folder that 'ballast "
           + "sweep' or ballast-probe wrote")
@@ -57,7 +58,7 @@ package struct ResultFolder: Sendable {
     try points.requireRows(to: purpose)
     self.points = points
     let belonging = Belonging(to: points.document)
-    ledger = try recorded?.ledger ?? table(.ledger)
+    ledger = try table(.ledger)
     ledgerRows = ledger.map { LedgerRows($0.document, of: points.document) }
     func part(
       _ kind: ResultKind, _ choose: (CSVDocument) -> Belonging.Part

@@ -2,6 +2,7 @@ import Files
 import RecordedSteps
 import Recordings
 import Reporting
+import Retention
 import Spelling
 import Traces
 import Values
