@@ -72,8 +72,8 @@ private struct Snapshot {
       ]))
   }
 
-  /// What stands where a stack of functions would: the op, as PyTorch's dispatcher calls it, and the
-  /// tensor with its module.
+  /// What stands where a stack of functions would: the op, as PyTorch's dispatcher calls it, and
+  /// the tensor with its module.
   private func frames(of number: Int) -> PickledValue {
     let tensor = recording.tensor(number)
     let op = "at::_ops::\(tensor.op.replacing("aten::", with: ""))::call"

@@ -24,7 +24,8 @@ package struct RecordedStep: Sendable {
   package let peakEvent: Int
   /// Peaks of reserved bytes over several orders of addresses; nil on a CPU.
   package let reserved: ReservedRange?
-  /// Where the memory of the device that was asked about ends; nil where it is enough, and on a CPU.
+  /// Where the memory of the device that was asked about ends; nil where it is enough, and on a
+  /// CPU.
   package let failure: (event: Int, error: OutOfMemory)?
 
   /// A phase of the recording with its peaks.

@@ -10,8 +10,8 @@ package enum RecordedKey: String, AxisWord {
 }
 
 extension RecordedStep {
-  /// Bytes by op, layer, region or role: what is retained, and what is held where most is allocated;
-  /// by phase its peaks.
+  /// Bytes by op, layer, region or role: what is retained, and what is held where most is
+  /// allocated; by phase its peaks.
   package func totals(by key: RecordedKey) -> String {
     switch key {
     case .phase: return phaseTable

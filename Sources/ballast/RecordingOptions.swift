@@ -10,8 +10,8 @@ struct RecordingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      A step that ballast-probe record has taken down, in place of a model and a point; figures are \
-      then those of PyTorch's allocator.
+      A step that ballast-probe record has taken down, in place of a model and a point; figures \
+      are then those of PyTorch's allocator.
       """, valueName: "file"))
   var recording: String?
   @Option(

@@ -72,8 +72,8 @@ struct RecordedSample {
     let count = Int.random(in: 20...300, using: &random)
     for _ in 0..<count {
       if alive.isEmpty || Int.random(in: 0..<5, using: &random) < 3 {
-        let bytes =
-          1 << Int.random(in: 0...24, using: &random) + Int.random(in: 0...999, using: &random)
+        let power = Int.random(in: 0...24, using: &random)
+        let bytes = 1 << power + Int.random(in: 0...999, using: &random)
         let role = roles.randomElement(using: &random) ?? "activation"
         let prefix = Int.random(in: 0...bytes, using: &random)
         alive.append(sample.tensors.count)
