@@ -10,7 +10,9 @@ enum ContractColumns {
     workspace_peak_bytes, parameter_bytes, gradient_bytes, process_peak_rss_bytes, matmul_flops, forward_seconds,
     backward_seconds, gradient_relative_error, gradient_cosine, version, started_at, trainable, dropout, recipe,
     kv_gradients, gradient_reference, predicted_workspace_bytes, optimizer, optimizer_bytes,
-    adapter, lora, suffixes, sharing, suffixes_at_a_time, lengths, layout, retained_padding_bytes
+    adapter, lora, suffixes, sharing, suffixes_at_a_time, lengths, layout, retained_padding_bytes,
+    peak_allocated_bytes, peak_allocated_forward_bytes, peak_allocated_backward_bytes,
+    peak_allocated_optimizer_bytes, peak_reserved_bytes
     """)
 
   static let ledger = split(

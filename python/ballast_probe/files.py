@@ -32,6 +32,8 @@ parameter_bytes gradient_bytes process_peak_rss_bytes matmul_flops forward_secon
 gradient_relative_error gradient_cosine version started_at trainable dropout recipe kv_gradients
 gradient_reference predicted_workspace_bytes optimizer optimizer_bytes adapter lora suffixes
 sharing suffixes_at_a_time lengths layout retained_padding_bytes
+peak_allocated_bytes peak_allocated_forward_bytes peak_allocated_backward_bytes
+peak_allocated_optimizer_bytes peak_reserved_bytes
 device held_by_checkpoint_bytes cuda_before_bytes cuda_allocated_bytes cuda_peak_bytes torch
 transformers
 """.split()
