@@ -1,0 +1,147 @@
+"""Public programs that made traces, run as they stand on the recorder's virtual device.
+
+Each is known by the names of its traces and by the repository that has its code, which lies in a
+folder of checkouts as owner+name. What it asks of CUDA besides memory is answered by nothing; the
+calls by which it starts and dumps PyTorch's own history of memory say where its trace begins and
+ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+from checkout import Failure
+from checks import gpu_releases
+from checks.gpu_traces import Trace
+
+# Packages that the programs import, and PyTorch does not bring: pip puts them beside the checkouts.
+PACKAGES = ("einops", "jaxtyping", "wadler-lindig")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program, and the traces that it made.
+
+    Attributes:
+        repository: owner/name of its code.
+        pattern: What the names of its traces match; the groups are given to `run`.
+        gpu: The GPU that fits what its traces show of one.
+        paths: Folders of the checkout from which it imports.
+        run: Runs it, by the folder of the checkout and the groups of the name.
+        release: What another release of PyTorch did otherwise.
+    """
+
+    repository: str
+    pattern: re.Pattern[str]
+    gpu: str
+    paths: tuple[str, ...]
+    run: Callable[..., None]
+    release: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext
+
+
+def of(trace: Trace) -> Program | None:
+    """The program that made a trace, if it is known."""
+    return next((one for one in PROGRAMS if one.pattern.fullmatch(trace.name)
+                 and trace.repository in ("?", one.repository)), None)
+
+
+def place(program: Program, checkouts: Path) -> Path | None:
+    """The folder of a program's code, if it is there."""
+    folder = checkouts / program.repository.replace("/", "+")
+    return folder if folder.is_dir() else None
+
+
+@contextlib.contextmanager
+def importing(folders: list[Path]) -> Iterator[None]:
+    """Imports from some folders first, and forgets in the end what was imported from them."""
+    before, path = set(sys.modules), list(sys.path)
+    sys.path[:0] = [str(folder) for folder in folders]
+    sys.modules.setdefault("einx", types.ModuleType("einx"))  # named by one of them, and not called
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Failure(f"the program needs {error.name}: pip install --target {folders[-1]} "
+                      f"{' '.join(PACKAGES)}") from error
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - before:
+            if name.startswith(("cs336_", "einx")):
+                del sys.modules[name]
+
+
+@contextlib.contextmanager
+def answered(note: Callable[[str], None]) -> Iterator[None]:
+    """Answers what programs ask of CUDA; `note` hears "begin" and "end" of the trace."""
+    def nothing(*_: Any, **__: Any) -> int:
+        return 0
+
+    def history(enabled: str | None = "all", *_: Any, **__: Any) -> None:
+        if enabled is not None:
+            note("begin")
+
+    @contextlib.contextmanager
+    def nvtx(*_: Any, **__: Any) -> Iterator[None]:
+        yield
+
+    with contextlib.ExitStack() as stack:
+        for owner, name, answer in (
+                (torch.cuda.memory, "_record_memory_history", history),
+                (torch.cuda.memory, "_dump_snapshot", lambda *_, **__: note("end")),
+                (torch.cuda, "synchronize", nothing), (torch.cuda, "max_memory_allocated", nothing),
+                (torch.cuda, "reset_peak_memory_stats", nothing),
+                (importlib.import_module("torch.cuda.nvtx"), "range", nvtx)):
+            stack.enter_context(mock.patch.object(owner, name, answer))
+        yield
+
+
+def _wedsonlin(folder: Path, length: str, mode: str) -> None:
+    """cs336_systems/nsys_profile.py: a medium model of the course's; the sixth step is traced."""
+    path = folder / "cs336_systems/nsys_profile.py"
+    # Quotes inside those of an f-string are of Python 3.12.
+    text = path.read_text().replace('["context_length"]}_', "['context_length']}_")
+    module = types.ModuleType("cs336_systems.nsys_profile")
+    exec(compile(text, str(path), "exec"), module.__dict__)  # the program, fetched for this
+    tokens = int(length)
+    model = module.AnnotatedBasicsTransformerLM(
+        vocab_size=10000, context_length=tokens, d_model=1024, num_layers=24, num_heads=16,
+        d_ff=4096)
+    device = torch.device("cuda")
+    model.to(device)
+    module.memory_profile(
+        model=model, optimizer=module.AdamW(model.parameters()), device=device, model_name="medium",
+        # As its results/ show: short ones ran in float32, and the longest inference too.
+        autocast=tokens >= 512 and (mode, tokens) != ("inference", 1024),
+        pattern="full-training-step" if mode == "training" else "forward-only")
+
+
+def _niu(folder: Path, mode: str, length: str, mixed: str | None) -> None:
+    """cs336_systems/profile_memory: a model from its first allocation on, and three steps."""
+    args = types.SimpleNamespace(mode="forward" if mode == "forward" else "full",
+                                 context_length=int(length), use_mixed_precision=bool(mixed))
+    if mixed:
+        module = importlib.import_module("cs336_systems.profile_memory.profile_mixprecision_memory")
+        module.profile_memory(args, torch.amp.autocast(device_type="cuda", dtype=torch.bfloat16))
+    else:
+        importlib.import_module("cs336_systems.profile_memory.profile_memory").profile_memory(args)
+
+
+PROGRAMS = [
+    Program("Wedsonlin/assignment2-systems", re.compile(r"wed_(\d+)_(training|inference)_\d+"),
+            "rtx-4090", ("cs336-basics", "."), _wedsonlin),
+    Program("NiuHuangxiaozi/assignment2-systems",
+            re.compile(r"niu_(forward|forward_and_backward)_memory_snapshot_(\d+)"
+                       r"(_mixed_precision)?_\d+"),
+            "rtx-4090", (".",), _niu, gpu_releases.two_two),
+]
