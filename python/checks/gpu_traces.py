@@ -1,12 +1,12 @@
 """Numbers of memory snapshots of real GPUs, as files of a folder, and the snapshots they came from.
 
 A file `NAME.json.gz` has `source` (repository, commit, words), `trace`, `device`, `pre` (the blocks
-that stand at the start: address and requested bytes), `segments` at the end (address, bytes, whether
-small, stream, whether expandable, blocks: state, bytes, requested bytes), `events`, and totals.
-An event is one of
+that stand at the start: address and requested bytes), `segments` at the end (address, bytes,
+whether small, stream, whether expandable, blocks: state, bytes, requested bytes), `events`, and
+totals. An event is one of
 
     ["a", number, requested bytes, op, address, stream]   an allocation; no stream: stream 0
-    ["f", number]  ["f", "pADDRESS"]                      a release; of a block that stood at the start
+    ["f", number]  ["f", "pADDRESS"]                      a release; of a block that stood before
     ["sa"|"sf", bytes, address, stream]                   a segment is allocated, freed
     ["sm"|"su", bytes, address, stream]                   a range of a segment is mapped, unmapped
 """

@@ -17,26 +17,30 @@ from .streams import Stream
 Event = Any
 
 
+NUMBER = "a number as a tensor"  # Python's, that an op was called with, as in x * 2
+STATE = "a state of the random numbers"  # as checkpoints keep them
+STATE_BYTES = 5056  # of the CPU's generator; the recorder's run does not make one
+
+
 @dataclass
 class Real:
     """The allocator's events of a run.
 
-    The stream's ops are those that dispatch modes see, "" outside any. `inside` are the blocks that
-    such an op released before it ended: the kernel's own temporaries. `marks` are the names of the
-    step's parts, each with the number of the event before which it began.
+    The stream's ops are those that dispatch modes see, "" outside any.
+
+    Attributes:
+        unseen: The blocks that no dispatch mode sees, and what each is: an op that released it
+            before it ended, so that it is its kernel's own temporary; NUMBER or STATE.
+        marks: The step's parts, each with the event before which it began.
     """
 
     stream: Stream = field(default_factory=Stream)
-    inside: set[int] = field(default_factory=set)
+    unseen: dict[int, str] = field(default_factory=dict)
     marks: list[tuple[str, int]] = field(default_factory=list)
 
-    def without_temporaries(self) -> Stream:
+    def seen(self) -> Stream:
         """The stream as a dispatch mode can see it, which is outside the kernels."""
-        return self.stream.without(lambda number: number in self.inside or self.is_number(number))
-
-    def is_number(self, block: int) -> bool:
-        """Whether a block is a Python number that PyTorch made a tensor of for a call: x * 2."""
-        return not self.stream.ops[block] and self.stream.sizes[block] <= 8
+        return self.stream.without(lambda number: number in self.unseen)
 
 
 def run(step: Callable[[], object]) -> Real:
@@ -60,8 +64,7 @@ def run(step: Callable[[], object]) -> Real:
 def read(roots: Iterable[Event]) -> Real:
     """Reads allocations and releases from the profiler's tree of events."""
     real = Real()
-    held: dict[int, int] = {}  # by address
-    kernels: dict[int, Event | None] = {}  # the op that each held block was allocated in
+    held: dict[int, tuple[int, Event | None]] = {}  # by address: number, the op it came in
     for event in in_order(roots):
         if event.tag != _EventType.Allocation:
             if event.name.startswith(MARK):
@@ -70,15 +73,15 @@ def read(roots: Iterable[Event]) -> Real:
         address, size = event.extra_fields.ptr, event.extra_fields.alloc_size
         if size > 0:
             kernel = kernel_of(event)
-            number = real.stream.allocate(size, op_name(kernel) if kernel is not None else "")
-            held[address] = number
-            kernels[number] = kernel
+            number = real.stream.allocate(size, op_name(kernel) if kernel else "")
+            held[address] = number, kernel
+            if kernel is None and size in (8, 1, STATE_BYTES):
+                real.unseen[number] = STATE if size == STATE_BYTES else NUMBER
         elif address in held:
-            number = held.pop(address)
+            number, kernel = held.pop(address)
             real.stream.release(number)
-            kernel = kernels.pop(number)
             if kernel is not None and event.start_time_ns <= kernel.end_time_ns:
-                real.inside.add(number)
+                real.unseen[number] = NUMBER if real.stream.sizes[number] <= 8 else op_name(kernel)
     return real
 
 
@@ -99,21 +102,24 @@ def in_order(roots: Iterable[Event]) -> Iterator[Event]:
         waiting += event.children[::-1]
 
 
+def is_op(event: Event) -> bool:
+    return event.tag == _EventType.TorchOp and event.name.startswith(("aten::", "mkldnn::"))
+
+
+def above(event: Event) -> Iterator[Event]:
+    """The events around an event, innermost first."""
+    while (event := event.parent) is not None:
+        yield event
+
+
 def kernel_of(event: Event) -> Event | None:
     """The op around an event that dispatch modes see: the outermost that is not made of others.
 
     An op that calls itself again is a wrapper, such as autocast's, and not the op that modes see.
     """
-    around = []
-    while (event := event.parent) is not None:
-        if event.tag == _EventType.TorchOp and event.name.startswith(("aten::", "mkldnn::")):
-            around.append(event)
-    names = [one.name for one in around]
-    for depth in range(len(around) - 1, -1, -1):
-        if not is_composite(names[depth], around[depth].overload_name) \
-                and not wraps_itself(around[depth]):
-            return around[depth]
-    return None
+    ops = [one for one in above(event) if is_op(one)]
+    return next((op for op in reversed(ops)
+                 if not is_composite(op.name, op.overload_name) and not wraps_itself(op)), None)
 
 
 def wraps_itself(op: Event) -> bool:
@@ -126,8 +132,9 @@ def wraps_itself(op: Event) -> bool:
 def is_composite(name: str, overload: str) -> bool:
     """Whether an op is made of other ops before any dispatch mode sees it."""
     full = f"{name}.{overload}" if overload else name
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
     try:
-        return torch._C._dispatch_has_kernel_for_dispatch_key(full, "CompositeImplicitAutograd")
+        return has(full, "CompositeImplicitAutograd") and not has(full, "CPU")
     except RuntimeError:  # no op of that name
         return False
 

@@ -1,0 +1,111 @@
+"""Public programs, recorded on a virtual GPU, against the traces that they made of real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ballast_probe.recording import step
+from checkout import Failure
+from checks import gpu_programs
+from checks.gpu_programs import Program
+from checks.gpu_traces import Trace
+from comparison import recorded
+from comparison.streams import Alignment, Releases, Stream, align, kinds, peak, releases, rounded
+
+LEAST = 0.999  # of a trace's allocations have to be equal in order
+
+
+@dataclass(frozen=True)
+class Held:
+    """A recorded stream held against a trace's, both from where the trace begins to where it ends.
+
+    Attributes:
+        file: The recording of the whole program.
+        standing: Bytes that stood where the trace begins: recorded, and really.
+        peaks: The most that was allocated at once since, in the allocator's blocks: likewise.
+        alone: What only one of them has, in words.
+    """
+
+    trace: Trace
+    file: Path
+    alignment: Alignment
+    releases: Releases
+    standing: tuple[int, int]
+    peaks: tuple[int, int]
+    alone: list[str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the peak is equal; what stood before belongs to the program's start."""
+        return self.alignment.share >= LEAST and self.growth == 0
+
+    @property
+    def growth(self) -> int:
+        """By how many bytes the recorded step's peak is above the real one's, over what stood."""
+        return (self.peaks[0] - self.standing[0]) - (self.peaks[1] - self.standing[1])
+
+
+def record(program: Program, trace: Trace, checkouts: Path, path: Path) -> Stream:
+    """Records a program into a file; gives the stream between the marks of its own history.
+
+    Raises:
+        Failure: It is not there, or kept no history.
+    """
+    folder = gpu_programs.place(program, checkouts)
+    match = program.pattern.fullmatch(trace.name)
+    if folder is None or match is None:
+        raise Failure(f"{checkouts} has no {program.repository.replace('/', '+')}.")
+    marks: dict[str, int] = {}
+
+    def note(name: str) -> None:
+        marks.setdefault(name, len(recording.stream.events))
+
+    folders = [folder / one for one in program.paths] + [checkouts / ".packages"]
+    with gpu_programs.importing(folders), step(device="cuda", gpu=program.gpu) as recording, \
+            gpu_programs.answered(note), program.release():
+        program.run(folder, *match.groups())
+        events = len(recording.stream.events)
+    if set(marks) != {"begin", "end"}:
+        raise Failure(f"{program.repository} kept no history of memory.")
+    found = recorded.read(recording.write(path)).stream
+    shift = len(found.events) - events  # what was there before the first event comes first
+    return found.window(marks["begin"] + shift, marks["end"] + shift)
+
+
+def hold(ours: Stream, trace: Trace, file: Path) -> Held:
+    """Holds a recorded stream against a trace."""
+    real = trace.stream()
+    alignment = align(ours, real)
+    alone = [f"recorded alone: {line}" for line in kinds(ours, alignment.only_first)]
+    alone += [f"really alone: {line}" for line in kinds(real, alignment.only_second)]
+
+    def standing(stream: Stream) -> int:
+        return sum(map(rounded, stream.sizes[:stream.standing]))
+
+    return Held(trace, file, alignment, releases(ours, real, alignment.pairs),
+                (standing(ours), standing(real)),
+                (peak(ours, rounded).bytes, peak(real, rounded).bytes), alone)
+
+
+def lines(held: Held) -> list[str]:
+    """A trace's lines of the table."""
+    found = held.alignment
+    total = len(found.pairs) + len(found.only_second)
+    mark = "✓" if held.holds else "✗"
+    first = (f"{mark} {held.trace.name:52} {total:7,} {found.share:8.3%} "
+             f"{held.releases.equal / max(held.releases.total, 1):8.3%} {held.peaks[1]:15,} "
+             f"{held.growth:+14,} {held.standing[0] - held.standing[1]:+14,}")
+    return [first, *(f"    {line}" for line in held.alone)]
+
+
+HEADER = (f"{'':2}{'recorded steps':52} {'allocs':>7} {'equal':>8} {'releases':>8} "
+          f"{'real peak':>15} {'peak differs':>14} {'stood before':>14}")
+
+
+def all_of(traces: list[Trace], checkouts: Path) -> list[tuple[Trace, Program]]:
+    """The traces whose program lies among the checkouts."""
+    found = [(trace, program) for trace in traces if (program := gpu_programs.of(trace))]
+    return [(trace, program) for trace, program in found
+            if gpu_programs.place(program, checkouts)]
+
