@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ballast_probe.recording import step
 from checkout import Failure
-from checks import gpu_programs
+from checks import gpu_allocator, gpu_programs
 from checks.gpu_programs import Program
 from checks.gpu_traces import Trace
 from comparison import recorded
@@ -21,14 +21,12 @@ class Held:
     """A recorded stream held against a trace's, both from where the trace begins to where it ends.
 
     Attributes:
-        file: The recording of the whole program.
         standing: Bytes that stood where the trace begins: recorded, and really.
         peaks: The most that was allocated at once since, in the allocator's blocks: likewise.
         alone: What only one of them has, in words.
     """
 
     trace: Trace
-    file: Path
     alignment: Alignment
     releases: Releases
     standing: tuple[int, int]
@@ -73,7 +71,7 @@ def record(program: Program, trace: Trace, checkouts: Path, path: Path) -> Strea
     return found.window(marks["begin"] + shift, marks["end"] + shift)
 
 
-def hold(ours: Stream, trace: Trace, file: Path) -> Held:
+def hold(ours: Stream, trace: Trace) -> Held:
     """Holds a recorded stream against a trace."""
     real = trace.stream()
     alignment = align(ours, real)
@@ -83,24 +81,49 @@ def hold(ours: Stream, trace: Trace, file: Path) -> Held:
     def standing(stream: Stream) -> int:
         return sum(map(rounded, stream.sizes[:stream.standing]))
 
-    return Held(trace, file, alignment, releases(ours, real, alignment.pairs),
+    return Held(trace, alignment, releases(ours, real, alignment.pairs),
                 (standing(ours), standing(real)),
                 (peak(ours, rounded).bytes, peak(real, rounded).bytes), alone)
 
 
-def lines(held: Held) -> list[str]:
+@dataclass(frozen=True)
+class Fit:
+    """The most bytes that were reserved, and between which the recorded program's lie.
+
+    The program is replayed from its first allocation on, with new segments in several orders of
+    addresses: the driver's own is not known.
+    """
+
+    real: int
+    least: int
+    most: int
+
+    @property
+    def holds(self) -> bool:
+        return self.least <= self.real <= self.most
+
+
+def fits(trace: Trace, path: Path) -> Fit:
+    """Has `ballast allocator` replay a recording, and holds its range against the trace."""
+    answer = gpu_allocator.asked(path)["replayed"]
+    return Fit(int(trace.fields["reserved_peak"]), int(answer["peak_reserved_least"]),
+               int(answer["peak_reserved_most"]))
+
+
+HEADER = (f"{'':2}{'recorded steps':50} {'allocs':>6} {'equal':>8} {'releases':>8} "
+          f"{'real peak':>14} {'differs':>12} {'before':>12} {'real reserved':>14} "
+          f"{'least':>14} {'most':>14}")
+
+
+def lines(held: Held, fit: Fit) -> list[str]:
     """A trace's lines of the table."""
     found = held.alignment
     total = len(found.pairs) + len(found.only_second)
-    mark = "✓" if held.holds else "✗"
-    first = (f"{mark} {held.trace.name:52} {total:7,} {found.share:8.3%} "
-             f"{held.releases.equal / max(held.releases.total, 1):8.3%} {held.peaks[1]:15,} "
-             f"{held.growth:+14,} {held.standing[0] - held.standing[1]:+14,}")
+    first = (f"{'✓' if held.holds and fit.holds else '✗'} {held.trace.name:50} {total:6,} "
+             f"{found.share:8.3%} {held.releases.equal / max(held.releases.total, 1):8.3%} "
+             f"{held.peaks[1]:14,} {held.growth:+12,} {held.standing[0] - held.standing[1]:+12,} "
+             f"{fit.real:14,} {fit.least:14,} {fit.most:14,}")
     return [first, *(f"    {line}" for line in held.alone)]
-
-
-HEADER = (f"{'':2}{'recorded steps':52} {'allocs':>7} {'equal':>8} {'releases':>8} "
-          f"{'real peak':>15} {'peak differs':>14} {'stood before':>14}")
 
 
 def all_of(traces: list[Trace], checkouts: Path) -> list[tuple[Trace, Program]]:
