@@ -60,7 +60,8 @@ def record(program: Program, trace: Trace, checkouts: Path, path: Path) -> Strea
         marks.setdefault(name, len(recording.stream.events))
 
     folders = [folder / one for one in program.paths] + [checkouts / ".packages"]
-    with gpu_programs.importing(folders), step(device="cuda", gpu=program.gpu) as recording, \
+    with gpu_programs.importing(folders), \
+            step(device="cuda", gpu=program.gpu, reads=program.reads) as recording, \
             gpu_programs.answered(note), program.release():
         program.run(folder, *match.groups())
         events = len(recording.stream.events)

@@ -148,7 +148,7 @@ def explained(found: Verdict, is_shown: bool) -> list[str]:
         lines.append("at the real peak: " + ", ".join(
             f"{op} {size:,}" for op, size in sorted(set(found.causes))))
     lines += [f"temporaries of {op} are not known here" for op in found.unnamed]
-    if is_shown or not found.holds:
+    if is_shown or not found.is_equal:
         lines += [f"recorded alone: {kind}"
                   for kind in kinds(found.recorded, found.alignment.only_first)]
         lines += [f"really alone: {kind}"

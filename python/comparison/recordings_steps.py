@@ -191,7 +191,9 @@ def adapted(base: Any, case: Case) -> Any:
     import peft
 
     family = str(case.model["model_type"])
-    targets = "all-linear" if case.adapter == "all" else MAPS.get(family, ["q_proj", "v_proj"])
+    maps = {name.rpartition(".")[2] for name, one in base.named_modules()
+            if type(one).__name__ in ("Linear", "Conv1D")} - {"lm_head", "embed_out"}
+    targets = sorted(maps) if case.adapter == "all" else MAPS.get(family, ["q_proj", "v_proj"])
     return peft.get_peft_model(base, peft.LoraConfig(
         r=4, lora_alpha=8, lora_dropout=0.05, target_modules=targets,
         fan_in_fan_out=family == "gpt2", task_type="CAUSAL_LM"))
