@@ -45,7 +45,7 @@ class Held:
 
 
 def record(program: Program, trace: Trace, checkouts: Path, path: Path) -> Stream:
-    """Records a program into a file; gives the stream between the marks of its own history.
+    """Records a program into a file; gives the stream of the last history that it kept.
 
     Raises:
         Failure: It is not there, or kept no history.
@@ -54,10 +54,10 @@ def record(program: Program, trace: Trace, checkouts: Path, path: Path) -> Strea
     match = program.pattern.fullmatch(trace.name)
     if folder is None or match is None:
         raise Failure(f"{checkouts} has no {program.repository.replace('/', '+')}.")
-    marks: dict[str, int] = {}
+    marks: list[tuple[str, int]] = []
 
     def note(name: str) -> None:
-        marks.setdefault(name, len(recording.stream.events))
+        marks.append((name, len(recording.stream.events)))
 
     folders = [folder / one for one in program.paths] + [checkouts / ".packages"]
     with gpu_programs.importing(folders), \
@@ -65,11 +65,13 @@ def record(program: Program, trace: Trace, checkouts: Path, path: Path) -> Strea
             gpu_programs.answered(note), program.release():
         program.run(folder, *match.groups())
         events = len(recording.stream.events)
-    if set(marks) != {"begin", "end"}:
+    first = max((event for name, event in marks if name == "begin"), default=-1)
+    last = min((event for name, event in marks if name == "end" and event > first), default=-1)
+    if min(first, last) < 0:
         raise Failure(f"{program.repository} kept no history of memory.")
     found = recorded.read(recording.write(path)).stream
     shift = len(found.events) - events  # what was there before the first event comes first
-    return found.window(marks["begin"] + shift, marks["end"] + shift)
+    return found.window(first + shift, last + shift)
 
 
 def hold(ours: Stream, trace: Trace) -> Held:
