@@ -28,6 +28,7 @@ from .stream import Role, Stream, Tensor
 #: What an op gives where it does nothing.
 PASS = NotImplemented
 
+_DEVICE = torch.ops.prim.device.default
 _LIFTS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default)
 _MOST_ON_HOST = 1 << 24  # elements of a host's tensor whose numbers are kept
 
@@ -200,6 +201,8 @@ class Recorder(TorchDispatchMode):
     # Running ops.
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _DEVICE:  # asked by PyTorch's own code
+            return torch.device("cpu")
         self.depth += 1
         try:
             return self._dispatch(func, args, kwargs or {})

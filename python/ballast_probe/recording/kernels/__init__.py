@@ -35,7 +35,8 @@ class CudaKernels:
         """Notes an op's results and everything that its kernel takes, in order."""
         name = call.name
         known = KERNELS.get(name) if name not in self._without else None
-        steps = list(known.describe(Launch(self._gpu, call, outputs))) if known else []
+        steps = list(known.describe(Launch(
+            self._gpu, call, outputs, lambda tensor: not recorder.is_on_device(tensor)))) if known else []
         if known is None and not needs_none(call.func):
             recorder.not_modelled[name] += 1
         if not any(isinstance(step, Outputs) for step in steps):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .base import Launch, Step, kernel
+import torch
+
+from .base import OUTPUTS, Launch, Step, kernel
 
 
 def sort_pairs_bytes(count: int) -> int:
@@ -23,3 +25,13 @@ def _index_put(launch: Launch) -> Iterable[Step]:
     indices = [index for index in launch.call.arguments[1] if index is not None]
     size = 8 * indices[0].numel()
     return [size] * 5 + [sort_pairs_bytes(indices[0].numel())]
+
+
+@kernel("aten::where", source="aten/src/ATen/native/TensorCompare.cpp: where_self_out")
+def _where(launch: Launch) -> Iterable[Step]:
+    """A number, or a host's tensor of one, is moved to the device first."""
+    size = launch.outputs[0].element_size()
+    for value in launch.call.arguments[1:3]:
+        if not isinstance(value, torch.Tensor) or launch.is_on_host(value):
+            yield size
+    yield OUTPUTS
