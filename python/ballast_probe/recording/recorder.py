@@ -86,7 +86,7 @@ class _Entry:
     size: int
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Feeds a stream.
 
     Attributes:
@@ -98,7 +98,7 @@ class Recorder(TorchDispatchMode):
 
     def __init__(self, stream: Stream, fake: FakeTensorMode, modules: RunningModules, *,
                  is_everything: bool, reads: Reads) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.stream, self.fake, self.modules = stream, fake, modules
         self.is_everything = is_everything
         self.reads = reads
@@ -299,9 +299,12 @@ class Recorder(TorchDispatchMode):
             # A stand-in's own storage is the real one's: no event, but the same row.
             stands_for = self._entries[identity].tensor
             inner = base.untyped_storage()
-            self._entries[inner._cdata] = _Entry(
-                weakref.ref(inner, lambda _, where=inner._cdata: self._entries.pop(where, None)),
-                stands_for, storage.nbytes())
+            where, entries = inner._cdata, self._entries
+
+            def died(_: object) -> None:
+                entries.pop(where, None)
+
+            entries[where] = _Entry(weakref.ref(inner, died), stands_for, storage.nbytes())
         made = torch.empty(0, dtype=tensor.dtype, device="cpu")
         return made.set_(self._stand_ins[identity].untyped_storage(), tensor.storage_offset(),
                          tensor.shape, tensor.stride())

@@ -29,7 +29,7 @@ CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 _Tensor = torch.Tensor
 _MOVES = (_Tensor.to, _Tensor.cuda, _Tensor.cpu)
 _ASKED: dict[Any, Callable[[bool], Any]] = {
-    _Tensor.device.__get__: lambda is_here: CUDA if is_here else CPU,  # type: ignore[attr-defined]
+    _Tensor.device.__get__: lambda is_here: CUDA if is_here else CPU,
     _Tensor.is_cuda.__get__: lambda is_here: is_here,  # type: ignore[attr-defined]
     _Tensor.is_cpu.__get__: lambda is_here: not is_here,  # type: ignore[attr-defined]
     _Tensor.get_device: lambda is_here: 0 if is_here else -1,
@@ -73,7 +73,8 @@ class VirtualDevice(TorchFunctionMode):
         tensor, *rest = arguments
         is_here = self._recorder.is_on_device(tensor)
         if func is not _Tensor.to:
-            target, dtype, more = func is _Tensor.cuda, None, {}
+            target, dtype = func is _Tensor.cuda, None
+            more: dict[str, Any] = {}
         else:
             target, dtype, more = self._target(is_here, rest, dict(keywords))
         if target == is_here:
@@ -151,7 +152,7 @@ def _taken_over(old: torch.Tensor, new: torch.Tensor) -> None:
 def _keeping_modules() -> Iterator[None]:
     """Gives modules their real tensors back that a move to the device has replaced."""
     kept: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]] = []
-    apply = torch.nn.Module._apply
+    apply: Callable[..., torch.nn.Module] = torch.nn.Module._apply
 
     def applying(module: torch.nn.Module, *arguments: Any, **keywords: Any) -> torch.nn.Module:
         own = [*module._parameters.values(), *module._buffers.values()]

@@ -10,7 +10,7 @@ import torch
 from ..gpus import GPU
 from ..recorder import Call, Recorder
 from ..stream import Role, Tensor
-from . import attention, indexing, reductions  # noqa: F401, they register what they describe
+from . import attention, foreach, indexing, norms, reductions  # noqa: F401, they register what they describe
 from .base import KERNELS, Back, Launch, Outputs
 from .none import needs_none
 from .products import Workspaces
