@@ -30,7 +30,8 @@ class _Idle:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return lambda *_, **__: True if name == "query" else 0.0 if name == "elapsed_time" else self
+        answers = {"query": True, "elapsed_time": 0.0, "is_capturing": False}
+        return lambda *_, **__: answers.get(name, self)
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -71,6 +72,7 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
         "memory_stats": lambda *_: {"allocated_bytes.all.current": stream.allocated,
                                     "allocated_bytes.all.peak": stream.most_allocated},
         "get_rng_state": random_state, "get_rng_state_all": lambda: [random_state()],
+        "is_current_stream_capturing": lambda: False,
         "device": _Idle, "Stream": _Idle, "Event": _Idle, "stream": _Idle,
         "current_stream": _Idle, "default_stream": _Idle,
     }
@@ -81,6 +83,7 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
     accelerator: dict[str, Any] = {
         "is_available": lambda: True, "device_count": lambda: 1,
         "current_accelerator": lambda *_, **__: torch.device("cuda"),
+        "is_current_stream_capturing": lambda *_: False,
         "current_device_index": lambda: 0, "synchronize": _nothing, "set_device_index": _nothing,
         "current_stream": _Idle,
     }

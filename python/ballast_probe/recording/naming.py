@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 
 import torch
+from torch.autograd import _get_sequence_nr  # type: ignore[attr-defined]
 from torch.nn.modules import module as torch_module
 
 Listener = Callable[[torch.nn.Module], None]
@@ -63,7 +64,7 @@ class RunningModules:
             self._on_root_left(module)
 
     def _note(self, path: str) -> None:
-        number = torch.autograd._get_sequence_nr()
+        number = _get_sequence_nr()
         if self._numbers and self._numbers[-1] == number:
             self._began[-1] = path
         else:

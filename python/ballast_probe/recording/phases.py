@@ -155,7 +155,7 @@ class Phases:
     def watching(self, recorder: Recorder) -> Iterator[None]:
         """Follows a recorder's step inside."""
         self._recorder = recorder
-        engine = torch.autograd._engine_run_backward
+        engine = torch.autograd._engine_run_backward  # type: ignore[attr-defined]
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.modules.watching())
             stack.enter_context(self._checkpoints.watching())

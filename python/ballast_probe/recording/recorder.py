@@ -28,6 +28,7 @@ from .stream import Role, Stream, Tensor
 #: What an op gives where it does nothing.
 PASS = NotImplemented
 
+_DEVICE = torch.ops.prim.device.default
 _LIFTS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default)
 _MOST_ON_HOST = 1 << 24  # elements of a host's tensor whose numbers are kept
 
@@ -85,7 +86,7 @@ class _Entry:
     size: int
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Feeds a stream.
 
     Attributes:
@@ -97,7 +98,7 @@ class Recorder(TorchDispatchMode):
 
     def __init__(self, stream: Stream, fake: FakeTensorMode, modules: RunningModules, *,
                  is_everything: bool, reads: Reads) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.stream, self.fake, self.modules = stream, fake, modules
         self.is_everything = is_everything
         self.reads = reads
@@ -200,6 +201,8 @@ class Recorder(TorchDispatchMode):
     # Running ops.
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _DEVICE:  # asked by PyTorch's own code
+            return torch.device("cpu")
         self.depth += 1
         try:
             return self._dispatch(func, args, kwargs or {})
@@ -296,9 +299,12 @@ class Recorder(TorchDispatchMode):
             # A stand-in's own storage is the real one's: no event, but the same row.
             stands_for = self._entries[identity].tensor
             inner = base.untyped_storage()
-            self._entries[inner._cdata] = _Entry(
-                weakref.ref(inner, lambda _, where=inner._cdata: self._entries.pop(where, None)),
-                stands_for, storage.nbytes())
+            where, entries = inner._cdata, self._entries
+
+            def died(_: object) -> None:
+                entries.pop(where, None)
+
+            entries[where] = _Entry(weakref.ref(inner, died), stands_for, storage.nbytes())
         made = torch.empty(0, dtype=tensor.dtype, device="cpu")
         return made.set_(self._stand_ins[identity].untyped_storage(), tensor.storage_offset(),
                          tensor.shape, tensor.stride())

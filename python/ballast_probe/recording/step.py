@@ -78,7 +78,8 @@ def step(
                             reads=Reads(reads, []))
         stack.callback(_quiet())
         stack.enter_context(following(
-            Setting(recorder, chip, attention, is_packed, is_padded), device, without))
+            Setting(recorder, chip, attention, is_packed, is_padded), device, without,
+            recording.assumptions))
         stack.enter_context(phases.watching(recorder))
         stack.enter_context(fake)
         stack.enter_context(recorder)

@@ -29,7 +29,7 @@ CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 _Tensor = torch.Tensor
 _MOVES = (_Tensor.to, _Tensor.cuda, _Tensor.cpu)
 _ASKED: dict[Any, Callable[[bool], Any]] = {
-    _Tensor.device.__get__: lambda is_here: CUDA if is_here else CPU,  # type: ignore[attr-defined]
+    _Tensor.device.__get__: lambda is_here: CUDA if is_here else CPU,
     _Tensor.is_cuda.__get__: lambda is_here: is_here,  # type: ignore[attr-defined]
     _Tensor.is_cpu.__get__: lambda is_here: not is_here,  # type: ignore[attr-defined]
     _Tensor.get_device: lambda is_here: 0 if is_here else -1,
@@ -69,13 +69,18 @@ class VirtualDevice(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _moved(self, func: Any, arguments: Any, keywords: Any) -> Any:
+        """Runs `to`, `cuda` or `cpu`."""
         tensor, *rest = arguments
         is_here = self._recorder.is_on_device(tensor)
-        target, rest, keywords = self._target(func, rest, dict(keywords), is_here)
-        dtype = next((one for one in [*rest, *keywords.values()]
-                      if isinstance(one, torch.dtype)), None)
+        if func is not _Tensor.to:
+            target, dtype = func is _Tensor.cuda, None
+            more: dict[str, Any] = {}
+        else:
+            target, dtype, more = self._target(is_here, rest, dict(keywords))
         if target == is_here:
-            return tensor if func is not _Tensor.to else _Tensor.to(tensor, *rest, **keywords)
+            if func is not _Tensor.to:
+                return tensor
+            return _Tensor.to(tensor, dtype=dtype or tensor.dtype, **more)
         with self._recorder.placing(target):
             moved = torch.ops.aten._to_copy.default(tensor, dtype=dtype)
         if target and (row := self._recorder.row(moved)) is not None:
@@ -83,21 +88,25 @@ class VirtualDevice(TorchFunctionMode):
                 row.role = Role.INPUT
         return moved
 
-    def _target(self, func: Any, rest: list[Any], keywords: dict[str, Any],
-                is_here: bool) -> tuple[bool, list[Any], dict[str, Any]]:
-        """Where a tensor goes, and the arguments of `to` without the device."""
-        if func is not _Tensor.to:
-            return func is _Tensor.cuda, [], {}
-        other = rest[0] if rest else keywords.get("other")
-        if isinstance(other, torch.Tensor):
-            keywords.pop("other", None)
-            rest = [other.dtype, *rest[1:]]
-            return self._recorder.is_on_device(other), rest, keywords
-        device = keywords.pop("device", None)
-        if rest and (rest[0] is None or isinstance(rest[0], (str, int, torch.device))
-                     and not isinstance(rest[0], bool)):
-            device, *rest = rest
-        return (is_here if device is None else is_cuda(device)), rest, keywords
+    def _target(self, is_here: bool, rest: list[Any], keywords: dict[str, Any]
+                ) -> tuple[bool, torch.dtype | None, dict[str, Any]]:
+        """Whether `to` goes to the device, in which type, and its other arguments."""
+        device, dtype = keywords.pop("device", None), keywords.pop("dtype", None)
+        other = keywords.pop("other", None)
+        if rest:
+            first, *rest = rest
+            if isinstance(first, torch.Tensor):
+                other = first
+            elif isinstance(first, torch.dtype):
+                dtype = first
+            else:
+                device = first
+                if rest and (rest[0] is None or isinstance(rest[0], torch.dtype)):
+                    dtype, *rest = rest
+        keywords.update(zip(("non_blocking", "copy"), rest))
+        if other is not None:
+            return self._recorder.is_on_device(other), other.dtype, keywords
+        return (is_here if device is None else is_cuda(device)), dtype, keywords
 
     def _numbers(self, func: Any, tensor: torch.Tensor) -> Any:
         value = self._recorder.reads.answer(func)
@@ -116,9 +125,11 @@ def virtual_device(recorder: Recorder, gpu: GPU) -> Iterator[None]:
     device = FakeTensor.device.fget  # type: ignore[attr-defined]
 
     def seen(tensor: FakeTensor) -> torch.device:
-        found = device(tensor)
-        is_asked = recorder.depth == 0 and found.type == "cpu"
-        return CUDA if is_asked and recorder.is_on_device(tensor) else found
+        if recorder.depth == 0 and tensor.fake_device.type == "cpu" \
+                and recorder.is_on_device(tensor):
+            return CUDA
+        found: torch.device = device(tensor)
+        return found
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(FakeTensor, "device", property(seen)))
@@ -141,7 +152,7 @@ def _taken_over(old: torch.Tensor, new: torch.Tensor) -> None:
 def _keeping_modules() -> Iterator[None]:
     """Gives modules their real tensors back that a move to the device has replaced."""
     kept: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]] = []
-    apply = torch.nn.Module._apply
+    apply: Callable[..., torch.nn.Module] = torch.nn.Module._apply
 
     def applying(module: torch.nn.Module, *arguments: Any, **keywords: Any) -> torch.nn.Module:
         own = [*module._parameters.values(), *module._buffers.values()]

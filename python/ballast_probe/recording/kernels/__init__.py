@@ -10,7 +10,7 @@ import torch
 from ..gpus import GPU
 from ..recorder import Call, Recorder
 from ..stream import Role, Tensor
-from . import attention, indexing, reductions  # noqa: F401, they register what they describe
+from . import attention, foreach, indexing, norms, reductions  # noqa: F401, they register what they describe
 from .base import KERNELS, Back, Launch, Outputs
 from .none import needs_none
 from .products import Workspaces
@@ -35,7 +35,8 @@ class CudaKernels:
         """Notes an op's results and everything that its kernel takes, in order."""
         name = call.name
         known = KERNELS.get(name) if name not in self._without else None
-        steps = list(known.describe(Launch(self._gpu, call, outputs))) if known else []
+        steps = list(known.describe(Launch(
+            self._gpu, call, outputs, lambda tensor: not recorder.is_on_device(tensor)))) if known else []
         if known is None and not needs_none(call.func):
             recorder.not_modelled[name] += 1
         if not any(isinstance(step, Outputs) for step in steps):

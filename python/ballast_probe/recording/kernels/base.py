@@ -41,6 +41,7 @@ class Launch:
     gpu: GPU
     call: Call
     outputs: Sequence[torch.Tensor]
+    is_on_host: Callable[[torch.Tensor], bool]
 
     def argument(self, place: int, name: str, standard: Any = None) -> Any:
         """An argument by its place or its name."""

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from ...errors import UsageError
-from .attention import CudaAttention
+from .attention import CudaAttention, HostSeeds
 from .autocast import CudaAutocast
 from .base import Rule, Setting
 from .dropout import FusedDropout, MaskFirst
@@ -20,19 +20,23 @@ from .norms import FloatStatistics
 
 RULES: tuple[Rule, ...] = (
     InPlaceGradients(), InPlaceFormulas(), CudaAutocast(), FusedDropout(), MaskFirst(),
-    CudaAttention(), FloatStatistics(), RealMasks(), ForeachIsDefault(),
+    CudaAttention(), HostSeeds(), FloatStatistics(), RealMasks(), ForeachIsDefault(),
 )
 
 __all__ = ["RULES", "Rule", "Setting", "following"]
 
 
 @contextlib.contextmanager
-def following(setting: Setting, device: str, without: Sequence[str] = ()) -> Iterator[None]:
+def following(setting: Setting, device: str, without: Sequence[str] = (),
+              notes: list[str] | None = None) -> Iterator[None]:
     """Follows the rules of a device, but for those that are left out.
+
+    At the end `notes` has what they took for given.
 
     Raises:
         UsageError: There is no rule of such a name.
     """
+    notes = [] if notes is None else notes
     names = [rule.name for rule in RULES]
     for name in without:
         if name not in names:
@@ -45,3 +49,4 @@ def following(setting: Setting, device: str, without: Sequence[str] = ()) -> Ite
                 recorder.rules.append(rule)
             stack.enter_context(rule.active(setting))
         yield
+        notes.extend(note for rule in rules for note in rule.notes())

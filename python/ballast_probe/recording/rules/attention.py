@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from .base import Rule, Setting
+from ..recorder import PASS, Call, Recorder
+from .base import Rule, Setting, implementing
 
 aten = torch.ops.aten
 
 BACKENDS = ("auto", "cudnn", "flash", "efficient", "math")
 _HALF = (torch.float16, torch.bfloat16)
 _MASK_ALIGNMENT = 8
+_NAMES = {"cudnn": "cuDNN's kernel", "flash": "the flash kernel",
+          "efficient": "the memory-efficient kernel", "math": "plain ops"}
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,16 @@ def _takes_efficient(ask: Question) -> bool:
             and ask.has_alike_heads)
 
 
-_TAKES = {"cudnn": _takes_cudnn, "flash": _takes_flash, "efficient": _takes_efficient,
+_TAKES: dict[str, Callable[[Question], bool]] = {"cudnn": _takes_cudnn, "flash": _takes_flash, "efficient": _takes_efficient,
           "math": lambda _: True}
 _ENABLED = {"cudnn": "_get_cudnn_sdp_enabled", "flash": "_get_flash_sdp_enabled",
             "efficient": "_get_mem_efficient_sdp_enabled", "math": "_get_math_sdp_enabled"}
+
+
+def _is_enabled(backend: str) -> bool:
+    """Whether the step has left a backend switched on."""
+    ask: Callable[[], bool] = getattr(torch._C, _ENABLED[backend])
+    return bool(ask())
 
 
 def chosen(ask: Question, wanted: str) -> str:
@@ -99,7 +108,7 @@ def chosen(ask: Question, wanted: str) -> str:
     if wanted != "auto":
         order = [wanted, *(one for one in order if one not in (wanted, "cudnn"))]
     for backend in order:
-        if getattr(torch._C, _ENABLED[backend])() and _TAKES[backend](ask):
+        if _is_enabled(backend) and _TAKES[backend](ask):
             return backend
     return "math"
 
@@ -152,6 +161,28 @@ def _padded(mask: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch
     return mask.expand(*query.shape[:3], key.shape[2])
 
 
+class HostSeeds(Rule):
+    """The states of random numbers that attention returns lie on the host."""
+
+    name = "host-seeds"
+    source = ("aten/src/ATen/native/transformers/cuda/attention.cu: _flash_attention_forward, "
+              "_efficient_attention_forward (philox state outside of a graph capture)")
+
+    _ops = frozenset(f"aten::_scaled_dot_product_{backend}_attention"
+                     for backend in ("flash", "efficient", "cudnn"))
+
+    def instead(self, recorder: Recorder, call: Call) -> Any:
+        if call.name not in self._ops or not call.is_counted:
+            return PASS
+        results = call.run()
+        seeds = [one for one in results if isinstance(one, torch.Tensor)
+                 and one.numel() <= 2 and not one.is_floating_point()]
+        recorder.note(replace(call, is_counted=False), seeds)
+        recorder.note(call, [one for one in results if isinstance(one, torch.Tensor)
+                             and not any(one is seed for seed in seeds)])
+        return results
+
+
 class CudaAttention(Rule):
     """The backend that CUDA chooses, run by its own op; a CPU has one of its own."""
 
@@ -161,10 +192,16 @@ class CudaAttention(Rule):
 
     def __init__(self) -> None:
         self.taken: dict[str, int] = {}
+        self._wanted = "auto"
+
+    def notes(self) -> list[str]:
+        return [f"scaled dot products run by {_NAMES[backend]}"
+                + (", as PyTorch 2.13 with cuDNN 9.15 and later chooses on this GPU"
+                   if self._wanted == "auto" else "") for backend in self.taken]
 
     @contextlib.contextmanager
     def active(self, setting: Setting) -> Iterator[None]:
-        self.taken = {}
+        self.taken, self._wanted = {}, setting.attention
         assert setting.gpu is not None
         capability = setting.gpu.capability
 
@@ -182,10 +219,5 @@ class CudaAttention(Rule):
             self.taken[backend] = self.taken.get(backend, 0) + 1
             return run(ask, backend, scale)
 
-        library = torch.library.Library("aten", "IMPL")
-        try:
-            library.impl("scaled_dot_product_attention", attend, "AutogradCPU",
-                         allow_override=True)
+        with implementing(("scaled_dot_product_attention", attend), key="AutogradCPU"):
             yield
-        finally:
-            library._destroy()

@@ -9,7 +9,7 @@ from unittest import mock
 
 import torch
 
-from .base import Rule, Setting
+from .base import Rule, Setting, implementing
 
 _KEY = torch._C.DispatchKey.AutocastCPU
 
@@ -83,28 +83,29 @@ class _Lists:
     def __init__(self, setting: Setting) -> None:
         self.cast: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._is_here = setting.recorder.is_on_device
-        self._library: torch.library.Library | None = None
+        self._in_place = contextlib.ExitStack()
+        self._is_in_place = False
 
     def put_in(self) -> None:
         """Registers the lists, once."""
-        if self._library is not None:
+        if self._is_in_place:
             return
-        self._library = torch.library.Library("aten", "IMPL")
+        self._is_in_place = True
+        ops: list[tuple[str, Callable[..., Any]]] = []
         for names, make in ((_LOWER, self._lower), (_FLOAT, self._float),
                             (_FLOAT_RESULT, self._float_result), (_WIDEST, self._widest)):
             for name in names:
                 op, _, overload = name.partition(".")
                 packet = getattr(torch.ops.aten, op, None)
                 if packet is not None and (overload or "default") in packet.overloads():
-                    self._library.impl(name, make(getattr(packet, overload or "default")),
-                                       "AutocastCPU", allow_override=True)
+                    ops.append((name, make(getattr(packet, overload or "default"))))
+        self._in_place.enter_context(implementing(*ops, key="AutocastCPU"))
 
     def take_out(self) -> None:
         """Gives the CPU its own back."""
         self.cast.clear()
-        if self._library is not None:
-            self._library._destroy()
-            self._library = None
+        self._in_place.close()
+        self._is_in_place = False
 
     def _is_eligible(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor) and value.is_floating_point() \

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from ..gpus import GPU
 from ..recorder import PASS, Call, Recorder
@@ -48,6 +51,29 @@ class Rule:
         """Puts what PyTorch runs in the device's way, and takes it back."""
         yield
 
+    def notes(self) -> list[str]:
+        """What the last step took for given, in sentences."""
+        return []
+
     def instead(self, recorder: Recorder, call: Call) -> Any:
         """The result of an op that the device runs otherwise, or `PASS`."""
         return PASS
+
+
+@contextlib.contextmanager
+def implementing(*ops: tuple[str, Callable[..., Any]], key: str) -> Iterator[None]:
+    """Runs ops of PyTorch's by other functions at a dispatch key, while it lasts.
+
+    Args:
+        ops: Names as in `aten`, with the overload behind a dot, and the functions.
+        key: The dispatch key, such as `AutogradCPU`.
+    """
+    library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that something is overridden is what is wanted
+            for name, function in ops:
+                library.impl(name, function, key, allow_override=True)
+        yield
+    finally:
+        library._destroy()

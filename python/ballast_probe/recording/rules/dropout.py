@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..recorder import PASS, Call, Recorder
-from .base import Rule, Setting
+from .base import Rule, Setting, implementing
 
 aten = torch.ops.aten
 
@@ -31,12 +31,8 @@ class FusedDropout(Rule):
                 tensor, probability, is_training)
             return composite
 
-        library = torch.library.Library("aten", "IMPL")
-        try:
-            library.impl("dropout", dropout, "AutogradCPU", allow_override=True)
+        with implementing(("dropout", dropout), key="AutogradCPU"):
             yield
-        finally:
-            library._destroy()
 
 
 class MaskFirst(Rule):

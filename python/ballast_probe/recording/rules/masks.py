@@ -23,12 +23,23 @@ class RealMasks(Rule):
     source = "transformers/masking_utils.py: find_packed_sequence_indices, _ignore_causal_mask_sdpa"
     devices = ("cuda", "cpu")
 
+    _notes: list[str] = []
+
+    def notes(self) -> list[str]:
+        return self._notes
+
     @contextlib.contextmanager
     def active(self, setting: Setting) -> Iterator[None]:
+        self._notes = []
+
         def answer(frame: FrameType) -> Number | None:
             if "transformers" not in frame.f_code.co_filename:
                 return None
             name = frame.f_code.co_name
+            said = (f"several sequences {'lie' if setting.is_packed else 'do not lie'} in a row, "
+                    f"and rows {'are' if setting.is_padded else 'are not'} padded")
+            if said not in self._notes:
+                self._notes.append(said)
             if name == "find_packed_sequence_indices":
                 return not setting.is_packed
             if frame.f_code.co_filename.endswith(("masking_utils.py", "modeling_attn_mask_utils.py")):
