@@ -57,7 +57,7 @@ def run(step: Callable[[], object]) -> Real:
             step()
     finally:
         torch.set_num_threads(threads)
-    results = profiled.profiler.kineto_results  # type: ignore[union-attr]
+    results = profiled.profiler.kineto_results
     return read(results.experimental_event_tree())
 
 
@@ -103,7 +103,7 @@ def in_order(roots: Iterable[Event]) -> Iterator[Event]:
 
 
 def is_op(event: Event) -> bool:
-    return event.tag == _EventType.TorchOp and event.name.startswith(("aten::", "mkldnn::"))
+    return bool(event.tag == _EventType.TorchOp and event.name.startswith(("aten::", "mkldnn::")))
 
 
 def above(event: Event) -> Iterator[Event]:
