@@ -29,6 +29,7 @@ from checks.gpu_traces import Trace
 
 # Packages that the programs import, and PyTorch does not bring: pip puts them beside the checkouts.
 PACKAGES = ("einops", "jaxtyping", "wadler-lindig")
+UNUSED = ("einx", "pandas")  # packages that they import, and of which these runs need nothing
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ class Program:
         pattern: What the names of its traces match; the groups are given to `run`.
         gpu: The GPU that fits what its traces show of one.
         paths: Folders of the checkout from which it imports.
-        run: Runs it, by the folder of the checkout and the groups of the name.
+        run: Runs it, by the folder of the checkout, the way and the groups of the name.
+        ways: In how many ways it may have been called; the likeliest first.
         release: What another release of PyTorch did otherwise.
         reads: What its reads of values are answered.
+        is_alone: Whether its process ran nothing else before, that the allocator remembers.
     """
 
     repository: str
@@ -50,8 +53,10 @@ class Program:
     gpu: str
     paths: tuple[str, ...]
     run: Callable[..., None]
+    ways: int = 1
     release: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext
     reads: bool | None = None
+    is_alone: bool = True
 
 
 def of(trace: Trace) -> Program | None:
@@ -71,7 +76,8 @@ def importing(folders: list[Path]) -> Iterator[None]:
     """Imports from some folders first, and forgets in the end what was imported from them."""
     before, path = set(sys.modules), list(sys.path)
     sys.path[:0] = [str(folder) for folder in folders]
-    sys.modules.setdefault("einx", types.ModuleType("einx"))  # named by one of them, and not called
+    for name in UNUSED:
+        sys.modules.setdefault(name, types.ModuleType(name))
     version = importlib.metadata.version
 
     def known(name: str) -> str:
@@ -87,7 +93,7 @@ def importing(folders: list[Path]) -> Iterator[None]:
         sys.path[:] = path
         for name in set(sys.modules) - before:
             file = getattr(sys.modules[name], "__file__", None) or ""
-            if name == "einx" or any(Path(file).is_relative_to(one) for one in folders):
+            if name in UNUSED or any(Path(file).is_relative_to(one) for one in folders):
                 del sys.modules[name]
 
 
@@ -116,7 +122,7 @@ def answered(note: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _wedsonlin(folder: Path, length: str, mode: str) -> None:
+def _wedsonlin(folder: Path, way: int, length: str, mode: str) -> None:
     """cs336_systems/nsys_profile.py: a medium model of the course's; the sixth step is traced."""
     path = folder / "cs336_systems/nsys_profile.py"
     # Quotes inside those of an f-string are of Python 3.12.
@@ -132,11 +138,11 @@ def _wedsonlin(folder: Path, length: str, mode: str) -> None:
     module.memory_profile(
         model=model, optimizer=module.AdamW(model.parameters()), device=device, model_name="medium",
         # As its results/ show: short ones ran in float32, and the longest inference too.
-        autocast=tokens >= 512 and (mode, tokens) != ("inference", 1024),
+        autocast=(tokens >= 512 and (mode, tokens) != ("inference", 1024)) is (way == 0),
         pattern="full-training-step" if mode == "training" else "forward-only")
 
 
-def _niu(folder: Path, mode: str, length: str, mixed: str | None) -> None:
+def _niu(_folder: Path, _way: int, mode: str, length: str, mixed: str | None) -> None:
     """cs336_systems/profile_memory: a model from its first allocation on, and three steps."""
     args = types.SimpleNamespace(mode="forward" if mode == "forward" else "full",
                                  context_length=int(length), use_mixed_precision=bool(mixed))
@@ -147,7 +153,7 @@ def _niu(folder: Path, mode: str, length: str, mixed: str | None) -> None:
         importlib.import_module("cs336_systems.profile_memory.profile_memory").profile_memory(args)
 
 
-def _nothanmin(folder: Path) -> None:
+def _nothanmin(folder: Path, _way: int) -> None:
     """cs336_systems/benchmarking_script.py: an extra large model; its forward under autocast."""
     path = folder / "cs336_systems/benchmarking_script.py"
     # What made this trace is commented out since, in favor of the same without autocast.
@@ -172,14 +178,27 @@ def _nothanmin(folder: Path) -> None:
                                    running_steps=2, batch_size=4, context_length=256)
 
 
+def _kkaitlyn(_folder: Path, _way: int, length: str, kind: str, mixed: str) -> None:
+    """cs336_systems/benchmark.py: the largest model of the course's; models before it have gone."""
+    module = importlib.import_module("cs336_systems.benchmark")
+    for is_forward in (True, False) if kind == "fullstep" else (True,):
+        module.run_memory_foward_fullstep(
+            **module.get_model_config("2.7b"), context_length=int(length), batch_size=4,
+            vocab_size=10000, theta=10000, dtype=torch.bfloat16 if mixed else torch.float32,
+            model_size="2.7b", mixed_precision=bool(mixed), forward_only=is_forward)
+
+
 PROGRAMS = [
     Program("Wedsonlin/assignment2-systems", re.compile(r"wed_(\d+)_(training|inference)_\d+"),
-            "rtx-4090", ("cs336-basics", "."), _wedsonlin,
+            "rtx-4090", ("cs336-basics", "."), _wedsonlin, ways=2,
             reads=False),  # trunc_normal_ asks whether anything is still out of range
     Program("NiuHuangxiaozi/assignment2-systems",
             re.compile(r"niu_(forward|forward_and_backward)_memory_snapshot_(\d+)"
-                       r"(_mixed_precision)?_\d+"),
+                       r"(?:(_mixed_precision)|_no_mixed_precision)?_\d+"),
             "rtx-4090", (".",), _niu, gpu_releases.two_two),
     Program("notHanmin/assignment2-systems", re.compile(r"nothanmin_memory_snapshot_forward_\d+"),
-            "l40s", ("cs336_systems", "."), _nothanmin, reads=False),
+            "l40s", ("cs336_systems", "."), _nothanmin, reads=False, is_alone=False),
+    Program("kkaitlyn111/cs336-a2-systems",  # its models are those of the course's first part
+            re.compile(r"kk_memory_ctx(\d+)_(forward|fullstep)_(mixed_|)\d+"), "h100",
+            (".", "../kkaitlyn111+cs336-assignment1"), _kkaitlyn, reads=False, is_alone=False),
 ]

@@ -74,6 +74,29 @@ def test_a_recorded_step_is_held_against_a_trace() -> None:
         "    recorded alone: 1 × aten::mm, 2,000 bytes", "    really alone: 1 × mm, 600 bytes"]
 
 
+@pytest.mark.parametrize(("fitting", "asked"), [(0, 1), (1, 2), (None, 2)])
+def test_ways_of_calling_are_tried_until_one_fits(
+        fitting: int | None, asked: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ways: list[int] = []
+
+    def record(program: Program, of: Trace, checkouts: Path, path: Path, way: int) -> Stream:
+        ways.append(way)
+        return recorded(600 if way == fitting else 2000)
+
+    monkeypatch.setattr(gpu_recorded, "record", record)
+    monkeypatch.setattr(gpu_recorded, "fits", lambda *_: Fit(4, 4, 4))
+    program = Program("owner/name", re.compile("by_hand_0"), "h100", (), print, ways=2)
+    found, fit = gpu_recorded.held(program, trace(), tmp_path)
+    assert ways == list(range(asked))
+    assert found.holds is (fitting is not None) and fit.holds
+
+
+def test_a_process_that_ran_more_is_not_judged_by_what_it_reserved() -> None:
+    assert Fit(9, 4, 6, is_judged=False).holds
+    found = gpu_recorded.hold(recorded(600), trace())
+    assert gpu_recorded.lines(found, Fit(9, 4, 6, is_judged=False))[0].endswith("its process")
+
+
 @pytest.mark.parametrize(("real", "holds"), [(3, False), (4, True), (6, True), (7, False)])
 def test_reserved_bytes_lie_in_a_range(real: int, holds: bool) -> None:
     assert Fit(real, 4, 6).holds is holds
