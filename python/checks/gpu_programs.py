@@ -17,6 +17,8 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -77,7 +79,7 @@ def importing(folders: list[Path]) -> Iterator[None]:
     before, path = set(sys.modules), list(sys.path)
     sys.path[:0] = [str(folder) for folder in folders]
     for name in UNUSED:
-        sys.modules.setdefault(name, types.ModuleType(name))
+        sys.modules.setdefault(name, module_from_spec(ModuleSpec(name, loader=None)))
     version = importlib.metadata.version
 
     def known(name: str) -> str:

@@ -17,6 +17,7 @@ from .recordings_real import part
 FAMILIES = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
 OTHERS = ("gemma2", "gemma3_text", "phi3", "mixtral", "qwen3_moe", "olmo2", "gpt_neox",
           "deepseek_v3")
+MIXTURES = ("mixtral", "qwen3_moe", "deepseek_v3")
 # Linear maps of a family's attention, for adapters on some of them.
 MAPS = {
     "gpt2": ["c_attn"], "phi3": ["qkv_proj"], "gpt_neox": ["query_key_value", "dense"],
@@ -101,7 +102,7 @@ def random_model(draw: random.Random, family: str) -> dict[str, Any]:
         model["head_dim"] = 2 * draw.randint(3, 12)
     if family in ("mistral", "gemma2", "gemma3_text"):
         model["sliding_window"] = draw.choice((8, 16, 128))
-    if family in ("mixtral", "qwen3_moe", "deepseek_v3"):
+    if family in MIXTURES:
         # Products of groups want rows of whole 16 bytes.
         model |= dict(hidden_size=16 * draw.randint(2, 6), intermediate_size=8 * draw.randint(2, 9))
         model |= _experts(draw, family, heads)
@@ -193,6 +194,8 @@ def adapted(base: Any, case: Case) -> Any:
     family = str(case.model["model_type"])
     maps = {name.rpartition(".")[2] for name, one in base.named_modules()
             if type(one).__name__ in ("Linear", "Conv1D")} - {"lm_head", "embed_out"}
+    if family in MIXTURES:  # their experts' weights have the same names, and are no maps
+        maps -= {"gate_proj", "up_proj", "down_proj"}
     targets = sorted(maps) if case.adapter == "all" else MAPS.get(family, ["q_proj", "v_proj"])
     return peft.get_peft_model(base, peft.LoraConfig(
         r=4, lora_alpha=8, lora_dropout=0.05, target_modules=targets,
