@@ -124,8 +124,8 @@ class Alignment:
 
     @property
     def share(self) -> float:
-        """The part of the second stream's allocations that are equal in order; 1 if it has none."""
-        total = len(self.pairs) + len(self.only_second)
+        """The part of the allocations that are equal in order, of the stream that has more."""
+        total = len(self.pairs) + max(len(self.only_first), len(self.only_second))
         return len(self.pairs) / total if total else 1.0
 
 

@@ -79,6 +79,8 @@ def test_an_alignment_counts_from_what_stands() -> None:
     assert found == Alignment([(1, 0), (2, 2)], [], [1])
     assert found.share == pytest.approx(2 / 3)
     assert align(Stream(), Stream()).share == 1.0
+    for one, other in (([1, 2, 3, 4], [1]), ([1], [1, 2, 3, 4])):
+        assert align(stream(one), stream(other)).share == 0.25
 
 
 def test_streams_that_have_nothing_in_common_end() -> None:
