@@ -332,15 +332,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._gradients.append((weakref.ref(tensor), tensor.grad))
 
     def close(self) -> None:
-        """Gives real parameters their own gradients back, and forgets the rest."""
+        """Forgets what it knows, and gives real parameters their own gradients back."""
+        self._entries.clear()
         for reference, gradient in self._gradients:
             if (tensor := reference()) is not None:
                 tensor.grad = gradient
         self._gradients.clear()
         self.node = None
-        for entry in self._entries.values():
-            entry.tensor = None
-        self._entries.clear()
         self._stand_ins.clear()
 
 
