@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper
 from ..tensors import parts_of
 from .naming import RunningModules
 from .reads import Reads, explained, is_read
+from .shapes import ShapeRules
 from .stream import Role, Stream, Tensor
 
 #: What an op gives where it does nothing.
@@ -103,6 +104,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.stream, self.fake, self.modules = stream, fake, modules
         self.is_everything = is_everything
         self.reads = reads
+        self.shapes = ShapeRules(fake)
         self.rules: list[DispatchRule] = []
         self.kernels: Kernels | None = None
         self.not_modelled: Counter[str] = Counter()
@@ -242,12 +244,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for rule in self.rules:
             if (result := rule.instead(self, call)) is not PASS:
                 return result
+        key = self.shapes.key(func, arguments, keywords)
+        if key is not None and (result := self.shapes.recall(key, tensors)) is not None:
+            self.note(call, result)
+            return result
         try:
             result = call.run()
         except Exception as error:
             if (sentence := explained(error, call.name)) is not None:
                 raise sentence from error
             raise
+        if key is not None:
+            self.shapes.keep(key, result, tensors)
         self.note(call, result)
         return result
 
