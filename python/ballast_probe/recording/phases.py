@@ -32,7 +32,7 @@ class Phases:
     def __init__(self) -> None:
         self.modules = RunningModules(self._root_entered, self._root_left)
         self._recorder: Recorder | None = None
-        self._checkpoints = HeldByCheckpoints()
+        self._checkpoints = HeldByCheckpoints(is_whole=True)
         self._leaves: dict[int, torch.Tensor] = {}
         self._has_run_backward = False
         self._optimizers: dict[int, tuple[torch.optim.Optimizer, dict[Any, Any]]] = {}

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper
 from ..tensors import parts_of
 from .naming import RunningModules
 from .reads import Reads, explained, is_read
+from .shapes import ShapeRules
 from .stream import Role, Stream, Tensor
 
 #: What an op gives where it does nothing.
@@ -92,6 +93,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes:
         stream: Where events go.
         modules: Which module runs.
+        composites: What the device has in place of ops that are made of others.
         not_modelled: The ops whose temporaries are not known, by name, with their calls.
         depth: How many ops deep it is in its own work; 0 in the user's code.
     """
@@ -102,9 +104,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.stream, self.fake, self.modules = stream, fake, modules
         self.is_everything = is_everything
         self.reads = reads
+        self.shapes = ShapeRules(fake)
         self.rules: list[DispatchRule] = []
         self.kernels: Kernels | None = None
         self.not_modelled: Counter[str] = Counter()
+        self.composites: dict[str, Callable[..., Any]] = {}
         self.depth = 0
         self.node: torch.autograd.graph.Node | None = None
         self.node_began = 0  # the tensors that there were when the node began
@@ -213,10 +217,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = list(tensors_among(arguments))
         if keywords:
             tensors += tensors_among(keywords.values())
+        if torch.is_inference_mode_enabled() and func._can_decompose():
+            return self._decomposed(func, arguments, keywords)
+        is_made_there = False
+        device = keywords.get("device")
+        if device is not None and device.type == "cuda" and not self.is_everything:
+            # From inside a function of PyTorch's own, where nobody hears of it before.
+            keywords = {**keywords, "device": torch.device("cpu")}
+            is_made_there = True
         if func in _LIFTS and (self.is_everything or self._placing and self._placing[-1]):
             pass  # a number of the code's own that becomes a tensor now
         elif any(not isinstance(tensor, FakeTensor) for tensor in tensors):
-            if self._is_on_host(tensors) and not any(
+            if not is_made_there and self._is_on_host(tensors) and not any(
                     isinstance(tensor, FakeTensor) for tensor in tensors):
                 return self._run_on_host(func, arguments, keywords)
             arguments = _mapped(arguments, self._stand_in)
@@ -224,21 +236,34 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tensors = list(tensors_among((arguments, tuple(keywords.values()))))
         if is_read(func) and tensors[0].constant is None:  # type: ignore[attr-defined]
             return self.reads.answer(func)
-        call = Call(func, arguments, keywords, tensors, self._is_counted(tensors))
+        call = Call(func, arguments, keywords, tensors,
+                    is_made_there or self._is_counted(tensors))
         if not tensors and not call.is_counted and _is_small_data(call):
             return self._run_on_host(func, arguments, keywords)
         self._follow_node()
         for rule in self.rules:
             if (result := rule.instead(self, call)) is not PASS:
                 return result
+        key = self.shapes.key(func, arguments, keywords)
+        if key is not None and (result := self.shapes.recall(key, tensors)) is not None:
+            self.note(call, result)
+            return result
         try:
             result = call.run()
         except Exception as error:
             if (sentence := explained(error, call.name)) is not None:
                 raise sentence from error
             raise
+        if key is not None:
+            self.shapes.keep(key, result, tensors)
         self.note(call, result)
         return result
+
+    def _decomposed(self, func: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Runs an op that is made of others, which in inference mode comes here whole."""
+        composite = self.composites.get(str(func._schema.name), func.decompose)
+        with self:  # sees what it is made of
+            return composite(*arguments, **keywords)
 
     def note(self, call: Call, result: Any) -> None:
         """Notes what an op has made."""
@@ -315,15 +340,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._gradients.append((weakref.ref(tensor), tensor.grad))
 
     def close(self) -> None:
-        """Gives real parameters their own gradients back, and forgets the rest."""
+        """Forgets what it knows, and gives real parameters their own gradients back."""
+        self._entries.clear()
         for reference, gradient in self._gradients:
             if (tensor := reference()) is not None:
                 tensor.grad = gradient
         self._gradients.clear()
         self.node = None
-        for entry in self._entries.values():
-            entry.tensor = None
-        self._entries.clear()
         self._stand_ins.clear()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -112,10 +113,10 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(gzip.decompress(path.read_bytes()))
+    except (gzip.BadGzipFile, zlib.error, EOFError, ValueError, RecursionError) as error:
+        raise ProbeError(f"{path} is no recording, or a part of one: {error}") from error
     except OSError as error:
         raise ProbeError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (EOFError, ValueError) as error:
-        raise ProbeError(f"{path} is no recording: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ProbeError(f"{path} is no recording of ballast-probe's")
     if values.get("version") != VERSION:

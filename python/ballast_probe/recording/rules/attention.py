@@ -148,8 +148,7 @@ def run(ask: Question, backend: str, scale: float | None) -> torch.Tensor:
 
 def _additive(mask: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
     """A mask of yes and no as one that is added, in the query's type."""
-    zero, lowest = (torch.scalar_tensor(value, dtype=query.dtype, device=mask.device)
-                    for value in (0.0, float("-inf")))
+    zero, lowest = (query.new_full((), value) for value in (0.0, float("-inf")))
     return torch.where(mask, zero, lowest)
 
 
@@ -219,5 +218,6 @@ class CudaAttention(Rule):
             self.taken[backend] = self.taken.get(backend, 0) + 1
             return run(ask, backend, scale)
 
+        setting.recorder.composites["aten::scaled_dot_product_attention"] = attend
         with implementing(("scaled_dot_product_attention", attend), key="AutogradCPU"):
             yield

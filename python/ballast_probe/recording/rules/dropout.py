@@ -31,6 +31,7 @@ class FusedDropout(Rule):
                 tensor, probability, is_training)
             return composite
 
+        setting.recorder.composites["aten::dropout"] = dropout
         with implementing(("dropout", dropout), key="AutogradCPU"):
             yield
 
