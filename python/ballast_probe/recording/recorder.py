@@ -31,6 +31,7 @@ PASS = NotImplemented
 
 _DEVICE = torch.ops.prim.device.default
 _LIFTS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default)
+_WHOLE = ("aten::arange", "aten::randperm", "aten::randint")  # numbers, unless told otherwise
 _MOST_ON_HOST = 1 << 24  # elements of a host's tensor whose numbers are kept
 
 
@@ -370,7 +371,8 @@ def _mapped(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
 def _is_small_data(call: Call) -> bool:
     """Whether an op makes whole numbers or a single one on the host, which are data."""
     dtype = call.keywords.get("dtype")
-    if call.name == "aten::arange" and dtype is None:
+    if dtype is None and call.name in _WHOLE and not any(
+            isinstance(one, float) for one in call.arguments):
         dtype = torch.int64
     sizes = [one for one in call.arguments if isinstance(one, (list, tuple))]
     count = 1

@@ -54,6 +54,8 @@ class VirtualDevice(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self._recorder.depth > 0:  # our own work
+            return func(*args, **kwargs)
         if (answer := _ASKED.get(func)) is not None:
             return answer(self._recorder.is_on_device(args[0]))
         if func in _MOVES:
@@ -63,10 +65,10 @@ class VirtualDevice(TorchFunctionMode):
         if func in (_Tensor.tolist, _Tensor.numpy) and isinstance(args[0], FakeTensor):
             return self._numbers(func, args[0])
         device = kwargs.get("device")
-        if device is not None:
-            with self._recorder.placing(is_cuda(device)):
-                return func(*args, **{**kwargs, "device": CPU})
-        return func(*args, **kwargs)
+        if device is None or torch.device(device).type not in ("cuda", "cpu"):
+            return func(*args, **kwargs)
+        with self._recorder.placing(is_cuda(device)):
+            return func(*args, **{**kwargs, "device": CPU})
 
     def _moved(self, func: Any, arguments: Any, keywords: Any) -> Any:
         """Runs `to`, `cuda` or `cpu`."""

@@ -12,15 +12,18 @@ from ...errors import UsageError
 from .attention import CudaAttention, HostSeeds
 from .autocast import CudaAutocast
 from .base import Rule, Setting
+from .counting import WholeHistograms
 from .dropout import FusedDropout, MaskFirst
 from .foreach import ForeachIsDefault
 from .in_place import InPlaceFormulas, InPlaceGradients
+from .logging import TrainersLogs
 from .masks import RealMasks
 from .norms import FloatStatistics
 
 RULES: tuple[Rule, ...] = (
     InPlaceGradients(), InPlaceFormulas(), CudaAutocast(), FusedDropout(), MaskFirst(),
     CudaAttention(), HostSeeds(), FloatStatistics(), RealMasks(), ForeachIsDefault(),
+    WholeHistograms(), TrainersLogs(),
 )
 
 __all__ = ["RULES", "Rule", "Setting", "following"]
