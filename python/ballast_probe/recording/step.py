@@ -20,6 +20,7 @@ from .recorder import Recorder
 from .recording import Recording
 from .rules import Setting, following
 from .stream import Stream, exactly, to_blocks
+from .triton import refusing_triton
 from .virtual import virtual_device
 
 DEVICES = ("cuda", "cpu")
@@ -77,6 +78,7 @@ def step(
         recorder = Recorder(stream, fake, phases.modules, is_everything=not is_cuda,
                             reads=Reads(reads, []))
         stack.callback(_quiet())
+        stack.enter_context(refusing_triton())
         stack.enter_context(following(
             Setting(recorder, chip, attention, is_packed, is_padded), device, without,
             recording.assumptions))

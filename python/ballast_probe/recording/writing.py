@@ -24,6 +24,10 @@ NAME = "recording.json.gz"
 Value = TypeVar("Value", bound=Hashable)
 
 
+_WITHOUT_TOKENS = (Role.PARAMETER, Role.BUFFER, Role.GRADIENT, Role.OPTIMIZER_STATE,
+                   Role.WORKSPACE)
+
+
 class Table(Generic[Value]):
     """Distinct values, by the order in which they came."""
 
@@ -44,10 +48,16 @@ class Table(Generic[Value]):
 
 def regions_of(tensor: Tensor, layout: Layout | None) -> RegionBytes:
     """The bytes of a tensor by the tokens that they belong to, found from its extents."""
-    axes = [rows_by_size(extent, layout) if layout else None for extent in tensor.shape]
-    if tensor.role in (Role.PARAMETER, Role.GRADIENT, Role.OPTIMIZER_STATE, Role.WORKSPACE):
-        axes = []
-    return divide(tensor.bytes, axes)
+    if layout is None or tensor.role in _WITHOUT_TOKENS:
+        return RegionBytes(shared=tensor.bytes)
+    axes = [rows_by_size(extent, layout) for extent in tensor.shape]
+    over_tokens = [place for place, axis in enumerate(axes) if axis is not None]
+    # Rows against columns are the last two axes. A width as long as a sequence is no second one.
+    rank = len(axes)
+    is_square = over_tokens[-2:] == [rank - 2, rank - 1] and (
+        rank > 3 or rank == 3 and tensor.shape[0] != layout.batch)
+    first = over_tokens[-2:] if is_square else over_tokens[:1]
+    return divide(tensor.bytes, [axes[place] for place in first])
 
 
 def columns(stream: Stream, layout: Layout | None) -> tuple[dict[str, Any], dict[str, Any]]:

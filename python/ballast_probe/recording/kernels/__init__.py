@@ -10,8 +10,8 @@ import torch
 from ..gpus import GPU
 from ..recorder import Call, Recorder
 from ..stream import Role, Tensor
-from . import attention, foreach, indexing, norms, reductions  # noqa: F401, they register what they describe
-from .base import KERNELS, Back, Launch, Outputs
+from . import attention, foreach, indexing, norms, reductions, sorting  # noqa: F401, they register what they describe
+from .base import KERNELS, Back, Launch, NotModelled, Outputs, Step
 from .none import needs_none
 from .products import Workspaces
 
@@ -35,9 +35,14 @@ class CudaKernels:
         """Notes an op's results and everything that its kernel takes, in order."""
         name = call.name
         known = KERNELS.get(name) if name not in self._without else None
-        steps = list(known.describe(Launch(
-            self._gpu, call, outputs, lambda tensor: not recorder.is_on_device(tensor)))) if known else []
-        if known is None and not needs_none(call.func):
+        launch = Launch(self._gpu, call, outputs, lambda one: not recorder.is_on_device(one))
+        steps: list[Step] = []
+        is_known = known is not None or needs_none(call.func)
+        try:
+            steps = list(known.describe(launch)) if known else []
+        except NotModelled:
+            is_known = False
+        if not is_known:
             recorder.not_modelled[name] += 1
         if not any(isinstance(step, Outputs) for step in steps):
             _see(recorder, call, outputs)

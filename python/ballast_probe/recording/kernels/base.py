@@ -55,6 +55,10 @@ class Launch:
         return self.call.tensors[0]
 
 
+class NotModelled(Exception):
+    """What a kernel takes for such arguments is not known."""
+
+
 Describe = Callable[[Launch], Iterable[Step]]
 
 

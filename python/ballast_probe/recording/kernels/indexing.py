@@ -16,8 +16,8 @@ _ROWS_A_THREAD = 10
 _FEW_INDICES = 3_072
 
 
-def sort_pairs_bytes(count: int, bits: int) -> int:
-    """What cub takes to sort pairs of 8-byte keys and values by so many bits.
+def sort_pairs_bytes(count: int, bits: int, key: int = 8) -> int:
+    """What cub takes to sort pairs of keys and 8-byte values by so many bits of the key.
 
     A second copy of both, counts of digits for each pass, and what blocks tell the next one. Held
     against traces for 2,048 and fewer (an allocation of 1 byte) and 4,096 by 14 bits (72,191).
@@ -25,7 +25,7 @@ def sort_pairs_bytes(count: int, bits: int) -> int:
     if count <= _SMALL_SORT:
         return 1
     passes = up(bits, _DIGIT_BITS)
-    return (2 * 8 * count + passes * _DIGITS * 8 + up(count, _TILE) * _DIGITS * 4 + _DIGITS
+    return ((key + 8) * count + passes * _DIGITS * 8 + up(count, _TILE) * _DIGITS * 4 + _DIGITS
             + _SLACK)
 
 

@@ -25,7 +25,7 @@ hardtanh_backward leaky_relu_backward elu_backward glu glu_backward softplus_bac
 _scaled_dot_product_efficient_attention _scaled_dot_product_flash_attention
 _fused_adamw_ _fused_adam_ _fused_sgd_ _fused_adagrad_
 scatter_add scatter_add_ index_add index_add_ index_copy index_copy_ index_fill index_fill_
-_local_scalar_dense is_same_size equal _amp_update_scale_
+_local_scalar_dense is_same_size equal _amp_update_scale_ histc bincount floor_divide remainder
 """.split())
 
 
