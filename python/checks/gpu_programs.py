@@ -201,8 +201,10 @@ PROGRAMS = [
                        r"(?:(_mixed_precision)|_no_mixed_precision)?_\d+"),
             "rtx-4090", (".",), _niu, gpu_releases.two_two),
     Program("notHanmin/assignment2-systems", re.compile(r"nothanmin_memory_snapshot_forward_\d+"),
-            "l40s", ("cs336_systems", "."), _nothanmin, reads=False, is_alone=False),
+            "l40s", ("cs336_systems", "."), _nothanmin, release=gpu_releases.two_six,
+            reads=False, is_alone=False),
     Program("kkaitlyn111/cs336-a2-systems",  # its models are those of the course's first part
             re.compile(r"kk_memory_ctx(\d+)_(forward|fullstep)_*(mixed|)_*\d+"), "h100",
-            (".", "../kkaitlyn111+cs336-assignment1"), _kkaitlyn, reads=False, is_alone=False),
+            (".", "../kkaitlyn111+cs336-assignment1"), _kkaitlyn, release=gpu_releases.two_six,
+            reads=False, is_alone=False),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -41,6 +42,37 @@ class _Indexing(TorchFunctionMode):
         for _ in range(sum(whole) - leading):
             x = _WholeSlice.apply(x)  # type: ignore[no-untyped-call]
         return x
+
+
+def _in_order(einsum: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """An einsum of two operands that multiplies the first by the second, whatever comes out.
+
+    Since pytorch/pytorch#161755 (2.9) they change places where that makes the result dense.
+    """
+    def run(equation: str, *operands: Any) -> Tensor:
+        given, arrow, wanted = equation.replace(" ", "").partition("->")
+        if len(operands) != 2 or not arrow:
+            return einsum(equation, *operands)
+        left, right = (re.findall(r"\.\.\.|.", one) for one in given.split(","))
+        out = re.findall(r"\.\.\.|.", wanted)
+        made = sorted(out, key=lambda axis: (axis not in left or axis not in right,
+                                             axis not in left))
+        whole = einsum(f"{given}->{''.join(made)}", *operands)
+        places: dict[str, list[int]] = {}
+        for axis in made:  # an ellipsis stands for as many axes as are left
+            first = sum(map(len, places.values()))
+            count = whole.dim() - len(made) + 1 if axis == "..." else 1
+            places[axis] = list(range(first, first + count))
+        return whole.permute([place for axis in out for place in places[axis]])
+
+    return run
+
+
+@contextlib.contextmanager
+def two_six() -> Iterator[None]:
+    """PyTorch 2.6: the operands of an einsum stay in their order."""
+    with mock.patch.object(torch, "einsum", _in_order(torch.einsum)):
+        yield
 
 
 @contextlib.contextmanager

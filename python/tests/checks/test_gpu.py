@@ -145,6 +145,20 @@ def test_an_older_release_fills_zeros_for_whole_slices() -> None:
     assert torch.equal(taken, x[:, -1, :])
 
 
+@pytest.mark.parametrize("equation", [
+    "oi,...i->...o", "oi,bsi->bso", "bsi,oi->bso", "...qd,...kd->...qk", "abc,cd->dab"])
+def test_an_older_release_leaves_the_operands_of_an_einsum_in_order(equation: str) -> None:
+    given = equation.partition("->")[0].split(",")
+    sizes = {axis: 2 + place for place, axis in enumerate("abcdikoqs")}
+    operands = [torch.rand([sizes[axis] for axis in one.replace("...", "ab")]) for one in given]
+    new = torch.einsum(equation, operands)
+    with gpu_releases.two_six():
+        old = torch.einsum(equation, *operands)
+    assert torch.allclose(old, new)
+    if equation == "oi,bsi->bso":  # [o, b · s] is what was multiplied
+        assert old.stride(-1) == sizes["b"] * sizes["s"] and new.is_contiguous()
+
+
 def test_without_traces_there_is_nothing_to_hold_against(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in (tmp_path, tmp_path / "none"):
