@@ -5,6 +5,11 @@
         probe.boundary(loss)
     print(probe.retained_bytes, probe.saved)
 
+`step` records every allocation of a training step, on a virtual GPU or as a CPU makes them:
+
+    with ballast_probe.step(device="cuda", gpu="h100") as recording:
+        train_step(batch)
+
 `probe_configuration` asks the same of a transformers configuration, without memory for its weights.
 """
 
@@ -12,9 +17,11 @@ from .errors import OutOfMemory, ProbeError, UsageError
 from .options import PointOptions
 from .points import Prober, ProbeResult, probe_configuration
 from .recorder import Probe, Saved, record, settle
+from .recording import Recording, step
 from .regions import Layout, RegionBytes
 
 __all__ = [
     "Layout", "OutOfMemory", "PointOptions", "Probe", "ProbeError", "ProbeResult", "Prober",
-    "RegionBytes", "Saved", "UsageError", "probe_configuration", "record", "settle",
+    "Recording", "RegionBytes", "Saved", "UsageError", "probe_configuration", "record", "settle",
+    "step",
 ]

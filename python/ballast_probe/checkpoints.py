@@ -27,9 +27,13 @@ _CACHE = "_CachedTorchDispatchMode"
 
 
 class HeldByCheckpoints:
-    """The tensors that checkpointed functions were bound to, known weakly."""
+    """The tensors that checkpointed functions were bound to, known weakly.
 
-    def __init__(self) -> None:
+    With `is_whole` also those that they were called on, which hooks of saved tensors would see.
+    """
+
+    def __init__(self, *, is_whole: bool = False) -> None:
+        self._is_whole = is_whole
         self._seen: list[weakref.ref[torch.Tensor]] = []
         self._caches: list[weakref.ref[Any]] = []
         #: Whether checkpoints can be watched in this version of PyTorch.
@@ -57,7 +61,7 @@ class HeldByCheckpoints:
 
         def noting_generator(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
             # Behind the function stand five settings; keywords are the function's own.
-            self._note(function, keywords)
+            self._note((function, arguments) if self._is_whole else function, keywords)
             return generator(function, *arguments, **keywords)
 
         class Noting:

@@ -19,6 +19,7 @@ from .configuration import (
 from .errors import OutOfMemory, ProbeError, UsageError
 from .options import ATTENTIONS, DEVICES, DTYPES, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
+from .recording import command as record_command
 from .words import first_line, printable
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 64
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--overwrite", action="store_true", help="replace results that are there")
     output.add_argument("--tensors", action="store_true",
                         help="print what each point keeps, summed over layers")
+    record_command.add_parser(commands)
     return parser
 
 
@@ -216,7 +218,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives its exit status."""
     try:
         _refuse_empty(sys.argv[1:] if arguments is None else arguments)
-        return _run(_parser().parse_args(arguments))
+        words = sys.argv[1:] if arguments is None else arguments
+        parsed = _parser().parse_args(words)
+        return record_command.run(parsed, words) if parsed.command == "record" else _run(parsed)
     except UsageError as error:
         _say(str(error))
         return WRONG_USAGE

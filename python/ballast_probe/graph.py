@@ -23,6 +23,8 @@ class Graph:
     Attributes:
         packed: Every object that a hook returned, and who holds it: `MulBackward0.self`.
         unheard: Tensors that no hook was asked about.
+        saved: Those, and who holds them.
+        leaves: The tensors that gradients are accumulated into.
         by_hand: Tensors that a function's context holds in attributes, at whatever depth, and the
             attributes' names.
         hidden: The names of attributes that cannot be looked into, with the types that hide there,
@@ -32,6 +34,8 @@ class Graph:
 
     packed: list[tuple[object, str]] = field(default_factory=list)
     unheard: list[torch.Tensor] = field(default_factory=list)
+    saved: list[tuple[torch.Tensor, str]] = field(default_factory=list)
+    leaves: list[torch.Tensor] = field(default_factory=list)
     by_hand: list[tuple[torch.Tensor, str]] = field(default_factory=list)
     hidden: Counter[str] = field(default_factory=Counter)
     is_freed: bool = False
@@ -61,6 +65,8 @@ def graph_behind(roots: Iterable[torch.Tensor]) -> Graph:
 
 def _read(node: torch.autograd.graph.Node, names: Iterable[str], graph: Graph) -> None:
     label = node.name().removesuffix(">")
+    if (leaf := getattr(node, "variable", None)) is not None:
+        graph.leaves.append(leaf)
     found = []
     try:
         for name in names:
@@ -73,6 +79,7 @@ def _read(node: torch.autograd.graph.Node, names: Iterable[str], graph: Graph) -
     for held, name in found:
         if isinstance(held, torch.Tensor) and held.dim() > 0:  # a number of Python's has no axis
             graph.unheard.append(held)
+            graph.saved.append((held, name))
         elif not isinstance(held, torch.Tensor):
             graph.packed.append((held, name))
     if isinstance(node, torch.autograd.function.BackwardCFunction) \

@@ -11,7 +11,7 @@ from .configuration import make_subject, read_configuration, sizes
 from .errors import ProbeError
 from .options import PointOptions
 from .recorder import Saved, Totals, is_alike, settle
-from .step import Model, Step
+from .forward import Model, Step
 
 # Steps of n_c and of n_g by which regions are found. Kernels that pad rows pad to 128 at most; the
 # others serve where a longer sequence takes another way, as one beyond a sliding window does.

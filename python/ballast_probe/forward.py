@@ -91,10 +91,10 @@ class Model:
                              "forward pass, ballast_probe.record counts any model") from error
         assert isinstance(module, torch.nn.Module)
         if subject.config is not subject.text:
-            _leave_text(module, type(subject.text))
+            leave_text(module, type(subject.text))
         if options.lora is not None:
             return self._adapted(module, options)
-        _freeze(module, options.trainable)
+        freeze(module, options.trainable)
         return module
 
     def _adapted(self, module: torch.nn.Module, options: PointOptions) -> torch.nn.Module:
@@ -263,7 +263,7 @@ def _stay(module: torch.nn.Module, *_: Any, **__: Any) -> torch.nn.Module:
     return module
 
 
-def _leave_text(module: torch.nn.Module, text_class: type) -> None:
+def leave_text(module: torch.nn.Module, text_class: type) -> None:
     """Takes the other parts of a model away: without pictures or sound none of them runs."""
     text = [path for path, part in module.named_modules()
             if type(getattr(part, "config", None)) is text_class]
@@ -284,7 +284,7 @@ def _leave_text(module: torch.nn.Module, text_class: type) -> None:
     strip(module, "")
 
 
-def _freeze(module: torch.nn.Module, trainable: str | None) -> None:
+def freeze(module: torch.nn.Module, trainable: str | None) -> None:
     """Freezes the parameters in whose name the pattern is not found."""
     if trainable is None:
         return

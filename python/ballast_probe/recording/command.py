@@ -1,0 +1,121 @@
+"""The command `ballast-probe record`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..configuration import built_in, parse_settings, read_configuration, with_settings
+from ..errors import ProbeError
+from ..options import DTYPES
+from . import writing
+from .answer import answer
+from .gpus import table
+from .trainer import ATTENTIONS, AUTOCASTS, OPTIMIZERS, RECOMPUTES, Training, record_training
+
+EXAMPLES = """
+examples:
+  ballast-probe record --model llama-3.1-8b --n-c 7168 --n-g 1024 --gpu h100 \\
+      --lora r=16,alpha=32,targets=all-linear --recompute layer --output recordings/8b
+      what two steps allocate on an H100, when most, by what, and what the allocator reserves
+  ballast-probe record --model path/to/config.json --n-c 0 --n-g 2048 --optimizer adamw-fused
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `ballast-probe`."""
+    parser = commands.add_parser(
+        "record", help="every allocation of a training step on a GPU", epilog=EXAMPLES,
+        description="Runs training steps of a transformers model on shapes alone and records every\n"
+                    "allocation and release that a GPU would see.",
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    model = parser.add_argument_group("model").add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", metavar="CONFIG",
+                       help="a config.json, a directory that holds one, or a built-in name: "
+                       f"{', '.join(built_in())}")
+    model.add_argument("--model-type", metavar="TYPE",
+                       help="a model type of transformers, with its default configuration")
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
+                        help="a value of the configuration; may be given more than once")
+    step = parser.add_argument_group("step")
+    standard = Training(n_c=0, n_g=2)
+    for name, text in (("n-c", "prefix tokens, which carry no loss"),
+                       ("n-g", "generated tokens, which carry loss")):
+        step.add_argument(f"--{name}", type=int, required=True, metavar="N", help=text)
+    for name, text in (("batch", "sequences at a time"), ("steps", "steps of the optimizer"),
+                       ("accumulate", "forward and backward passes before each of those")):
+        step.add_argument(f"--{name}", type=int, default=getattr(standard, name), metavar="N",
+                          help=f"{text} (default {getattr(standard, name)})")
+    for name, words in (("attention", ATTENTIONS), ("autocast", tuple(AUTOCASTS)),
+                        ("recompute", RECOMPUTES), ("optimizer", OPTIMIZERS)):
+        step.add_argument(f"--{name}", default=getattr(standard, name), metavar="WORD",
+                          help=f"{', '.join(words)} (default {getattr(standard, name)})")
+    step.add_argument("--dtype", metavar="WORD", help=f"of the weights: {', '.join(DTYPES)} "
+                      "(default: the configuration's, or else float32)")
+    step.add_argument("--gpu", default=standard.gpu, metavar="GPU",
+                      help=f"{', '.join(table())}, cpu, or a JSON file with an entry of your own "
+                      f"(default {standard.gpu})")
+    step.add_argument("--clip", type=float, default=standard.clip, metavar="NORM",
+                      help="the norm to which gradients are clipped, or 0 for no clipping "
+                      f"(default {standard.clip})")
+    step.add_argument("--lora", metavar="WORDS", help="an adapter of PEFT's on a frozen base, such "
+                      "as r=16,alpha=32,targets=all-linear")
+    step.add_argument("--trainable", metavar="REGEX",
+                      help="parameters in whose name it is found are trained (default: all)")
+    step.add_argument("--layers", type=int, metavar="N", help="the first N decoder layers")
+    step.add_argument("--dropout", type=float, default=standard.dropout, metavar="P",
+                      help="probability of every dropout (default 0)")
+    output = parser.add_argument_group("output")
+    output.add_argument("--output", type=Path, metavar="DIR",
+                        help=f"write {writing.NAME} into this folder")
+    output.add_argument("--overwrite", action="store_true",
+                        help="replace a recording that is there")
+
+
+def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """Runs the command; gives its exit status.
+
+    Raises:
+        ProbeError: The step cannot be recorded, or its file not written.
+        UsageError: What is asked cannot be meant.
+    """
+    training = Training(
+        n_c=arguments.n_c, n_g=arguments.n_g, batch=arguments.batch, gpu=arguments.gpu,
+        attention=arguments.attention, dtype=arguments.dtype, autocast=arguments.autocast,
+        recompute=arguments.recompute, lora=arguments.lora, trainable=arguments.trainable,
+        optimizer=arguments.optimizer, clip=arguments.clip or None, steps=arguments.steps,
+        accumulate=arguments.accumulate, layers=arguments.layers, dropout=arguments.dropout)
+    training.validate()
+    settings = parse_settings(arguments.set)
+    if arguments.model is not None:
+        name, values = read_configuration(arguments.model)
+    else:
+        name, values = arguments.model_type, {"model_type": arguments.model_type}
+    file = _claimed(arguments.output, arguments.overwrite) if arguments.output else None
+    command = shlex.join(["ballast-probe", *words])
+    recording = record_training(with_settings(values, settings), training, name=name,
+                                command=command)
+    if file is not None:
+        recording.write(file)
+    print(answer(recording))
+    if file is not None:
+        print(f"\nThe recording is in {file}.")
+    return 0
+
+
+def _claimed(folder: Path, is_overwriting: bool) -> Path:
+    """The file to write, in a folder that can be written to."""
+    file = folder / writing.NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProbeError(f"{folder} cannot be written to: {error.strerror}") from error
+    if os.path.lexists(file) and not is_overwriting:
+        raise ProbeError(f"{folder} holds {file.name} already; give --overwrite to replace it")
+    if not os.access(folder, os.W_OK) or file.is_dir():
+        raise ProbeError(f"{file} cannot be written")
+    return file

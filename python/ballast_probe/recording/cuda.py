@@ -1,0 +1,104 @@
+"""What `torch.cuda` and `torch.accelerator` answer while there is a virtual device."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import torch
+
+from .gpus import GPU
+from .recorder import Recorder
+
+
+class _Idle:
+    """A stream, an event or a guard: nothing runs, so there is nothing to wait for."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.device = torch.device("cuda", 0)
+        self.cuda_stream = self.stream_id = 0
+
+    def __enter__(self) -> _Idle:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        answers = {"query": True, "elapsed_time": 0.0, "is_capturing": False}
+        return lambda *_, **__: answers.get(name, self)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+@contextlib.contextmanager
+def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
+    """Answers as a machine with one GPU does."""
+    stream = recorder.stream
+    major, minor = gpu.capability
+    properties = SimpleNamespace(
+        name=gpu.title, major=major, minor=minor, total_memory=gpu.memory_bytes,
+        multi_processor_count=gpu.multiprocessors, warp_size=32, is_integrated=False,
+        max_threads_per_multi_processor=gpu.threads_per_multiprocessor,
+        is_multi_gpu_board=False, gcnArchName="", L2_cache_size=0, uuid="", regs_per_multiprocessor=65536)
+
+    def allocated(*_: Any) -> int:
+        return stream.allocated
+
+    def most(*_: Any) -> int:
+        return stream.most_allocated
+
+    def free(*_: Any) -> tuple[int, int]:
+        return gpu.memory_bytes - gpu.context_bytes - stream.allocated, gpu.memory_bytes
+
+    def random_state(*_: Any, **__: Any) -> torch.Tensor:
+        return torch.get_rng_state()
+
+    answers: dict[str, Any] = {
+        "is_available": lambda: True, "device_count": lambda: 1, "current_device": lambda: 0,
+        "is_bf16_supported": lambda *_, **__: (major, minor) >= (8, 0),
+        "is_tf32_supported": lambda *_, **__: (major, minor) >= (8, 0),
+        "get_device_capability": lambda *_: (major, minor), "get_device_name": lambda *_: gpu.title,
+        "get_device_properties": lambda *_: properties, "mem_get_info": free,
+        "memory_allocated": allocated, "max_memory_allocated": most,
+        "memory_reserved": allocated, "max_memory_reserved": most,
+        "memory_stats": lambda *_: {"allocated_bytes.all.current": stream.allocated,
+                                    "allocated_bytes.all.peak": stream.most_allocated},
+        "get_rng_state": random_state, "get_rng_state_all": lambda: [random_state()],
+        "is_current_stream_capturing": lambda: False,
+        "device": _Idle, "Stream": _Idle, "Event": _Idle, "stream": _Idle,
+        "current_stream": _Idle, "default_stream": _Idle,
+    }
+    quiet = ("synchronize", "empty_cache", "reset_peak_memory_stats", "set_device", "manual_seed",
+             "manual_seed_all", "seed", "seed_all", "init", "_lazy_init", "ipc_collect",
+             "set_rng_state", "set_rng_state_all", "set_stream", "reset_accumulated_memory_stats",
+             "reset_max_memory_allocated")
+    accelerator: dict[str, Any] = {
+        "is_available": lambda: True, "device_count": lambda: 1,
+        "current_accelerator": lambda *_, **__: torch.device("cuda"),
+        "is_current_stream_capturing": lambda *_: False,
+        "current_device_index": lambda: 0, "synchronize": _nothing, "set_device_index": _nothing,
+        "current_stream": _Idle,
+    }
+    with contextlib.ExitStack() as stack:
+        for owner, table in ((torch.cuda, answers | dict.fromkeys(quiet, _nothing)),
+                             (torch.accelerator, accelerator)):
+            for name, answer in table.items():
+                if hasattr(owner, name):
+                    stack.enter_context(mock.patch.object(owner, name, answer))
+        if hasattr(torch.cuda, "nvtx"):
+            for name in ("range_push", "range_pop", "mark"):
+                stack.enter_context(mock.patch.object(torch.cuda.nvtx, name, _nothing))
+            stack.enter_context(mock.patch.object(torch.cuda.nvtx, "range", _Idle))
+        from torch.utils.data._utils import pin_memory
+
+        stack.enter_context(mock.patch.object(
+            pin_memory, "pin_memory", lambda data, *_, **__: data))
+        yield

@@ -1,0 +1,53 @@
+"""Backward of scaled dot products: what flash and the memory-efficient kernel compute beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from .base import OUTPUTS, Back, Launch, Step, kernel, to_multiple, up
+
+
+def _copies(*tensors: torch.Tensor) -> list[int]:
+    """What is copied because it is not laid out token by token, `[batch, rows, heads, width]`."""
+    return [tensor.numel() * tensor.element_size() for tensor in tensors
+            if not tensor.transpose(1, 2).is_contiguous()]
+
+
+@kernel("aten::_scaled_dot_product_efficient_attention_backward", source=(
+    "aten/src/ATen/native/transformers/cuda/attention_backward.cu: "
+    "_efficient_attention_backward; mem_eff_attention/kernel_backward.h: workspace_size"))
+def _efficient(launch: Launch) -> Iterable[Step]:
+    query = launch.call.arguments[1]
+    batch, heads, rows, width = query.shape
+    copies = _copies(launch.call.arguments[0])
+    first = len(copies)
+    yield from copies
+    delta = 4 * batch * heads * rows
+    yield OUTPUTS
+    if query.dtype == torch.float32:
+        block = 64
+        # delta: the product of two gradients in float32, its sum over a head, and that in order
+        yield 4 * batch * rows * heads * width
+        yield delta
+        yield delta
+        yield Back(first + 1)
+        yield Back(first)
+        yield 4 * batch * heads * up(rows, block) * up(width, block) * (block * block + 4)
+
+
+@kernel("aten::_scaled_dot_product_flash_attention_backward", source=(
+    "aten/src/ATen/native/transformers/cuda/flash_attn/flash_api.cpp: mha_bwd"))
+def _flash(launch: Launch) -> Iterable[Step]:
+    query, key = launch.call.arguments[1], launch.call.arguments[2]
+    batch, heads, rows, width = query.shape
+    key_heads, columns = key.shape[1], key.shape[2]
+    padded = to_multiple(rows, 128)
+    yield from _copies(launch.call.arguments[0], launch.call.arguments[4])
+    yield OUTPUTS
+    yield 4 * batch * heads * padded  # softmax_d
+    yield 4 * batch * heads * padded * (to_multiple(width, 32) if width <= 192 else 256)  # dq_accum
+    if key_heads != heads:  # of every head of queries, summed afterwards
+        yield query.element_size() * batch * columns * heads * width
+        yield query.element_size() * batch * columns * heads * width

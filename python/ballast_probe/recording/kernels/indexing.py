@@ -1,0 +1,90 @@
+"""Indexing: what adds up sorts its indices, and sorting takes room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from .base import OUTPUTS, Back, Launch, Step, kernel, up
+
+_SMALL_SORT = 2_304  # pairs that one block sorts: 256 threads, 9 each
+_TILE = 3_840  # pairs of a block otherwise
+_DIGIT_BITS, _DIGITS = 8, 256
+_SLACK = 255  # of the last alignment
+_ROWS_A_THREAD = 10
+_FEW_INDICES = 3_072
+
+
+def sort_pairs_bytes(count: int, bits: int, key: int = 8) -> int:
+    """What cub takes to sort pairs of keys and 8-byte values by so many bits of the key.
+
+    A second copy of both, counts of digits for each pass, and what blocks tell the next one. Held
+    against traces for 2,048 and fewer (an allocation of 1 byte) and 4,096 by 14 bits (72,191).
+    """
+    if count <= _SMALL_SORT:
+        return 1
+    passes = up(bits, _DIGIT_BITS)
+    return ((key + 8) * count + passes * _DIGITS * 8 + up(count, _TILE) * _DIGITS * 4 + _DIGITS
+            + _SLACK)
+
+
+@kernel("aten::index_put", "aten::index_put_", "aten::_index_put_impl_", source=(
+    "aten/src/ATen/native/cuda/Indexing.cu: index_put_with_sort_kernel; cub/device/dispatch/"
+    "dispatch_radix_sort.cuh: InvokeOnesweep"))
+def _index_put(launch: Launch) -> Iterable[Step]:
+    if not launch.argument(3, "accumulate", False):
+        return []
+    filled = launch.first
+    indices = [index for index in launch.call.arguments[1] if index is not None]
+    size = 8 * indices[0].numel()
+    rows = 1
+    for extent in filled.shape[:len(launch.call.arguments[1])]:
+        rows *= extent
+    # the linear index twice, sorted indices, original places twice, and the sort's own
+    return [size, size, Back(0), size, size, size,
+            sort_pairs_bytes(indices[0].numel(), (rows - 1).bit_length()), Back(5), Back(4)]
+
+
+@kernel("aten::embedding_dense_backward", source=(
+    "aten/src/ATen/native/cuda/Embedding.cu: embedding_dense_backward_cuda; "
+    "EmbeddingBackwardKernel.cu: embedding_backward_cuda_kernel"))
+def _embedding_backward(launch: Launch) -> Iterable[Step]:
+    """Many indices are sorted, and summed in parts of 10 rows, in float32."""
+    gradient, indices = launch.call.tensors[:2]
+    count, words, width = indices.numel(), launch.call.arguments[2], gradient.shape[-1]
+    if not gradient.is_contiguous():
+        yield gradient.numel() * gradient.element_size()
+        first = 1
+    else:
+        first = 0
+    if count <= _FEW_INDICES:
+        yield OUTPUTS
+        return
+    index = 8 * count
+    segments = min(count, words)
+    parts = count // _ROWS_A_THREAD + segments
+    yield index  # sorted
+    yield index  # where they were
+    yield index  # a range
+    yield sort_pairs_bytes(count, 64)
+    yield Back(first + 3)
+    yield Back(first + 2)
+    yield OUTPUTS
+    yield index  # where segments begin
+    yield 8  # how many there are
+    yield 8 * segments  # parts of each
+    yield 8 * segments  # where they begin
+    yield 8  # how many parts there are
+    yield 8 * parts  # where each begins
+    yield 4 * parts * width  # their sums
+
+
+@kernel("aten::where", source="aten/src/ATen/native/TensorCompare.cpp: where_self_out")
+def _where(launch: Launch) -> Iterable[Step]:
+    """A number, or a host's tensor of one, is moved to the device first."""
+    size = launch.outputs[0].element_size()
+    for value in launch.call.arguments[1:3]:
+        if not isinstance(value, torch.Tensor) or launch.is_on_host(value):
+            yield size
+    yield OUTPUTS

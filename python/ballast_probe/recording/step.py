@@ -1,0 +1,110 @@
+"""Records a training step of the caller's own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from ..errors import UsageError
+from ..regions import Layout
+from .gpus import gpu_of
+from .kernels import CudaKernels
+from .phases import Phases
+from .reads import Reads, Values
+from .recorder import Recorder
+from .recording import Recording
+from .rules import Setting, following
+from .stream import Stream, exactly, to_blocks
+from .triton import refusing_triton
+from .virtual import virtual_device
+
+DEVICES = ("cuda", "cpu")
+
+
+@contextlib.contextmanager
+def step(
+    model: torch.nn.Module | None = None, *, device: str = "cuda", gpu: Any = "h100",
+    layout: Layout | None = None, attention: str = "auto", reads: Values = None,
+    is_packed: bool = False, is_padded: bool = False, without: Sequence[str] = (),
+) -> Iterator[Recording]:
+    """Records what a training step allocates and releases, without computing it.
+
+        with ballast_probe.step(device="cuda", gpu="h100") as recording:
+            train_step(batch)
+        recording.write("recording.json.gz")
+
+    Inside, every tensor is one of shapes alone. With `cuda` a virtual GPU answers as a real one:
+    what is made or moved there counts, what stays on the host does not. With `cpu` everything
+    counts, as PyTorch's allocator of a CPU has it.
+
+    Args:
+        model: Its tensors are on the device already, and its modules name what they make. A model
+            that is made or moved to the device inside needs no mention.
+        device: `cuda` or `cpu`.
+        gpu: The name of a GPU, or an entry of one's own; not looked at with `cpu`.
+        layout: Which tokens are the prefix's; without it every byte is `shared`.
+        attention: The backend of scaled dot products: `auto` for what PyTorch chooses on the GPU,
+            or `flash`, `efficient`, `cudnn` or `math`.
+        is_packed: Whether several sequences lie in a row, which transformers' masks ask.
+        is_padded: Whether the batch has padding, which they ask as well.
+        reads: Values for the places where the step reads a tensor's value: one for all, or by line,
+            `{"train.py:42": 3.0}`.
+        without: Names of rules that are left out, to see what they are worth.
+
+    Yields:
+        The recording, final at the end of the block.
+
+    Raises:
+        ProbeError: The step reads values, or runs what has no rule of shapes.
+        UsageError: There is no such device, GPU or rule.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"device is '{device}' and must be one of {', '.join(DEVICES)}")
+    is_cuda = device == "cuda"
+    chip = gpu_of(gpu) if is_cuda else None
+    stream = Stream(to_blocks if is_cuda else exactly)
+    recording = Recording(stream, device, layout=layout, gpu=chip.values() if chip else None)
+    recording.options = {"device": device, "gpu": chip.name if chip else None,
+                         "attention": attention if chip else None,
+                         "without": list(without) or None}
+    with contextlib.ExitStack() as stack:
+        fake = FakeTensorMode(allow_non_fake_inputs=True)
+        phases = Phases()
+        recorder = Recorder(stream, fake, phases.modules, is_everything=not is_cuda,
+                            reads=Reads(reads, []))
+        stack.callback(_quiet())
+        stack.enter_context(refusing_triton())
+        stack.enter_context(following(
+            Setting(recorder, chip, attention, is_packed, is_padded), device, without,
+            recording.assumptions))
+        stack.enter_context(phases.watching(recorder))
+        stack.enter_context(fake)
+        stack.enter_context(recorder)
+        if chip is not None:
+            recorder.kernels = CudaKernels(chip)
+            stack.enter_context(virtual_device(recorder, chip))
+        stack.callback(recorder.close)
+        if model is not None:
+            for tensor in [*model.parameters(), *model.buffers()]:
+                recorder.know(tensor)
+            phases.name(model)
+        try:
+            yield recording
+        finally:
+            recorder.close()
+            stream.settle()
+            recording.not_modelled = dict(recorder.not_modelled)
+            recording.is_final = True
+
+
+def _quiet() -> Any:
+    """Keeps PyTorch from saying what an exception says already; gives what undoes that."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    return lambda: logger.setLevel(level)

@@ -1,0 +1,172 @@
+"""A virtual CUDA device over fake tensors of a CPU.
+
+A fake tensor of device `cuda` ends a CPU build of PyTorch as soon as autograd touches it. So every
+tensor here is the CPU's for PyTorch's own code, and CUDA's for the step's: what is made on, or moved
+to, `cuda` is marked as the device's, and asked for its device it says so. What PyTorch's Python code
+looks at beside that (`torch.cuda`) is answered by `cuda`.
+
+Everything that is put in the way here is taken back at the end, also after an exception.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.overrides import TorchFunctionMode
+
+from . import cuda
+from .gpus import GPU
+from .recorder import Recorder
+from .stream import Role
+
+CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
+
+_Tensor = torch.Tensor
+_MOVES = (_Tensor.to, _Tensor.cuda, _Tensor.cpu)
+_ASKED: dict[Any, Callable[[bool], Any]] = {
+    _Tensor.device.__get__: lambda is_here: CUDA if is_here else CPU,
+    _Tensor.is_cuda.__get__: lambda is_here: is_here,  # type: ignore[attr-defined]
+    _Tensor.is_cpu.__get__: lambda is_here: not is_here,  # type: ignore[attr-defined]
+    _Tensor.get_device: lambda is_here: 0 if is_here else -1,
+}
+
+
+def is_cuda(device: object) -> bool:
+    """Whether something names a CUDA device: `cuda`, `cuda:0`, 0, or PyTorch's own."""
+    if isinstance(device, torch.device):
+        return device.type == "cuda"
+    if isinstance(device, str):
+        return device.startswith("cuda")
+    return isinstance(device, int) and not isinstance(device, bool)
+
+
+class VirtualDevice(TorchFunctionMode):
+    """Takes `cuda` wherever a device is named, and says it of what lies there."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self._recorder.depth > 0:  # our own work
+            return func(*args, **kwargs)
+        if (answer := _ASKED.get(func)) is not None:
+            return answer(self._recorder.is_on_device(args[0]))
+        if func in _MOVES:
+            return self._moved(func, args, kwargs)
+        if func is _Tensor.pin_memory:
+            return args[0]
+        if func in (_Tensor.tolist, _Tensor.numpy) and isinstance(args[0], FakeTensor):
+            return self._numbers(func, args[0])
+        device = kwargs.get("device")
+        if device is None or torch.device(device).type not in ("cuda", "cpu"):
+            return func(*args, **kwargs)
+        with self._recorder.placing(is_cuda(device)):
+            return func(*args, **{**kwargs, "device": CPU})
+
+    def _moved(self, func: Any, arguments: Any, keywords: Any) -> Any:
+        """Runs `to`, `cuda` or `cpu`."""
+        tensor, *rest = arguments
+        is_here = self._recorder.is_on_device(tensor)
+        if func is not _Tensor.to:
+            target, dtype = func is _Tensor.cuda, None
+            more: dict[str, Any] = {}
+        else:
+            target, dtype, more = self._target(is_here, rest, dict(keywords))
+        if target == is_here:
+            if func is not _Tensor.to:
+                return tensor
+            return _Tensor.to(tensor, dtype=dtype or tensor.dtype, **more)
+        with self._recorder.placing(target):
+            moved = torch.ops.aten._to_copy.default(tensor, dtype=dtype)
+        if target and (row := self._recorder.row(moved)) is not None:
+            if row.role in (Role.OTHER, Role.ACTIVATION):
+                row.role = Role.INPUT
+        return moved
+
+    def _target(self, is_here: bool, rest: list[Any], keywords: dict[str, Any]
+                ) -> tuple[bool, torch.dtype | None, dict[str, Any]]:
+        """Whether `to` goes to the device, in which type, and its other arguments."""
+        device, dtype = keywords.pop("device", None), keywords.pop("dtype", None)
+        other = keywords.pop("other", None)
+        if rest:
+            first, *rest = rest
+            if isinstance(first, torch.Tensor):
+                other = first
+            elif isinstance(first, torch.dtype):
+                dtype = first
+            else:
+                device = first
+                if rest and (rest[0] is None or isinstance(rest[0], torch.dtype)):
+                    dtype, *rest = rest
+        keywords.update(zip(("non_blocking", "copy"), rest))
+        if other is not None:
+            return self._recorder.is_on_device(other), other.dtype, keywords
+        return (is_here if device is None else is_cuda(device)), dtype, keywords
+
+    def _numbers(self, func: Any, tensor: torch.Tensor) -> Any:
+        value = self._recorder.reads.answer(func)
+        with torch._C.DisableTorchFunction():
+            shape = tuple(tensor.shape)
+        import numpy
+
+        numbers = numpy.full(shape, value)
+        return numbers.tolist() if func is _Tensor.tolist else numbers
+
+
+@contextlib.contextmanager
+def virtual_device(recorder: Recorder, gpu: GPU) -> Iterator[None]:
+    """Makes `cuda` a device inside."""
+    mode = VirtualDevice(recorder)
+    device = FakeTensor.device.fget  # type: ignore[attr-defined]
+
+    def seen(tensor: FakeTensor) -> torch.device:
+        if recorder.depth == 0 and tensor.fake_device.type == "cpu" \
+                and recorder.is_on_device(tensor):
+            return CUDA
+        found: torch.device = device(tensor)
+        return found
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(FakeTensor, "device", property(seen)))
+        stack.enter_context(mock.patch.object(
+            FakeTensor, "is_cuda", property(lambda tensor: seen(tensor).type == "cuda"),
+            create=True))
+        stack.enter_context(_keeping_modules())
+        stack.enter_context(mock.patch.object(torch.utils, "swap_tensors", _taken_over))
+        stack.enter_context(cuda.answering(recorder, gpu))
+        stack.enter_context(mode)
+        yield
+
+
+def _taken_over(old: torch.Tensor, new: torch.Tensor) -> None:
+    """In place of a swap: fake parameters are known weakly, which PyTorch's own does not allow."""
+    old.data = new.data
+
+
+@contextlib.contextmanager
+def _keeping_modules() -> Iterator[None]:
+    """Gives modules their real tensors back that a move to the device has replaced."""
+    kept: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]] = []
+    apply: Callable[..., torch.nn.Module] = torch.nn.Module._apply
+
+    def applying(module: torch.nn.Module, *arguments: Any, **keywords: Any) -> torch.nn.Module:
+        own = [*module._parameters.values(), *module._buffers.values()]
+        if any(tensor is not None and not isinstance(tensor, FakeTensor) for tensor in own):
+            kept.append((module, dict(module._parameters), dict(module._buffers)))
+        return apply(module, *arguments, **keywords)
+
+    with mock.patch.object(torch.nn.Module, "_apply", applying):
+        try:
+            yield
+        finally:
+            for module, parameters, buffers in reversed(kept):
+                module._parameters.update(parameters)
+                module._buffers.update(buffers)
+
