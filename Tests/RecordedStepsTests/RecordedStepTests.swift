@@ -6,6 +6,7 @@ import RecordedSteps
 import Recordings
 import Reporting
 import Retention
+import Tensors
 import TestSupport
 import Testing
 
