@@ -78,12 +78,12 @@ package struct AllocatorAnswer: Sendable {
   ) -> [Agreement] {
     guard let run = stream.run, !stream.requests.events.isEmpty else { return [] }
     var agreements: [Agreement] = []
-    if let start = run.start, !settings.usesExpandableSegments {
+    if let start = run.start {
       agreements.append(
         Agreement(stream, run, settings, order: .given(run.newSegments), start: start))
     }
     // Where a run had cached segments already, an empty device cannot agree with it.
-    guard run.reservedAtStart == 0 || agreements.isEmpty else { return agreements }
+    guard run.reservedAtStart == 0 else { return agreements }
     let orders: [AddressOrder] =
       settings.usesExpandableSegments ? [.up] : [.up, .down, .random(seed: 1)]
     return agreements

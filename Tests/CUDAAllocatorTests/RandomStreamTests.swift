@@ -116,4 +116,53 @@ import Testing
       }
     }
   }
+
+  /// Of expandable segments what is laid out again by a snapshot's ranges goes on as the run did.
+  @Test func `go on from a layout as they went on from what made it`() throws {
+    var settings = AllocatorSettings()
+    settings.usesExpandableSegments = true
+    for seed in randomCases(30) {
+      var random = SplitMix64(seed: UInt64(seed))
+      var first = CachingAllocator(settings)
+      var live: [CachingAllocator.Allocation] = []
+      for _ in 0..<300 {
+        if !live.isEmpty, Int.random(in: 0..<5, using: &random) < 2 {
+          first.free(live.remove(at: Int.random(in: live.indices, using: &random)))
+        } else {
+          live.append(try first.allocate(size(&random)))
+        }
+        if Int.random(in: 0..<60, using: &random) == 0 { first.emptyCache() }
+      }
+      var second = CachingAllocator(settings)
+      var owned: [Int: CachingAllocator.Allocation] = [:]
+      for layout in first.layout {
+        for allocation in second.restore(layout).compactMap(\.self) {
+          owned[second.address(of: allocation)] = allocation
+        }
+      }
+      var pairs = live.map { ($0, owned[first.address(of: $0)]) }
+      #expect(second.layout == first.layout, "seed \(seed)")
+      #expect(second.statistics.stuck.current == first.statistics.stuck.current)
+      for step in 0..<300 {
+        if !pairs.isEmpty, Int.random(in: 0..<5, using: &random) < 2 {
+          let (one, other) = pairs.remove(at: Int.random(in: pairs.indices, using: &random))
+          first.free(one)
+          second.free(try #require(other))
+        } else {
+          let bytes = size(&random)
+          let (one, other) = (try first.allocate(bytes), try second.allocate(bytes))
+          try #require(
+            first.address(of: one) == second.address(of: other), "seed \(seed), step \(step)")
+          pairs.append((one, other))
+        }
+        if Int.random(in: 0..<60, using: &random) == 0 {
+          first.emptyCache()
+          second.emptyCache()
+        }
+        try #require(
+          first.statistics.reserved.current == second.statistics.reserved.current,
+          "seed \(seed), step \(step)")
+      }
+    }
+  }
 }

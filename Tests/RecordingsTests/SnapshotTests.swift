@@ -133,6 +133,40 @@ import Traces
     #expect(try snapshot.stream(ofDevice: 3).notes.contains { $0.contains("no history") })
   }
 
+  /// A run with expandable segments whose history begins when pages are mapped already.
+  @Test func `with expandable segments are followed from their own pages on`() throws {
+    let mebibyte = 1 << 20
+    let blocks = [(16, true), (24, false), (20, true)].map { ($0.0 * mebibyte, $0.1) }
+    let segment = PickledValue.dictionary([
+      ("device", .integer(0)), ("address", .integer(Self.base)), ("segment_type", .text("large")),
+      ("stream", .integer(0)), ("is_expandable", .integer(1)),
+      (
+        "blocks",
+        .list(
+          blocks.map {
+            .dictionary([
+              ("size", .integer($0.0)), ("requested_size", .integer($0.1 ? $0.0 : 0)),
+              ("state", .text($0.1 ? "active_allocated" : "inactive")),
+            ])
+          })
+      ),
+    ])
+    // 16 and 24 MiB stood in 40; 20 more took a page behind them, then the 24 went.
+    let events = [
+      Self.event("segment_map", 40 * mebibyte, 20 * mebibyte),
+      Self.event("alloc", 40 * mebibyte, 20 * mebibyte),
+      Self.event("free_requested", 16 * mebibyte, 24 * mebibyte),
+      Self.event("free_completed", 16 * mebibyte, 24 * mebibyte),
+    ]
+    let stream = try Self.snapshot([segment], [events]).stream(ofDevice: 0)
+    #expect(stream.run?.reservedAtStart == 40 * mebibyte)
+    let answer = AllocatorAnswer(stream)
+    let warm = try #require(answer.agreements.first)
+    #expect(answer.agreements.count == 1 && warm.isWarm && warm.isWhole)
+    #expect(warm.sameAddress == 1 && warm.reservedAtEnd == 60 * mebibyte)
+    #expect(warm.peakAllocated == 60 * mebibyte && warm.allocatedAtEnd == 36 * mebibyte)
+  }
+
   @Test(
     arguments: [
       (PickledValue.integer(1), "is a pickle of 1, and no memory snapshot"),
