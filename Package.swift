@@ -46,6 +46,7 @@ let package = Package(
     // C libraries: one target each, imported by exactly one Swift module, kernels by three.
     .systemLibrary(
       name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "CThreading", linkerSettings: [.linkedLibrary("gomp")]),
     // Attention's tiles and kernels over runs of elements, compiled for each instruction set.
@@ -62,6 +63,9 @@ let package = Package(
     module("Patterns", uses: ["Values", "Spelling"]),
     module("Files", uses: ["Spelling"]),
     module("Safetensors", uses: ["Files", "Spelling"]),
+
+    // PyTorch's allocator on a GPU, without one.
+    module("CUDAAllocator", uses: ["Values", "Spelling"]),
 
     // The instrument: data flows from the top of this list to its end.
     module("Ledger"),
@@ -87,6 +91,9 @@ let package = Package(
       "Reporting",
       uses: ["Retention", "Transformer", "Tensors", "Ledger", "Values", "Spelling", ordered]),
     module("Traces", uses: ["Reporting", "Retention", "Ledger", "Spelling", ordered]),
+    module(
+      "Recordings",
+      uses: ["CUDAAllocator", "Reporting", "Ledger", "CZlib", "Values", "Files", "Spelling"]),
     module("Results", uses: ["Reporting", "Retention", "Files", "Spelling"]),
     module(
       "HTMLReport",
@@ -131,9 +138,9 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
-        "Traces", "Reporting", "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger",
-        "Safetensors",
-        "Values", "Files", "Spelling", "Threading", argumentParser,
+        "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention", "HuggingFace",
+        "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
+        "Threading", argumentParser,
       ],
       swiftSettings: strict),
 
@@ -161,6 +168,10 @@ let package = Package(
     tests("SafetensorsTests", of: ["Safetensors", "Files", "TestSupport"]),
     tests("LedgerTests", of: ["Ledger"]),
     tests("TensorsTests", of: ["Tensors", "Ledger"]),
+    tests("CUDAAllocatorTests", of: ["CUDAAllocator", "Values", "TestSupport"]),
+    tests(
+      "RecordingsTests",
+      of: ["Recordings", "CUDAAllocator", "Ledger", "Values", "Files", "TestSupport"]),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),
