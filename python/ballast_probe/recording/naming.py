@@ -11,12 +11,25 @@ import bisect
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch.autograd import _get_sequence_nr  # type: ignore[attr-defined]
 from torch.nn.modules import module as torch_module
 
 Listener = Callable[[torch.nn.Module], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningNode:
+    """The autograd node that runs, by its number and name.
+
+    The node itself is not held: with it were the graph around it, and a gradient that somebody else
+    holds is copied where it would have been taken.
+    """
+
+    number: int
+    name: str
 
 
 class RunningModules:
@@ -81,9 +94,9 @@ class RunningModules:
         """Whether a module runs."""
         return bool(self._running)
 
-    def path_of(self, node: torch.autograd.graph.Node) -> str:
-        """The module that ran when a node was made."""
-        place = bisect.bisect_right(self._numbers, node._sequence_nr()) - 1
+    def path_of(self, number: int) -> str:
+        """The module that ran when the node of a number was made."""
+        place = bisect.bisect_right(self._numbers, number) - 1
         return self._began[place] if place >= 0 else ""
 
     @contextlib.contextmanager

@@ -21,7 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 
 from ..tensors import parts_of
-from .naming import RunningModules
+from .naming import RunningModules, RunningNode
 from .reads import Reads, explained, is_read
 from .shapes import ShapeRules
 from .stream import Role, Stream, Tensor
@@ -111,7 +111,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.not_modelled: Counter[str] = Counter()
         self.composites: dict[str, Callable[..., Any]] = {}
         self.depth = 0
-        self.node: torch.autograd.graph.Node | None = None
+        self.node: RunningNode | None = None
         self.node_began = 0  # the tensors that there were when the node began
         self._entries: dict[int, _Entry] = {}
         self._stand_ins: dict[int, torch.Tensor] = {}  # of real storages, as bytes
@@ -188,8 +188,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The module that runs, or whose backward does, and the autograd node that runs."""
         if self.node is None:
             return self.modules.path, ""
-        path = self.modules.path if self.modules.is_running else self.modules.path_of(self.node)
-        return path, self.node.name()
+        path = self.modules.path if self.modules.is_running \
+            else self.modules.path_of(self.node.number)
+        return path, self.node.name
 
     def _enter(self, storage: torch.UntypedStorage, row: Tensor | None) -> None:
         identity = storage._cdata
@@ -245,7 +246,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for rule in self.rules:
             if (result := rule.instead(self, call)) is not PASS:
                 return result
-        key = self.shapes.key(func, arguments, keywords)
+        # A view that is made in inference mode is another one, if what it is of is not.
+        key = None if torch.is_inference_mode_enabled() \
+            else self.shapes.key(func, arguments, keywords)
         if key is not None and (result := self.shapes.recall(key, tensors)) is not None:
             self.note(call, result)
             return result
@@ -279,8 +282,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if torch._C._current_graph_task_id() == -1:
             self.node = None
             return
-        node = torch._C._current_autograd_node()
-        if node is not self.node:
+        running = torch._C._current_autograd_node()
+        node = RunningNode(running._sequence_nr(), running.name())
+        if node != self.node:
             self.node, self.node_began = node, len(self.stream.tensors)
 
     def _is_counted(self, tensors: Sequence[torch.Tensor]) -> bool:

@@ -33,17 +33,40 @@ def sort_pairs_bytes(count: int, bits: int, key: int = 8) -> int:
     "aten/src/ATen/native/cuda/Indexing.cu: index_put_with_sort_kernel; cub/device/dispatch/"
     "dispatch_radix_sort.cuh: InvokeOnesweep"))
 def _index_put(launch: Launch) -> Iterable[Step]:
+    moved = _moved(launch)
     if not launch.argument(3, "accumulate", False):
-        return []
-    filled = launch.first
+        return moved
+    filled, values = launch.first, launch.argument(2, "values")
     indices = [index for index in launch.call.arguments[1] if index is not None]
     size = 8 * indices[0].numel()
     rows = 1
     for extent in filled.shape[:len(launch.call.arguments[1])]:
         rows *= extent
-    # the linear index twice, sorted indices, original places twice, and the sort's own
-    return [size, size, Back(0), size, size, size,
-            sort_pairs_bytes(indices[0].numel(), (rows - 1).bit_length()), Back(5), Back(4)]
+    # the linear index twice, values, sorted indices, original places twice, and the sort's own
+    dense = [] if values.is_contiguous() else [values.numel() * values.element_size()]
+    first, last = len(moved), len(moved) + 2 + len(dense)
+    return [*moved, size, size, Back(first), *dense, size, size, size,
+            sort_pairs_bytes(indices[0].numel(), (rows - 1).bit_length()), Back(last + 3),
+            Back(last + 2)]
+
+
+@kernel("aten::index", source="aten/src/ATen/native/TensorAdvancedIndexing.cpp: make_info")
+def _index(launch: Launch) -> Iterable[Step]:
+    moved = _moved(launch)
+    return [*moved, OUTPUTS] if moved else []
+
+
+def _moved(launch: Launch) -> list[Step]:
+    """Indices of the host, which go to the device first."""
+    return [index.numel() * index.element_size() for index in launch.call.arguments[1]
+            if index is not None and launch.is_on_host(index)]
+
+
+@kernel("aten::pow", source="aten/src/ATen/native/Pow.cpp: pow_Scalar_out")
+def _power(launch: Launch) -> Iterable[Step]:
+    """A base that is a number becomes a tensor of the device."""
+    base = launch.call.arguments[0]
+    return [] if isinstance(base, torch.Tensor) or base == 1 else [OUTPUTS, 8]
 
 
 @kernel("aten::embedding_dense_backward", source=(

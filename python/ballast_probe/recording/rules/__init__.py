@@ -15,6 +15,7 @@ from .base import Rule, Setting
 from .counting import WholeHistograms
 from .dropout import FusedDropout, MaskFirst
 from .foreach import ForeachIsDefault
+from .grouping import GroupedProducts
 from .in_place import InPlaceFormulas, InPlaceGradients
 from .logging import TrainersLogs
 from .masks import RealMasks
@@ -23,7 +24,7 @@ from .norms import FloatStatistics
 RULES: tuple[Rule, ...] = (
     InPlaceGradients(), InPlaceFormulas(), CudaAutocast(), FusedDropout(), MaskFirst(),
     CudaAttention(), HostSeeds(), FloatStatistics(), RealMasks(), ForeachIsDefault(),
-    WholeHistograms(), TrainersLogs(),
+    GroupedProducts(), WholeHistograms(), TrainersLogs(),
 )
 
 __all__ = ["RULES", "Rule", "Setting", "following"]
