@@ -199,7 +199,7 @@ PROGRAMS = [
     Program("NiuHuangxiaozi/assignment2-systems",
             re.compile(r"niu_(forward|forward_and_backward)_memory_snapshot_(\d+)"
                        r"(?:(_mixed_precision)|_no_mixed_precision)?_\d+"),
-            "rtx-4090", (".",), _niu, gpu_releases.two_two),
+            "rtx-4090", (".",), _niu, release=gpu_releases.two_two),
     Program("notHanmin/assignment2-systems", re.compile(r"nothanmin_memory_snapshot_forward_\d+"),
             "l40s", ("cs336_systems", "."), _nothanmin, release=gpu_releases.two_six,
             reads=False, is_alone=False),
