@@ -3,7 +3,8 @@
 usage: python3 python/checks/steps.py <STEPS
 
 A line a step, `name: needs: command`; the needs are names of steps above it, with spaces between. A step that is
-marked with a star is niced, so that it fills the time that the others leave. Lines that begin with # say something.
+marked with a star is niced, so that it fills the time that the others leave; of those that can start the first of
+the table does, so the long ones stand above. Lines that begin with # say something.
 After one that failed none starts. What each took is printed at the end: seconds on the clock, and of processors.
 """
 
@@ -60,9 +61,9 @@ def parsed(text: str) -> list[Step]:
 
 
 def ready(steps: list[Step], started: set[str], ended: set[str]) -> Step | None:
-    """The next step to start: the first whose needs have ended, niced ones last."""
-    found = [step for step in steps if step.name not in started and ended.issuperset(step.needs)]
-    return min(found, key=lambda step: step.is_niced, default=None)
+    """The next step to start: the first of the table whose needs have ended."""
+    return next((step for step in steps
+                 if step.name not in started and ended.issuperset(step.needs)), None)
 
 
 def run(steps: list[Step], say: Callable[[str], None], at_a_time: int = AT_A_TIME) -> list[Done]:

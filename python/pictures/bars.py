@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pictures.data import Point, Series, baseline, describe, representative
@@ -20,11 +21,22 @@ ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BAR, PITCH, LENGTH = 0.62, 1.24, 7.4  # inches: a bar's height, from bar to bar, the longest bar
 
 
+@dataclass
+class Paper:
+    """Inches from the left and from the bottom."""
+    start: float  # where bars begin
+    width: float
+    height: float
+    indent: float  # where the regions' meanings begin
+    meanings: dict[str, list[str]]
+    legend: float  # the top of the meanings
+    notes: list[str]
+
+
 def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.patches import Rectangle
 
     plt.rcParams.update(FONTS)
     points = [representative(s) for s in everything]
@@ -37,77 +49,90 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     results = [result(s, p, baseline(s, everything)) for s, p in zip(everything, points)]
     scale = LENGTH / max(max(p.retained for p in points), 1)
 
-    # One panel as large as the figure, in inches from the left and from the bottom.
     headline, shape = title(shared, finding(everything))
-    start = 0.35 + max(max(measure(a, BODY, True), measure(b, SMALL)) for a, b in names) + 0.3
-    width = start + max(p.retained * scale + 0.15 + max(
+    ends = [p.retained * scale + 0.15 + max(
         measure(line, BODY if i == 0 else SMALL, i == 0) for i, line in enumerate(lines))
-        for p, lines in zip(points, results)) + 0.35
-    width = max(width, measure(headline, TITLE, True) + 0.7,
-                *(measure(line, BODY) + 0.7 for line in shape.split("\n")))
-    meanings = explained(present, shared)
-    indent = 0.35 + 0.28 + max((measure(r, SMALL, True) for r in present), default=0) + 0.2
-    meanings = {r: wrapped(text, SMALL, width - indent - 0.35) for r, text in meanings.items()}
-    notes = [line for note in caption(everything, points, skipped)
-             for line in wrapped(note, SMALL, width - 0.7)]
-    legend_top = 0.2 + NOTE * len(notes) + 0.05 + 0.28 * sum(map(len, meanings.values()))
-    height = legend_top + 0.4 + PITCH * len(everything) + 1.55
-    figure = plt.figure(figsize=(width, height))
+        for p, lines in zip(points, results)]
+    paper = sheet(names, ends, (headline, shape), explained(present, shared),
+                  caption(everything, points, skipped))
+    # One panel as large as the figure.
+    figure = plt.figure(figsize=(paper.width, paper.height))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set(xlim=(0, paper.width), ylim=(0, paper.height))
     axes.axis("off")
+    axes.text(0.35, paper.height - 0.22, headline, fontsize=TITLE, weight="bold", va="top")
+    axes.text(0.35, paper.height - 0.60, shape, fontsize=SMALL, color=GREY, va="top", linespacing=1.4)
+    axes.text(paper.start, paper.height - 1.45, "Retained at the boundary, bytes", fontsize=PANEL,
+              weight="bold", va="center")
+    for row, (point, name, lines) in enumerate(zip(points, names, results)):
+        middle = paper.height - 1.55 - PITCH * (row + 1) + BAR / 2 + 0.12
+        bar(axes, paper, middle, {r: point.regions[r] for r in present if point.regions[r]}, scale,
+            name, lines)
+    legend(axes, paper)
+    save(figure, path)
 
-    axes.text(0.35, height - 0.22, headline, fontsize=TITLE, weight="bold", va="top")
-    axes.text(0.35, height - 0.60, shape, fontsize=SMALL, color=GREY, va="top", linespacing=1.4)
-    axes.text(start, height - 1.45, "Retained at the boundary, bytes", fontsize=PANEL, weight="bold",
-              va="center")
 
-    top = height - 1.55
-    for row, (series, point) in enumerate(zip(everything, points)):
-        middle = top - PITCH * (row + 1) + BAR / 2 + 0.12
-        name, words = names[row]
-        axes.text(start - 0.2, middle, name, fontsize=BODY, weight="bold", ha="right",
-                  va="bottom" if words else "center")
-        axes.text(start - 0.2, middle - 0.03, words, fontsize=SMALL, color=GREY, ha="right", va="top")
-        x, outside = start, []
-        for region in present:
-            bytes_ = point.regions[region]
-            if not bytes_:
-                continue
-            long = bytes_ * scale
-            axes.add_patch(Rectangle((x, middle - BAR / 2), long, BAR, color=COLORS[region],
-                                     linewidth=0))
-            if x > start:
-                axes.plot([x, x], [middle - BAR / 2, middle + BAR / 2], color="white",
-                          linewidth=0.8, solid_capstyle="butt")
-            number = f"{bytes_:,}"
-            if max(measure(region, SMALL), measure(number, BODY, True)) + 0.16 <= long:
-                axes.text(x + long / 2, middle + 0.03, region, fontsize=SMALL, color=INK,
-                          ha="center", va="bottom")
-                axes.text(x + long / 2, middle - 0.03, number, fontsize=BODY, weight="bold",
-                          color=INK, ha="center", va="top")
-            else:
-                outside.append((x + long / 2, region, number))
-            x += long
-        above(axes, outside, start, width - 0.35, middle + BAR / 2)
-        axes.plot([start, start], [middle - BAR / 2 - 0.1, middle + BAR / 2 + 0.1], color=GREY,
-                  linewidth=1)
-        lines = results[row]
-        for i, line in enumerate(lines):
-            axes.text(x + 0.15, middle + 0.23 * ((len(lines) - 1) / 2 - i), line, va="center",
-                      fontsize=BODY if i == 0 else SMALL, weight="bold" if i == 0 else "normal",
-                      color="black" if i == 0 else INK)
+def sheet(names: list[tuple[str, str]], ends: list[float], titles: tuple[str, str],
+          meanings: dict[str, str], notes: list[str]) -> Paper:
+    """A sheet that holds bars with what stands at their ends, the titles, and the notes."""
+    start = 0.35 + max(max(measure(a, BODY, True), measure(b, SMALL)) for a, b in names) + 0.3
+    width = max(start + max(ends) + 0.35, measure(titles[0], TITLE, True) + 0.7,
+                *(measure(line, BODY) + 0.7 for line in titles[1].split("\n")))
+    indent = 0.35 + 0.28 + max((measure(r, SMALL, True) for r in meanings), default=0) + 0.2
+    broken = {r: wrapped(text, SMALL, width - indent - 0.35) for r, text in meanings.items()}
+    lines = [line for note in notes for line in wrapped(note, SMALL, width - 0.7)]
+    top = 0.2 + NOTE * len(lines) + 0.05 + 0.28 * sum(map(len, broken.values()))
+    return Paper(start, width, top + 0.4 + PITCH * len(names) + 1.55, indent, broken, top, lines)
 
-    y = legend_top
-    for region, text in meanings.items():
+
+def bar(axes, paper: Paper, middle: float, regions: dict[str, int], scale: float,
+        name: tuple[str, str], lines: list[str]) -> None:
+    """One series: its name, its bytes by region, and what stands at the end."""
+    from matplotlib.patches import Rectangle
+
+    start = paper.start
+    axes.text(start - 0.2, middle, name[0], fontsize=BODY, weight="bold", ha="right",
+              va="bottom" if name[1] else "center")
+    axes.text(start - 0.2, middle - 0.03, name[1], fontsize=SMALL, color=GREY, ha="right", va="top")
+    x, outside = start, []
+    for region, bytes_ in regions.items():
+        long = bytes_ * scale
+        axes.add_patch(Rectangle((x, middle - BAR / 2), long, BAR, color=COLORS[region],
+                                 linewidth=0))
+        if x > start:
+            axes.plot([x, x], [middle - BAR / 2, middle + BAR / 2], color="white",
+                      linewidth=0.8, solid_capstyle="butt")
+        number = f"{bytes_:,}"
+        if max(measure(region, SMALL), measure(number, BODY, True)) + 0.16 <= long:
+            axes.text(x + long / 2, middle + 0.03, region, fontsize=SMALL, color=INK,
+                      ha="center", va="bottom")
+            axes.text(x + long / 2, middle - 0.03, number, fontsize=BODY, weight="bold",
+                      color=INK, ha="center", va="top")
+        else:
+            outside.append((x + long / 2, region, number))
+        x += long
+    above(axes, outside, start, paper.width - 0.35, middle + BAR / 2)
+    axes.plot([start, start], [middle - BAR / 2 - 0.1, middle + BAR / 2 + 0.1], color=GREY,
+              linewidth=1)
+    for i, line in enumerate(lines):
+        axes.text(x + 0.15, middle + 0.23 * ((len(lines) - 1) / 2 - i), line, va="center",
+                  fontsize=BODY if i == 0 else SMALL, weight="bold" if i == 0 else "normal",
+                  color="black" if i == 0 else INK)
+
+
+def legend(axes, paper: Paper) -> None:
+    """What the regions mean, and the notes below."""
+    from matplotlib.patches import Rectangle
+
+    y = paper.legend
+    for region, text in paper.meanings.items():
         axes.add_patch(Rectangle((0.35, y - 0.07), 0.16, 0.14, color=COLORS[region], linewidth=0))
         axes.text(0.35 + 0.28, y, region, fontsize=SMALL, weight="bold", va="center_baseline")
         for line in text:
-            axes.text(indent, y, line, fontsize=SMALL, color=INK, va="center_baseline")
+            axes.text(paper.indent, y, line, fontsize=SMALL, color=INK, va="center_baseline")
             y -= 0.28
-    for i, note in enumerate(reversed(notes)):
+    for i, note in enumerate(reversed(paper.notes)):
         axes.text(0.35, 0.14 + NOTE * i, note, fontsize=SMALL, color=GREY)
-    save(figure, path)
 
 
 def above(axes, labels, low: float, high: float, edge: float) -> None:

@@ -1,6 +1,7 @@
 """Retained bytes over the prefix length: a line a series, its law beside it."""
 
 from collections import Counter
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,114 +13,76 @@ from pictures.words import (
     BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, measure, save, title, unit,
     wrapped)
 
+PANEL_HEIGHT = 4.7  # inches
 SHORT = 16  # prefixes below this are left out of the panel "for each prefix token"
+
+
+@dataclass
+class Paper:
+    """Inches from the left and from the bottom; what stands right of the labels moves with them."""
+    width: float
+    height: float
+    labels: float  # the widest label
+    second: float  # where the right panel begins
+    bottom: float  # of both panels
+    table: float  # the top of the table
+    notes: list[str]
+
+    def panel(self, figure, start: float, end: float):
+        return figure.add_axes((start / self.width, self.bottom / self.height,
+                                (end - start) / self.width, PANEL_HEIGHT / self.height))
+
+
+@dataclass
+class Beside:
+    """What the right panel shows: peaks, or what an average prefix token costs."""
+    peaks: bool
+    name: str
+    size: int
+    shortest: int
+
+    def value(self, point: Point) -> float:
+        return (point.peak if self.peaks else per_token(point) * 2**10) / self.size
+
+    def points(self, series: Series) -> list[Point]:
+        if self.peaks:
+            return series.points
+        return [p for p in with_prefix(series) if p.n_c >= self.shortest]
+
+    def line(self, axes, series: Series, shown: list[Point], look: dict) -> None:
+        if self.peaks:
+            axes.plot([p.n_c for p in shown], [self.value(p) for p in shown], **look)
+        else:
+            law = series.prefix_law
+            curve(axes, [p for p in series.regime if p in shown], law, self.value,
+                  lambda n: law(n) / (n * series.prompts) / self.size, look)
 
 
 def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import (
-        FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator)
 
     plt.rcParams.update(FONTS)
-    # Inches from the left and from the bottom; what stands right of the labels moves with them.
-    wide = max(0.116 * len(s.label) for s in everything)
-    wide = max(wide, max(0.098 * len(s.gradient_note()) for s in everything))
-    second = 6.6 + wide + 0.85
     headline, shape = title(shared, finding(everything, shows_peaks(everything)))
-    width = max(second + 5.1, 0.35 + max(wide, 2.5) + 11.0, measure(headline, TITLE, True) + 0.7)
-    table_height = 0.33 * (len(everything) + 1)
-    notes = [line for note in caption(everything, skipped)
-             for line in wrapped(note, SMALL, width - 0.7)]
-    foot = NOTE * len(notes) + 0.2
-    bottom = foot + table_height + 0.75
-    height = bottom + 4.7 + 1.55
-    figure = plt.figure(figsize=(width, height))
-
-    def panel(start: float, end: float):
-        return figure.add_axes(
-            (start / width, bottom / height, (end - start) / width, 4.7 / height))
-
-    margin = 0.35 / width
-    figure.text(margin, 1 - 0.22 / height, headline, fontsize=TITLE, weight="bold", va="top")
-    figure.text(margin, 1 - 0.66 / height, shape, fontsize=SMALL, color=GREY, va="top",
+    paper = sheet(everything, skipped, headline)
+    figure = plt.figure(figsize=(paper.width, paper.height))
+    margin = 0.35 / paper.width
+    figure.text(margin, 1 - 0.22 / paper.height, headline, fontsize=TITLE, weight="bold", va="top")
+    figure.text(margin, 1 - 0.66 / paper.height, shape, fontsize=SMALL, color=GREY, va="top",
                 linespacing=1.4)
 
-    left, right = panel(0.95, 6.25), panel(second, width - 0.85)
-    longest = longest_prefix(everything)
-    laws = [series.retained_law for series in everything]
-    chosen = styles(everything)
-    ends = []  # of the lines in the left panel, in bytes
-    for series, law in zip(everything, laws):
-        whole = law and law.holds and law.checked
-        ends.append((longest, float(law(longest))) if whole else
-                    (series.points[-1].n_c, series.points[-1].retained))
+    left = paper.panel(figure, 0.95, 6.25)
+    right = paper.panel(figure, paper.second, paper.width - 0.85)
+    longest, chosen, beside = longest_prefix(everything), styles(everything), right_panel(everything)
+    ends = [end(series, longest) for series in everything]  # of the left panel's lines, in bytes
     name, size = unit(max(y for _, y in ends))
-    shortest = shortest_shown(everything)
-    peaks = shows_peaks(everything)
-    right_name, right_size = unit(max(p.peak for s in everything for p in s.points)) if peaks \
-        else ("KiB", 2**10)
-
-    def right_value(point: Point) -> float:
-        return (point.peak if peaks else per_token(point) * 2**10) / right_size
-
-    values = []  # in the right panel, with their ends
-    for index, (series, law, (color, marker, dash)) in enumerate(zip(everything, laws, chosen)):
-        # Later lines are thinner and their markers smaller, so that equal ones show both.
-        share = index / (len(everything) - 1)
-        look = dict(color=color, linestyle=dash, linewidth=3.4 - 1.8 * share, zorder=10 + index)
-        curve(left, series.regime, law, lambda p: p.retained / size, lambda n: law(n) / size, look)
-        if law and law.holds and law.checked and series.points[-1].n_c < longest:
-            beyond = [Fraction(longest - series.points[-1].n_c, 50) * i + series.points[-1].n_c
-                      for i in range(51)]
-            left.plot([float(n) for n in beyond], [float(law(n) / size) for n in beyond],
-                      color=color, linewidth=1, linestyle=":", zorder=10 + index)
-        shown = [p for p in (series.points if peaks else with_prefix(series))
-                 if peaks or p.n_c >= shortest]
-        if peaks:
-            right.plot([p.n_c for p in shown], [right_value(p) for p in shown], **look)
-        else:
-            of_prefix = series.prefix_law
-            curve(right, [p for p in series.regime if p in shown], of_prefix, right_value,
-                  lambda n: of_prefix(n) / (n * series.prompts) / right_size, look)
-        values.append([(p.n_c, right_value(p)) for p in shown])
-        for points, axes, value in (
-                (series.points, left, lambda p: p.retained / size), (shown, right, right_value)):
-            for hollow in (False, True):
-                some = [p for p in points if p.is_shape == hollow]
-                axes.plot([p.n_c for p in some], [value(p) for p in some], linestyle="none",
-                          marker=marker, markersize=11 - 5 * share, color=color,
-                          zorder=40 + index, markerfacecolor="white" if hollow else color,
-                          markeredgecolor=color if hollow else "white", clip_on=False)
-
+    values = plot(left, right, everything, chosen, size, beside, longest)
     for axes in (left, right):
-        axes.set_xlim(0, longest)
-        axes.set_xlabel(
-            "n_c of the longest prompt of a batch, tokens" if any(s.key["lengths"] for s in everything)
-            else "prefix length n_c, tokens", color=GREY)
-        axes.xaxis.set_major_locator(
-            MultipleLocator(longest // 4) if longest % 4 == 0 else MaxNLocator(5, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
-        axes.grid(axis="y", color="#E4E4E4", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0)
+        prefix_axis(axes, everything, longest)
     left.set_ylim(0, max(max(y for _, y in ends), 1) / size * 1.06)
     left.set_title(f"Retained at the boundary, {name}", loc="left", fontsize=PANEL, weight="bold")
-    flat = [y for line in values for _, y in line] or [1.0]
-    scale = ""
-    if max(flat) > 8 * min(flat) and not peaks:
-        right.set_yscale("log")
-        right.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
-        right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
-        right.yaxis.set_minor_locator(NullLocator())
-        right.set_ylim(min(flat) / 1.5, max(flat) * 1.5)
-        scale = ", log scale"
-    else:
-        right.set_ylim(0, max(flat) * 1.1)
-    right.set_title(f"Peak of the step, {right_name}" if peaks
-                    else f"Average prefix token, KiB{scale}", loc="left", fontsize=PANEL, weight="bold")
+    right_axis(right, beside, values)
 
     # Direct labels beside the lines' ends, moved apart where they would touch.
     names = [(s.label, s.gradient_note()) for s in everything]
@@ -127,10 +90,107 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     direct(right, [line[-1] if line else None for line in values],
            [(figures(line[-1][1]) if line else "", "") for line in values], chosen, gap=0.055)
 
-    table(figure, everything, chosen, max(wide, 2.5), foot + table_height)
-    for line, note in enumerate(reversed(notes)):
-        figure.text(margin, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
+    table(figure, everything, chosen, max(paper.labels, 2.5), paper.table)
+    for line, note in enumerate(reversed(paper.notes)):
+        figure.text(margin, (0.14 + NOTE * line) / paper.height, note, fontsize=SMALL, color=GREY)
     save(figure, path)
+
+
+def sheet(everything: list[Series], skipped: Counter, headline: str) -> Paper:
+    """A sheet that holds the labels, the table and the notes."""
+    wide = max(0.116 * len(s.label) for s in everything)
+    wide = max(wide, max(0.098 * len(s.gradient_note()) for s in everything))
+    second = 6.6 + wide + 0.85
+    width = max(second + 5.1, 0.35 + max(wide, 2.5) + 11.0, measure(headline, TITLE, True) + 0.7)
+    notes = [line for note in caption(everything, skipped)
+             for line in wrapped(note, SMALL, width - 0.7)]
+    table_top = NOTE * len(notes) + 0.2 + 0.33 * (len(everything) + 1)
+    bottom = table_top + 0.75
+    return Paper(width, bottom + PANEL_HEIGHT + 1.55, wide, second, bottom, table_top, notes)
+
+
+def right_panel(everything: list[Series]) -> Beside:
+    peaks = shows_peaks(everything)
+    name, size = unit(max(p.peak for s in everything for p in s.points)) if peaks else ("KiB", 2**10)
+    return Beside(peaks, name, size, shortest_shown(everything))
+
+
+def is_whole(law) -> bool:
+    """Whether a law holds for all of a series, and was checked."""
+    return bool(law and law.holds and law.checked)
+
+
+def end(series: Series, longest: int) -> tuple[int, float]:
+    """Where a series' line ends on the left: at the longest prefix where its law reaches it."""
+    law = series.retained_law
+    if is_whole(law):
+        return longest, float(law(longest))
+    return series.points[-1].n_c, series.points[-1].retained
+
+
+def plot(left, right, everything: list[Series], chosen, size: int, beside: Beside,
+         longest: int) -> list[list[tuple[int, float]]]:
+    """Both panels' lines and markers; gives the right one's values."""
+    values = []
+    for index, (series, (color, marker, dash)) in enumerate(zip(everything, chosen)):
+        # Later lines are thinner and their markers smaller, so that equal ones show both.
+        share = index / (len(everything) - 1)
+        look = dict(color=color, linestyle=dash, linewidth=3.4 - 1.8 * share, zorder=10 + index)
+        law = series.retained_law
+        curve(left, series.regime, law, lambda p: p.retained / size, lambda n: law(n) / size, look)
+        if is_whole(law) and series.points[-1].n_c < longest:
+            beyond = [Fraction(longest - series.points[-1].n_c, 50) * i + series.points[-1].n_c
+                      for i in range(51)]
+            left.plot([float(n) for n in beyond], [float(law(n) / size) for n in beyond],
+                      color=color, linewidth=1, linestyle=":", zorder=10 + index)
+        shown = beside.points(series)
+        beside.line(right, series, shown, look)
+        values.append([(p.n_c, beside.value(p)) for p in shown])
+        for points, axes, value in (
+                (series.points, left, lambda p: p.retained / size), (shown, right, beside.value)):
+            for hollow in (False, True):
+                some = [p for p in points if p.is_shape == hollow]
+                axes.plot([p.n_c for p in some], [value(p) for p in some], linestyle="none",
+                          marker=marker, markersize=11 - 5 * share, color=color,
+                          zorder=40 + index, markerfacecolor="white" if hollow else color,
+                          markeredgecolor=color if hollow else "white", clip_on=False)
+    return values
+
+
+def prefix_axis(axes, everything: list[Series], longest: int) -> None:
+    """Ticks, grid and name of an axis of prefix lengths."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+
+    axes.set_xlim(0, longest)
+    axes.set_xlabel(
+        "n_c of the longest prompt of a batch, tokens" if any(s.key["lengths"] for s in everything)
+        else "prefix length n_c, tokens", color=GREY)
+    axes.xaxis.set_major_locator(
+        MultipleLocator(longest // 4) if longest % 4 == 0 else MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
+    axes.grid(axis="y", color="#E4E4E4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+
+
+def right_axis(axes, beside: Beside, values: list[list[tuple[int, float]]]) -> None:
+    """Scale and title of the right panel: logarithmic where one line would flatten the others."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    flat = [y for line in values for _, y in line] or [1.0]
+    scale = ""
+    if max(flat) > 8 * min(flat) and not beside.peaks:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(min(flat) / 1.5, max(flat) * 1.5)
+        scale = ", log scale"
+    else:
+        axes.set_ylim(0, max(flat) * 1.1)
+    axes.set_title(f"Peak of the step, {beside.name}" if beside.peaks
+                   else f"Average prefix token, KiB{scale}", loc="left", fontsize=PANEL, weight="bold")
 
 
 def shows_peaks(everything: list[Series]) -> bool:

@@ -31,7 +31,8 @@ def test_what_is_ready() -> None:
     assert ready(steps, set(), set()) == steps[0]
     assert ready(steps, {"build"}, set()) == steps[1]
     assert ready(steps, {"build", "python"}, {"python"}) is None
-    assert ready(steps, {"build"}, {"build"}) == steps[2]  # before what is niced
+    assert ready(steps, {"build"}, {"build"}) == steps[1]  # the table's first
+    assert ready(steps, {"build", "python"}, {"build"}) == steps[2]
     assert ready(steps, {step.name for step in steps}, set()) is None
 
 
