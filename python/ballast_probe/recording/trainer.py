@@ -12,7 +12,7 @@ from unittest import mock
 
 import torch
 
-from ..configuration import Subject, dtype_of, make_subject
+from ..configuration import Subject, dtype_of, make_subject, sizes
 from ..errors import ProbeError, UsageError
 from ..forward import freeze, leave_text
 from ..options import DTYPES, lora_settings
@@ -137,18 +137,26 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
         with _explained(subject), _quietly():
             model = _build(subject, training, device)
             _train(model, subject, training, device)
-    dtype = training.dtype or dtype_of(subject.text)
-    recording.point = {
-        "n_c": training.n_c, "n_g": training.n_g, "batch": training.batch, "mode": "full-graph",
-        "keep_prefix": 0, "dtype": dtype,
-        "attention": "eager" if training.attention == "eager" else "sdpa",
-        "recompute": "none" if training.recompute == "none" else "layer", "lora": training.lora,
-        "trainable": training.trainable, "optimizer": training.optimizer,
-    }
+    recording.point = _point(subject, training, recording.model["name"])
     recording.assumptions += [
         *subject.notes, "what a model returns is dropped before backward, as transformers' Trainer "
         "does", *_routing(subject)]
     return recording
+
+
+def _point(subject: Subject, training: Training, name: str) -> dict[str, Any]:
+    """The step in the words of Ballast's points, as rows of `points.csv` have them."""
+    is_eager = training.attention == "eager"
+    return {
+        "model": name, **sizes(subject.text), "n_c": training.n_c, "n_g": training.n_g,
+        "batch": training.batch, "mode": "full-graph", "keep_prefix": 0, "loss_rows": "next-token",
+        "head": "all-rows", "dtype": training.dtype or dtype_of(subject.text),
+        "attention": "materialized" if is_eager else "fused",
+        "recipe": f"transformers-{'eager' if is_eager else 'sdpa'}",
+        "recompute": training.recompute.removesuffix("-reentrant"), "lora": training.lora,
+        "trainable": training.trainable, "dropout": training.dropout,
+        "optimizer": training.optimizer.split("-")[0],
+    }
 
 
 def _routing(subject: Subject) -> list[str]:
