@@ -186,8 +186,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def place(self) -> tuple[str, str]:
         """The module that runs, or whose backward does, and the autograd node that runs."""
-        if self.node is None:
-            return self.modules.path, ""
+        if self.node is None or self.node.name.endswith("AccumulateGrad"):  # it is nobody's
+            return self.modules.path, self.node.name if self.node else ""
         path = self.modules.path if self.modules.is_running \
             else self.modules.path_of(self.node.number)
         return path, self.node.name

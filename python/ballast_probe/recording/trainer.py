@@ -1,4 +1,4 @@
-"""The training step that `ballast-probe record` runs: a transformers model, as its Trainer has it."""
+"""The step that `ballast-probe record` runs: of a transformers model, as its Trainer has it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ class Training:
                 raise UsageError(f"--{name} is {value} and must be from {least} to {most}")
         for name, word, words in (
             ("attention", self.attention, ATTENTIONS), ("dtype", self.dtype or DTYPES[0], DTYPES),
-            ("autocast", self.autocast, tuple(AUTOCASTS)), ("recompute", self.recompute, RECOMPUTES),
+            ("autocast", self.autocast, tuple(AUTOCASTS)),
+            ("recompute", self.recompute, RECOMPUTES),
             ("optimizer", self.optimizer, OPTIMIZERS),
         ):
             if word not in words:
@@ -138,13 +139,14 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
             model = _build(subject, training, device)
             _train(model, subject, training, device)
     dtype = training.dtype or dtype_of(subject.text)
-    recording.point = {
+    point = {
         "n_c": training.n_c, "n_g": training.n_g, "batch": training.batch, "mode": "full-graph",
         "keep_prefix": 0, "dtype": dtype,
         "attention": "eager" if training.attention == "eager" else "sdpa",
         "recompute": "none" if training.recompute == "none" else "layer", "lora": training.lora,
         "trainable": training.trainable, "optimizer": training.optimizer,
     }
+    recording.point = {key: value for key, value in point.items() if value is not None}
     recording.assumptions += [
         *subject.notes, "what a model returns is dropped before backward, as transformers' Trainer "
         "does", *_routing(subject)]

@@ -1,9 +1,9 @@
 """A virtual CUDA device over fake tensors of a CPU.
 
 A fake tensor of device `cuda` ends a CPU build of PyTorch as soon as autograd touches it. So every
-tensor here is the CPU's for PyTorch's own code, and CUDA's for the step's: what is made on, or moved
-to, `cuda` is marked as the device's, and asked for its device it says so. What PyTorch's Python code
-looks at beside that (`torch.cuda`) is answered by `cuda`.
+tensor here is the CPU's for PyTorch's own code, and CUDA's for the step's: what is made on `cuda`,
+or moved there, is marked as the device's, and asked for its device it says so. What PyTorch's
+Python code looks at beside that (`torch.cuda`) is answered by `cuda`.
 
 Everything that is put in the way here is taken back at the end, also after an exception.
 """

@@ -26,7 +26,7 @@ def test_the_file_and_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[s
                                  monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "ballast"
     program.write_text('#!/bin/sh\n[ "$1 $3" = "allocator --json" ] || exit 1\n'
-                       'echo \'{"peak_reserved_bytes": {"least": 1000, "most": 2000}}\'\n')
+                       'echo \'{"replayed": {"peak_reserved_least": 1000, "peak_reserved_most": 2000}}\'\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("BALLAST", str(program))
     folder = tmp_path / "made" / "here"

@@ -88,12 +88,17 @@ def test_torch_cuda_answers() -> None:
     on_gpu(run)
 
 
+def _patched() -> list[object]:
+    device: object = vars(FakeTensor)["device"]
+    return [device, torch.utils.swap_tensors, torch.nn.Module._apply, torch.set_autocast_enabled,
+            torch.nn.Module.zero_grad]
+
+
 @pytest.mark.parametrize("is_failing", [False, True])
 def test_everything_is_taken_back(is_failing: bool) -> None:
     names = ("is_available", "device_count", "memory_allocated", "Stream", "device")
     before = {name: getattr(torch.cuda, name) for name in names}
-    others = (FakeTensor.device, torch.utils.swap_tensors, torch.nn.Module._apply,  # type: ignore[attr-defined]
-              torch.set_autocast_enabled, torch.nn.Module.zero_grad)
+    others = _patched()
 
     def run() -> None:
         torch.ones(1, device="cuda")
@@ -106,8 +111,7 @@ def test_everything_is_taken_back(is_failing: bool) -> None:
     else:
         on_gpu(run)
     assert {name: getattr(torch.cuda, name) for name in names} == before
-    assert (FakeTensor.device, torch.utils.swap_tensors, torch.nn.Module._apply,  # type: ignore[attr-defined]
-            torch.set_autocast_enabled, torch.nn.Module.zero_grad) == others
+    assert _patched() == others
     assert "is_cuda" not in vars(FakeTensor)
     assert float(torch.ones(2).sum()) == 2  # no mode is left
 
