@@ -98,8 +98,4 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
             for name in ("range_push", "range_pop", "mark"):
                 stack.enter_context(mock.patch.object(torch.cuda.nvtx, name, _nothing))
             stack.enter_context(mock.patch.object(torch.cuda.nvtx, "range", _Idle))
-        from torch.utils.data._utils import pin_memory
-
-        stack.enter_context(mock.patch.object(
-            pin_memory, "pin_memory", lambda data, *_, **__: data))
         yield

@@ -297,8 +297,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     # Real tensors: the host's.
 
     def _is_on_host(self, tensors: Sequence[torch.Tensor]) -> bool:
-        return not self.is_everything and not (self._placing and self._placing[-1]) and all(
-            self.row(tensor) is None for tensor in tensors if type(tensor) is torch.Tensor)
+        return not self.is_everything and not (self._placing and self._placing[-1]) \
+            and not any(map(self.is_on_device, tensors))
 
     def _run_on_host(self, func: Any, arguments: Any, keywords: Any) -> Any:
         """Runs an op on the host's own numbers."""

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..regions import Layout
 from .gpus import gpu_of
 from .kernels import CudaKernels
+from .loading import loading_here
 from .phases import Phases
 from .reads import Reads, Values
 from .recorder import Recorder
@@ -79,6 +80,7 @@ def step(
                             reads=Reads(reads, []))
         stack.callback(_quiet())
         stack.enter_context(refusing_triton())
+        stack.enter_context(loading_here())
         stack.enter_context(following(
             Setting(recorder, chip, attention, is_packed, is_padded), device, without,
             recording.assumptions))

@@ -36,7 +36,8 @@ def test_a_batch_of_a_data_loader() -> None:
     data = torch.utils.data.TensorDataset(torch.arange(40).view(4, 10))
 
     def run() -> None:
-        for (batch,) in torch.utils.data.DataLoader(data, batch_size=2, pin_memory=True):
+        for (batch,) in torch.utils.data.DataLoader(data, batch_size=2, pin_memory=True,
+                                                     num_workers=2):
             assert batch.sum().item() in (190, 590)  # numbers of the host are real
             assert batch.to("cuda", non_blocking=True).is_cuda
 
