@@ -171,7 +171,7 @@ let package = Package(
     tests("CUDAAllocatorTests", of: ["CUDAAllocator", "Values", "TestSupport"]),
     tests(
       "RecordingsTests",
-      of: ["Recordings", "CUDAAllocator", "Ledger", "Values", "Files", "TestSupport"]),
+      of: ["Recordings", "CUDAAllocator", "Traces", "Ledger", "Values", "Files", "TestSupport"]),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),
@@ -234,7 +234,8 @@ let package = Package(
     tests(
       "CommandLineTests",
       of: [
-        "ballast", "Reporting", "Retention", "Transformer", "Safetensors", "Values", "Files",
+        "ballast", "Traces", "Reporting", "Retention", "Transformer", "Safetensors", "Values",
+        "Files",
         "Spelling", "TestSupport", argumentParser,
       ]),
   ],

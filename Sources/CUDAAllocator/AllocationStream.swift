@@ -157,16 +157,24 @@ package struct ReservedRange: Equatable, Sendable {
   package let orders: Int
 
   /// Replays a stream in each of some orders; peaks of reserved bytes.
+  ///
+  /// Expandable segments have one range of addresses each, which no order changes.
   package init(
     of stream: AllocationStream, _ settings: AllocatorSettings, device: DeviceMemory,
     orders: [AddressOrder] = AddressOrder.several
   ) {
-    let replays = orders.map { order in
-      AllocatorReplay(stream, with: CachingAllocator(settings, device: device, order: order))
-    }
+    let orders = settings.usesExpandableSegments ? Array(orders.prefix(1)) : orders
+    self.init(
+      orders.map { order in
+        AllocatorReplay(stream, with: CachingAllocator(settings, device: device, order: order))
+      })
+  }
+
+  /// The range of replays that there are already.
+  package init(_ replays: [AllocatorReplay]) {
     let peaks = replays.map { $0.allocator.statistics.reserved.peak }
     (least, most) = (peaks.min() ?? 0, peaks.max() ?? 0)
     failures = replays.count { $0.failure != nil }
-    self.orders = orders.count
+    orders = replays.count
   }
 }

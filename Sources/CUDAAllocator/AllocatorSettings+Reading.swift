@@ -52,8 +52,8 @@ package enum AllocatorOptionFault: ValueFault {
       "\(name.subject) must be a power of two, or a list such as [256:1,512:2,1024:4,>:8] whose "
         + "sizes and divisions are powers of two, not \(text)"
     case .otherBackend:
-      "\(name.subject) must be native: cudaMallocAsync leaves memory to the driver, whose rules "
-        + "nobody has published, not \(text)"
+      "\(name.subject) must be native, not \(text), which leaves memory to the driver, whose rules "
+        + "are not published"
     case .throwsEarly:
       "\(name.subject) is not modelled: it refuses by what the driver says is free; leave it out"
     }
@@ -190,7 +190,7 @@ extension AllocatorSettings {
 // MARK: Writing
 
 extension AllocatorSettings {
-  /// What differs from PyTorch's defaults, as `PYTORCH_CUDA_ALLOC_CONF` is written; empty for those.
+  /// What differs from PyTorch's defaults, as `PYTORCH_CUDA_ALLOC_CONF` is written.
   package var written: String {
     var parts: [String] = []
     func add(_ option: AllocatorOption, _ value: String) {

@@ -1,9 +1,7 @@
-package import Values
-
 /// What `PYTORCH_CUDA_ALLOC_CONF` says of the device's memory, in PyTorch's own words.
 ///
 /// Defaults and meanings are those of c10/core/AllocatorConfig.h and c10/cuda/CUDAAllocatorConfig.h
-/// of torch 2.13. Options that change nothing about the device's bytes are read and kept as they are.
+/// of torch 2.13. Options that change nothing about the device's bytes are read and kept.
 package struct AllocatorSettings: Equatable, Sendable {
   /// `expandable_segments`: segments grow by pages, in one range of addresses a stream and pool.
   package var usesExpandableSegments = false

@@ -42,11 +42,11 @@ extension CachingAllocator {
   }
 
   /// A new range of addresses, an eighth larger than the device's memory, and all of it unmapped.
-  private mutating func addExpandableSegment(_ pool: Int) -> Int {
+  private mutating func addExpandableSegment(_ pool: Int, at given: Int? = nil) -> Int {
     let pageSize = settings.pageSize(isSmall: pools[pool].isSmall)
-    let most = device.total.map { $0 + $0 / 8 } ?? 1 << 46
-    let size = AllocatorSettings.roundUp(most, to: pageSize)
-    let address = (segments.last.map { $0.address + $0.size } ?? 1 << 46)
+    let most = given == nil ? device.total.map { $0 + $0 / 8 } : nil
+    let size = AllocatorSettings.roundUp(most ?? 1 << 46, to: pageSize)
+    let address = given ?? segments.last.map { $0.address + $0.size } ?? 1 << 46
     segments.append(ExpandableSegment(address: address, size: size, pageSize: pageSize))
     let place = add(
       Block(
@@ -89,6 +89,31 @@ extension CachingAllocator {
       $0 >= 0 && blocks[Int($0)].state != .unmapped
     }
     statistics.segments.add(change * (1 - neighbours.count))
+  }
+
+  /// Takes the addresses of a range that a run had mapped from the unmapped end of its pool.
+  ///
+  /// - Returns: The segment, and the blocks before and behind the range; -1 for none.
+  mutating func cutRange(
+    _ layout: SegmentLayout, _ pool: Int
+  ) -> (segment: Int32, before: Int, behind: Int) {
+    let end = pools[pool].unmapped.last?.block ?? addExpandableSegment(pool, at: layout.address)
+    pools[pool].unmapped.remove(unmappedEntry(end))
+    let gap = layout.address - blocks[end].address
+    precondition(gap >= 0 && gap + layout.size < blocks[end].size, "ranges come in their order")
+    var before = Int(blocks[end].previous)
+    if gap > 0 {
+      var hole = blocks[end]
+      hole.size = gap
+      let place = add(hole)
+      link(before, place)
+      pools[pool].unmapped.insert(unmappedEntry(place))
+      before = place
+    }
+    blocks[end].address += gap + layout.size
+    blocks[end].size -= gap + layout.size
+    pools[pool].unmapped.insert(unmappedEntry(end))
+    return (blocks[end].segment, before, end)
   }
 
   /// The whole pages in a block, as addresses.

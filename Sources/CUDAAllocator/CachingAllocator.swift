@@ -1,11 +1,11 @@
-/// PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp, torch 2.13) without memory: which
-/// block each request gets, and what CUDA is asked for.
+/// PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp, torch 2.13) without memory:
+/// which block each request gets, and what CUDA is asked for.
 ///
 /// ```
 ///   segment   ┌──────────┬───────┬──────────────┬─────────┐      cudaMalloc'ed once, split at need
 ///   blocks    │ in use   │ free  │ in use       │ free    │      tile their segment, in a chain
 ///             └──────────┴───┬───┴──────────────┴────┬────┘
-///   pool                  FreeBlocks, by size and address         one a stream and kind: small, large
+///   pool                  FreeBlocks, by size and address      one a stream and kind: small, large
 ///
 ///   expandable segment    one a pool: pages are mapped where its blocks end, and unmapped
 /// ```

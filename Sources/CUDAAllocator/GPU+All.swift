@@ -2,15 +2,15 @@
 ///
 /// *Memory* is what PyTorch itself said on such a card: `total_memory` of
 /// `torch.cuda.get_device_properties`, which equals the total of `mem_get_info`, or the capacity in
-/// an out-of-memory message. Drivers differ by some MiB, so a figure is one card's, not every one's.
+/// an out-of-memory message. Drivers differ by some MiB: a figure is one card's, not every one's.
 ///
-/// *Context* is what such messages leave over: "this process has A in use. Of the allocated memory B
-/// is allocated by PyTorch, and C is reserved by PyTorch but unallocated" gives A − B − C, rounded by
-/// the message to 0.01 GiB. It grows with the kernels that a program has loaded and with libraries
-/// such as NCCL: one program's figure, not a bound.
+/// *Context* is what such messages leave over: "this process has A in use. Of the allocated memory
+/// B is allocated by PyTorch, and C is reserved by PyTorch but unallocated" gives A − B − C, to
+/// 0.01 GiB as the message is rounded. It grows with the kernels that a program has loaded and with
+/// libraries such as NCCL: one program's figure, not a bound.
 ///
-/// *Multiprocessors*, *threads* and *compute capability* are of NVIDIA's data sheets and of the table
-/// "Technical Specifications per Compute Capability" in the CUDA programming guide. *cuBLAS's
+/// *Multiprocessors*, *threads* and *compute capability* are of NVIDIA's data sheets and of the
+/// table "Technical Specifications per Compute Capability" in the CUDA programming guide. *cuBLAS's
 /// workspace* is PyTorch's rule (`aten/src/ATen/cuda/CublasHandlePool.cpp`,
 /// `parseChosenWorkspaceSize`): 32 MiB on sm90, else 8,519,680 bytes; what comes after torch 2.13
 /// takes 32 MiB on Blackwell too.

@@ -19,7 +19,7 @@ package struct GPU: Equatable, Sendable {
   /// What the driver's context, loaded kernels and libraries take beside PyTorch's own bytes.
   package let contextBytes: Int
   package let contextSource: String
-  /// What cuBLAS takes for each thread that multiplies, unless `CUBLAS_WORKSPACE_CONFIG` says other.
+  /// What cuBLAS takes for each thread that multiplies; `CUBLAS_WORKSPACE_CONFIG` changes it.
   package let cublasWorkspaceBytes: Int
 
   package init(

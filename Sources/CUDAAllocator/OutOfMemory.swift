@@ -11,12 +11,19 @@ package struct OutOfMemory: Error, Equatable, Sendable {
   package let allocated: Int
   package let reserved: Int
 
+  package init(
+    asked: Int, requested: Int, free: Int, total: Int, allocated: Int, reserved: Int
+  ) {
+    (self.asked, self.requested, self.free) = (asked, requested, free)
+    (self.total, self.allocated, self.reserved) = (total, allocated, reserved)
+  }
+
   /// The message of `torch.OutOfMemoryError`, without its advice.
   package var message: String {
     "CUDA out of memory. Tried to allocate \(Self.size(asked)). GPU 0 has a total capacity of "
       + "\(Self.size(total)) of which \(Self.size(free)) is free. Of the allocated memory "
-      + "\(Self.size(allocated)) is allocated by PyTorch, and \(Self.size(reserved - allocated)) is "
-      + "reserved by PyTorch but unallocated."
+      + "\(Self.size(allocated)) is allocated by PyTorch, and "
+      + "\(Self.size(reserved - allocated)) is reserved by PyTorch but unallocated."
   }
 
   /// `format_size` of c10/cuda/CUDACachingAllocator.cpp.

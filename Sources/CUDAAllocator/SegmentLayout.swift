@@ -58,24 +58,26 @@ extension CachingAllocator {
     return previous < 0 || blocks[previous].state == .unmapped
   }
 
-  /// Takes over a native segment that a run had, with its blocks.
+  /// Takes over a segment that a run had, with its blocks; ranges of a pool in their order.
   ///
   /// - Returns: For each block its allocation, if it is one.
   package mutating func restore(_ layout: SegmentLayout) -> [Allocation?] {
-    precondition(!layout.isExpandable && !layout.blocks.isEmpty, "a native segment of some blocks")
+    precondition(!layout.blocks.isEmpty, "a segment of some blocks")
     let pool = pool(ofStream: layout.stream, isSmall: layout.isSmall)
+    let (segment, before, behind) = layout.isExpandable ? cutRange(layout, pool) : (-1, -1, -1)
     var address = layout.address
     var places: [Int] = []
     for block in layout.blocks {
       var restored = Block(
-        address: address, size: block.size, pool: pool, segment: -1,
+        address: address, size: block.size, pool: pool, segment: segment,
         state: block.isAllocated ? .allocated : .free)
       restored.requested = block.requested
       let place = add(restored)
-      link(places.last ?? -1, place)
+      link(places.last ?? before, place)
       places.append(place)
       address += block.size
     }
+    link(places.last ?? -1, behind)
     statistics.segments.add(1)
     statistics.reserved.add(layout.size)
     return zip(places, layout.blocks).map { place, block in

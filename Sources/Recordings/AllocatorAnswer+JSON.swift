@@ -83,6 +83,7 @@ extension AllocatorAnswer {
       ("order", .string(agreement.order.name)), ("allocations", .integer(agreement.allocations)),
       ("reserved_equal", .integer(agreement.equal)),
       ("same_address", .integer(agreement.sameAddress)),
+      ("peak_allocated", .integer(agreement.peakAllocated)),
       ("peak_reserved", .integer(agreement.peakReserved)),
       ("reserved_end", .integer(agreement.reservedAtEnd)),
       ("allocated_end", .integer(agreement.allocatedAtEnd)),

@@ -76,13 +76,14 @@ extension AllocatorAnswer {
     var columns: [(String, TextTable.Alignment)] = [("", .left)]
     if run != nil { columns.append(("as it ran", .right)) }
     columns.append((run == nil ? "PyTorch's defaults" : "replayed", .right))
-    if changed != nil { columns.append(("changed", .right)) }
+    if let changed { columns.append((Self.header(of: changed.settings), .right)) }
     var table = TextTable(columns)
     func add(_ name: String, _ real: String?, _ value: (Way) -> String) {
       table.add([name] + (run == nil ? [] : [real ?? ""]) + ways.map(value))
     }
-    let peaks = stream.peaksByRounding
-    add("peak allocated", nil) { Units.bytes($0.statistics.allocated.peak) }
+    // What the run itself had allocated is known where a replay did all that it did.
+    let peak = agreements.first { $0.isWhole }?.peakAllocated
+    add("peak allocated", peak.map(Units.bytes)) { Units.bytes($0.statistics.allocated.peak) }
     add("  of it asked for", nil) { Units.bytes($0.statistics.requested.peak) }
     add("peak reserved", run.map { Units.bytes($0.reservedPeak) }) {
       Units.bytes($0.statistics.reserved.peak)
@@ -91,7 +92,8 @@ extension AllocatorAnswer {
       way.range.least == way.range.most
         ? "the same" : "\(Units.bytes(way.range.least)) to \(Units.bytes(way.range.most))"
     }
-    add("  beyond peak allocated", run.map { Units.bytes($0.reservedPeak - peaks) }) {
+    let beyond = run.flatMap { run in peak.map { run.reservedPeak - $0 } }
+    add("  beyond peak allocated", beyond.map(Units.bytes)) {
       Units.bytes($0.statistics.reserved.peak - $0.statistics.allocated.peak)
     }
     add("free between tensors, at most", nil) { Units.bytes($0.statistics.stuck.peak) }
@@ -107,7 +109,7 @@ extension AllocatorAnswer {
     add("retries after a full device", nil) { Units.grouped($0.statistics.retries) }
     add(
       "out of memory",
-      run.map { $0.failures.isEmpty ? "no" : "\($0.failures.count) times" }
+      run.map { $0.failures.isEmpty ? "no" : "yes" }
     ) { $0.failure == nil ? "no" : "yes" }
     return table
   }
@@ -133,7 +135,8 @@ extension AllocatorAnswer {
             + "for steps before; replays begin with what stood alone, on an empty device")
       }
       if run.emptied > 0 {
-        sentences.append("the run gave its cache back \(run.emptied) times, and so do replays")
+        let times = run.emptied == 1 ? "once" : "\(Units.grouped(run.emptied)) times"
+        sentences.append("the run gave its cache back \(times), and so do replays")
       }
       for failure in run.failures.prefix(3) {
         sentences.append(
@@ -148,6 +151,11 @@ extension AllocatorAnswer {
           + failure.error.message)
     }
     return sentences + stream.notes
+  }
+
+  /// The name of a column: the settings, if they are short enough.
+  private static func header(of settings: AllocatorSettings) -> String {
+    (1...28).contains(settings.written.count) ? settings.written : "changed"
   }
 
   private static func named(_ settings: AllocatorSettings) -> String {

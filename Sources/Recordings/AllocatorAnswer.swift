@@ -27,16 +27,17 @@ package struct AllocatorAnswer: Sendable {
 
     init(_ stream: AllocationStream, _ settings: AllocatorSettings, _ device: DeviceMemory) {
       self.settings = settings
-      let replay = AllocatorReplay(
-        stream, with: CachingAllocator(settings, device: device, order: .up))
+      // Expandable segments have one range of addresses each, which no order changes.
+      let orders = settings.usesExpandableSegments ? [.up] : AddressOrder.several
+      let replays = orders.map {
+        AllocatorReplay(stream, with: CachingAllocator(settings, device: device, order: $0))
+      }
+      let replay = replays[0]
       statistics = replay.allocator.statistics
       failure = replay.failure
       peakAllocatedEvent = replay.peakAllocatedEvent
       peakReservedEvent = replay.peakReservedEvent
-      // Expandable segments have one range of addresses, whatever the order.
-      range = ReservedRange(
-        of: stream, settings, device: device,
-        orders: settings.usesExpandableSegments ? [.up] : AddressOrder.several)
+      range = ReservedRange(replays)
     }
   }
 
@@ -50,9 +51,13 @@ package struct AllocatorAnswer: Sendable {
     package let equal: Int
     /// Allocations that got the address that they got in the run.
     package let sameAddress: Int
+    package let peakAllocated: Int
     package let peakReserved: Int
     package let reservedAtEnd: Int
     package let allocatedAtEnd: Int
+
+    /// Whether as much was reserved as in the run after every allocation.
+    package var isWhole: Bool { equal == allocations }
   }
 
   package init(
@@ -73,12 +78,12 @@ package struct AllocatorAnswer: Sendable {
   ) -> [Agreement] {
     guard let run = stream.run, !stream.requests.events.isEmpty else { return [] }
     var agreements: [Agreement] = []
-    if let start = run.start, !settings.usesExpandableSegments {
+    if let start = run.start {
       agreements.append(
         Agreement(stream, run, settings, order: .given(run.newSegments), start: start))
     }
     // Where a run had cached segments already, an empty device cannot agree with it.
-    guard run.reservedAtStart == 0 || agreements.isEmpty else { return agreements }
+    guard run.reservedAtStart == 0 else { return agreements }
     let orders: [AddressOrder] =
       settings.usesExpandableSegments ? [.up] : [.up, .down, .random(seed: 1)]
     return agreements
@@ -105,6 +110,7 @@ extension AllocatorAnswer.Agreement {
     self.order = order
     (self.allocations, self.equal, sameAddress) = (allocations, equal, same)
     let statistics = replay.allocator.statistics
+    peakAllocated = statistics.allocated.peak
     peakReserved = statistics.reserved.peak
     reservedAtEnd = statistics.reserved.current
     allocatedAtEnd = statistics.allocated.current

@@ -1,6 +1,6 @@
 import CUDAAllocator
 
-/// A memory snapshot of PyTorch's (`torch.cuda.memory._dump_snapshot`): for each device its segments
+/// A memory snapshot of PyTorch's (`torch.cuda.memory._dump_snapshot`): of each device its segments
 /// at the end, and what happened before as far as its history was recorded.
 ///
 /// ```

@@ -58,8 +58,8 @@ extension GPU {
 /// A word that names no GPU.
 package struct GPUNameFault: ValueFault {
   package func sentence(about given: WrittenText, as name: ValueName) -> String {
-    "unknown \(name.word) \(quoted(given.text)); "
-      + "\(Words.advice(for: given.text, among: GPU.names)); or give a JSON file of another"
+    "\(name.subject) \(quoted(given.text)) is no GPU with a name and no JSON file of one; "
+      + Words.advice(for: given.text, among: GPU.names)
   }
 }
 

@@ -25,7 +25,9 @@ package enum Gzip {
     var piece = [UInt8](repeating: 0, count: 1 << 20)
     while status != Z_STREAM_END || taken < packed.count {
       if status == Z_STREAM_END {
-        guard isOne(packed[taken...]), unsafe inflateReset(&stream) == Z_OK else { break }
+        guard isOne(packed[taken...]), unsafe inflateReset(&stream) == Z_OK else {
+          throw RecordingFault("goes on after what gzip packed, or was cut off there")
+        }
       }
       let made: Int
       (status, made) = unsafe inflate(&stream, from: packed, at: &taken, into: &piece)

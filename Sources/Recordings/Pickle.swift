@@ -1,9 +1,9 @@
 /// The plain values of a Python pickle: nothing in it is ever run.
 ///
 /// ```
-///   bytes ──PickleReader──▶ nodes:    none, bool, integer, real, text, bytes, list, dictionary, opaque
-///                           texts:    each text once, so that equal keys are equal places
-///                           children: what is in each list and dictionary, by place
+///   bytes ─▶ PickleReader ─▶ nodes:    none, bool, integer, real, text, list, dictionary, opaque
+///                            texts:    each text once, so that equal keys are equal places
+///                            children: what is in each list and dictionary, by place
 /// ```
 ///
 /// A value is a place in `nodes`. What the pickler shared is shared here too, so that reading takes

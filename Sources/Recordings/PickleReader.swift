@@ -3,7 +3,7 @@ import Spelling
 /// The stack machine of Python's pickles, without the instructions that look up or call anything.
 ///
 /// Opcodes: https://docs.python.org/3/library/pickletools.html, Lib/pickletools.py. It never calls
-/// itself, so that no nesting can exhaust the stack, and every instruction adds at the most one node.
+/// itself, so that no nesting can exhaust the stack, and an instruction adds one node at the most.
 struct PickleReader {
   private let bytes: [UInt8]
   private var position = 0

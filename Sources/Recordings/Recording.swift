@@ -6,7 +6,7 @@ package import Files
 /// ```
 ///   tables   ops, modules, nodes, roles, dtypes, shapes, regions      each text once
 ///     ▲
-///   tensors  one column a property, one entry an allocation; an entry's place is the tensor's number
+///   tensors  one column a property, one entry an allocation, whose place is the tensor's number
 ///     ▲
 ///   events   +0  +1  -0  +2 …                 tensors are allocated in the order of their numbers
 ///            │           │
@@ -14,7 +14,7 @@ package import Files
 ///            boundaries                       where backward of a step begins
 /// ```
 ///
-/// `ballast-probe record` writes it (`recording.json.gz`, docs/recordings.md). What is here has been
+/// `ballast-probe record` writes it as `recording.json.gz`, format version 1. What is here has been
 /// checked whole: every index is in its table, every tensor is allocated once and released at the
 /// most once, and a tensor's regions sum up to its bytes.
 package struct Recording: Sendable {

@@ -1,4 +1,4 @@
-/// Finds in the stacks of a snapshot who made a tensor: the op, and the line of Python that called it.
+/// Finds in a snapshot's stacks who made a tensor: the op, and the line of Python that called it.
 ///
 /// Many tensors share a stack, and many stacks their frames; each is looked at once.
 struct SnapshotStacks {

@@ -93,9 +93,12 @@ def importing(folders: list[Path]) -> Iterator[None]:
                       f"{' '.join(PACKAGES)}") from error
     finally:
         sys.path[:] = path
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None) or ""
-            if name in UNUSED or any(Path(file).is_relative_to(one) for one in folders):
+        new = set(sys.modules) - before
+        roots = {name.partition(".")[0] for name in new if name in UNUSED or any(
+            Path(getattr(sys.modules[name], "__file__", None) or "").is_relative_to(one)
+            for one in folders)}
+        for name in new:  # folders without a file of their own too
+            if name.partition(".")[0] in roots:
                 del sys.modules[name]
 
 
@@ -199,7 +202,7 @@ PROGRAMS = [
     Program("NiuHuangxiaozi/assignment2-systems",
             re.compile(r"niu_(forward|forward_and_backward)_memory_snapshot_(\d+)"
                        r"(?:(_mixed_precision)|_no_mixed_precision)?_\d+"),
-            "rtx-4090", (".",), _niu, gpu_releases.two_two),
+            "rtx-4090", (".",), _niu, release=gpu_releases.two_two),
     Program("notHanmin/assignment2-systems", re.compile(r"nothanmin_memory_snapshot_forward_\d+"),
             "l40s", ("cs336_systems", "."), _nothanmin, release=gpu_releases.two_six,
             reads=False, is_alone=False),
