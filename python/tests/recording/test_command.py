@@ -81,6 +81,7 @@ def _recorded(**more: object) -> object:
     {"recompute": "layer-reentrant"}, {"autocast": "bf16"}, {"autocast": "fp16"},
     {"optimizer": "adamw-fused"}, {"optimizer": "adamw-loop"}, {"optimizer": "sgd"},
     {"optimizer": "none", "clip": None}, {"accumulate": 3, "steps": 1}, {"gpu": "cpu"},
+    {"gpu": "cpu", "dtype": "bfloat16", "recompute": "layer"},
     {"trainable": "q_proj"}, {"dtype": "bfloat16", "batch": 2}, {"layers": 1, "dropout": 0.1},
 ])
 def test_every_kind_of_step(more: dict[str, object]) -> None:
@@ -159,3 +160,11 @@ def test_what_is_retained_is_what_the_probe_finds(attention: str, recompute: str
         steps=1))
     held = found.held_by_checkpoint_bytes or 0
     assert recording.retained_bytes == found.retained_bytes + held
+
+
+@pytest.mark.parametrize("gpu", ["cpu", "h100"])
+def test_tied_weights_are_one(gpu: str) -> None:
+    recording = record_training({**SMALL, "tie_word_embeddings": True},
+                                Training(n_c=12, n_g=12, gpu=gpu, steps=1))
+    sizes = [tensor.bytes for tensor in recording.tensors if tensor.role is Role.PARAMETER]
+    assert sizes.count(211 * 64 * 4) == 1
