@@ -28,7 +28,7 @@ struct AllocatorCommand: ParsableCommand {
         ballast allocator snapshot.pickle
             what the run held at its peak, and why so much was reserved
         ballast allocator snapshot.pickle --set expandable_segments:True
-            what it would have reserved with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
+            what it would have reserved with expandable segments
         ballast allocator snapshot.pickle --set max_split_size_mb:128 --gpu a100-40gb
             whether it fits a smaller GPU so
         ballast allocator recording.json.gz --memory 24GiB --json -

@@ -23,7 +23,7 @@ class Graph:
     Attributes:
         packed: Every object that a hook returned, and who holds it: `MulBackward0.self`.
         unheard: Tensors that no hook was asked about.
-        saved: Those, and who holds them.
+        saved: Those, numbers among them, and who holds them.
         leaves: The tensors that gradients are accumulated into.
         by_hand: Tensors that a function's context holds in attributes, at whatever depth, and the
             attributes' names.
@@ -77,11 +77,12 @@ def _read(node: torch.autograd.graph.Node, names: Iterable[str], graph: Graph) -
     except RuntimeError:
         graph.is_freed = True
     for held, name in found:
-        if isinstance(held, torch.Tensor) and held.dim() > 0:  # a number of Python's has no axis
-            graph.unheard.append(held)
-            graph.saved.append((held, name))
-        elif not isinstance(held, torch.Tensor):
+        if not isinstance(held, torch.Tensor):
             graph.packed.append((held, name))
+            continue
+        graph.saved.append((held, name))
+        if held.dim() > 0:  # a number of Python's has no axis
+            graph.unheard.append(held)
     if isinstance(node, torch.autograd.function.BackwardCFunction) \
             and getattr(type(node), "_forward_cls", None).__module__ != CHECKPOINTS:
         for name, value in vars(node).items():

@@ -93,9 +93,12 @@ def importing(folders: list[Path]) -> Iterator[None]:
                       f"{' '.join(PACKAGES)}") from error
     finally:
         sys.path[:] = path
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None) or ""
-            if name in UNUSED or any(Path(file).is_relative_to(one) for one in folders):
+        new = set(sys.modules) - before
+        roots = {name.partition(".")[0] for name in new if name in UNUSED or any(
+            Path(getattr(sys.modules[name], "__file__", None) or "").is_relative_to(one)
+            for one in folders)}
+        for name in new:  # folders without a file of their own too
+            if name.partition(".")[0] in roots:
                 del sys.modules[name]
 
 

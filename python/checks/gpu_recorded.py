@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +63,9 @@ def record(program: Program, trace: Trace, checkouts: Path, path: Path, way: int
         marks.append((name, len(recording.stream.events)))
 
     folders = [folder / one for one in program.paths] + [checkouts / ".packages"]
-    with gpu_programs.importing(folders), \
+    heard = io.StringIO()  # what it says itself
+    with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard), \
+            gpu_programs.importing(folders), \
             step(device="cuda", gpu=program.gpu, reads=program.reads) as recording, \
             gpu_programs.answered(note), program.release():
         program.run(folder, way, *match.groups())

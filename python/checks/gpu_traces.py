@@ -9,6 +9,7 @@ totals. An event is one of
     ["f", number]  ["f", "pADDRESS"]                      a release; of a block that stood before
     ["sa"|"sf", bytes, address, stream]                   a segment is allocated, freed
     ["sm"|"su", bytes, address, stream]                   a range of a segment is mapped, unmapped
+    ["oom", bytes, free bytes]                            the device had no room
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class Trace:
         }
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        blocks = {f"p{address}": (address, size, 0) for address, size in self.fields["pre"]}
+        blocks = {f"p{address}": (address, size, self._stream(address))
+                  for address, size in self.fields["pre"]}
         for time, event in enumerate(self.events):
             if event[0] == "a":
                 block = (event[4], event[2], event[5] if len(event) > 5 else 0)
@@ -105,8 +107,18 @@ class Trace:
             elif event[0] in ACTIONS:
                 stream = event[3] if len(event) > 3 else 0
                 yield _entry(ACTIONS[event[0]], time, event[2], event[1], stream)
-            else:
-                yield _entry("oom", time, 0, event[1], 0)
+            elif event[0] == "oom":
+                entry = _entry("oom", time, 0, event[1], 0)
+                del entry["addr"]
+                yield entry | {"device_free": event[2] if len(event) > 2 else 0}
+
+    def _stream(self, address: int) -> int:
+        """The stream of the segment that a block lies in, at the end or before it was freed."""
+        segments = [(one[0], one[1], one[3]) for one in self.fields["segments"]]
+        segments += [(event[2], event[1], event[3]) for event in self.events
+                     if event[0] == "sf" and len(event) > 3]
+        return next((int(stream) for start, size, stream in segments
+                     if start <= address < start + size), 0)
 
 
 def _entry(action: str, time: int, address: int, size: int, stream: int,

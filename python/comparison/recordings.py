@@ -57,6 +57,7 @@ class Verdict:
         outside: The real stream without what its kernels took and gave back inside themselves.
         recorded: The recorded one.
         real_peak: The most that was really allocated at once, in bytes.
+        part: The part of the step in which it was.
         causes: What no mode sees and was alive at the real peak: what it is, bytes.
     """
 
@@ -65,6 +66,7 @@ class Verdict:
     alignment: Alignment
     releases: Releases
     real_peak: int
+    part: str
     causes: list[tuple[str, int]]
 
     @property
@@ -98,7 +100,7 @@ def verdict(real: Real, ours: Stream) -> Verdict:
               for number in at_peak if number in real.unseen]
     alignment = align(ours, outside)
     return Verdict(outside, ours, alignment, releases(ours, outside, alignment.pairs), most.bytes,
-                   causes)
+                   real.part(most.event), causes)
 
 
 def record(case: Case) -> Stream:
@@ -158,7 +160,7 @@ def explained(found: Verdict, is_shown: bool) -> list[str]:
     """What a line of the table needs said."""
     lines = []
     if found.causes and found.recorded_peak != found.real_peak:
-        lines.append("at the real peak: " + ", ".join(
+        lines.append(f"at the real peak, in {found.part}: " + ", ".join(
             f"{op} {size:,}" for op, size in sorted(set(found.causes))))
     lines += [f"temporaries of {op} are not known here" for op in found.unnamed]
     if is_shown or not found.holds:

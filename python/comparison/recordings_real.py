@@ -38,6 +38,10 @@ class Real:
     unseen: dict[int, str] = field(default_factory=dict)
     marks: list[tuple[str, int]] = field(default_factory=list)
 
+    def part(self, event: int) -> str:
+        """The part of the step in which an event was, "" before the first."""
+        return next((name for name, first in reversed(self.marks) if first <= event), "")
+
     def seen(self) -> Stream:
         """The stream as a dispatch mode can see it, which is outside the kernels."""
         return self.stream.without(lambda number: number in self.unseen)

@@ -1,8 +1,8 @@
 """Allocations and releases in order, of a real run, a recording or a trace, and what differs.
 
-A stream numbers its blocks in the order of allocation. Those that stand before it begins come first,
-and have no event of allocation. An event k ≥ 0 allocates block k, an event -k-1 releases it, as in a
-recording.
+A stream numbers its blocks in the order of allocation. Those that stand before it begins come
+first, and have no event of allocation. An event k ≥ 0 allocates block k, an event -k-1 releases it,
+as in a recording.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def _memory(recording: Recording) -> list[str]:
         lines.append(f"{title} ({name}) has {readable(room)} for PyTorch: this step runs out of "
                      f"memory, {readable(peak - room)} short of its allocations alone.")
     else:
-        lines.append(f"{title} ({name}) has {readable(room)} for PyTorch, and {readable(room - peak)}"
-                     " are left at the peak.")
+        lines.append(f"{title} ({name}) has {readable(room)} for PyTorch, and "
+                     f"{readable(room - peak)} are left at the peak.")
     return lines
 
 

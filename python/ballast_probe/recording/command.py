@@ -30,8 +30,8 @@ def add_parser(commands: Any) -> None:
     """Adds the command to those of `ballast-probe`."""
     parser = commands.add_parser(
         "record", help="every allocation of a training step on a GPU", epilog=EXAMPLES,
-        description="Runs training steps of a transformers model on shapes alone and records every\n"
-                    "allocation and release that a GPU would see.",
+        description="Runs training steps of a transformers model on shapes alone and records\n"
+                    "every allocation and release that a GPU would see.",
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     model = parser.add_argument_group("model").add_mutually_exclusive_group(required=True)
     model.add_argument("--model", metavar="CONFIG",

@@ -47,7 +47,8 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
         name=gpu.title, major=major, minor=minor, total_memory=gpu.memory_bytes,
         multi_processor_count=gpu.multiprocessors, warp_size=32, is_integrated=False,
         max_threads_per_multi_processor=gpu.threads_per_multiprocessor,
-        is_multi_gpu_board=False, gcnArchName="", L2_cache_size=0, uuid="", regs_per_multiprocessor=65536)
+        is_multi_gpu_board=False, gcnArchName="", L2_cache_size=0, uuid="",
+        regs_per_multiprocessor=65536)
 
     def allocated(*_: Any) -> int:
         return stream.allocated
@@ -97,8 +98,4 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
             for name in ("range_push", "range_pop", "mark"):
                 stack.enter_context(mock.patch.object(torch.cuda.nvtx, name, _nothing))
             stack.enter_context(mock.patch.object(torch.cuda.nvtx, "range", _Idle))
-        from torch.utils.data._utils import pin_memory
-
-        stack.enter_context(mock.patch.object(
-            pin_memory, "pin_memory", lambda data, *_, **__: data))
         yield

@@ -50,14 +50,17 @@ def line() -> str:
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame else ""
 
 
-def _counts_steps() -> bool:
-    """Whether an optimizer of PyTorch's reads its own count of steps."""
+def _known_to_pytorch() -> Number | None:
+    """The value of what PyTorch's own code reads: nothing is infinite, and a step is the first."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith((_OURS, _TORCH)):
-        if frame.f_code.co_name == "_get_value" and "optim" in frame.f_code.co_filename:
-            return True
+        path = Path(frame.f_code.co_filename)
+        if frame.f_code.co_name == "_get_value" and "optim" in path.parts:
+            return 1.0  # an optimizer's count of its steps
+        if path.name in ("grad_scaler.py", "clip_grad.py"):
+            return 0.0
         frame = frame.f_back
-    return False
+    return None
 
 
 @dataclass
@@ -78,8 +81,8 @@ class Reads:
         Raises:
             ProbeError: It is not given.
         """
-        if _counts_steps():
-            return 1.0
+        if (value := _known_to_pytorch()) is not None:
+            return value
         for frame in frames():
             for know in self.known:
                 if (value := know(frame)) is not None:

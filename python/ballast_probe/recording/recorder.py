@@ -186,8 +186,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def place(self) -> tuple[str, str]:
         """The module that runs, or whose backward does, and the autograd node that runs."""
-        if self.node is None:
-            return self.modules.path, ""
+        if self.node is None or self.node.name.endswith("AccumulateGrad"):  # it is nobody's
+            return self.modules.path, self.node.name if self.node else ""
         path = self.modules.path if self.modules.is_running \
             else self.modules.path_of(self.node.number)
         return path, self.node.name
@@ -297,8 +297,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     # Real tensors: the host's.
 
     def _is_on_host(self, tensors: Sequence[torch.Tensor]) -> bool:
-        return not self.is_everything and not (self._placing and self._placing[-1]) and all(
-            self.row(tensor) is None for tensor in tensors if type(tensor) is torch.Tensor)
+        return not self.is_everything and not (self._placing and self._placing[-1]) \
+            and not any(map(self.is_on_device, tensors))
 
     def _run_on_host(self, func: Any, arguments: Any, keywords: Any) -> Any:
         """Runs an op on the host's own numbers."""

@@ -28,12 +28,14 @@ class Reserved:
 
     least: int
     most: int
+    out_of_memory: int = 0  # orders with which the GPU's memory does not do
 
     def text(self) -> str:
         """The range as text."""
+        end = "; with some orders the memory does not do" if self.out_of_memory else ""
         if self.least == self.most:
-            return f"{self.most:>18,} bytes"
-        return f"{self.least:>18,} to {self.most:,} bytes, by the order of segments' addresses"
+            return f"{self.most:>18,} bytes{end}"
+        return f"{self.least:>18,} to {self.most:,} bytes, by the order of segments' addresses{end}"
 
 
 def program() -> str | None:
@@ -66,11 +68,11 @@ def reserved(recording: Recording, file: Path | None = None) -> Reserved | str:
 
 def _range(values: Any) -> Reserved | None:
     """The range in what `ballast allocator --json` writes."""
-    if not isinstance(values, dict):
+    replayed = values.get("replayed") if isinstance(values, dict) else None
+    if not isinstance(replayed, dict):
         return None
-    peak = values.get("peak_reserved_bytes")
-    if isinstance(peak, int):
-        return Reserved(peak, peak)
-    if isinstance(peak, dict) and all(isinstance(peak.get(name), int) for name in ("least", "most")):
-        return Reserved(peak["least"], peak["most"])
-    return None
+    least, most = (replayed.get(f"peak_reserved_{name}") for name in ("least", "most"))
+    if not isinstance(least, int) or not isinstance(most, int):
+        return None
+    refused = replayed.get("orders_out_of_memory")
+    return Reserved(least, most, refused if isinstance(refused, int) else 0)

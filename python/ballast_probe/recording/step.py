@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..regions import Layout
 from .gpus import gpu_of
 from .kernels import CudaKernels
+from .loading import loading_here
 from .phases import Phases
 from .reads import Reads, Values
 from .recorder import Recorder
@@ -21,7 +22,7 @@ from .recording import Recording
 from .rules import Setting, following
 from .stream import Stream, exactly, to_blocks
 from .triton import refusing_triton
-from .virtual import virtual_device
+from .virtual import taking_over, virtual_device
 
 DEVICES = ("cuda", "cpu")
 
@@ -79,6 +80,8 @@ def step(
                             reads=Reads(reads, []))
         stack.callback(_quiet())
         stack.enter_context(refusing_triton())
+        stack.enter_context(loading_here())
+        stack.enter_context(taking_over())
         stack.enter_context(following(
             Setting(recorder, chip, attention, is_packed, is_padded), device, without,
             recording.assumptions))

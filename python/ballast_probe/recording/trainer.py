@@ -1,4 +1,4 @@
-"""The training step that `ballast-probe record` runs: a transformers model, as its Trainer has it."""
+"""The step that `ballast-probe record` runs: of a transformers model, as its Trainer has it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ class Training:
                 raise UsageError(f"--{name} is {value} and must be from {least} to {most}")
         for name, word, words in (
             ("attention", self.attention, ATTENTIONS), ("dtype", self.dtype or DTYPES[0], DTYPES),
-            ("autocast", self.autocast, tuple(AUTOCASTS)), ("recompute", self.recompute, RECOMPUTES),
+            ("autocast", self.autocast, tuple(AUTOCASTS)),
+            ("recompute", self.recompute, RECOMPUTES),
             ("optimizer", self.optimizer, OPTIMIZERS),
         ):
             if word not in words:
@@ -147,7 +148,7 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
 def _point(subject: Subject, training: Training, name: str) -> dict[str, Any]:
     """The step in the words of Ballast's points, as rows of `points.csv` have them."""
     is_eager = training.attention == "eager"
-    return {
+    point = {
         "model": name, **sizes(subject.text), "n_c": training.n_c, "n_g": training.n_g,
         "batch": training.batch, "mode": "full-graph", "keep_prefix": 0, "loss_rows": "next-token",
         "head": "all-rows", "dtype": training.dtype or dtype_of(subject.text),
@@ -157,6 +158,7 @@ def _point(subject: Subject, training: Training, name: str) -> dict[str, Any]:
         "trainable": training.trainable, "dropout": training.dropout,
         "optimizer": training.optimizer.split("-")[0],
     }
+    return {key: value for key, value in point.items() if value is not None}
 
 
 def _routing(subject: Subject) -> list[str]:

@@ -1,9 +1,9 @@
 """A virtual CUDA device over fake tensors of a CPU.
 
 A fake tensor of device `cuda` ends a CPU build of PyTorch as soon as autograd touches it. So every
-tensor here is the CPU's for PyTorch's own code, and CUDA's for the step's: what is made on, or moved
-to, `cuda` is marked as the device's, and asked for its device it says so. What PyTorch's Python code
-looks at beside that (`torch.cuda`) is answered by `cuda`.
+tensor here is the CPU's for PyTorch's own code, and CUDA's for the step's: what is made on `cuda`,
+or moved there, is marked as the device's, and asked for its device it says so. What PyTorch's
+Python code looks at beside that (`torch.cuda`) is answered by `cuda`.
 
 Everything that is put in the way here is taken back at the end, also after an exception.
 """
@@ -139,15 +139,24 @@ def virtual_device(recorder: Recorder, gpu: GPU) -> Iterator[None]:
             FakeTensor, "is_cuda", property(lambda tensor: seen(tensor).type == "cuda"),
             create=True))
         stack.enter_context(_keeping_modules())
-        stack.enter_context(mock.patch.object(torch.utils, "swap_tensors", _taken_over))
         stack.enter_context(cuda.answering(recorder, gpu))
         stack.enter_context(mode)
         yield
 
 
-def _taken_over(old: torch.Tensor, new: torch.Tensor) -> None:
-    """In place of a swap: fake parameters are known weakly, which PyTorch's own does not allow."""
-    old.data = new.data
+@contextlib.contextmanager
+def taking_over() -> Iterator[None]:
+    """Lets a module's fake parameters be replaced, which are known weakly: PyTorch refuses that."""
+    swap: Callable[[torch.Tensor, torch.Tensor], None] = torch.utils.swap_tensors
+
+    def take_over(old: torch.Tensor, new: torch.Tensor) -> None:
+        if not isinstance(old, FakeTensor):
+            swap(old, new)
+        elif old.untyped_storage()._cdata != new.untyped_storage()._cdata:
+            old.data = new.data
+
+    with mock.patch.object(torch.utils, "swap_tensors", take_over):
+        yield
 
 
 @contextlib.contextmanager

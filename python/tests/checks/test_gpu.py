@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -128,6 +129,16 @@ def test_a_program_says_where_its_trace_begins(tmp_path: Path) -> None:
     assert heard == ["begin", "end"]
     assert (torch.cuda.synchronize, list(sys.path)) == before
     assert "cs336_by_hand" not in sys.modules
+
+
+def test_programs_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    for number in (1, 2):  # `parts` is a folder without a file of its own
+        folder = tmp_path / str(number) / "cs336_twice" / "parts"
+        folder.mkdir(parents=True)
+        (folder.parent / "__init__.py").touch()
+        (folder / "one.py").write_text(f"NUMBER = {number}\n")
+        with gpu_programs.importing([tmp_path / str(number)]):
+            assert importlib.import_module("cs336_twice.parts.one").NUMBER == number
 
 
 def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:

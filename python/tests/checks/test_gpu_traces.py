@@ -70,6 +70,17 @@ def test_its_snapshot_is_one_of_pytorch(tmp_path: Path) -> None:
     assert snapshot["allocator_settings"] == {"expandable_segments": False}
 
 
+def test_what_stood_is_of_its_segments_stream_and_memory_may_end(tmp_path: Path) -> None:
+    fields = trace()
+    fields["segments"][0][3] = 5
+    fields["events"].append(["oom", 1 << 30, 99])
+    entries = gpu_traces.read(written(fields, tmp_path)).snapshot()["device_traces"][1]
+    freed = [one for one in entries if one.get("addr") == gpu_traces.BASE]
+    assert [one["stream"] for one in freed] == [5, 5]
+    assert (entries[-1]["action"], entries[-1]["size"]) == ("oom", 1 << 30)
+    assert entries[-1]["device_free"] == 99 and "addr" not in entries[-1]
+
+
 @pytest.mark.parametrize(("change", "sentence"), [
     (lambda t: t.pop("events"), "has no events"),
     (lambda t: t["events"].append(["f", 9]), "KeyError"),

@@ -36,7 +36,7 @@ def test_a_step_by_hand() -> None:
     assert peak(real.seen()).bytes == 4096
     assert [(real.stream.sizes[number], what) for number, what in real.unseen.items()] == [
         (8, NUMBER), (4, NUMBER)]
-    assert [name for name, _ in real.marks] == ["first", "second"]
+    assert [real.part(event) for event in (-1, 0, 3, 6)] == ["", "first", "first", "second"]
 
 
 def test_threads_are_as_before() -> None:

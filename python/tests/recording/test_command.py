@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ballast_probe import cli
+from ballast_probe import PointOptions, cli, probe_configuration
 from ballast_probe.recording import Role, writing
 from ballast_probe.recording.trainer import Training, record_training
 
@@ -26,7 +26,8 @@ def test_the_file_and_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[s
                                  monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "ballast"
     program.write_text('#!/bin/sh\n[ "$1 $3" = "allocator --json" ] || exit 1\n'
-                       'echo \'{"peak_reserved_bytes": {"least": 1000, "most": 2000}}\'\n')
+                       'echo \'{"replayed": {"peak_reserved_least": 1000, '
+                       '"peak_reserved_most": 2000}}\'\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("BALLAST", str(program))
     folder = tmp_path / "made" / "here"
@@ -80,6 +81,7 @@ def _recorded(**more: object) -> object:
     {"recompute": "layer-reentrant"}, {"autocast": "bf16"}, {"autocast": "fp16"},
     {"optimizer": "adamw-fused"}, {"optimizer": "adamw-loop"}, {"optimizer": "sgd"},
     {"optimizer": "none", "clip": None}, {"accumulate": 3, "steps": 1}, {"gpu": "cpu"},
+    {"gpu": "cpu", "dtype": "bfloat16", "recompute": "layer"},
     {"trainable": "q_proj"}, {"dtype": "bfloat16", "batch": 2}, {"layers": 1, "dropout": 0.1},
 ])
 def test_every_kind_of_step(more: dict[str, object]) -> None:
@@ -145,3 +147,24 @@ def test_a_step_beyond_the_gpus_memory_is_an_answer(tmp_path: Path,
     assert cli.main(["record", "--model", "llama-3.1-70b", "--layers", "2", "--n-c", "0", "--n-g",
                      "8192", "--batch", "4", "--steps", "1", "--gpu", "rtx-4090"]) == 0
     assert "runs out of memory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("recompute", ["none", "layer"])
+def test_what_is_retained_is_what_the_probe_finds(attention: str, recompute: str) -> None:
+    options = PointOptions(n_c=20, n_g=12, attention=attention, recompute=recompute,
+                           dtype="bfloat16")
+    found = probe_configuration(SMALL, options)
+    recording = record_training(SMALL, Training(
+        n_c=20, n_g=12, attention=attention, recompute=recompute, dtype="bfloat16", gpu="cpu",
+        steps=1))
+    held = found.held_by_checkpoint_bytes or 0
+    assert recording.retained_bytes == found.retained_bytes + held
+
+
+@pytest.mark.parametrize("gpu", ["cpu", "h100"])
+def test_tied_weights_are_one(gpu: str) -> None:
+    recording = record_training({**SMALL, "tie_word_embeddings": True},
+                                Training(n_c=12, n_g=12, gpu=gpu, steps=1))
+    sizes = [tensor.bytes for tensor in recording.tensors if tensor.role is Role.PARAMETER]
+    assert sizes.count(211 * 64 * 4) == 1

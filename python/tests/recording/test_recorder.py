@@ -120,7 +120,8 @@ def test_checkpoints_keep_their_arguments_and_run_again(is_reentrant: bool) -> N
 def test_the_file(tmp_path: Path) -> None:
     recording = _train("cuda")
     path = recording.write(tmp_path)
-    assert path.name == "recording.json.gz" and writing.read(path) == json.loads(json.dumps(recording.values()))
+    assert path.name == "recording.json.gz"
+    assert writing.read(path) == json.loads(json.dumps(recording.values()))
     values = json.loads(gzip.decompress(path.read_bytes()))
     assert (values["format"], values["version"]) == ("ballast-recording", 1)
     tables, rows = values["tables"], values["tensors"]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ballast_probe import ProbeError, UsageError
+from ballast_probe import UsageError
+from ballast_probe.recording import step
 from ballast_probe.recording.rules import RULES
 
 from conftest import made, on_cpu, on_gpu
@@ -183,4 +184,23 @@ def test_an_optimizers_own_count_of_steps_is_no_read() -> None:
     recording = on_cpu(run)
     assert recording.bytes_of(recording.tensors[0].role) > 0
     assert not optimizer.state and layer.weight.grad is None
-    assert isinstance(ProbeError(""), Exception)
+
+
+def test_a_scaler_of_gradients_and_a_norm_that_must_be_finite() -> None:
+    layer = torch.nn.Linear(8, 8)
+    optimizer = torch.optim.AdamW(layer.parameters())
+
+    def run() -> None:
+        scaler = torch.amp.GradScaler("cuda")
+        x = torch.ones(4, 8, device="cuda")
+        with torch.autocast("cuda", torch.float16):
+            loss = layer(x).square().mean()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(layer.parameters(), 1.0, error_if_nonfinite=True)
+        scaler.step(optimizer)
+        scaler.update()
+
+    with step(layer, gpu="l4") as recording:
+        run()
+    assert made(recording, "_foreach_sqrt")  # a real parameter is many at a time as well

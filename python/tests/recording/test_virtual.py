@@ -36,7 +36,8 @@ def test_a_batch_of_a_data_loader() -> None:
     data = torch.utils.data.TensorDataset(torch.arange(40).view(4, 10))
 
     def run() -> None:
-        for (batch,) in torch.utils.data.DataLoader(data, batch_size=2, pin_memory=True):
+        for (batch,) in torch.utils.data.DataLoader(data, batch_size=2, pin_memory=True,
+                                                     num_workers=2):
             assert batch.sum().item() in (190, 590)  # numbers of the host are real
             assert batch.to("cuda", non_blocking=True).is_cuda
 
@@ -88,12 +89,17 @@ def test_torch_cuda_answers() -> None:
     on_gpu(run)
 
 
+def _patched() -> list[object]:
+    device: object = vars(FakeTensor)["device"]
+    return [device, torch.utils.swap_tensors, torch.nn.Module._apply, torch.set_autocast_enabled,
+            torch.nn.Module.zero_grad]
+
+
 @pytest.mark.parametrize("is_failing", [False, True])
 def test_everything_is_taken_back(is_failing: bool) -> None:
     names = ("is_available", "device_count", "memory_allocated", "Stream", "device")
     before = {name: getattr(torch.cuda, name) for name in names}
-    others = (FakeTensor.device, torch.utils.swap_tensors, torch.nn.Module._apply,  # type: ignore[attr-defined]
-              torch.set_autocast_enabled, torch.nn.Module.zero_grad)
+    others = _patched()
 
     def run() -> None:
         torch.ones(1, device="cuda")
@@ -106,8 +112,7 @@ def test_everything_is_taken_back(is_failing: bool) -> None:
     else:
         on_gpu(run)
     assert {name: getattr(torch.cuda, name) for name in names} == before
-    assert (FakeTensor.device, torch.utils.swap_tensors, torch.nn.Module._apply,  # type: ignore[attr-defined]
-            torch.set_autocast_enabled, torch.nn.Module.zero_grad) == others
+    assert _patched() == others
     assert "is_cuda" not in vars(FakeTensor)
     assert float(torch.ones(2).sum()) == 2  # no mode is left
 

@@ -10,7 +10,8 @@ import torch
 from ..gpus import GPU
 from ..recorder import Call, Recorder
 from ..stream import Role, Tensor
-from . import attention, foreach, indexing, norms, reductions, sorting  # noqa: F401, they register what they describe
+# They register what they describe.
+from . import attention, foreach, indexing, norms, reductions, sorting  # noqa: F401
 from .base import KERNELS, Back, Launch, NotModelled, Outputs, Step
 from .none import needs_none
 from .products import Workspaces

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 _NONE = frozenset(f"aten::{name}" for name in """
-_unsafe_view _to_copy clone copy_ contiguous detach alias lift_fresh lift_fresh_copy empty empty_like
-empty_strided empty_permuted new_empty new_empty_strided new_zeros new_ones new_full zeros zeros_like
+_unsafe_view _to_copy clone copy_ contiguous detach alias lift_fresh lift_fresh_copy empty
+empty_like empty_strided empty_permuted new_empty new_empty_strided new_zeros new_ones new_full
+zeros zeros_like
 ones ones_like full full_like fill_ zero_ arange linspace scalar_tensor rand randn randint rand_like
 randn_like randint_like normal_ uniform_ bernoulli_ random_ exponential_ log_normal_ cauchy_
 geometric_ trunc_normal_ eye tril triu tril_ triu_ set_ resize_

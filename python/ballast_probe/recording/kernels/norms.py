@@ -1,4 +1,4 @@
-"""Backward of norms: gradients of weights are summed in one pass unless there are very many rows."""
+"""Backward of norms: gradients of weights are summed in one pass, into the results themselves."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _SETTING = re.compile(r":(\d+):(\d+)")
 
 
 def workspace_bytes(gpu: GPU, setting: str | None) -> int:
-    """What cuBLAS's workspace takes, by the GPU or by `CUBLAS_WORKSPACE_CONFIG` (`:KIB:COUNT`…)."""
+    """What cuBLAS's workspace takes, by the GPU or `CUBLAS_WORKSPACE_CONFIG` (`:KIB:COUNT`…)."""
     if setting:
         pairs = _SETTING.findall(setting)
         if pairs:

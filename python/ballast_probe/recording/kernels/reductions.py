@@ -1,4 +1,4 @@
-"""Sums, means, norms and extremes: a reduction that one block of threads cannot do in time is split.
+"""Sums, means, norms, extremes: a reduction that is too much for one block of threads is split.
 
 Several blocks then reduce to a buffer, and count themselves with semaphores. Whether it is split is
 decided by the shape of the axes as the iterator lays them out, and by how many blocks the GPU runs

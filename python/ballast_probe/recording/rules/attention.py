@@ -88,8 +88,9 @@ def _takes_efficient(ask: Question) -> bool:
             and ask.has_alike_heads)
 
 
-_TAKES: dict[str, Callable[[Question], bool]] = {"cudnn": _takes_cudnn, "flash": _takes_flash, "efficient": _takes_efficient,
-          "math": lambda _: True}
+_TAKES: dict[str, Callable[[Question], bool]] = {
+    "cudnn": _takes_cudnn, "flash": _takes_flash, "efficient": _takes_efficient,
+    "math": lambda _: True}
 _ENABLED = {"cudnn": "_get_cudnn_sdp_enabled", "flash": "_get_flash_sdp_enabled",
             "efficient": "_get_mem_efficient_sdp_enabled", "math": "_get_math_sdp_enabled"}
 

@@ -15,7 +15,7 @@ _ALIGNMENT = 16  # bytes of a result's rows
 
 
 class GroupedProducts(Rule):
-    """A product of groups is of its operands' type; PyTorch's rule of shapes knows bfloat16 alone."""
+    """A product of groups is of its operands' type; PyTorch's shape rule knows bfloat16 alone."""
 
     name = "grouped-products"
     source = "aten/src/ATen/native/GroupedMMUtils.h: create_grouped_gemm_output_tensor"

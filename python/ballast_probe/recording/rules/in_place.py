@@ -31,7 +31,8 @@ class InPlaceGradients(Rule):
             return PASS
         row = recorder.row(held)
         if (row is None or row.number >= recorder.node_began or held.shape != other.shape
-                or held.dtype != other.dtype or held._use_count() > _HELD  # type: ignore[attr-defined]
+                or held.dtype != other.dtype
+                or held._use_count() > _HELD  # type: ignore[attr-defined]
                 or torch._C._storage_Use_Count(held.untyped_storage()._cdata) > _STORAGE_HELD
                 or not aten.is_non_overlapping_and_dense(held)):
             return PASS

@@ -10,6 +10,8 @@ from unittest import mock
 from ..reads import Number
 from .base import Rule, Setting
 
+_FILES = ("masking_utils.py", "modeling_attn_mask_utils.py")
+
 
 class RealMasks(Rule):
     """Masks are asked whether they are needed, and left out where they are not.
@@ -42,7 +44,7 @@ class RealMasks(Rule):
                 self._notes.append(said)
             if name == "find_packed_sequence_indices":
                 return not setting.is_packed
-            if frame.f_code.co_filename.endswith(("masking_utils.py", "modeling_attn_mask_utils.py")):
+            if frame.f_code.co_filename.endswith(_FILES):
                 return not setting.is_padded
             return None
 
