@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from ballast_probe.recording import Recording
 from ballast_probe.recording.rules.grouping import GroupedProducts
 from ballast_probe.recording.stream import Role
 
@@ -47,6 +51,19 @@ def test_a_gradient_behind_a_checkpoint_is_taken_and_not_copied() -> None:
         y.sum().backward()
 
     assert "new_empty_strided" not in [op for op, _ in made(on_cpu(run))]
+
+
+@pytest.mark.parametrize("on", [on_cpu, on_gpu])
+def test_a_mask_is_added_into_the_scores(on: Callable[..., Recording]) -> None:
+    def run() -> None:
+        device = "cuda" if on is on_gpu else "cpu"
+        query = torch.ones(1, 2, 9, 8, device=device, requires_grad=True)
+        value = torch.ones(1, 2, 9, 5, device=device)  # of another width: no kernel takes it
+        functional.scaled_dot_product_attention(
+            query, query, value, torch.zeros(9, 9, device=device)).sum().backward()
+
+    assert ("add", 2 * 81 * 4) not in made(on(run))
+    assert ("add", 2 * 81 * 4) in made(on(run, without="mask-in-place"))
 
 
 def test_views_in_inference_mode_are_remembered_by_nobody() -> None:

@@ -19,11 +19,12 @@ from .grouping import GroupedProducts
 from .in_place import InPlaceFormulas, InPlaceGradients
 from .logging import TrainersLogs
 from .masks import RealMasks
+from .mathematics import MaskInPlace
 from .norms import FloatStatistics
 
 RULES: tuple[Rule, ...] = (
-    InPlaceGradients(), InPlaceFormulas(), CudaAutocast(), FusedDropout(), MaskFirst(),
-    CudaAttention(), HostSeeds(), FloatStatistics(), RealMasks(), ForeachIsDefault(),
+    InPlaceGradients(), InPlaceFormulas(), MaskInPlace(), CudaAutocast(), FusedDropout(),
+    MaskFirst(), CudaAttention(), HostSeeds(), FloatStatistics(), RealMasks(), ForeachIsDefault(),
     GroupedProducts(), WholeHistograms(), TrainersLogs(),
 )
 
