@@ -14,10 +14,19 @@ package enum RecordedFile {
   /// Values of one JSON file: some twenty a tensor of the largest recording.
   private static let mostValues = 1 << 26
 
-  /// Reads and checks a file.
+  /// What `ballast-probe record` calls its file.
+  package static let name = "recording.json.gz"
+
+  /// The file that a path names: itself, or the recording in a folder.
+  package static func place(_ path: String) -> String {
+    Paths.isDirectory(path) ? Paths.join(path, name) : path
+  }
+
+  /// Reads and checks a file, or the recording in a folder.
   ///
   /// - Throws: `FileError` for a file that is missing, too large, broken or of another kind.
   package init(_ path: String) throws(FileError) {
+    let path = Self.place(path)
     do throws(RecordingFault) {
       let bytes = try Self.bytes(path)
       if Pickle.isOne(bytes) {

@@ -8,13 +8,10 @@ struct RecordedResult {
   private let points: ResultTable
   private let ledger: ResultTable
 
-  /// What `ballast-probe record` calls its file.
-  static let name = "recording.json.gz"
-
   /// The recording that a path names: the file itself, or one in a folder without points.
   static func file(at path: String) -> String? {
     if Paths.isDirectory(path) {
-      let place = Paths.join(path, name)
+      let place = RecordedFile.place(path)
       let hasPoints = Paths.exists(Paths.join(path, ResultKind.points.file))
       return Paths.exists(place) && !hasPoints ? place : nil
     }

@@ -1,5 +1,6 @@
 package import Files
 import Foundation
+import Recordings
 package import Reporting
 
 /// A folder of results, read: its points, and what the other files in it say of them.
@@ -52,7 +53,7 @@ package struct ResultFolder: Sendable {
     self.path = path
     guard let points = try table(.points) else {
       throw FileError(
-        "\(path): holds no points.csv and no \(RecordedResult.name); name a folder that 'ballast "
+        "\(path): holds no points.csv and no \(RecordedFile.name); name a folder that 'ballast "
           + "sweep' or ballast-probe wrote")
     }
     try points.requireRows(to: purpose)
