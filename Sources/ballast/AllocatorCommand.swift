@@ -15,6 +15,7 @@ struct AllocatorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "allocator",
     abstract: "Say what a GPU's allocator holds and reserves for a snapshot or a recorded step.",
+    usage: "ballast allocator <file> [<options>]",
     discussion: """
       FILE is a memory snapshot that torch.cuda.memory._dump_snapshot wrote, or a recording of \
       ballast-probe record. A snapshot is read without running anything in it: plain values alone, \
