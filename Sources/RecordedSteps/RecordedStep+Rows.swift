@@ -64,16 +64,15 @@ extension RecordedStep {
 }
 
 extension Recording.Tensor {
-  /// The module in which it was made, without its layer's name before it; the op where no module
-  /// was running.
+  /// The module in which it was made, without its layer's name before it, `layer` for that itself;
+  /// the op where no module was running.
   package var place: String {
     guard !module.isEmpty else { return op }
     guard let layer else { return module }
     let parts = module.split(separator: ".", omittingEmptySubsequences: false)
-    guard let place = parts.firstIndex(of: "\(layer)"), place + 1 < parts.count else {
-      return module
-    }
-    return parts[(place + 1)...].joined(separator: ".")
+    guard let place = parts.firstIndex(of: "\(layer)") else { return module }
+    let inside = parts[(place + 1)...].joined(separator: ".")
+    return inside.isEmpty ? "layer" : inside
   }
 
   /// What the tensor is, in one word: with autograd's node where one holds it.

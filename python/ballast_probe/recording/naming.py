@@ -90,6 +90,13 @@ class RunningModules:
         return self._running[-1][1] if self._running else ""
 
     @property
+    def parts(self) -> Iterator[tuple[torch.nn.Module, str]]:
+        """Every module of a model that is known, with its path."""
+        for root in (reference() for reference in self.roots):
+            for part in root.modules() if root is not None else ():
+                yield part, self._paths.get(part, "")
+
+    @property
     def is_running(self) -> bool:
         """Whether a module runs."""
         return bool(self._running)

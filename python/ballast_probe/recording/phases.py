@@ -66,16 +66,15 @@ class Phases:
             self._on.stream.begin(Phase.LOSS)
 
     def _tell_parameters(self) -> None:
-        for root in (reference() for reference in self.modules.roots):
-            if root is None:
-                continue
-            for role, tensors in ((Role.PARAMETER, root.parameters()),
-                                  (Role.BUFFER, root.buffers())):
+        for part, path in self.modules.parts:
+            for role, tensors in ((Role.PARAMETER, part.parameters(recurse=False)),
+                                  (Role.BUFFER, part.buffers(recurse=False))):
                 for tensor in tensors:
                     if self._on.is_everything:
                         self._on.know(tensor, role)
                     for row in self._on.rows([tensor]):
                         row.role = role
+                        row.module = row.module or path
 
     # Backward.
 

@@ -50,8 +50,8 @@ def test_phases_and_roles(device: str) -> None:
     kept = [tensor for tensor in recording.stream.standing(boundary) if tensor.is_kept]
     assert {tensor.node for tensor in kept if tensor.role is Role.ACTIVATION} == {
         "AddmmBackward0.mat1", "PowBackward0.self"}
-    modules = {tensor.module for tensor in recording.tensors if tensor.role is Role.GRADIENT}
-    assert modules == {"0", "2"}
+    for role in (Role.PARAMETER, Role.GRADIENT):
+        assert {tensor.module for tensor in recording.tensors if tensor.role is role} == {"0", "2"}
 
 
 def test_every_event_is_of_a_tensor_that_is_alive() -> None:
