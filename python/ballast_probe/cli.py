@@ -7,15 +7,14 @@ import datetime
 import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import files, table, versions
-from .configuration import (
-    built_in, configuration_file, parse_settings, read_configuration, with_settings,
-)
+from .asked import add_model, asked_model
+from .configuration import configuration_file
 from .errors import OutOfMemory, ProbeError, UsageError
 from .options import ATTENTIONS, DEVICES, DTYPES, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
@@ -74,14 +73,7 @@ def _parser() -> argparse.ArgumentParser:
                     "its backward. Options with a list take several values, a,b,c or given again;\n"
                     "every combination is a point.",
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    model = run.add_argument_group("model").add_mutually_exclusive_group(required=True)
-    model.add_argument("--model", metavar="CONFIG",
-                       help="a config.json, a directory that holds one, or a built-in name: "
-                       f"{', '.join(built_in())}")
-    model.add_argument("--model-type", metavar="TYPE",
-                       help="a model type of transformers, with its default configuration")
-    run.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
-                     help="a value of the configuration; may be given more than once")
+    add_model(run)
     several = {"action": "extend", "default": None}
     point: Any = run.add_argument_group("point")
     point.add_argument("--n-c", type=_whole_numbers, required=True, **several,
@@ -120,14 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _configuration(arguments: argparse.Namespace) -> tuple[str, Mapping[str, Any]]:
-    settings = parse_settings(arguments.set)
-    if arguments.model is not None:
-        name, values = read_configuration(arguments.model)
-        return name, with_settings(values, settings)
-    return arguments.model_type, with_settings({"model_type": arguments.model_type}, settings)
-
-
 def _points(arguments: argparse.Namespace) -> list[PointOptions]:
     """Every combination, those of one model together."""
     points = []
@@ -150,7 +134,7 @@ def _points(arguments: argparse.Namespace) -> list[PointOptions]:
 
 def _run(arguments: argparse.Namespace) -> int:
     points = _points(arguments)
-    name, values = _configuration(arguments)
+    name, values = asked_model(arguments)
 
     if arguments.output is not None:
         read = {"--model": configuration_file(arguments.model)} if arguments.model else {}

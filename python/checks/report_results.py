@@ -33,15 +33,8 @@ n_g: 4
 backend: shape
 attention: materialized
 """,
-    "after": """
-model: {name: '</script><b>small', layers: 3, d_model: 64, heads: 4, kv_heads: 2, d_ff: 96, vocab: 97}
-n_c: [8, 16, 64]
-n_g: 4
-backend: shape
-attention: materialized
-head: all-rows
-""",
 }
+PROFILES["after"] = PROFILES["before"] + "head: all-rows\n"
 
 
 def say(sentence: str) -> None:

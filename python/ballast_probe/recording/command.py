@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..configuration import built_in, parse_settings, read_configuration, with_settings
+from ..asked import add_model, asked_model
 from ..errors import ProbeError
 from ..options import DTYPES
 from . import writing
@@ -33,14 +33,7 @@ def add_parser(commands: Any) -> None:
         description="Runs training steps of a transformers model on shapes alone and records\n"
                     "every allocation and release that a GPU would see.",
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    model = parser.add_argument_group("model").add_mutually_exclusive_group(required=True)
-    model.add_argument("--model", metavar="CONFIG",
-                       help="a config.json, a directory that holds one, or a built-in name: "
-                       f"{', '.join(built_in())}")
-    model.add_argument("--model-type", metavar="TYPE",
-                       help="a model type of transformers, with its default configuration")
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
-                        help="a value of the configuration; may be given more than once")
+    add_model(parser)
     step = parser.add_argument_group("step")
     standard = Training(n_c=0, n_g=2)
     for name, text in (("n-c", "prefix tokens, which carry no loss"),
@@ -90,14 +83,10 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         optimizer=arguments.optimizer, clip=arguments.clip or None, steps=arguments.steps,
         accumulate=arguments.accumulate, layers=arguments.layers, dropout=arguments.dropout)
     training.validate()
-    settings = parse_settings(arguments.set)
-    if arguments.model is not None:
-        name, values = read_configuration(arguments.model)
-    else:
-        name, values = arguments.model_type, {"model_type": arguments.model_type}
+    name, values = asked_model(arguments)
     file = _claimed(arguments.output, arguments.overwrite) if arguments.output else None
     command = shlex.join(["ballast-probe", *words])
-    recording = record_training(with_settings(values, settings), training, name=name,
+    recording = record_training(values, training, name=name,
                                 command=command)
     if file is not None:
         recording.write(file)
