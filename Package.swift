@@ -193,7 +193,7 @@ let package = Package(
     tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),
     tests("TiledAttentionTests", of: ["TiledAttention", "Tensors", "Ledger"]),
     tests(
-      "CPUBackendTests", of: ["CPUBackend", "TiledAttention", "Tensors", "Ledger"],
+      "CPUBackendTests", of: ["CPUBackend", "TiledAttention", "Tensors", "Ledger", "TestSupport"],
       isOptimized: true),
     tests("AutogradTests", of: ["Autograd", "Tensors", "Ledger", "TestSupport"]),
     tests("PyTorchOpsTests", of: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "TestSupport"]),

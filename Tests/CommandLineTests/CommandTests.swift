@@ -94,7 +94,7 @@ import Testing
     let folder = try Folder()
     let profile = try folder.add(
       "p.yaml",
-      "model: seed\nn_g: 2\nbackend: shape\nn_c: {from: 1, to: 90000, step: 1}\n")
+      "model: seed\nn_g: 2\nbackend: shape\nn_c: {from: 1, to: 9000, step: 1}\n")
     let program = try Program(["sweep", profile, "--output", folder.path + "/out"])
     let points = folder.path + "/out/points.csv"
     func rows() -> Int {
@@ -107,7 +107,7 @@ import Testing
     #expect(result.status == status && result.output.isEmpty)
     let sentence = try #require(result.sentence, "\(result.errors)")
     #expect(
-      sentence == "ballast: stopped after \(rows()) of 90000 points; the rows are in "
+      sentence == "ballast: stopped after \(rows()) of 9000 points; the rows are in "
         + "\(folder.path)/out, and --resume goes on from there")
     let laws = try String(contentsOfFile: folder.path + "/out/laws.csv", encoding: .utf8)
     #expect(laws.split(separator: "\n").count == 2)

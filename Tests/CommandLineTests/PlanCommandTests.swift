@@ -103,11 +103,13 @@ import Testing
   /// Whichever way it is asked, and whatever is printed.
   @Test(arguments: ["table", "csv", "json"])
   func `what fits ends with 0, what does not with 2`(format: String) throws {
-    for (options, status) in [
-      ("--n-c 4096", 0), ("--n-c 4096 --memory 4GiB", 0), ("--memory 4GiB", 0),
-      ("--memory 64MiB,4GiB", 0), ("--n-c 4096 --memory 64MiB", 2), ("--memory 64MiB", 2),
+    let short: [(String, Int32)] = [
+      ("--n-c 4096", 0), ("--n-c 4096 --memory 4GiB", 0), ("--n-c 4096 --memory 64MiB", 2),
       ("--n-c 4096 --memory 64MiB --mode full-graph", 2), ("--memory 32MiB,64MiB", 2),
-    ] {
+      ("--memory 64MiB", 2), ("--memory 4GiB", 0),
+    ]
+    // Two memories take twice as long, and mean the same whatever is printed.
+    for (options, status) in short + (format == "table" ? [("--memory 64MiB,4GiB", 0)] : []) {
       let result = try Program.run(
         Self.small + options.split(separator: " ").map(String.init) + ["--format", format])
       #expect(result.status == status, "\(options): \(result.errors)")

@@ -34,7 +34,7 @@ private func profile(_ name: String) -> String {
 
   @Test(arguments: ["seed", "guard"])
   func `budgets hold when points are computed, every time`(name: String) {
-    for _ in 0..<5 { expectBudgets(ofProfile: profile(name)) }
+    for _ in 0..<3 { expectBudgets(ofProfile: profile(name)) }
   }
 
   @Test func `the seed's step keeps what its ledger says, and no less`() {

@@ -134,14 +134,17 @@ func expectNaive(_ a: Matrix, _ b: Matrix, _ c: Matrix, accumulates: Bool) throw
         defer { rest /= extent }
         return rest % extent
       }.reversed())
+    let columns = (0..<shape.columns).map { column in
+      (0..<shape.inner).map { Double(b[b.offset(index, $0, column)]) }
+    }
     for row in 0..<shape.rows {
+      let values = (0..<shape.inner).map { Double(a[a.offset(index, row, $0)]) }
       for column in 0..<shape.columns {
         let place = c.offset(index, row, column)
         var sum = accumulates ? Double(c[place]) : 0
         var magnitude = abs(sum)
-        for inner in 0..<shape.inner {
-          let term =
-            Double(a[a.offset(index, row, inner)]) * Double(b[b.offset(index, inner, column)])
+        for (x, y) in zip(values, columns[column]) {
+          let term = x * y
           sum += term
           magnitude += abs(term)
         }

@@ -3,6 +3,7 @@ import Profiles
 import Retention
 import Spelling
 import Sweep
+import TestSupport
 import Testing
 import Values
 
@@ -46,7 +47,7 @@ import Values
 
   @Test func `every point is in one shard, and no shard is far beyond an even share`() throws {
     var generator = SystemRandomNumberGenerator()
-    for _ in 0..<40 {
+    for _ in randomCases(60) {
       let points = try randomPoints(&generator)
       let shards = Int.random(in: 1...9, using: &generator)
       let plan = ShardPlan(of: points, shards: shards)

@@ -44,7 +44,8 @@ class Reader:
     def __init__(self, browser: Browser, path: Path, size: tuple[int, int], theme: str) -> None:
         self.troubles: list[str] = []
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, offline=True)
+            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, offline=True,
+            reduced_motion="reduce")
         self.page = context.new_page()
         self.page.on("console", lambda message: self.trouble_if(
             message.type in ("error", "warning"), f"console: {message.text}"))
