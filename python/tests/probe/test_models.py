@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import CONFIGURATIONS, MULTIMODAL, multiset
+from conftest import CONFIGURATIONS, MULTIMODAL, multiset, todays
 
 from ballast_probe import (
     PointOptions, ProbeError, Prober, RegionBytes, UsageError, probe_configuration,
@@ -17,8 +17,8 @@ UNKNOWN = ["gemma", "phi3", "mixtral", "gpt_neox", "olmo2", "granite", "qwen3_mo
            "glm", "smollm3", "deepseek_v2"]
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
-@pytest.mark.parametrize("family", CONFIGURATIONS)
+@pytest.mark.parametrize(("family", "attention"), todays([
+    (family, attention) for family in CONFIGURATIONS for attention in ("eager", "sdpa")]))
 def test_fake_tensors_save_what_real_ones_do(family: str, attention: str) -> None:
     """In both modes, with dtypes in turn; the regions sum to the total, tensor by tensor."""
     dtypes = ("float32", "bfloat16") if attention == "eager" else ("bfloat16", "float32")
