@@ -31,6 +31,11 @@ class CudaKernels:
         self._gpu = gpu
         self._without = frozenset(without)
         self._workspaces = Workspaces(gpu, os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+        self._missing: list[str] = []
+
+    def notes(self) -> list[str]:
+        """What is not known of kernels that ran, in sentences."""
+        return list(self._missing)
 
     def run(self, recorder: Recorder, call: Call, outputs: Sequence[torch.Tensor]) -> None:
         """Notes an op's results and everything that its kernel takes, in order."""
@@ -43,7 +48,9 @@ class CudaKernels:
             steps = list(known.describe(launch)) if known else []
         except NotModelled:
             is_known = False
-        if not is_known:
+        if known and known.missing and known.missing not in self._missing:
+            self._missing.append(known.missing)
+        if not is_known or known and known.missing:
             recorder.not_modelled[name] += 1
         if not any(isinstance(step, Outputs) for step in steps):
             _see(recorder, call, outputs)
