@@ -12,8 +12,8 @@
 /// *Multiprocessors*, *threads* and *compute capability* are of NVIDIA's data sheets and of the
 /// table "Technical Specifications per Compute Capability" in the CUDA programming guide. *cuBLAS's
 /// workspace* is PyTorch's rule (`aten/src/ATen/cuda/CublasHandlePool.cpp`,
-/// `parseChosenWorkspaceSize`): 32 MiB on sm90, else 8,519,680 bytes; what comes after torch 2.13
-/// takes 32 MiB on Blackwell too.
+/// `parseChosenWorkspaceSize`): 32 MiB on compute capabilities 9, 10 and 12, else 8,519,680 bytes;
+/// releases before 2.12 took 8,519,680 on Blackwell.
 extension GPU {
   package static let all = [
     GPU(
@@ -54,7 +54,7 @@ extension GPU {
       multiprocessors: 148, threadsPerMultiprocessor: 2048, computeCapability: "10.0",
       contextBytes: 712 << 20,
       contextSource: "read off to 0.01 GiB: 168.34 - 167.64 - 0.00 GiB of an out-of-memory message",
-      cublasWorkspaceBytes: 8_519_680),
+      cublasWorkspaceBytes: 33_554_432),
     GPU(
       name: "l40s", title: "NVIDIA L40S",
       memoryBytes: 45_589 << 20,
@@ -86,7 +86,7 @@ extension GPU {
       multiprocessors: 170, threadsPerMultiprocessor: 1536, computeCapability: "12.0",
       contextBytes: 489 << 20,
       contextSource: "read off to 0.01 GiB: 31.33 - 30.66 - 0.19 GiB of an out-of-memory message",
-      cublasWorkspaceBytes: 8_519_680),
+      cublasWorkspaceBytes: 33_554_432),
     GPU(
       name: "cpu", title: "no GPU",
       memoryBytes: nil, memorySource: "the machine's own memory",

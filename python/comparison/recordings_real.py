@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -120,16 +121,27 @@ def kernel_of(event: Event) -> Event | None:
     """The op around an event that dispatch modes see: the outermost that is not made of others.
 
     An op that calls itself again is a wrapper, such as autocast's, and not the op that modes see.
+    Autograd's copy of what an op in place will overwrite is an op of its own.
     """
-    ops = [one for one in above(event) if is_op(one)]
-    return next((op for op in reversed(ops)
-                 if not is_composite(op.name, op.overload_name) and not wraps_itself(op)), None)
+    ops = [one for one in above(event) if is_op(one)][::-1]
+    return next((op for op, inner in zip_longest(ops, ops[1:])
+                 if not is_composite(op.name, op.overload_name) and not wraps_itself(op)
+                 and not keeps_what_it_overwrites(op, inner)), None)
 
 
 def wraps_itself(op: Event) -> bool:
     """Whether an op's own name is among its children's: a cast of autocast's, then the op again."""
     return any(child.tag == _EventType.TorchOp and child.name == op.name
                and child.overload_name == op.overload_name for child in op.children)
+
+
+def keeps_what_it_overwrites(op: Event, inner: Event | None) -> bool:
+    """Whether an op in place has its operand copied first, for backward: `a /= b` keeps a.
+
+    The copy is made above the kernel (torch/csrc/autograd: VariableType, `self.clone()`), and goes
+    before the op ends where a checkpoint does not keep it.
+    """
+    return inner is not None and inner.name == "aten::clone" and bool(op.name.endswith("_"))
 
 
 @cache

@@ -95,6 +95,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         stream: Where events go.
         modules: Which module runs.
         composites: What the device has in place of ops that are made of others.
+        whole: Ops that are made of others, but not on the device.
         not_modelled: The ops whose temporaries are not known, by name, with their calls.
         depth: How many ops deep it is in its own work; 0 in the user's code.
     """
@@ -110,6 +111,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.kernels: Kernels | None = None
         self.not_modelled: Counter[str] = Counter()
         self.composites: dict[str, Callable[..., Any]] = {}
+        self.whole: set[Any] = set()
         self.depth = 0
         self.node: RunningNode | None = None
         self.node_began = 0  # the tensors that there were when the node began
@@ -219,7 +221,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = list(tensors_among(arguments))
         if keywords:
             tensors += tensors_among(keywords.values())
-        if torch.is_inference_mode_enabled() and func._can_decompose():
+        if torch.is_inference_mode_enabled() and func not in self.whole and func._can_decompose():
             return self._decomposed(func, arguments, keywords)
         is_made_there = False
         device = keywords.get("device")

@@ -102,6 +102,8 @@ def step(
             recorder.close()
             stream.settle()
             recording.not_modelled = dict(recorder.not_modelled)
+            if isinstance(recorder.kernels, CudaKernels):
+                recording.assumptions += recorder.kernels.notes()
             recording.is_final = True
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from comparison import recordings_real
 from comparison.recordings import KERNELS, verdict
@@ -37,6 +38,27 @@ def test_a_step_by_hand() -> None:
     assert [(real.stream.sizes[number], what) for number, what in real.unseen.items()] == [
         (8, NUMBER), (4, NUMBER)]
     assert [real.part(event) for event in (-1, 0, 3, 6)] == ["", "first", "first", "second"]
+
+
+def test_what_an_op_in_place_overwrites_is_copied_even_if_nobody_keeps_it() -> None:
+    """Autograd copies it for backward; a checkpoint drops the copy before the op ends."""
+    weight = torch.ones(32, requires_grad=True)
+
+    def halves() -> torch.Tensor:
+        part = weight.exp()
+        part /= part.sum()
+        return part
+
+    def kept() -> None:
+        halves()
+
+    def dropped() -> None:
+        checkpoint(halves, use_reentrant=False)
+
+    copies = [recordings_real.run(step).seen().ops.count("aten::clone") for step in (kept, dropped)]
+    assert copies == [1, 1]
+    assert list(recordings_real.run(lambda: torch.ones(9).clone()).seen().ops)[1:] == [
+        "aten::clone"]
 
 
 def test_threads_are_as_before() -> None:

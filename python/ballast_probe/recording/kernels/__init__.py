@@ -11,7 +11,9 @@ from ..gpus import GPU
 from ..recorder import Call, Recorder
 from ..stream import Role, Tensor
 # They register what they describe.
-from . import attention, foreach, indexing, norms, reductions, sorting  # noqa: F401
+from . import (  # noqa: F401
+    attention, foreach, grouping, indexing, norms, reductions, scans, sorting,
+)
 from .base import KERNELS, Back, Launch, NotModelled, Outputs, Step
 from .none import needs_none
 from .products import Workspaces
@@ -30,7 +32,12 @@ class CudaKernels:
     def __init__(self, gpu: GPU, without: Sequence[str] = ()) -> None:
         self._gpu = gpu
         self._without = frozenset(without)
-        self._workspaces = Workspaces(gpu, os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+        self._workspaces = Workspaces(gpu, os.environ)
+        self._missing: list[str] = []
+
+    def notes(self) -> list[str]:
+        """What is not known of kernels that ran, in sentences."""
+        return list(self._missing)
 
     def run(self, recorder: Recorder, call: Call, outputs: Sequence[torch.Tensor]) -> None:
         """Notes an op's results and everything that its kernel takes, in order."""
@@ -43,7 +50,9 @@ class CudaKernels:
             steps = list(known.describe(launch)) if known else []
         except NotModelled:
             is_known = False
-        if not is_known:
+        if known and known.missing and known.missing not in self._missing:
+            self._missing.append(known.missing)
+        if not is_known or known and known.missing:
             recorder.not_modelled[name] += 1
         if not any(isinstance(step, Outputs) for step in steps):
             _see(recorder, call, outputs)
@@ -57,7 +66,7 @@ class CudaKernels:
                 taken[step.index] = None
             else:
                 taken.append(recorder.take(step, name))
-        if (size := self._workspaces.of(name)) > 0:
+        if (size := self._workspaces.of(call)) > 0:
             recorder.take(size, name, Role.WORKSPACE)
         for tensor in taken:
             if tensor is not None:

@@ -1,4 +1,4 @@
-"""Backward of scaled dot products: what flash and the memory-efficient kernel compute beside it."""
+"""Scaled dot products: what flash, the memory-efficient kernel and cuDNN compute beside them."""
 
 from __future__ import annotations
 
@@ -51,3 +51,31 @@ def _flash(launch: Launch) -> Iterable[Step]:
     if key_heads != heads:  # of every head of queries, summed afterwards
         yield query.element_size() * batch * columns * heads * width
         yield query.element_size() * batch * columns * heads * width
+
+
+_PLAN = ("cuDNN's attention: the workspace that cuDNN's own plan asks for at run time is not "
+         "counted{}")
+
+
+@kernel("aten::_scaled_dot_product_cudnn_attention", missing=_PLAN.format(" in forward"), source=(
+    "aten/src/ATen/native/cudnn/MHA.cpp: run_cudnn_SDP_fprop; cudnn-frontend 1.18 to 1.23, "
+    "include/cudnn_frontend/node/scaled_dot_product_flash_attention.h: SDPANodeBase, "
+    "get_fe_workspace_size_node (nothing without ALiBi)"))
+def _cudnn(launch: Launch) -> Iterable[Step]:
+    return []
+
+
+@kernel("aten::_scaled_dot_product_cudnn_attention_backward", missing=_PLAN.format(
+    " in backward, beyond the sums that its frontend always takes, in float32: of the queries' "
+    "gradient, and of each row"), source=(
+    "aten/src/ATen/native/cudnn/MHA.cpp: run_cudnn_SDP_bprop; cudnn-frontend 1.18 to 1.23, "
+    "scaled_dot_product_flash_attention.h: CompositeSDPABackwardNode, "
+    "dQ_accum_size, softmax_sum_size"))
+def _cudnn_backward(launch: Launch) -> Iterable[Step]:
+    """One workspace, of which the frontend's part is known: [B, H, T, D] and [B, H, T] float32."""
+    gradient, query = launch.call.arguments[:2]
+    batch, heads, rows, width = query.shape
+    yield OUTPUTS
+    if gradient.stride(-1) != 1:
+        yield gradient.numel() * gradient.element_size()
+    yield 4 * batch * heads * rows * (width + 1)

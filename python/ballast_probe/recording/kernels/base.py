@@ -69,22 +69,24 @@ class Kernel:
     Attributes:
         describe: The steps of a call.
         source: The file and the function of PyTorch's that they are read from.
+        missing: What it takes beside them that is not known, as a sentence; "" if nothing.
     """
 
     describe: Describe
     source: str
+    missing: str = ""
 
 
 KERNELS: dict[str, Kernel] = {}
 
 
-def kernel(*names: str, source: str) -> Callable[[Describe], Describe]:
-    """Describes the kernels of some ops, `aten::sum`."""
+def kernel(*names: str, source: str, missing: str = "") -> Callable[[Describe], Describe]:
+    """Describes the kernels of some ops, `aten::sum`; `missing` says what is not known of them."""
 
     def register(describe: Describe) -> Describe:
         for name in names:
             assert name not in KERNELS
-            KERNELS[name] = Kernel(describe, source)
+            KERNELS[name] = Kernel(describe, source, missing)
         return describe
 
     return register

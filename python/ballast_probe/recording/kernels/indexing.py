@@ -6,27 +6,11 @@ from collections.abc import Iterable
 
 import torch
 
-from .base import OUTPUTS, Back, Launch, Step, kernel, up
+from .base import OUTPUTS, Back, Launch, Step, kernel
+from .cub import sort_bytes
 
-_SMALL_SORT = 2_304  # pairs that one block sorts: 256 threads, 9 each
-_TILE = 3_840  # pairs of a block otherwise
-_DIGIT_BITS, _DIGITS = 8, 256
-_SLACK = 255  # of the last alignment
 _ROWS_A_THREAD = 10
 _FEW_INDICES = 3_072
-
-
-def sort_pairs_bytes(count: int, bits: int, key: int = 8) -> int:
-    """What cub takes to sort pairs of keys and 8-byte values by so many bits of the key.
-
-    A second copy of both, counts of digits for each pass, and what blocks tell the next one. Held
-    against traces for 2,048 and fewer (an allocation of 1 byte) and 4,096 by 14 bits (72,191).
-    """
-    if count <= _SMALL_SORT:
-        return 1
-    passes = up(bits, _DIGIT_BITS)
-    return ((key + 8) * count + passes * _DIGITS * 8 + up(count, _TILE) * _DIGITS * 4 + _DIGITS
-            + _SLACK)
 
 
 @kernel("aten::index_put", "aten::index_put_", "aten::_index_put_impl_", source=(
@@ -46,7 +30,7 @@ def _index_put(launch: Launch) -> Iterable[Step]:
     dense = [] if values.is_contiguous() else [values.numel() * values.element_size()]
     first, last = len(moved), len(moved) + 2 + len(dense)
     return [*moved, size, size, Back(first), *dense, size, size, size,
-            sort_pairs_bytes(indices[0].numel(), (rows - 1).bit_length()), Back(last + 3),
+            sort_bytes(indices[0].numel(), (rows - 1).bit_length(), launch.gpu), Back(last + 3),
             Back(last + 2)]
 
 
@@ -90,7 +74,7 @@ def _embedding_backward(launch: Launch) -> Iterable[Step]:
     yield index  # sorted
     yield index  # where they were
     yield index  # a range
-    yield sort_pairs_bytes(count, 64)
+    yield sort_bytes(count, 64, launch.gpu)
     yield Back(first + 3)
     yield Back(first + 2)
     yield OUTPUTS

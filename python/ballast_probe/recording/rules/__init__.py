@@ -20,12 +20,12 @@ from .in_place import InPlaceFormulas, InPlaceGradients
 from .logging import TrainersLogs
 from .masks import RealMasks
 from .mathematics import MaskInPlace
-from .norms import FloatStatistics
+from .norms import FloatStatistics, FusedRootMeanSquare
 
 RULES: tuple[Rule, ...] = (
     InPlaceGradients(), InPlaceFormulas(), MaskInPlace(), CudaAutocast(), FusedDropout(),
-    MaskFirst(), CudaAttention(), HostSeeds(), FloatStatistics(), RealMasks(), ForeachIsDefault(),
-    GroupedProducts(), WholeHistograms(), TrainersLogs(),
+    MaskFirst(), CudaAttention(), HostSeeds(), FloatStatistics(), FusedRootMeanSquare(), RealMasks(),
+    ForeachIsDefault(), GroupedProducts(), WholeHistograms(), TrainersLogs(),
 )
 
 __all__ = ["RULES", "Rule", "Setting", "following"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ aten = torch.ops.aten
 BACKENDS = ("auto", "cudnn", "flash", "efficient", "math")
 _HALF = (torch.float16, torch.bfloat16)
 _MASK_ALIGNMENT = 8
+_MOST_OF_CUDNN = 65_535  # sequences, and heads
 _NAMES = {"cudnn": "cuDNN's kernel", "flash": "the flash kernel",
           "efficient": "the memory-efficient kernel", "math": "plain ops"}
 
@@ -57,16 +59,42 @@ class Question:
                    for tensor in (self.query, self.key, self.value))
 
     @property
+    def has_plain_mask(self) -> bool:
+        """Whether there is no mask, or one for each batch and head, and without a gradient."""
+        mask = self.mask
+        if mask is None:
+            return True
+        wanted = (*self.query.shape[:3], self.key.shape[2])[-mask.dim():]
+        return (not mask.requires_grad and mask.stride(-1) == 1 and mask.dim() in (2, 4)
+                and all(one in (1, other) for one, other in zip(mask.shape, wanted)))
+
+    @property
     def has_alike_heads(self) -> bool:
         """Whether there are as many heads of keys as of queries."""
         return self.query.shape[1] == self.key.shape[1] == self.value.shape[1]
 
 
 def _takes_cudnn(ask: Question) -> bool:
+    """`can_use_cudnn_attention` with cuDNN 9.15 and later."""
+    rows, columns = ask.query.shape[-2], ask.key.shape[-2]
+    return (ask.is_half and ask.is_plain and ask.has_plain_mask and ask.capability >= (8, 0)
+            and _has_cudnn_widths(ask) and columns > 1
+            and max(ask.query.shape[:2]) <= _MOST_OF_CUDNN
+            and (ask.dropout * 16).is_integer() and (rows > 1 or ask.dropout == 0)
+            and (ask.has_alike_heads or ask.is_grouped) and not _is_deterministic())
+
+
+def _has_cudnn_widths(ask: Question) -> bool:
+    """Whether cuDNN has kernels for the heads: 256 wide on sm90, 192 beside 128 on sm100."""
     limit = 256 if ask.capability == (9, 0) else 128
-    return (ask.is_half and ask.is_plain and ask.capability >= (8, 0)
-            and all(extent <= limit and extent % 8 == 0 for extent in ask.heads)
-            and ask.key.shape[2] > 1 and (ask.has_alike_heads or ask.is_grouped))
+    if ask.capability[0] == 10 and ask.heads == (192, 128):
+        limit = 192
+    return all(width <= limit and width % 8 == 0 for width in ask.heads)
+
+
+def _is_deterministic() -> bool:
+    return torch.are_deterministic_algorithms_enabled() \
+        and not torch.is_deterministic_algorithms_warn_only_enabled()
 
 
 def _takes_flash(ask: Question) -> bool:
@@ -91,6 +119,7 @@ def _takes_efficient(ask: Question) -> bool:
 _TAKES: dict[str, Callable[[Question], bool]] = {
     "cudnn": _takes_cudnn, "flash": _takes_flash, "efficient": _takes_efficient,
     "math": lambda _: True}
+_DEPRIORITIZED = "TORCH_CUDNN_SDPA_DEPRIORITIZED"
 _ENABLED = {"cudnn": "_get_cudnn_sdp_enabled", "flash": "_get_flash_sdp_enabled",
             "efficient": "_get_mem_efficient_sdp_enabled", "math": "_get_math_sdp_enabled"}
 
@@ -104,7 +133,7 @@ def _is_enabled(backend: str) -> bool:
 def chosen(ask: Question, wanted: str) -> str:
     """The backend that CUDA would take; `wanted` comes first where it can serve."""
     order = ["flash", "efficient", "math", "cudnn"]
-    if ask.capability in ((9, 0), (10, 0)):
+    if ask.capability[0] in (9, 10) and os.environ.get(_DEPRIORITIZED) != "1":
         order = ["cudnn", "flash", "efficient", "math"]
     if wanted != "auto":
         order = [wanted, *(one for one in order if one not in (wanted, "cudnn"))]
@@ -162,11 +191,16 @@ def _padded(mask: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch
 
 
 class HostSeeds(Rule):
-    """The states of random numbers that attention returns lie on the host."""
+    """The states of random numbers that attention returns lie on the host, but for cuDNN's.
+
+    cuDNN reads them from the device: two whole numbers, taken before the result and kept for
+    backward, dropout or not. Its log-sum-exp is not made where no gradient is asked for.
+    """
 
     name = "host-seeds"
     source = ("aten/src/ATen/native/transformers/cuda/attention.cu: _flash_attention_forward, "
-              "_efficient_attention_forward (philox state outside of a graph capture)")
+              "_efficient_attention_forward (philox state outside of a graph capture), "
+              "_cudnn_attention_forward (cudnn_seed, cudnn_offset)")
 
     _ops = frozenset(f"aten::_scaled_dot_product_{backend}_attention"
                      for backend in ("flash", "efficient", "cudnn"))
@@ -175,11 +209,16 @@ class HostSeeds(Rule):
         if call.name not in self._ops or not call.is_counted:
             return PASS
         results = call.run()
-        seeds = [one for one in results if isinstance(one, torch.Tensor)
-                 and one.numel() <= 2 and not one.is_floating_point()]
-        recorder.note(replace(call, is_counted=False), seeds)
-        recorder.note(call, [one for one in results if isinstance(one, torch.Tensor)
-                             and not any(one is seed for seed in seeds)])
+        tensors = [one for one in results if isinstance(one, torch.Tensor)]
+        seeds = [one for one in tensors if one.numel() <= 2 and not one.is_floating_point()]
+        others = [one for one in tensors if not any(one is seed for seed in seeds)]
+        if call.func is aten._scaled_dot_product_cudnn_attention.default:
+            others = [*seeds, *others]
+            if not call.arguments[4]:  # compute_log_sumexp
+                recorder.note(replace(call, is_counted=False), others.pop())
+        else:
+            recorder.note(replace(call, is_counted=False), seeds)
+        recorder.note(call, others)
         return results
 
 
