@@ -11,7 +11,7 @@ from ..gpus import GPU
 from ..recorder import Call, Recorder
 from ..stream import Role, Tensor
 # They register what they describe.
-from . import attention, foreach, indexing, norms, reductions, sorting  # noqa: F401
+from . import attention, distributed, foreach, indexing, norms, reductions, sorting  # noqa: F401
 from .base import KERNELS, Back, Launch, NotModelled, Outputs, Step
 from .none import needs_none
 from .products import Workspaces

@@ -12,6 +12,7 @@ from ...errors import UsageError
 from .attention import CudaAttention, HostSeeds
 from .autocast import CudaAutocast
 from .base import Rule, Setting
+from .collectives import ExchangedBuffers
 from .counting import WholeHistograms
 from .dropout import FusedDropout, MaskFirst
 from .foreach import ForeachIsDefault
@@ -25,7 +26,7 @@ from .norms import FloatStatistics
 RULES: tuple[Rule, ...] = (
     InPlaceGradients(), InPlaceFormulas(), MaskInPlace(), CudaAutocast(), FusedDropout(),
     MaskFirst(), CudaAttention(), HostSeeds(), FloatStatistics(), RealMasks(), ForeachIsDefault(),
-    GroupedProducts(), WholeHistograms(), TrainersLogs(),
+    GroupedProducts(), WholeHistograms(), TrainersLogs(), ExchangedBuffers(),
 )
 
 __all__ = ["RULES", "Rule", "Setting", "following"]
