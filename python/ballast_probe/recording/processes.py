@@ -10,8 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 from unittest import mock
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
 
 from ..errors import ProbeError, UsageError
 
@@ -55,27 +58,72 @@ def process_group(ranks: int) -> Iterator[None]:
             stack.enter_context(mock.patch.object(owner, "init_process_group", initialize))
             stack.enter_context(mock.patch.object(
                 owner, "destroy_process_group", lambda *_, **__: None))
-        stack.enter_context(_unseen_propagation())
+        stack.enter_context(_aside())
+        stack.enter_context(_reducing())
         yield
 
 
 @contextlib.contextmanager
-def _unseen_propagation() -> Iterator[None]:
-    """Keeps the tensors out of a recording with which sharded ones find out their whole shape.
+def _reducing() -> Iterator[None]:
+    """Gives DistributedDataParallel the sum of its buckets, which the fake group's work has not.
 
-    They are on no device (torch/distributed/tensor/_sharding_prop.py).
+    Its reducer takes what the hook gives for each bucket (torch/csrc/distributed/c10d/reducer.cpp:
+    finalize_backward); the default one reduces in place as well.
     """
+    from torch.nn.parallel import DistributedDataParallel as Wrapper
+
+    dist: Any = torch.distributed
+    make: Callable[..., None] = Wrapper.__init__
+    register: Callable[..., None] = Wrapper.register_comm_hook
+
+    def reduced(_: object, bucket: Any) -> Any:
+        buffer = bucket.buffer()
+        dist.all_reduce(buffer, async_op=True)
+        future: Any = torch.futures.Future()
+        future.set_result(buffer)
+        return future
+
+    reduced.__annotations__ = {"bucket": dist.GradBucket,
+                               "return": torch.futures.Future[torch.Tensor]}
+
+    def made(wrapper: Any, *arguments: Any, **keywords: Any) -> None:
+        make(wrapper, *arguments, **keywords)
+        register(wrapper, None, reduced)
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise ProbeError("DistributedDataParallel is given a hook of the step's own, and what that "
+                         "allocates is not known; leave register_comm_hook out")
+
+    with mock.patch.object(Wrapper, "__init__", made), \
+            mock.patch.object(Wrapper, "register_comm_hook", refuse):
+        yield
+
+
+@contextlib.contextmanager
+def _aside() -> Iterator[None]:
+    """Keeps out of a recording what PyTorch works out on tensors that are on no device.
+
+    A mesh is a tensor of ranks (torch/distributed/device_mesh.py); a sharded tensor finds its whole
+    shape with others (torch/distributed/tensor/_sharding_prop.py).
+    """
+    from torch.distributed.device_mesh import DeviceMesh
     from torch.distributed.tensor._sharding_prop import ShardingPropagator
     from torch.utils._python_dispatch import _disable_current_modes
 
-    name = "_propagate_tensor_meta_non_cached"
-    propagate: Callable[..., Any] = getattr(ShardingPropagator, name)
+    def aside(run: Callable[..., Any]) -> Callable[..., Any]:
+        def running(*arguments: Any, **keywords: Any) -> Any:
+            with _disable_current_modes():
+                if isinstance(ranks := keywords.get("_rank_map"), FakeTensor):
+                    # As `init_device_mesh` makes it: all ranks in order.
+                    keywords["_rank_map"] = torch.arange(ranks.numel(), dtype=torch.int)
+                return run(*arguments, **keywords)
 
-    def propagated(propagator: Any, schema: Any) -> Any:
-        with _disable_current_modes():
-            return propagate(propagator, schema)
+        return running
 
-    with mock.patch.object(ShardingPropagator, name, propagated):
+    with contextlib.ExitStack() as stack:
+        for owner, name in ((DeviceMesh, "__init__"),
+                            (ShardingPropagator, "_propagate_tensor_meta_non_cached")):
+            stack.enter_context(mock.patch.object(owner, name, aside(getattr(owner, name))))
         yield
 
 
