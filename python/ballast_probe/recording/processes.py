@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from ..errors import ProbeError, UsageError
 
-MOST_RANKS = 1 << 20  # of the file
+MOST_RANKS = 1 << 12
 
 _NCCL = "what NCCL takes of the GPU for its own buffers does not come from PyTorch's allocator"
 
