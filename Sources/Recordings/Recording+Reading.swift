@@ -186,6 +186,7 @@ extension Recording.Tensors {
     shape = try places("shape", tables.shapes.count, "shapes")
     regions = try places("regions", tables.regions.count, "regions")
     isKept = try column("kept", in: 0...1).map { $0 == 1 }
+    stream = tensors.optional("stream") == nil ? [] : try column("stream", in: 0...1 << 20)
     let totals = tables.regions.map(\.total)
     for index in bytes.indices where totals[regions[index]] != bytes[index] {
       throw RecordingFault(

@@ -33,6 +33,7 @@ extension Recording {
   package var requests: AllocationStream {
     var requests = AllocationStream()
     requests.bytes = tensors.bytes
+    requests.streams = tensors.stream
     requests.events = events.map { event in
       switch event {
       case .allocate(let tensor): .allocate(tensor)

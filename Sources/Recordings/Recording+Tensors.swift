@@ -45,6 +45,8 @@ extension Recording {
     package let regions: [Int]
     /// Whether autograd holds it for backward at the boundary of the step in which it was made.
     package let isKept: [Bool]
+    /// The CUDA stream that was current, 0 for the default one; empty where all are on that.
+    package let stream: [Int]
 
     package var count: Int { bytes.count }
   }

@@ -37,6 +37,14 @@ import Testing
       text.contains("after event 6 of 7 (backward of step 0), 2.00 MiB are held in 4 tensors"))
   }
 
+  @Test func `keep the blocks of each CUDA stream apart`() throws {
+    let text = RecordingSamples.text.replacing(
+      "\"kept\": [0", with: "\"stream\": [0, 0, 3, 3, 0], \"kept\": [0")
+    let answer = AllocatorAnswer(try RecordingSamples.read(text).memoryStream)
+    #expect(answer.own.statistics.allocated.peak == 4 << 19)
+    #expect(answer.own.statistics.reserved.peak == 4 << 20)
+  }
+
   /// A change of one place, and the words of what is wrong then.
   @Test(
     arguments: [
@@ -51,6 +59,7 @@ import Testing
         "\"tensors.op[2]\" must be a whole number from 0 to 1"
       ),
       ("\"kept\": [0, 0, 1, 0, 0]", "\"kept\": [0, 0, 1, 0]", "has 4 entries"),
+      ("\"kept\": [0", "\"stream\": [0], \"kept\": [0", "\"tensors.stream\" has 1 entries"),
       ("\"layer\": [-1", "\"layer\": [-2", "\"tensors.layer[0]\""),
       ("\"roles\": [\"parameter\"", "\"roles\": [\"parametre\"", "did you mean \"parameter\""),
       (

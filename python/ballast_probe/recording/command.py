@@ -23,6 +23,9 @@ examples:
       --lora r=16,alpha=32,targets=all-linear --recompute layer --output recordings/8b
       what two steps allocate on an H100, when most, by what, and what the allocator reserves
   ballast-probe record --model path/to/config.json --n-c 0 --n-g 2048 --optimizer adamw-fused
+  ballast-probe record --model llama-3.1-8b --n-c 0 --n-g 4096 --dtype float32 --autocast bf16 \\
+      --recompute layer --ranks 8 --parallel fsdp2
+      what one of eight H100s holds, of which each has an eighth of weights, gradients and moments
 """
 
 
@@ -62,6 +65,13 @@ def add_parser(commands: Any) -> None:
     step.add_argument("--layers", type=int, metavar="N", help="the first N decoder layers")
     step.add_argument("--dropout", type=float, default=standard.dropout, metavar="P",
                       help="probability of every dropout (default 0)")
+    several = parser.add_argument_group("several GPUs")
+    several.add_argument("--ranks", type=int, default=standard.ranks, metavar="D",
+                         help="processes that train together, each on such a GPU with a batch of "
+                         f"its own; one of them is recorded (default {standard.ranks})")
+    several.add_argument("--parallel", metavar="WORD",
+                         help="fsdp2: fully_shard on each layer, with --autocast as its policy; "
+                         "ddp: DistributedDataParallel (default with --ranks: fsdp2)")
     output = parser.add_argument_group("output")
     output.add_argument("--output", type=Path, metavar="DIR",
                         help=f"write {writing.NAME} into this folder")
@@ -81,7 +91,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         attention=arguments.attention, dtype=arguments.dtype, autocast=arguments.autocast,
         recompute=arguments.recompute, lora=arguments.lora, trainable=arguments.trainable,
         optimizer=arguments.optimizer, clip=arguments.clip or None, steps=arguments.steps,
-        accumulate=arguments.accumulate, layers=arguments.layers, dropout=arguments.dropout)
+        accumulate=arguments.accumulate, layers=arguments.layers, dropout=arguments.dropout,
+        ranks=arguments.ranks, parallel=arguments.parallel)
     training.validate()
     name, values = asked_model(arguments)
     file = _claimed(arguments.output, arguments.overwrite) if arguments.output else None

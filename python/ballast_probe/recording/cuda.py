@@ -12,26 +12,7 @@ import torch
 
 from .gpus import GPU
 from .recorder import Recorder
-
-
-class _Idle:
-    """A stream, an event or a guard: nothing runs, so there is nothing to wait for."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self.device = torch.device("cuda", 0)
-        self.cuda_stream = self.stream_id = 0
-
-    def __enter__(self) -> _Idle:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        answers = {"query": True, "elapsed_time": 0.0, "is_capturing": False}
-        return lambda *_, **__: answers.get(name, self)
+from .streams import Idle, Queues
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -42,6 +23,7 @@ def _nothing(*_: Any, **__: Any) -> None:
 def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
     """Answers as a machine with one GPU does."""
     stream = recorder.stream
+    queues = Queues(stream)
     major, minor = gpu.capability
     properties = SimpleNamespace(
         name=gpu.title, major=major, minor=minor, total_memory=gpu.memory_bytes,
@@ -74,19 +56,20 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
                                     "allocated_bytes.all.peak": stream.most_allocated},
         "get_rng_state": random_state, "get_rng_state_all": lambda: [random_state()],
         "is_current_stream_capturing": lambda: False,
-        "device": _Idle, "Stream": _Idle, "Event": _Idle, "stream": _Idle,
-        "current_stream": _Idle, "default_stream": _Idle,
+        "device": Idle, "Event": Idle, "Stream": queues.kind, "stream": queues.guard,
+        "current_stream": queues.current, "default_stream": queues.default,
+        "set_stream": queues.switch,
     }
     quiet = ("synchronize", "empty_cache", "reset_peak_memory_stats", "set_device", "manual_seed",
              "manual_seed_all", "seed", "seed_all", "init", "_lazy_init", "ipc_collect",
-             "set_rng_state", "set_rng_state_all", "set_stream", "reset_accumulated_memory_stats",
+             "set_rng_state", "set_rng_state_all", "reset_accumulated_memory_stats",
              "reset_max_memory_allocated")
     accelerator: dict[str, Any] = {
         "is_available": lambda: True, "device_count": lambda: 1,
         "current_accelerator": lambda *_, **__: torch.device("cuda"),
         "is_current_stream_capturing": lambda *_: False,
         "current_device_index": lambda: 0, "synchronize": _nothing, "set_device_index": _nothing,
-        "current_stream": _Idle,
+        "current_stream": queues.current, "set_stream": queues.switch,
     }
     with contextlib.ExitStack() as stack:
         for owner, table in ((torch.cuda, answers | dict.fromkeys(quiet, _nothing)),
@@ -97,5 +80,5 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
         if hasattr(torch.cuda, "nvtx"):
             for name in ("range_push", "range_pop", "mark"):
                 stack.enter_context(mock.patch.object(torch.cuda.nvtx, name, _nothing))
-            stack.enter_context(mock.patch.object(torch.cuda.nvtx, "range", _Idle))
+            stack.enter_context(mock.patch.object(torch.cuda.nvtx, "range", Idle))
         yield

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch.autograd import _get_sequence_nr  # type: ignore[attr-defined]
 from torch.nn.modules import module as torch_module
+from torch.nn.parallel import DistributedDataParallel
 
 Listener = Callable[[torch.nn.Module], None]
 
@@ -48,9 +49,12 @@ class RunningModules:
         self._began: list[str] = []
 
     def name(self, root: torch.nn.Module) -> None:
-        """Takes a module for a model: paths of its parts are from here."""
+        """Takes a module for a model: paths of its parts are from here, a wrapper aside."""
         if root in self._paths:
             return
+        if isinstance(root, DistributedDataParallel):
+            self._paths[root] = ""
+            root = root.module
         prefix = f"{type(root).__name__}:" if self.roots else ""
         self.roots.append(weakref.ref(root))
         for path, part in root.named_modules():

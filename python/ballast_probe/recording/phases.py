@@ -73,6 +73,8 @@ class Phases:
                     if self._on.is_everything:
                         self._on.know(tensor, role)
                     for row in self._on.rows([tensor]):
+                        if row.role is Role.COLLECTIVE:
+                            continue  # gathered of the shards of all ranks
                         row.role = role
                         row.module = row.module or path
 
@@ -111,7 +113,7 @@ class Phases:
         held += [(tensor, "") for tensor in self._checkpoints.alive()]
         for tensor, node in held:
             for row in recorder.rows([tensor]):
-                if row.role not in (Role.PARAMETER, Role.BUFFER):
+                if row.role not in (Role.PARAMETER, Role.BUFFER, Role.COLLECTIVE):
                     row.is_kept = True
                     row.node = row.node or node
         self._leaves.update((id(leaf), leaf) for leaf in graph.leaves)

@@ -14,6 +14,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -21,6 +22,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 
 from ..tensors import parts_of
+from .arguments import is_small_data, mapped, tensors_among
 from .naming import RunningModules, RunningNode
 from .reads import Reads, explained, is_read
 from .shapes import ShapeRules
@@ -31,8 +33,6 @@ PASS = NotImplemented
 
 _DEVICE = torch.ops.prim.device.default
 _LIFTS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default)
-_WHOLE = ("aten::arange", "aten::randperm", "aten::randint")  # numbers, unless told otherwise
-_MOST_ON_HOST = 1 << 24  # elements of a host's tensor whose numbers are kept
 
 
 @dataclass(slots=True)
@@ -176,6 +176,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         row = self._allocate(tensor, storage.nbytes(), call.name, role) if call.is_counted else None
         self._enter(storage, row)
 
+    def resized(self, storage: torch.UntypedStorage, op: str) -> None:
+        """Notes that a storage has another size now: new memory comes before the old one goes."""
+        entry = self._entries.get(storage._cdata)
+        if entry is None or entry.size == (size := storage.nbytes()):
+            return
+        entry.size, old = size, entry.tensor
+        if old is not None:
+            path, node = self.place()
+            entry.tensor = self.stream.allocate(size, op=op, module=path, node=node, role=old.role,
+                                                dtype=old.dtype, shape=old.shape)
+            self.stream.release(old)
+
     def _allocate(self, tensor: torch.Tensor, size: int, op: str, role: Role | None) -> Tensor:
         path, node = self.place()
         return self.stream.allocate(size, op=op, module=path, node=node, role=role,
@@ -211,6 +223,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is _DEVICE:  # asked by PyTorch's own code
             return torch.device("cpu")
+        if any(map(_is_distributed, types)):  # its parts come here next
+            return NotImplemented
         self.depth += 1
         try:
             return self._dispatch(func, args, kwargs or {})
@@ -235,14 +249,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if not is_made_there and self._is_on_host(tensors) and not any(
                     isinstance(tensor, FakeTensor) for tensor in tensors):
                 return self._run_on_host(func, arguments, keywords)
-            arguments = _mapped(arguments, self._stand_in)
-            keywords = {name: _mapped(value, self._stand_in) for name, value in keywords.items()}
+            arguments = mapped(arguments, self._stand_in)
+            keywords = {name: mapped(value, self._stand_in) for name, value in keywords.items()}
             tensors = list(tensors_among((arguments, tuple(keywords.values()))))
         if is_read(func) and tensors[0].constant is None:  # type: ignore[attr-defined]
             return self.reads.answer(func)
         call = Call(func, arguments, keywords, tensors,
                     is_made_there or self._is_counted(tensors))
-        if not tensors and not call.is_counted and _is_small_data(call):
+        if not tensors and not call.is_counted and is_small_data(
+                call.name, arguments, keywords):
             return self._run_on_host(func, arguments, keywords)
         self._follow_node()
         for rule in self.rules:
@@ -285,6 +300,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.node = None
             return
         running = torch._C._current_autograd_node()
+        if running is None:  # what the engine calls at its end
+            self.node = None
+            return
         node = RunningNode(running._sequence_nr(), running.name())
         if node != self.node:
             self.node, self.node_began = node, len(self.stream.tensors)
@@ -357,37 +375,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._stand_ins.clear()
 
 
-def tensors_among(values: Iterable[Any]) -> Iterator[torch.Tensor]:
-    """The tensors in the arguments or the result of an op."""
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from tensors_among(value)
-
-
-def _mapped(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
-        return change(value)
-    if isinstance(value, (list, tuple)):
-        return type(value)(_mapped(one, change) for one in value)
-    return value
-
-
-def _is_small_data(call: Call) -> bool:
-    """Whether an op makes whole numbers or a single one on the host, which are data."""
-    dtype = call.keywords.get("dtype")
-    if dtype is None and call.name in _WHOLE and not any(
-            isinstance(one, float) for one in call.arguments):
-        dtype = torch.int64
-    sizes = [one for one in call.arguments if isinstance(one, (list, tuple))]
-    count = 1
-    for extent in sizes[0] if sizes else ():
-        count *= int(extent) if isinstance(extent, int) else 1
-    if count > _MOST_ON_HOST:
-        return False
-    return (isinstance(dtype, torch.dtype) and not dtype.is_floating_point) or (
-        bool(sizes) and len(sizes[0]) == 0)
+@cache
+def _is_distributed(kind: type) -> bool:
+    """Whether a type of tensors is one of several ranks', whose part here is another tensor."""
+    return kind.__module__.startswith("torch.distributed.")
 
 
 def _word(dtype: torch.dtype) -> str:

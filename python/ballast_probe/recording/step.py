@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ..errors import UsageError
 from ..regions import Layout
+from . import processes
 from .gpus import gpu_of
 from .kernels import CudaKernels
 from .loading import loading_here
@@ -19,6 +20,7 @@ from .phases import Phases
 from .reads import Reads, Values
 from .recorder import Recorder
 from .recording import Recording
+from .resizing import resizing
 from .rules import Setting, following
 from .stream import Stream, exactly, to_blocks
 from .triton import refusing_triton
@@ -32,6 +34,7 @@ def step(
     model: torch.nn.Module | None = None, *, device: str = "cuda", gpu: Any = "h100",
     layout: Layout | None = None, attention: str = "auto", reads: Values = None,
     is_packed: bool = False, is_padded: bool = False, without: Sequence[str] = (),
+    ranks: int = 1,
 ) -> Iterator[Recording]:
     """Records what a training step allocates and releases, without computing it.
 
@@ -56,6 +59,8 @@ def step(
         reads: Values for the places where the step reads a tensor's value: one for all, or by line,
             `{"train.py:42": 3.0}`.
         without: Names of rules that are left out, to see what they are worth.
+        ranks: How many processes train together. With more than one a process group is there, of
+            which this is rank 0; `init_process_group` and meshes in the step are its own.
 
     Yields:
         The recording, final at the end of the block.
@@ -66,14 +71,20 @@ def step(
     """
     if device not in DEVICES:
         raise UsageError(f"device is '{device}' and must be one of {', '.join(DEVICES)}")
+    if type(ranks) is not int or not 1 <= ranks <= processes.MOST_RANKS:
+        raise UsageError(f"ranks is {ranks} and must be from 1 to {processes.MOST_RANKS}")
     is_cuda = device == "cuda"
     chip = gpu_of(gpu) if is_cuda else None
     stream = Stream(to_blocks if is_cuda else exactly)
-    recording = Recording(stream, device, layout=layout, gpu=chip.values() if chip else None)
+    recording = Recording(stream, device, layout=layout, gpu=chip.values() if chip else None,
+                          ranks=ranks)
     recording.options = {"device": device, "gpu": chip.name if chip else None,
                          "attention": attention if chip else None,
                          "without": list(without) or None}
+    recording.assumptions += processes.notes(ranks, device)
     with contextlib.ExitStack() as stack:
+        if ranks > 1:
+            stack.enter_context(processes.process_group(ranks))
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         phases = Phases()
         recorder = Recorder(stream, fake, phases.modules, is_everything=not is_cuda,
@@ -82,6 +93,7 @@ def step(
         stack.enter_context(refusing_triton())
         stack.enter_context(loading_here())
         stack.enter_context(taking_over())
+        stack.enter_context(resizing(recorder))
         stack.enter_context(following(
             Setting(recorder, chip, attention, is_packed, is_padded), device, without,
             recording.assumptions))

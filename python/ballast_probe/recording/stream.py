@@ -64,6 +64,7 @@ class Tensor:
         shape: The shape of the first tensor on it.
         role: What it is.
         is_kept: Whether autograd held it for backward when backward of its step began.
+        queue: The CUDA stream that was current, from 0 for the default one; its pool has the block.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Tensor:
     shape: tuple[int, ...] = ()
     role: Role = Role.OTHER
     is_kept: bool = False
+    queue: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class Stream:
         rounded: What the device's allocator takes for some bytes.
         allocated: The bytes that are allocated now, rounded.
         most_allocated: The most that they have been.
+        queue: The CUDA stream that is current.
     """
 
     def __init__(self, rounded: Callable[[int], int] = to_blocks) -> None:
@@ -130,7 +133,7 @@ class Stream:
         self.events: list[int] = []
         self.spans: list[Span] = [Span(Phase.MODEL, 0, 0)]
         self.boundaries: list[int] = []
-        self.allocated = self.most_allocated = 0
+        self.allocated = self.most_allocated = self.queue = 0
         self._earlier: list[Tensor] = []
         self._released_earlier: list[int] = []
 
@@ -162,7 +165,8 @@ class Stream:
                  shape: tuple[int, ...] = (), role: Role | None = None) -> Tensor:
         """Notes an allocation of some bytes; without a role it has the phase's."""
         role = _ROLES.get(self.phase, Role.OTHER) if role is None else role
-        tensor = Tensor(len(self.tensors), size, op, module, node, dtype, shape, role)
+        tensor = Tensor(len(self.tensors), size, op, module, node, dtype, shape, role,
+                        queue=self.queue)
         self.tensors.append(tensor)
         if size > 0:
             self.events.append(tensor.number)

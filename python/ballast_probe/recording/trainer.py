@@ -18,6 +18,8 @@ from ..forward import freeze, leave_text
 from ..options import DTYPES, lora_settings
 from ..regions import Layout
 from ..words import first_line
+from .parallel import DDP, FSDP2, PARALLELS, exchanging, replicated, sharded
+from .processes import MOST_RANKS
 from .recording import Recording
 from .rules.attention import BACKENDS
 from .step import step
@@ -52,6 +54,8 @@ class Training:
         accumulate: Forward and backward passes before each.
         layers: The first so many decoder layers; None for all.
         dropout: The probability of every dropout; None for the configuration's own.
+        ranks: How many processes train together, each on a GPU and a batch of its own.
+        parallel: `fsdp2` or `ddp`; None for `fsdp2` where there are several ranks.
     """
 
     n_c: int
@@ -70,6 +74,8 @@ class Training:
     accumulate: int = 1
     layers: int | None = None
     dropout: float | None = 0.0
+    ranks: int = 1
+    parallel: str | None = None
 
     def validate(self) -> None:
         """Refuses what cannot be.
@@ -82,6 +88,7 @@ class Training:
             ("batch", self.batch, 1, 1 << 20), ("steps", self.steps, 1, 100),
             ("accumulate", self.accumulate, 1, 1000),
             ("layers", 1 if self.layers is None else self.layers, 1, 4096),
+            ("ranks", self.ranks, 1, MOST_RANKS),
         ):
             if not least <= value <= most:
                 raise UsageError(f"--{name} is {value} and must be from {least} to {most}")
@@ -90,9 +97,15 @@ class Training:
             ("autocast", self.autocast, tuple(AUTOCASTS)),
             ("recompute", self.recompute, RECOMPUTES),
             ("optimizer", self.optimizer, OPTIMIZERS),
+            ("parallel", self.parallel or FSDP2, PARALLELS),
         ):
             if word not in words:
                 raise UsageError(f"--{name} is '{word}' and must be one of {', '.join(words)}")
+        if self.parallel is not None and self.ranks == 1:
+            raise UsageError(f"--parallel {self.parallel} is about several processes; give --ranks "
+                             "of 2 or more")
+        if self.ranks > 1 and self.is_cpu:
+            raise UsageError("--ranks is about GPUs, and --gpu is cpu; name a GPU")
         if self.n_c + self.n_g < 2:
             raise UsageError("with one token no row predicts another, so there is no loss")
         if self.clip is not None and not 0 < self.clip < float("inf"):
@@ -110,6 +123,11 @@ class Training:
     def is_cpu(self) -> bool:
         """Whether it runs on a CPU."""
         return self.gpu == "cpu"
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process has a part of the model alone."""
+        return self.ranks > 1 and self.parallel != DDP
 
 
 def record_training(values: Mapping[str, Any], training: Training, *, name: str = "",
@@ -130,17 +148,20 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
     subject = make_subject(values, layers=training.layers, dropout=training.dropout)
     device = "cpu" if training.is_cpu else "cuda"
     backend = training.attention if training.attention in BACKENDS else "auto"
-    with step(device=device, gpu=training.gpu, attention=backend, layout=Layout(
-            training.n_c, training.n_g, training.batch)) as recording:
+    notes: list[str] = []
+    with step(device=device, gpu=training.gpu, attention=backend, ranks=training.ranks,
+              layout=Layout(training.n_c, training.n_g, training.batch)) as recording:
         recording.call = command
         recording.options = {key: value for key, value in asdict(training).items()}
         recording.model = {"name": name or subject.text.model_type, "configuration": dict(values)}
         with _explained(subject), _quietly():
             model = _build(subject, training, device)
+            if training.ranks > 1:
+                model = _in_parallel(model, training, notes)
             _train(model, subject, training, device)
     recording.point = _point(subject, training, recording.model["name"])
     recording.assumptions += [
-        *subject.notes, "what a model returns is dropped before backward, as transformers' Trainer "
+        *notes, *subject.notes, "what a model returns is dropped before backward, as transformers' Trainer "
         "does", *_routing(subject)]
     return recording
 
@@ -187,7 +208,7 @@ def _explained(subject: Subject) -> Iterator[None]:
 
 
 def _build(subject: Subject, training: Training, device: str) -> torch.nn.Module:
-    """The model, made on the host and moved to the device."""
+    """The model, made on the host and moved to the device, unless its shards will be."""
     import transformers
 
     dtype = training.dtype or dtype_of(subject.text)
@@ -202,7 +223,8 @@ def _build(subject: Subject, training: Training, device: str) -> torch.nn.Module
     model.train()
     if subject.config is not subject.text:
         leave_text(model, type(subject.text))
-    model.to(device)
+    if not training.is_sharded:
+        model.to(device)
     if training.recompute != "none":
         enable: Any = getattr(model, "activation_checkpointing_enable", None) \
             or getattr(model, "gradient_checkpointing_enable")
@@ -210,6 +232,20 @@ def _build(subject: Subject, training: Training, device: str) -> torch.nn.Module
     if training.lora is not None:
         return _adapted(model, training)
     freeze(model, training.trainable)
+    return model
+
+
+def _in_parallel(model: torch.nn.Module, training: Training, notes: list[str]) -> torch.nn.Module:
+    """The model as one of several processes has it."""
+    if training.is_sharded:
+        notes.append(sharded(model, AUTOCASTS[training.autocast]))
+    else:
+        model, sentence = replicated(model)
+        notes.append(sentence)
+    if training.accumulate > 1:
+        notes.append("gradients are exchanged after the last of the passes before a step alone, as "
+                     "transformers' Trainer does" + (
+                         ", so that they are whole until then" if training.is_sharded else ""))
     return model
 
 
@@ -259,17 +295,18 @@ def _train(model: torch.nn.Module, subject: Subject, training: Training, device:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
         raise ProbeError("nothing is trained")
-    dtype = AUTOCASTS[training.autocast]
+    dtype = None if training.is_sharded else AUTOCASTS[training.autocast]
     for _ in range(training.steps):
-        for _ in range(training.accumulate):
+        for number in range(training.accumulate):
             batch = {"input_ids": ids.to(device, copy=True), "labels": labels.to(device, copy=True)}
-            with torch.autocast(device, dtype, enabled=dtype is not None):
-                loss = model(**batch, use_cache=False).loss
-            del batch
-            if training.accumulate > 1:
-                loss = loss / training.accumulate
-            loss.backward()
-            del loss
+            with exchanging(model, number == training.accumulate - 1):
+                with torch.autocast(device, dtype, enabled=dtype is not None):
+                    loss = model(**batch, use_cache=False).loss
+                del batch
+                if training.accumulate > 1:
+                    loss = loss / training.accumulate
+                loss.backward()
+                del loss
         if training.clip is not None:
             torch.nn.utils.clip_grad_norm_(trained, training.clip)
         if optimizer is not None:

@@ -79,6 +79,8 @@ def columns(stream: Stream, layout: Layout | None) -> tuple[dict[str, Any], dict
                  int(tensor.is_kept))
         for column, cell in zip(rows.values(), cells):
             column.append(cell)
+    if any(tensor.queue for tensor in stream.tensors):
+        rows["stream"] = [tensor.queue for tensor in stream.tensors]
     tables = {"ops": ops.values, "modules": modules.values, "nodes": nodes.values,
               "roles": [str(role) for role in roles], "dtypes": dtypes.values,
               "shapes": shapes.values, "regions": regions.values}

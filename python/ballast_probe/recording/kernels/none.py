@@ -28,13 +28,14 @@ _fused_adamw_ _fused_adam_ _fused_sgd_ _fused_adagrad_
 scatter_add scatter_add_ index_add index_add_ index_copy index_copy_ index_fill index_fill_
 _local_scalar_dense is_same_size equal _amp_update_scale_ histc bincount floor_divide remainder
 """.split())
+_COLLECTIVES = ("c10d", "_c10d_functional")  # NCCL has its own memory
 
 
 @cache
 def needs_none(func: Any) -> bool:
     """Whether it is known of an op that its kernel takes nothing beside its results."""
     name = str(func._schema.name)
-    return (name in _NONE or torch.Tag.pointwise in func.tags
+    return (name in _NONE or func.namespace in _COLLECTIVES or torch.Tag.pointwise in func.tags
             or (name.startswith("aten::_foreach_") and name != "aten::_foreach_norm"
                 and name != "aten::_foreach_max")
             or func._schema.is_mutable and torch.Tag.inplace_view in func.tags

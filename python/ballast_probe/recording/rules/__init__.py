@@ -12,6 +12,8 @@ from ...errors import UsageError
 from .attention import CudaAttention, HostSeeds
 from .autocast import CudaAutocast
 from .base import Rule, Setting
+from .buckets import BucketsOnDevice
+from .collectives import ExchangedBuffers
 from .counting import WholeHistograms
 from .dropout import FusedDropout, MaskFirst
 from .foreach import ForeachIsDefault
@@ -26,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     InPlaceGradients(), InPlaceFormulas(), MaskInPlace(), CudaAutocast(), FusedDropout(),
     MaskFirst(), CudaAttention(), HostSeeds(), FloatStatistics(), FusedRootMeanSquare(), RealMasks(),
     ForeachIsDefault(), GroupedProducts(), WholeHistograms(), TrainersLogs(),
+    ExchangedBuffers(), BucketsOnDevice(),
 )
 
 __all__ = ["RULES", "Rule", "Setting", "following"]
