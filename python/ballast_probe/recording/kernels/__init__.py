@@ -11,13 +11,9 @@ from ..gpus import GPU
 from ..recorder import Call, Recorder
 from ..stream import Role, Tensor
 # They register what they describe.
-<<<<<<< HEAD
 from . import (  # noqa: F401
-    attention, foreach, grouping, indexing, norms, reductions, scans, sorting,
+    attention, distributed, foreach, grouping, indexing, norms, reductions, scans, sorting,
 )
-=======
-from . import attention, distributed, foreach, indexing, norms, reductions, sorting  # noqa: F401
->>>>>>> ranks
 from .base import KERNELS, Back, Launch, NotModelled, Outputs, Step
 from .none import needs_none
 from .products import Workspaces
