@@ -28,7 +28,7 @@ LORA = "r=4,alpha=8,targets=all-linear"
 
 def recorded(ranks: int, **more: object) -> Recording:
     return record_training(SMALL, Training(
-        n_c=12, n_g=12, ranks=ranks, clip=None, **more))  # type: ignore[arg-type]
+        n_c=12, n_g=12, ranks=ranks, steps=1, clip=None, **more))  # type: ignore[arg-type]
 
 
 def shard(shapes: list[tuple[int, int]], ranks: int) -> int:
@@ -52,7 +52,7 @@ def test_a_rank_of_fsdp2_holds_its_part(ranks: int) -> None:
     for part in (layer, outside):
         # A rank's part in half precision, all parts of it, and a float32 gradient, padded.
         assert {2 * part, 2 * ranks * part, 4 * ranks * part} <= buffers
-    whole = {2 * ranks * shard([shape], ranks) for shape in LAYER + OUTSIDE}
+    whole = {2 * ranks * shard([shape], ranks) for shape in LAYER}  # again, in backward
     assert taken(recording, Role.COLLECTIVE, "storage::resize_") == whole
     queues = {tensor.queue for tensor in recording.tensors if tensor.role is Role.GRADIENT}
     assert len(queues) == 1 and 0 not in queues  # made in the stream of reductions
@@ -60,24 +60,8 @@ def test_a_rank_of_fsdp2_holds_its_part(ranks: int) -> None:
                for sentence in recording.assumptions)
 
 
-def test_two_layers_at_once_are_whole_in_backward() -> None:
-    recording = recorded(8)
-    boundary = recording.stream.boundaries[1]
-    end = next(span.first_event for span in recording.stream.spans
-               if span.first_event > boundary and span.phase != "backward")
-    whole = {4 * 8 * shard([shape], 8) for shape in LAYER}
-    now = most = 0
-    for event in recording.events[:end]:
-        tensor = recording.tensors[event if event >= 0 else -event - 1]
-        if tensor.role is Role.COLLECTIVE and tensor.shape and len(tensor.shape) == 1 \
-                and tensor.bytes in whole and tensor.module.startswith("model.layers"):
-            now += tensor.bytes if event >= 0 else -tensor.bytes
-            most = max(most, now)
-    assert now == 0 and most == 4 * 8 * shard(LAYER, 8)  # the next one is a buffer until then
-
-
 def test_passes_before_the_last_keep_gradients_whole() -> None:
-    recording = recorded(8, accumulate=2, steps=1)
+    recording = recorded(8, accumulate=2)
     elements = sum(rows * columns for rows, columns in [*LAYER, *LAYER, *OUTSIDE])
     boundary = recording.stream.boundaries[1] - 1
     held = sum(tensor.bytes for tensor in recording.stream.standing(boundary)
@@ -88,7 +72,7 @@ def test_passes_before_the_last_keep_gradients_whole() -> None:
 
 @pytest.mark.parametrize("more", [
     {"recompute": "layer-reentrant"}, {"lora": LORA, "dtype": "bfloat16", "recompute": "layer"},
-    {"parallel": "ddp", "lora": LORA, "accumulate": 2}, {"parallel": "ddp", "recompute": "layer"},
+    {"parallel": "ddp", "recompute": "layer", "accumulate": 2},
 ])
 def test_every_kind_of_step_on_several_ranks(more: dict[str, object]) -> None:
     if "lora" in more:
