@@ -134,6 +134,15 @@ def test_a_read_is_named_with_its_line() -> None:
         assert torch.ones(2, device="cuda").tolist() == [7, 7]
 
 
+def test_weights_that_are_drawn_within_bounds_read_nothing_of_the_callers() -> None:
+    """`trunc_normal_` asks whether anything lies out of its bounds: two masks, and their union."""
+    with step(gpu="h100") as recording:
+        weight = torch.empty(64, 32, device="cuda")
+        torch.nn.init.trunc_normal_(weight, std=0.02, a=-0.06, b=0.06)
+    sizes = [tensor.bytes for tensor in recording.tensors]
+    assert sizes[0] == 64 * 32 * 4 and sizes.count(64 * 32) == 3
+
+
 def test_a_shape_that_values_decide_is_named() -> None:
     with pytest.raises(ProbeError, match=r"test_virtual.py:\d+ runs aten::nonzero"):
         on_gpu(lambda: torch.ones(3, device="cuda").nonzero())
