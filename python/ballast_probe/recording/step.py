@@ -21,6 +21,7 @@ from .recorder import Recorder
 from .recording import Recording
 from .rules import Setting, following
 from .stream import Stream, exactly, to_blocks
+from .subclasses import import_first, making_subclasses
 from .triton import refusing_triton
 from .virtual import taking_over, virtual_device
 
@@ -66,6 +67,7 @@ def step(
     """
     if device not in DEVICES:
         raise UsageError(f"device is '{device}' and must be one of {', '.join(DEVICES)}")
+    import_first()
     is_cuda = device == "cuda"
     chip = gpu_of(gpu) if is_cuda else None
     stream = Stream(to_blocks if is_cuda else exactly)
@@ -82,6 +84,7 @@ def step(
         stack.enter_context(refusing_triton())
         stack.enter_context(loading_here())
         stack.enter_context(taking_over())
+        stack.enter_context(making_subclasses(fake))
         stack.enter_context(following(
             Setting(recorder, chip, attention, is_packed, is_padded), device, without,
             recording.assumptions))

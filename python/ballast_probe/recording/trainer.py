@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,10 +22,12 @@ from ..words import first_line
 from .recording import Recording
 from .rules.attention import BACKENDS
 from .step import step
+from .subclasses import to_four_bits
 
 ATTENTIONS = ("sdpa", "eager", *BACKENDS[1:])
 OPTIMIZERS = ("adamw", "adamw-loop", "adamw-fused", "sgd", "none")
 RECOMPUTES = ("none", "layer", "layer-reentrant")
+BASES = ("plain", "4bit")
 AUTOCASTS = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 _IGNORED = -100
@@ -45,6 +48,7 @@ class Training:
         autocast: `bf16` or `fp16`, or `none`.
         recompute: `layer` for gradient checkpointing as transformers does it.
         lora: An adapter of PEFT's, or None.
+        base: `4bit` for linear layers of bitsandbytes' NF4, whose scales are quantised as well.
         trainable: A regular expression of parameters' names, or None for all.
         optimizer: Which one, of `OPTIMIZERS`.
         clip: The norm to which gradients are clipped; None for no clipping.
@@ -63,6 +67,7 @@ class Training:
     autocast: str = "none"
     recompute: str = "none"
     lora: str | None = None
+    base: str = "plain"
     trainable: str | None = None
     optimizer: str = "adamw"
     clip: float | None = 1.0
@@ -89,7 +94,7 @@ class Training:
             ("attention", self.attention, ATTENTIONS), ("dtype", self.dtype or DTYPES[0], DTYPES),
             ("autocast", self.autocast, tuple(AUTOCASTS)),
             ("recompute", self.recompute, RECOMPUTES),
-            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("optimizer", self.optimizer, OPTIMIZERS), ("base", self.base, BASES),
         ):
             if word not in words:
                 raise UsageError(f"--{name} is '{word}' and must be one of {', '.join(words)}")
@@ -99,6 +104,8 @@ class Training:
             raise UsageError(f"--clip is {self.clip:g} and must be more than 0")
         if self.lora is not None:
             lora_settings(self.lora)
+        elif self.base != "plain":
+            raise UsageError(f"a {self.base} base is not trained itself; give --lora")
         if self.trainable is not None:
             try:
                 re.compile(self.trainable)
@@ -127,6 +134,7 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
         UsageError: What is asked cannot be meant.
     """
     training.validate()
+    _import(training)
     subject = make_subject(values, layers=training.layers, dropout=training.dropout)
     device = "cpu" if training.is_cpu else "cuda"
     backend = training.attention if training.attention in BACKENDS else "auto"
@@ -202,6 +210,8 @@ def _build(subject: Subject, training: Training, device: str) -> torch.nn.Module
     model.train()
     if subject.config is not subject.text:
         leave_text(model, type(subject.text))
+    if training.base == "4bit":
+        to_four_bits(model, getattr(torch, dtype))
     model.to(device)
     if training.recompute != "none":
         enable: Any = getattr(model, "activation_checkpointing_enable", None) \
@@ -213,6 +223,18 @@ def _build(subject: Subject, training: Training, device: str) -> torch.nn.Module
     return model
 
 
+def _import(training: Training) -> None:
+    """Imports what a step needs beside transformers, before there is a virtual GPU."""
+    needed = [("peft", "--lora needs PEFT")] if training.lora is not None else []
+    if training.base == "4bit":
+        needed.append(("bitsandbytes", "--base 4bit needs bitsandbytes"))
+    for package, sentence in needed:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ProbeError(f"{sentence}; pip install {package}") from error
+
+
 def _leave(model: torch.nn.Module) -> None:
     """In place of the filling of weights, whose values nobody has."""
     tie: Any = getattr(model, "tie_weights")
@@ -220,10 +242,8 @@ def _leave(model: torch.nn.Module) -> None:
 
 
 def _adapted(model: torch.nn.Module, training: Training) -> torch.nn.Module:
-    try:
-        import peft
-    except ImportError as error:
-        raise ProbeError("--lora needs PEFT; pip install peft") from error
+    import peft
+
     assert training.lora is not None
     if training.recompute != "none":
         require: Any = getattr(model, "enable_input_require_grads")
