@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -156,3 +158,27 @@ def test_what_is_no_gpu_is_refused() -> None:
     with pytest.raises(UsageError, match="device is 'tpu'"):
         with step(device="tpu"):
             pass
+
+
+def test_the_device_is_there_in_backward_too() -> None:
+    found: list[bool] = []
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, x: torch.Tensor) -> torch.Tensor:
+            context.kept = x.detach()
+            return x * 2
+
+        @staticmethod
+        def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore
+            kept = context.kept
+            found.extend((kept.to(gradient.device) is kept, kept.to("cuda") is kept,
+                          torch.ones(2).is_cuda, torch.ones(2, device="cuda").is_cuda))
+            return gradient
+
+    def run() -> None:
+        x = torch.ones(10, device="cuda", requires_grad=True)
+        Function.apply(x).sum().backward()  # type: ignore[no-untyped-call]
+
+    assert "_to_copy" not in [op for op, _ in made(on_gpu(run))]
+    assert found == [True, True, False, True]
