@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import nn
 
 from ballast_probe import ProbeError, UsageError, cli
-from ballast_probe.recording import Recording, Role, step, writing
+from ballast_probe.recording import Recording, Role, reserved, step, writing
 from ballast_probe.recording.trainer import Training, record_training
 
 SMALL = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
@@ -77,7 +77,7 @@ def test_passes_before_the_last_keep_gradients_whole() -> None:
 def test_every_kind_of_step_on_several_ranks(more: dict[str, object]) -> None:
     if "lora" in more:
         pytest.importorskip("peft")
-    recording = recorded(4, **more)
+    recording = recorded(4, layers=1, **more)
     last = len(recording.events) - 1
     alive = {tensor.role for tensor in recording.stream.standing(last)}
     assert not alive & {Role.ACTIVATION, Role.BACKWARD, Role.TEMPORARY, Role.GRADIENT}
@@ -104,17 +104,16 @@ def test_what_cannot_be_is_a_sentence(words: list[str], sentence: str, status: i
     assert sentence in error and error.count("\n") == 1 and "Traceback" not in error
 
 
-def test_the_file_names_ranks_and_streams(tmp_path: Path,
-                                          capsys: pytest.CaptureFixture[str]) -> None:
-    streams = {}
-    for words in (["--ranks", "8"], ["--ranks", "8", "--parallel", "ddp"], []):
-        assert cli.main([*WORDS, *words, "--output", str(tmp_path), "--overwrite"]) == 0
-        assert ("exchanged by ranks" in capsys.readouterr().out) == bool(words)
-        values = writing.read(tmp_path / writing.NAME)
-        assert (values["ranks"], values["rank"]) == (8 if words else 1, 0)
-        streams[tuple(words)] = values["tensors"].get("stream")
-    sharded, *others = streams.values()
-    assert set(sharded) == {0, 1, 3} and others == [None, None]  # FSDP2's all-gather has no own
+def test_the_file_names_ranks_and_streams(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reserved, "program", lambda: None)
+    assert cli.main([*WORDS, "--ranks", "8", "--layers", "1", "--output", str(tmp_path)]) == 0
+    assert "exchanged by ranks" in capsys.readouterr().out
+    values = writing.read(tmp_path / writing.NAME)
+    assert (values["ranks"], values["rank"]) == (8, 0)
+    assert set(values["tensors"]["stream"]) == {0, 1, 3}  # the collective itself allocates nothing
+    assert "stream" not in recorded(8, layers=1, parallel="ddp").values()["tensors"]
 
 
 def test_a_step_of_ones_own() -> None:
