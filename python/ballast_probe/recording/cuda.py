@@ -77,6 +77,9 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
             for name, answer in table.items():
                 if hasattr(owner, name):
                     stack.enter_context(mock.patch.object(owner, name, answer))
+        # A mesh of the default kind is the accelerator's.
+        stack.enter_context(mock.patch.object(
+            torch._C, "_get_accelerator", lambda *_: torch.device("cuda")))
         if hasattr(torch.cuda, "nvtx"):
             for name in ("range_push", "range_pop", "mark"):
                 stack.enter_context(mock.patch.object(torch.cuda.nvtx, name, _nothing))

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.fsdp import fully_shard
 
 from ballast_probe import ProbeError, UsageError, cli
 from ballast_probe.recording import Recording, Role, reserved, step, writing
@@ -135,6 +136,27 @@ def test_a_step_of_ones_own() -> None:
     assert [tensor.shape for tensor in recording.tensors if tensor.role is Role.COLLECTIVE] \
         == [(72,), (72,), (3,)]  # weights that are sent to all, their gradients, the total
     assert not dist.is_initialized() and dict(os.environ) == before
+
+
+def test_shards_of_a_model_that_was_made_without_memory() -> None:
+    """As PyTorch's example has it: on `meta`, sharded by default, and then put on the GPU."""
+    with step(gpu="h100", ranks=8) as recording:
+        with torch.device("meta"):
+            model = nn.Sequential(nn.Linear(24, 50), nn.Linear(50, 24, bias=False))
+        assert model[0].weight.is_meta and model[0].weight.device.type == "meta"
+        assert nn.Linear(2, 2).to("meta").weight.is_meta
+        for part in (*model, model):
+            fully_shard(part)
+        assert model[0].weight.is_meta
+        model.to_empty(device="cuda")
+        assert model[0].weight.is_cuda and not model[0].weight.is_meta
+        model(torch.ones(2, 24, device="cuda")).sum().backward()
+    part = [7 * 24, 7, 3 * 50]
+    last = len(recording.events) - 1
+    assert recording.bytes_of(Role.PARAMETER, last) == 4 * sum(part)
+    assert recording.bytes_of(Role.GRADIENT, last) == 4 * sum(part)
+    whole = taken(recording, Role.COLLECTIVE, "aten::empty")
+    assert {8 * 4 * (part[0] + part[1]), 8 * 4 * part[2]} <= whole
 
 
 def test_what_a_step_may_not_do_is_named() -> None:
