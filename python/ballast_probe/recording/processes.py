@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from unittest import mock
@@ -50,6 +51,8 @@ def process_group(ranks: int) -> Iterator[None]:
     words = {"RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0", "WORLD_SIZE": str(ranks),
              "LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
     with contextlib.ExitStack() as stack:
+        _forget()
+        stack.callback(_forget)
         stack.enter_context(mock.patch.dict(os.environ, words))
         make: Any = dist.init_process_group
         make("fake", store=FakeStore(), rank=0, world_size=ranks)
@@ -61,6 +64,12 @@ def process_group(ranks: int) -> Iterator[None]:
         stack.enter_context(_aside())
         stack.enter_context(_reducing())
         yield
+
+
+def _forget() -> None:
+    """Lets accelerate ask anew how many processes there are, which it does once in a process."""
+    if (state := sys.modules.get("accelerate.state")) is not None:
+        state.AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @contextlib.contextmanager

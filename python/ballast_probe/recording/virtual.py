@@ -11,6 +11,7 @@ Everything that is put in the way here is taken back at the end, also after an e
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -51,11 +52,15 @@ def _names_meta(value: object) -> bool:
     return isinstance(value, (str, torch.device)) and torch.device(value).type == "meta"
 
 
+_is_meta_alone: Callable[[torch.Tensor], bool] = (
+    torch._C.TensorBase.is_meta.__get__)  # type: ignore[attr-defined]
+
+
 def _is_meta(tensor: torch.Tensor) -> bool:
     """Whether a tensor of shapes alone has no memory for the step either."""
     return any(part.fake_device.type == "meta" for part in parts_of(tensor)
                if isinstance(part, FakeTensor)) or type(tensor) is not FakeTensor \
-        and torch._C.TensorBase.is_meta.__get__(tensor)
+        and _is_meta_alone(tensor)
 
 
 class VirtualDevice(TorchFunctionMode):
@@ -76,6 +81,8 @@ class VirtualDevice(TorchFunctionMode):
             return self._moved(func, args, kwargs)
         if func is _Tensor.pin_memory:
             return args[0]
+        if func is _Tensor.data_ptr and isinstance(args[0], FakeTensor):
+            return args[0].untyped_storage()._cdata  # tells tensors apart, as an address would
         if func in (_Tensor.tolist, _Tensor.numpy) and isinstance(args[0], FakeTensor):
             return self._numbers(func, args[0])
         device = kwargs.get("device")
@@ -169,6 +176,9 @@ def taking_over() -> Iterator[None]:
     def take_over(old: torch.Tensor, new: torch.Tensor) -> None:
         if not isinstance(old, FakeTensor):
             swap(old, new)
+        elif isinstance(new, FakeTensor) and old.fake_device != new.fake_device:  # to `meta`
+            with mock.patch.object(weakref, "getweakrefs", lambda _: []):
+                swap(old, new)
         elif old.untyped_storage()._cdata != new.untyped_storage()._cdata:
             old.data = new.data
 

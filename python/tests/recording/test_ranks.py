@@ -176,3 +176,29 @@ def test_what_a_step_may_not_do_is_named() -> None:
             with step(ranks=2):
                 pass
     assert not dist.is_initialized()
+
+
+def test_transformers_trainer_shards_as_accelerate_does(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    rows = [{"input_ids": torch.zeros(16, dtype=torch.long),
+             "labels": torch.zeros(16, dtype=torch.long)}] * 8
+    with step(gpu="h100", ranks=8) as recording:
+        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**SMALL))
+        arguments = transformers.TrainingArguments(
+            output_dir=str(tmp_path), max_steps=1, per_device_train_batch_size=1, report_to=[],
+            save_strategy="no", optim="adamw_torch", disable_tqdm=True, fsdp="full_shard auto_wrap",
+            fsdp_config={"fsdp_version": 2,
+                         "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"]})
+        transformers.Trainer(model=model, args=arguments, train_dataset=rows).train()
+    part = 2 * shard(LAYER, 8) + shard(OUTSIDE, 8)
+    assert max_of(recording, Role.PARAMETER) == 4 * part  # gradients and both moments of each
+    assert max_of(recording, Role.GRADIENT) == 4 * part
+    assert max_of(recording, Role.OPTIMIZER_STATE) == 8 * part
+
+
+def max_of(recording: Recording, role: Role) -> int:
+    """The most bytes of a role that are alive when backward or the last event ends."""
+    ends = [*(span.first_event - 1 for span in recording.stream.spans[1:]),
+            len(recording.events) - 1]
+    return max(recording.bytes_of(role, end) for end in ends)

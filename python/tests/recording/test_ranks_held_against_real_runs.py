@@ -69,8 +69,12 @@ def moves(stream: Stream) -> list[int]:
 
 
 def larger(stream: Stream) -> Stream:
-    """A stream without single numbers, such as counts of steps, which are the host's with a GPU."""
-    return stream.without(lambda number: stream.sizes[number] <= 8)
+    """A stream without single numbers, such as counts of steps, which are the host's with a GPU.
+
+    And without the flat copy of the weights that is sent to all: a thread of gloo's releases it.
+    """
+    return stream.without(lambda number: stream.sizes[number] <= 8
+                          or stream.ops[number].startswith("aten::cat"))
 
 
 def read(recording: Recording) -> Stream:
