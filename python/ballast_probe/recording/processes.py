@@ -76,9 +76,12 @@ def _forget() -> None:
 def _reducing() -> Iterator[None]:
     """Gives DistributedDataParallel the sum of its buckets, which the fake group's work has not.
 
+    What is not recorded is refused.
+
     Its reducer takes what the hook gives for each bucket (torch/csrc/distributed/c10d/reducer.cpp:
     finalize_backward); the default one reduces in place as well.
     """
+    from torch.distributed.fsdp import FullyShardedDataParallel
     from torch.nn.parallel import DistributedDataParallel as Wrapper
 
     dist: Any = torch.distributed
@@ -103,8 +106,13 @@ def _reducing() -> Iterator[None]:
         raise ProbeError("DistributedDataParallel is given a hook of the step's own, and what that "
                          "allocates is not known; leave register_comm_hook out")
 
+    def refuse_older(*_: Any, **__: Any) -> NoReturn:
+        raise ProbeError("FullyShardedDataParallel is FSDP's first version, whose flat parameters "
+                         "are not recorded; shard the model with fully_shard")
+
     with mock.patch.object(Wrapper, "__init__", made), \
-            mock.patch.object(Wrapper, "register_comm_hook", refuse):
+            mock.patch.object(Wrapper, "register_comm_hook", refuse), \
+            mock.patch.object(FullyShardedDataParallel, "__init__", refuse_older):
         yield
 
 

@@ -161,8 +161,8 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
             _train(model, subject, training, device)
     recording.point = _point(subject, training, recording.model["name"])
     recording.assumptions += [
-        *notes, *subject.notes, "what a model returns is dropped before backward, as transformers' Trainer "
-        "does", *_routing(subject)]
+        *notes, *subject.notes, "what a model returns is dropped before backward, as transformers' "
+        "Trainer does", *_routing(subject)]
     return recording
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 
 from ballast_probe import ProbeError, UsageError, cli
 from ballast_probe.recording import Recording, Role, reserved, step, writing
@@ -171,6 +171,12 @@ def test_what_a_step_may_not_do_is_named() -> None:
         with step(ranks=4):
             model = nn.parallel.DistributedDataParallel(nn.Linear(8, 8).to("cuda"))
             model.register_comm_hook(None, lambda *_: None)  # type: ignore[arg-type]
+    with pytest.raises(ProbeError, match="shard the model with fully_shard"):
+        with step(ranks=2):
+            FullyShardedDataParallel(nn.Linear(8, 8).to("cuda"))
+    with step(ranks=2) as recording:
+        torch.ones(2, device="cuda").record_stream(torch.cuda.Stream())
+    assert recording.not_modelled == {"aten::record_stream": 1}
     with step(ranks=2):
         with pytest.raises(UsageError, match="a process group is there already"):
             with step(ranks=2):

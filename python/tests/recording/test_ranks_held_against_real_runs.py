@@ -48,7 +48,8 @@ class Net(nn.Module):
         return self.head(x) * 1  # no view, which FSDP2 warns of
 
 
-def train(model: nn.Module, ids: torch.Tensor, is_clipping: bool, passes: int, **kind: bool) -> None:
+def train(model: nn.Module, ids: torch.Tensor, is_clipping: bool, passes: int,
+          **kind: bool) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), **kind)
     for _ in range(STEPS):
         for _ in range(passes):
