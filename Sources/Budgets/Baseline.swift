@@ -18,7 +18,7 @@ package struct Baseline: Sendable {
     package var atPeak: [TensorBytes]
 
     package func ledger(of figure: BudgetFigure) -> [TensorBytes] {
-      figure == .peak ? atPeak : saved
+      figure.isOfPeak ? atPeak : saved
     }
   }
 

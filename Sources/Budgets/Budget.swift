@@ -32,6 +32,9 @@ package struct BudgetFigure: AxisWord {
   /// The point's own figure; nil for a slope, which two points make.
   var figure: PointFigure? { PointFigure.all.first { $0.word == rawValue } }
 
+  /// Whether it is of the moment at which most is held, not of what backward needs.
+  var isOfPeak: Bool { figure?.phase == .step }
+
   /// Whether the figure is a number of bytes, which two runs cannot give differently.
   package var isBytes: Bool { figure.map { $0.unit == .bytes } ?? true }
 }

@@ -13,7 +13,8 @@ package struct MeasuredPoint: Sendable {
   package let failure: String?
   /// The storages that backward needs.
   package let saved: [TensorBytes]
-  /// The activations that were alive when they stood highest, from shapes.
+  /// What was alive when most was: of a step of Ballast's the activations, from shapes; of a
+  /// recorded one everything.
   package let atPeak: [TensorBytes]
   /// Why the law is not known, or contradicts the measurement; nil if neither.
   package let disagreement: String?
@@ -50,7 +51,7 @@ package struct MeasuredPoint: Sendable {
   init(_ result: ResultPoint, shorter: ResultPoint?) {
     cells = PointCells(result.key)
     failure = result.status == "ok" ? nil : result.error ?? result.status
-    (saved, atPeak, disagreement) = (result.tensors ?? [], [], nil)
+    (saved, atPeak, disagreement) = (result.tensors ?? [], result.atPeak, nil)
     let retained = { (point: ResultPoint?) in
       BudgetFigure.retained.figure.flatMap { point?.value(of: $0) }
     }
@@ -80,7 +81,7 @@ package struct MeasuredPoint: Sendable {
   func whyMissing(_ figure: BudgetFigure) -> String { reasons[figure] ?? "it was not taken" }
 
   /// The tensors of which a figure is the sum.
-  package func ledger(of figure: BudgetFigure) -> [TensorBytes] { figure == .peak ? atPeak : saved }
+  package func ledger(of figure: BudgetFigure) -> [TensorBytes] { figure.isOfPeak ? atPeak : saved }
 }
 
 /// Measures points one after the other, for budgets.

@@ -3,10 +3,22 @@ import RecordedSteps
 import Recordings
 import Reporting
 
+extension TensorBytes {
+  /// A tensor of a recorded step, with what it is to the step as its name.
+  fileprivate init(_ tensor: Recording.Tensor) {
+    self.init(
+      layer: tensor.layer, op: tensor.place, tensor: tensor.what,
+      shape: tensor.shape.map(String.init).joined(separator: "x"), dtype: tensor.dtype,
+      bytes: tensor.bytes)
+  }
+}
+
 /// A recorded step as the tables of a result folder: one point, and what backward needs of it.
 struct RecordedResult {
   private let points: ResultTable
   private let ledger: ResultTable
+  /// The tensors that are alive when most is allocated, in order of allocation.
+  let atPeak: [TensorBytes]
 
   /// The recording that a path names: the file itself, or one in a folder without points.
   static func file(at path: String) -> String? {
@@ -28,6 +40,7 @@ struct RecordedResult {
     do throws(RecordingFault) { record = try step.record() } catch { throw error.of(path) }
     points = try ResultTable(CSV.document([record]), at: path, of: .points)
     ledger = try ResultTable(CSV.document(step.ledger(of: record)), at: path, of: .ledger)
+    atPeak = step.alive(after: step.peakEvent).map { TensorBytes(step.recording.tensor($0)) }
   }
 
   /// The table of a kind; nil for one that a single step does not have.

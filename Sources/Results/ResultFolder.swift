@@ -23,6 +23,8 @@ package struct ResultFolder: Sendable {
   package let flow: Belonging.Part
   /// Where the results come from; nil where nothing here says so.
   package let sweep: SweepFile?
+  /// What is alive when most is allocated, of a recorded step; nil for other results.
+  let atPeak: [TensorBytes]?
   /// What is in the folder and not of its points, a sentence each that begins with the file's name.
   package let contradictions: [String]
 
@@ -51,6 +53,7 @@ package struct ResultFolder: Sendable {
       return table
     }
     self.path = path
+    atPeak = recorded?.atPeak
     guard let points = try table(.points) else {
       throw FileError(
         "\(path): holds no points.csv and no \(RecordedFile.name); name a folder that 'ballast "

@@ -12,6 +12,8 @@ package struct ResultPoint: Sendable {
   package var error: String?
   /// The saved tensors; nil without a ledger.
   package var tensors: [TensorBytes]?
+  /// What is alive when most is allocated; of a recorded step alone.
+  package var atPeak: [TensorBytes] = []
 
   package func value(of figure: PointFigure) -> Double? { figures[figure.name] }
 
@@ -52,6 +54,7 @@ package struct ResultPoints: Sendable {
     }
     let folder = try ResultFolder(path, reading: [.points, .ledger], to: "compare")
     var points = try Self.points(folder.points)
+    if let atPeak = folder.atPeak, points.count == 1 { points[0].atPeak = atPeak }
     if let ledger = folder.ledger, let rows = folder.ledgerRows {
       let blocks = Dictionary(uniqueKeysWithValues: try Self.blocks(ledger).map { ($0.start, $0) })
       for (number, range) in rows.blocks {

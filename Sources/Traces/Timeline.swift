@@ -6,9 +6,8 @@ import Spelling
 /// A step as a Chrome trace, which Perfetto opens: a slice an op, and counters of live bytes.
 ///
 /// Times are microseconds; those of shapes count events. Slices of ops stand in one of the phase.
-/// The format: "Trace Event Format", events `B`, `E` (slices), `C` (counters), `M` (names).
 package struct Timeline {
-  private var events: [JSONText] = []
+  private var trace: ChromeTrace
   private var live = LiveCounts()
   private var phase = Phase.setup
   /// The kinds of the open slices, the phase's first.
@@ -18,22 +17,16 @@ package struct Timeline {
 
   /// The trace's text.
   package static func json(of recorder: EventRecorder, point: Point) -> String {
-    var timeline = Timeline()
+    var timeline = Timeline(
+      trace: ChromeTrace(
+        process: "ballast: \(point.modelName), \(point.mode.name.rawValue), n_c \(point.nC)",
+        thread: "step",
+        clock: recorder.isTimed
+          ? "microseconds of this machine" : "one microsecond an event; nothing ran",
+        time: { .number(microseconds($0)) }))
     for moment in recorder.moments { timeline.add(moment) }
     timeline.finish(at: recorder.moments.last?.time ?? 0)
-    let title = "ballast: \(point.modelName), \(point.mode.name.rawValue), n_c \(point.nC)"
-    let clock =
-      recorder.isTimed ? "microseconds of this machine" : "one microsecond an event; nothing ran"
-    let names = [("process_name", title), ("thread_name", "step")].map { name, value in
-      JSONText.object([
-        ("ph", .string("M")), ("pid", .integer(1)), ("tid", .integer(1)), ("name", .string(name)),
-        ("args", .object([("name", .string(value))])),
-      ])
-    }
-    return JSONText.object([
-      ("displayTimeUnit", .string("ms")), ("otherData", .object([("clock", .string(clock))])),
-      ("traceEvents", .array(names + timeline.events, .lines(0))),
-    ]).text + "\n"
+    return timeline.trace.text
   }
 
   // MARK: Events
@@ -65,14 +58,12 @@ package struct Timeline {
 
   private mutating func begin(_ name: String, _ kind: String, layer: Int?, at time: Int) {
     open.append(kind)
-    var members = [("name", JSONText.string(name)), ("cat", .string(kind))]
-    if let layer { members.append(("args", .object([("layer", .integer(layer))]))) }
-    add("B", isOfThread: true, at: time, members)
+    trace.begin(name, kind: kind, layer: layer, at: time)
   }
 
   private mutating func end(at time: Int) {
     open.removeLast()
-    add("E", isOfThread: true, at: time)
+    trace.end(at: time)
   }
 
   /// Ends every open slice.
@@ -87,22 +78,11 @@ package struct Timeline {
 
   private mutating func emitCounters(at time: Int) {
     pending = nil
-    for (name, values) in live.counters {
-      let args = JSONText.object(values.map { ($0.name, .integer($0.bytes)) })
-      add("C", isOfThread: false, at: time, [("name", .string(name)), ("args", args)])
-    }
-  }
-
-  private mutating func add(
-    _ phase: String, isOfThread: Bool, at time: Int, _ members: [(String, JSONText)] = []
-  ) {
-    let thread = isOfThread ? [("tid", JSONText.integer(1))] : []
-    let place = [("ph", JSONText.string(phase)), ("pid", .integer(1))] + thread
-    events.append(.object(place + [("ts", .number(Self.text(time)))] + members))
+    for (name, values) in live.counters { trace.count(name, values, at: time) }
   }
 
   /// Microseconds with three digits behind the point.
-  private static func text(_ nanoseconds: Int) -> String {
+  private static func microseconds(_ nanoseconds: Int) -> String {
     let rest = String(nanoseconds % 1000 + 1000).dropFirst()
     return "\(nanoseconds / 1000).\(rest)"
   }

@@ -113,4 +113,30 @@ import Testing
       #expect(try sentence(1, [path, "--results", points]).contains(part), "\(budget)")
     }
   }
+
+  /// A budget of the peak names what is there at the peak, one of retained bytes what backward needs.
+  @Test func `a recorded step that holds too much names the tensors of that moment`() throws {
+    let folder = try Folder()
+    let sample = RecordedSample(
+      tensors: [
+        .init(2000, "parameter"), .init(3000, "activation", isKept: true, layer: 0),
+        .init(7000, "temporary"), .init(1000, "gradient"),
+      ],
+      events: [0, 1, 2, -3, 3, -2, -4], phases: [("model", 0), ("forward", 1), ("backward", 4)],
+      boundary: 4)
+    try folder.add("recording.json", sample.text())
+    for (figure, names, other) in [
+      ("peak_allocated", ["temporary", "parameter", "q_proj"], "gradient"),
+      ("retained", ["q_proj"], "temporary"),
+    ] {
+      let profile = try folder.add(
+        "p.yaml",
+        "model: tiny\nn_c: 64\ndtype: bfloat16\nbudgets:\n  - {figure: \(figure), at_most: 1KiB}\n")
+      let result = try Program.run(
+        ["check", profile, "--results", "\(folder.path)/recording.json"])
+      #expect(result.status == 2, "\(result.errors)")
+      for name in names { #expect(result.output.contains(name), "\(figure): \(result.output)") }
+      #expect(!result.output.contains(other), "\(figure): \(result.output)")
+    }
+  }
 }

@@ -10,6 +10,13 @@ import Tensors
 import TestSupport
 import Testing
 
+extension RecordedSample {
+  /// The recording, through the format of its file.
+  fileprivate func recording(device: String) throws -> Recording {
+    try Recording(JSONParser.parse(Array(text(device: device).utf8)))
+  }
+}
+
 @Suite struct `A recorded step` {
   /// Two weights of 1,000 bytes; forward keeps 3,000 and holds 5,000 for a moment; backward makes a
   /// gradient; the optimizer two moments.

@@ -197,17 +197,16 @@ def _kkaitlyn(_folder: Path, _way: int, length: str, kind: str, mixed: str) -> N
 
 PROGRAMS = [
     Program("Wedsonlin/assignment2-systems", re.compile(r"wed_(\d+)_(training|inference)_\d+"),
-            "rtx-4090", ("cs336-basics", "."), _wedsonlin, ways=2,
-            reads=False),  # trunc_normal_ asks whether anything is still out of range
+            "rtx-4090", ("cs336-basics", "."), _wedsonlin, ways=2),
     Program("NiuHuangxiaozi/assignment2-systems",
             re.compile(r"niu_(forward|forward_and_backward)_memory_snapshot_(\d+)"
                        r"(?:(_mixed_precision)|_no_mixed_precision)?_\d+"),
             "rtx-4090", (".",), _niu, release=gpu_releases.two_two),
     Program("notHanmin/assignment2-systems", re.compile(r"nothanmin_memory_snapshot_forward_\d+"),
             "l40s", ("cs336_systems", "."), _nothanmin, release=gpu_releases.two_six,
-            reads=False, is_alone=False),
+            is_alone=False),
     Program("kkaitlyn111/cs336-a2-systems",  # its models are those of the course's first part
             re.compile(r"kk_memory_ctx(\d+)_(forward|fullstep)_*(mixed|)_*\d+"), "h100",
             (".", "../kkaitlyn111+cs336-assignment1"), _kkaitlyn, release=gpu_releases.two_six,
-            reads=False, is_alone=False),
+            is_alone=False),
 ]

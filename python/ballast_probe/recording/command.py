@@ -15,7 +15,9 @@ from ..options import DTYPES
 from . import writing
 from .answer import answer
 from .gpus import table
-from .trainer import ATTENTIONS, AUTOCASTS, OPTIMIZERS, RECOMPUTES, Training, record_training
+from .trainer import (
+    ATTENTIONS, AUTOCASTS, BASES, OPTIMIZERS, RECOMPUTES, Training, record_training,
+)
 
 EXAMPLES = """
 examples:
@@ -47,7 +49,8 @@ def add_parser(commands: Any) -> None:
         step.add_argument(f"--{name}", type=int, default=getattr(standard, name), metavar="N",
                           help=f"{text} (default {getattr(standard, name)})")
     for name, words in (("attention", ATTENTIONS), ("autocast", tuple(AUTOCASTS)),
-                        ("recompute", RECOMPUTES), ("optimizer", OPTIMIZERS)):
+                        ("recompute", RECOMPUTES), ("optimizer", OPTIMIZERS),
+                        ("base", BASES)):
         step.add_argument(f"--{name}", default=getattr(standard, name), metavar="WORD",
                           help=f"{', '.join(words)} (default {getattr(standard, name)})")
     step.add_argument("--dtype", metavar="WORD", help=f"of the weights: {', '.join(DTYPES)} "
@@ -89,7 +92,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     training = Training(
         n_c=arguments.n_c, n_g=arguments.n_g, batch=arguments.batch, gpu=arguments.gpu,
         attention=arguments.attention, dtype=arguments.dtype, autocast=arguments.autocast,
-        recompute=arguments.recompute, lora=arguments.lora, trainable=arguments.trainable,
+        recompute=arguments.recompute, lora=arguments.lora, base=arguments.base, trainable=arguments.trainable,
         optimizer=arguments.optimizer, clip=arguments.clip or None, steps=arguments.steps,
         accumulate=arguments.accumulate, layers=arguments.layers, dropout=arguments.dropout,
         ranks=arguments.ranks, parallel=arguments.parallel)

@@ -51,13 +51,17 @@ def line() -> str:
 
 
 def _known_to_pytorch() -> Number | None:
-    """The value of what PyTorch's own code reads: nothing is infinite, and a step is the first."""
+    """The value of what PyTorch's own code reads.
+
+    Nothing is infinite, a step is the first, and no weight that is drawn has to be drawn again
+    (`torch.nn.init.trunc_normal_`).
+    """
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith((_OURS, _TORCH)):
         path = Path(frame.f_code.co_filename)
         if frame.f_code.co_name == "_get_value" and "optim" in path.parts:
             return 1.0  # an optimizer's count of its steps
-        if path.name in ("grad_scaler.py", "clip_grad.py"):
+        if path.name in ("grad_scaler.py", "clip_grad.py") or path.parts[-2:] == ("nn", "init.py"):
             return 0.0
         frame = frame.f_back
     return None

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 _META, _CPU = torch.device("meta"), torch.device("cpu")
 _PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout,
@@ -42,6 +42,7 @@ class ShapeRules:
 
     def __init__(self, fake: FakeTensorMode) -> None:
         self._fake = fake
+        self._attributes: dict[str, Any] | None = None  # of every plain fake tensor
         self._known: dict[Hashable, tuple[type, tuple[_Result, ...]]] = {}
 
     def key(self, func: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Hashable:
@@ -63,13 +64,22 @@ class ShapeRules:
         return made[0] if kind is FakeTensor else kind(made)
 
     def _new(self, result: _Result, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-        with in_kernel_invocation_manager(self._fake):
-            made = torch.empty_strided(result.shape, result.strides, dtype=result.dtype,
-                                       device=_META)
-            if result.of >= 0:
+        """A fake tensor, made without what PyTorch asks of each: a step makes tens of thousands."""
+        with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():
+            if result.of < 0:
+                made = torch.empty_strided(result.shape, result.strides, dtype=result.dtype,
+                                           device=_META)
+            else:
+                made = torch.empty(0, dtype=result.dtype, device=_META)
                 made.set_(tensors[result.of].untyped_storage(), result.offset, result.shape,
                           result.strides)
-        return FakeTensor(self._fake, made, _CPU)
+            if self._attributes is None:
+                self._attributes = dict(FakeTensor(self._fake, made, _CPU).__dict__)
+            fake = torch.Tensor._make_subclass(  # as FakeTensor.__new__ has it
+                FakeTensor, made, False, dispatch_device=True, device_for_backend_keys=_CPU)
+            torch._C._set_throw_on_mutable_data_ptr(fake)
+        fake.__dict__.update(self._attributes)
+        return fake
 
     def keep(self, key: Hashable, result: Any, tensors: Sequence[torch.Tensor]) -> None:
         """Remembers what a call has given."""

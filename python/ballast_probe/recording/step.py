@@ -23,6 +23,7 @@ from .recording import Recording
 from .resizing import resizing
 from .rules import Setting, following
 from .stream import Stream, exactly, to_blocks
+from .subclasses import import_first, making_subclasses
 from .triton import refusing_triton
 from .virtual import taking_over, virtual_device
 
@@ -73,6 +74,7 @@ def step(
         raise UsageError(f"device is '{device}' and must be one of {', '.join(DEVICES)}")
     if type(ranks) is not int or not 1 <= ranks <= processes.MOST_RANKS:
         raise UsageError(f"ranks is {ranks} and must be from 1 to {processes.MOST_RANKS}")
+    import_first()
     is_cuda = device == "cuda"
     chip = gpu_of(gpu) if is_cuda else None
     stream = Stream(to_blocks if is_cuda else exactly)
@@ -94,6 +96,7 @@ def step(
         stack.enter_context(loading_here())
         stack.enter_context(taking_over())
         stack.enter_context(resizing(recorder))
+        stack.enter_context(making_subclasses(fake))
         stack.enter_context(following(
             Setting(recorder, chip, attention, is_packed, is_padded), device, without,
             recording.assumptions))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -23,10 +24,12 @@ from .processes import MOST_RANKS
 from .recording import Recording
 from .rules.attention import BACKENDS
 from .step import step
+from .subclasses import to_four_bits
 
 ATTENTIONS = ("sdpa", "eager", *BACKENDS[1:])
 OPTIMIZERS = ("adamw", "adamw-loop", "adamw-fused", "sgd", "none")
 RECOMPUTES = ("none", "layer", "layer-reentrant")
+BASES = ("plain", "4bit")
 AUTOCASTS = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 _IGNORED = -100
@@ -47,6 +50,7 @@ class Training:
         autocast: `bf16` or `fp16`, or `none`.
         recompute: `layer` for gradient checkpointing as transformers does it.
         lora: An adapter of PEFT's, or None.
+        base: `4bit` for linear layers of bitsandbytes' NF4, whose scales are quantised as well.
         trainable: A regular expression of parameters' names, or None for all.
         optimizer: Which one, of `OPTIMIZERS`.
         clip: The norm to which gradients are clipped; None for no clipping.
@@ -67,6 +71,7 @@ class Training:
     autocast: str = "none"
     recompute: str = "none"
     lora: str | None = None
+    base: str = "plain"
     trainable: str | None = None
     optimizer: str = "adamw"
     clip: float | None = 1.0
@@ -96,7 +101,7 @@ class Training:
             ("attention", self.attention, ATTENTIONS), ("dtype", self.dtype or DTYPES[0], DTYPES),
             ("autocast", self.autocast, tuple(AUTOCASTS)),
             ("recompute", self.recompute, RECOMPUTES),
-            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("optimizer", self.optimizer, OPTIMIZERS), ("base", self.base, BASES),
             ("parallel", self.parallel or FSDP2, PARALLELS),
         ):
             if word not in words:
@@ -112,6 +117,11 @@ class Training:
             raise UsageError(f"--clip is {self.clip:g} and must be more than 0")
         if self.lora is not None:
             lora_settings(self.lora)
+        elif self.base != "plain":
+            raise UsageError(f"a {self.base} base is not trained itself; give --lora")
+        if self.base != "plain" and self.is_sharded:
+            raise UsageError(f"--base {self.base} is not recorded in parts; give --parallel ddp, "
+                             "which keeps the base whole, or no --ranks")
         if self.trainable is not None:
             try:
                 re.compile(self.trainable)
@@ -145,6 +155,7 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
         UsageError: What is asked cannot be meant.
     """
     training.validate()
+    _import(training)
     subject = make_subject(values, layers=training.layers, dropout=training.dropout)
     device = "cpu" if training.is_cpu else "cuda"
     backend = training.attention if training.attention in BACKENDS else "auto"
@@ -161,8 +172,8 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
             _train(model, subject, training, device)
     recording.point = _point(subject, training, recording.model["name"])
     recording.assumptions += [
-        *notes, *subject.notes, "what a model returns is dropped before backward, as transformers' "
-        "Trainer does", *_routing(subject)]
+        *notes, *subject.notes, "what a model returns is dropped before backward, as "
+        "transformers' Trainer does", *_routing(subject)]
     return recording
 
 
@@ -223,6 +234,8 @@ def _build(subject: Subject, training: Training, device: str) -> torch.nn.Module
     model.train()
     if subject.config is not subject.text:
         leave_text(model, type(subject.text))
+    if training.base == "4bit":
+        to_four_bits(model, getattr(torch, dtype))
     if not training.is_sharded:
         model.to(device)
     if training.recompute != "none":
@@ -249,6 +262,18 @@ def _in_parallel(model: torch.nn.Module, training: Training, notes: list[str]) -
     return model
 
 
+def _import(training: Training) -> None:
+    """Imports what a step needs beside transformers, before there is a virtual GPU."""
+    needed = [("peft", "--lora needs PEFT")] if training.lora is not None else []
+    if training.base == "4bit":
+        needed.append(("bitsandbytes", "--base 4bit needs bitsandbytes"))
+    for package, sentence in needed:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ProbeError(f"{sentence}; pip install {package}") from error
+
+
 def _leave(model: torch.nn.Module) -> None:
     """In place of the filling of weights, whose values nobody has."""
     tie: Any = getattr(model, "tie_weights")
@@ -256,10 +281,8 @@ def _leave(model: torch.nn.Module) -> None:
 
 
 def _adapted(model: torch.nn.Module, training: Training) -> torch.nn.Module:
-    try:
-        import peft
-    except ImportError as error:
-        raise ProbeError("--lora needs PEFT; pip install peft") from error
+    import peft
+
     assert training.lora is not None
     if training.recompute != "none":
         require: Any = getattr(model, "enable_input_require_grads")

@@ -18,7 +18,7 @@ from unittest import mock
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from ..tensors import parts_of
 from . import cuda
@@ -164,7 +164,23 @@ def virtual_device(recorder: Recorder, gpu: GPU) -> Iterator[None]:
             create=True))
         stack.enter_context(_keeping_modules())
         stack.enter_context(cuda.answering(recorder, gpu))
+        stack.enter_context(_there_in_backward(mode))
         stack.enter_context(mode)
+        yield
+
+
+@contextlib.contextmanager
+def _there_in_backward(mode: VirtualDevice) -> Iterator[None]:
+    """Has what runs in backward see the device as well: PyTorch leaves modes out there."""
+    run: Callable[..., Any] = getattr(torch.autograd, "_engine_run_backward")
+
+    def running(*arguments: Any, **keywords: Any) -> Any:
+        if mode in _get_current_function_mode_stack():  # type: ignore[no-untyped-call]
+            return run(*arguments, **keywords)
+        with mode:
+            return run(*arguments, **keywords)
+
+    with mock.patch.object(torch.autograd, "_engine_run_backward", running):
         yield
 
 

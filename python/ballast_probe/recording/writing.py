@@ -69,9 +69,13 @@ def columns(stream: Stream, layout: Layout | None) -> tuple[dict[str, Any], dict
     roles = list(Role)
     rows: dict[str, list[int]] = {name: [] for name in (
         "bytes", "op", "module", "layer", "role", "node", "dtype", "shape", "regions", "kept")}
+    shares: dict[Hashable, RegionBytes] = {}
+    layers = {module: layer_of(module) for module in {one.module for one in stream.tensors}}
     for tensor in stream.tensors:
-        layer = layer_of(tensor.module)
-        share = regions_of(tensor, layout)
+        layer = layers[tensor.module]
+        key = tensor.bytes, tensor.shape, tensor.role
+        if (share := shares.get(key)) is None:
+            share = shares[key] = regions_of(tensor, layout)
         cells = (tensor.bytes, ops.place(tensor.op), modules.place(tensor.module),
                  -1 if layer is None else layer, roles.index(tensor.role),
                  nodes.place(tensor.node), dtypes.place(tensor.dtype), shapes.place(tensor.shape),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from ballast_probe import PointOptions, cli, probe_configuration
+from ballast_probe import ProbeError, PointOptions, UsageError, cli, probe_configuration
 from ballast_probe.recording import Role, writing
 from ballast_probe.recording.trainer import Training, record_training
 
@@ -74,6 +75,15 @@ def test_what_cannot_be_is_a_sentence(words: list[str], sentence: str, status: i
 
 def _recorded(**more: object) -> object:
     return record_training(SMALL, Training(n_c=12, n_g=12, **more))  # type: ignore[arg-type]
+
+
+def test_a_base_of_4_bits_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(ProbeError, match="needs bitsandbytes; pip install bitsandbytes"):
+        record_training({"model_type": "llama"}, Training(
+            n_c=0, n_g=8, base="4bit", lora="r=4,alpha=8,targets=all-linear"))
+    with pytest.raises(UsageError, match="a 4bit base is not trained itself; give --lora"):
+        Training(n_c=0, n_g=8, base="4bit").validate()
 
 
 @pytest.mark.parametrize("more", [

@@ -186,6 +186,16 @@ def test_an_optimizers_own_count_of_steps_is_no_read() -> None:
     assert not optimizer.state and layer.weight.grad is None
 
 
+def test_histograms_of_whole_numbers_are_whole() -> None:
+    def run() -> None:
+        experts = torch.zeros(100, dtype=torch.int32, device="cuda")
+        torch.histc(experts, bins=8, min=0, max=7)
+
+    assert made(on_gpu(run), "histc") == [("histc", 8 * 4)]
+    with pytest.raises(RuntimeError, match="not implemented for 'torch.int32'"):
+        on_gpu(run, without="whole-histograms")
+
+
 def test_a_scaler_of_gradients_and_a_norm_that_must_be_finite() -> None:
     layer = torch.nn.Linear(8, 8)
     optimizer = torch.optim.AdamW(layer.parameters())

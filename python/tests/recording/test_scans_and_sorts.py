@@ -77,6 +77,14 @@ def test_choosing_among_many() -> None:
     assert on_gpu(lambda: _ones(30_000).topk(5000)).not_modelled == {"aten::topk": 1}
 
 
+def test_choosing_as_a_real_a100_did() -> None:
+    """5 of 32,000 words, by a release without the sums of digits that came later."""
+    blocks = 32_000 // (4 * 256) + 1
+    assert (512 * blocks, 4 * blocks, scan_by_key_bytes(blocks, A100)) == (16_384, 128, 1_279)
+    found = taken(lambda: _ones(1, 32_000).topk(5))
+    assert found[3] == 16_384 and found[-4:] == [128, 128, 1_279, 1_279]
+
+
 def test_sums_along_an_axis() -> None:
     assert taken(lambda: _ones(64, 30).cumsum(1)) == taken(lambda: _ones(64, 30).cumsum(0)) == []
     assert taken(lambda: _ones(64, 30).t().cumsum(0)) == [64 * 30 * 4]

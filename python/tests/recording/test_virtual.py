@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -134,6 +136,15 @@ def test_a_read_is_named_with_its_line() -> None:
         assert torch.ones(2, device="cuda").tolist() == [7, 7]
 
 
+def test_weights_that_are_drawn_within_bounds_read_nothing_of_the_callers() -> None:
+    """`trunc_normal_` asks whether anything lies out of its bounds: two masks, and their union."""
+    with step(gpu="h100") as recording:
+        weight = torch.empty(64, 32, device="cuda")
+        torch.nn.init.trunc_normal_(weight, std=0.02, a=-0.06, b=0.06)
+    sizes = [tensor.bytes for tensor in recording.tensors]
+    assert sizes[0] == 64 * 32 * 4 and sizes.count(64 * 32) == 3
+
+
 def test_a_shape_that_values_decide_is_named() -> None:
     with pytest.raises(ProbeError, match=r"test_virtual.py:\d+ runs aten::nonzero"):
         on_gpu(lambda: torch.ones(3, device="cuda").nonzero())
@@ -147,3 +158,27 @@ def test_what_is_no_gpu_is_refused() -> None:
     with pytest.raises(UsageError, match="device is 'tpu'"):
         with step(device="tpu"):
             pass
+
+
+def test_the_device_is_there_in_backward_too() -> None:
+    found: list[bool] = []
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, x: torch.Tensor) -> torch.Tensor:
+            context.kept = x.detach()
+            return x * 2
+
+        @staticmethod
+        def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore
+            kept = context.kept
+            found.extend((kept.to(gradient.device) is kept, kept.to("cuda") is kept,
+                          torch.ones(2).is_cuda, torch.ones(2, device="cuda").is_cuda))
+            return gradient
+
+    def run() -> None:
+        x = torch.ones(10, device="cuda", requires_grad=True)
+        Function.apply(x).sum().backward()  # type: ignore[no-untyped-call]
+
+    assert "_to_copy" not in [op for op, _ in made(on_gpu(run))]
+    assert found == [True, True, False, True]

@@ -12,7 +12,7 @@ from ..recorder import Call, Recorder
 from ..stream import Role, Tensor
 # They register what they describe.
 from . import (  # noqa: F401
-    attention, distributed, foreach, grouping, indexing, norms, reductions, scans, sorting,
+    attention, bits, distributed, foreach, grouping, indexing, norms, reductions, scans, sorting,
 )
 from .base import KERNELS, Back, Launch, NotModelled, Outputs, Step
 from .none import needs_none

@@ -14,7 +14,7 @@ from .grouping import is_grouped_kernel
 #: Ops that ask for cuBLAS's handle, and so for its workspace.
 PRODUCTS = frozenset(f"aten::{name}" for name in (
     "mm", "bmm", "addmm", "baddbmm", "addmv", "mv", "addbmm", "dot", "vdot", "addr",
-    "_addmm_activation", "_int_mm", "_scaled_mm"))
+    "_addmm_activation", "_int_mm", "_scaled_mm")) | {"bitsandbytes::gemm_4bit"}
 #: Ops that go through cuBLASLt where a row is added, `addmm` of a linear layer with bias.
 _WITH_ROW = frozenset(("aten::addmm", "aten::_addmm_activation"))
 _GROUPED = "aten::_grouped_mm"

@@ -175,7 +175,7 @@ def _axes_argument(launch: Launch, place: int) -> list[int] | None:
     return [over] if isinstance(over, int) else over
 
 
-@kernel("aten::sum", "aten::mean", source=_SOURCE)
+@kernel("aten::sum", "aten::nansum", "aten::mean", source=_SOURCE)
 def _sum(launch: Launch) -> Iterable[Step]:
     tensor = launch.first
     is_sum_of_halves = launch.call.name == "aten::sum" and tensor.element_size() == 2

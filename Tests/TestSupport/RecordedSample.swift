@@ -1,18 +1,14 @@
-import Files
-import Recordings
-import TestSupport
-
 /// A recording of a test's own making.
-struct RecordedSample {
-  struct Tensor {
-    var bytes: Int
-    var role: String
-    var isKept: Bool
+package struct RecordedSample {
+  package struct Tensor {
+    package var bytes: Int
+    package var role: String
+    package var isKept: Bool
     /// By region; all of it `shared` where nothing is said.
-    var regions: [Int]
-    var layer: Int?
+    package var regions: [Int]
+    package var layer: Int?
 
-    init(
+    package init(
       _ bytes: Int, _ role: String, isKept: Bool = false, regions: [Int]? = nil, layer: Int? = nil
     ) {
       (self.bytes, self.role, self.isKept, self.layer) = (bytes, role, isKept, layer)
@@ -20,19 +16,25 @@ struct RecordedSample {
     }
   }
 
-  var tensors: [Tensor]
+  package var tensors: [Tensor]
   /// As the file has them: k allocates tensor k, -k - 1 releases it.
-  var events: [Int]
-  var phases: [(name: String, firstEvent: Int)]
-  var boundary: Int
-  var point = #"{"n_c": 64, "dtype": "bfloat16"}"#
+  package var events: [Int]
+  package var phases: [(name: String, firstEvent: Int)]
+  package var boundary: Int
+  package var point = #"{"n_c": 64, "dtype": "bfloat16"}"#
 
   private static let roles = [
     "parameter", "activation", "temporary", "gradient", "optimizer-state",
   ]
 
-  /// The recording, through the format of its file.
-  func recording(device: String) throws -> Recording {
+  package init(
+    tensors: [Tensor], events: [Int], phases: [(name: String, firstEvent: Int)], boundary: Int
+  ) {
+    (self.tensors, self.events, self.phases, self.boundary) = (tensors, events, phases, boundary)
+  }
+
+  /// The recording in the format of its file.
+  package func text(device: String = "cuda") -> String {
     func column(_ value: (Tensor) -> Int) -> [Int] { tensors.map(value) }
     let places = column { Self.roles.firstIndex(of: $0.role) ?? 0 }
     let phases = self.phases.map {
@@ -43,7 +45,7 @@ struct RecordedSample {
        "multiprocessors": 132, "threads_per_multiprocessor": 2048, "compute_capability": "9.0",
        "context_bytes": 0, "context_source": "", "cublas_workspace_bytes": 33554432}
       """
-    let text = """
+    return """
       {"format": "ballast-recording", "version": 1,
        "made": {"at": "2026-11-30T03:00:00Z", "by": {"torch": "2.13.0"}},
        "call": {"command": "a test", "options": {}},
@@ -61,11 +63,10 @@ struct RecordedSample {
        "events": \(events), "phases": [\(phases.joined(separator: ", "))],
        "boundaries": [\(boundary)]}
       """
-    return try Recording(JSONParser.parse(Array(text.utf8)))
   }
 
   /// Some hundred allocations, each released at some time or never, in three phases.
-  static func random(_ seed: UInt64) -> RecordedSample {
+  package static func random(_ seed: UInt64) -> RecordedSample {
     var random = SplitMix64(seed: seed)
     var sample = RecordedSample(tensors: [], events: [], phases: [], boundary: 0)
     var alive: [Int] = []
@@ -95,7 +96,7 @@ struct RecordedSample {
   }
 
   /// The most bytes at once in each phase, what stands before it included.
-  var naivePeaks: [Int] {
+  package var naivePeaks: [Int] {
     var now = 0
     var peaks: [Int] = []
     for (place, phase) in phases.enumerated() {
