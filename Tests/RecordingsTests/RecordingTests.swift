@@ -40,7 +40,8 @@ import Testing
   @Test func `keep the blocks of each CUDA stream apart`() throws {
     let text = RecordingSamples.text.replacing(
       "\"kept\": [0", with: "\"stream\": [0, 0, 3, 3, 0], \"kept\": [0")
-    let answer = AllocatorAnswer(try RecordingSamples.read(text).memoryStream)
+    let stream = try RecordingSamples.read(text).memoryStream
+    let answer = AllocatorAnswer(stream)
     #expect(answer.own.statistics.allocated.peak == 4 << 19)
     #expect(answer.own.statistics.reserved.peak == 4 << 20)
   }

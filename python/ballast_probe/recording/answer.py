@@ -23,7 +23,8 @@ def answer(recording: Recording, *, largest: int = _LARGEST) -> str:
         ("gradients", _most(recording, Role.GRADIENT)),
         ("optimizer's states", _most(recording, Role.OPTIMIZER_STATE)),
         ("retained for backward", recording.retained_bytes),
-        *([("exchanged by ranks", _most(recording, Role.COLLECTIVE))] if recording.ranks > 1 else []),
+        *([("exchanged by ranks", _most(recording, Role.COLLECTIVE))]
+          if recording.ranks > 1 else []),
         ("peak allocated", peak.bytes),
     ])]
     if (tensor := recording.peak_tensor) is not None:

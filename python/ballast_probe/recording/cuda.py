@@ -41,6 +41,9 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
     def free(*_: Any) -> tuple[int, int]:
         return gpu.memory_bytes - gpu.context_bytes - stream.allocated, gpu.memory_bytes
 
+    def record_stream(*_: Any) -> None:  # which keeps a block for as long as a stream runs
+        recorder.not_modelled["aten::record_stream"] += 1
+
     def random_state(*_: Any, **__: Any) -> torch.Tensor:
         return torch.get_rng_state()
 
@@ -77,6 +80,11 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
             for name, answer in table.items():
                 if hasattr(owner, name):
                     stack.enter_context(mock.patch.object(owner, name, answer))
+        stack.enter_context(mock.patch.object(
+            torch.Tensor, "record_stream", record_stream, create=True))
+        # A mesh of the default kind is the accelerator's.
+        stack.enter_context(mock.patch.object(
+            torch._C, "_get_accelerator", lambda *_: torch.device("cuda")))
         if hasattr(torch.cuda, "nvtx"):
             for name in ("range_push", "range_pop", "mark"):
                 stack.enter_context(mock.patch.object(torch.cuda.nvtx, name, _nothing))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from unittest import mock
@@ -50,6 +51,8 @@ def process_group(ranks: int) -> Iterator[None]:
     words = {"RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0", "WORLD_SIZE": str(ranks),
              "LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
     with contextlib.ExitStack() as stack:
+        _forget()
+        stack.callback(_forget)
         stack.enter_context(mock.patch.dict(os.environ, words))
         make: Any = dist.init_process_group
         make("fake", store=FakeStore(), rank=0, world_size=ranks)
@@ -63,13 +66,22 @@ def process_group(ranks: int) -> Iterator[None]:
         yield
 
 
+def _forget() -> None:
+    """Lets accelerate ask anew how many processes there are, which it does once in a process."""
+    if (state := sys.modules.get("accelerate.state")) is not None:
+        state.AcceleratorState._reset_state(reset_partial_state=True)
+
+
 @contextlib.contextmanager
 def _reducing() -> Iterator[None]:
     """Gives DistributedDataParallel the sum of its buckets, which the fake group's work has not.
 
+    What is not recorded is refused.
+
     Its reducer takes what the hook gives for each bucket (torch/csrc/distributed/c10d/reducer.cpp:
     finalize_backward); the default one reduces in place as well.
     """
+    from torch.distributed.fsdp import FullyShardedDataParallel
     from torch.nn.parallel import DistributedDataParallel as Wrapper
 
     dist: Any = torch.distributed
@@ -94,8 +106,13 @@ def _reducing() -> Iterator[None]:
         raise ProbeError("DistributedDataParallel is given a hook of the step's own, and what that "
                          "allocates is not known; leave register_comm_hook out")
 
+    def refuse_older(*_: Any, **__: Any) -> NoReturn:
+        raise ProbeError("FullyShardedDataParallel is FSDP's first version, whose flat parameters "
+                         "are not recorded; shard the model with fully_shard")
+
     with mock.patch.object(Wrapper, "__init__", made), \
-            mock.patch.object(Wrapper, "register_comm_hook", refuse):
+            mock.patch.object(Wrapper, "register_comm_hook", refuse), \
+            mock.patch.object(FullyShardedDataParallel, "__init__", refuse_older):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Storages that get another size while they live: how FSDP2 frees a parameter and takes it again."""
+"""Storages that get another size while they live: so FSDP2 frees and refills parameters."""
 
 from __future__ import annotations
 

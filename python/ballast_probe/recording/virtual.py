@@ -11,6 +11,7 @@ Everything that is put in the way here is taken back at the end, also after an e
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -19,20 +20,22 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
+from ..tensors import parts_of
 from . import cuda
 from .gpus import GPU
 from .recorder import Recorder
 from .stream import Role
 
-CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
+CUDA, CPU, META = torch.device("cuda", 0), torch.device("cpu"), torch.device("meta")
 
 _Tensor = torch.Tensor
 _MOVES = (_Tensor.to, _Tensor.cuda, _Tensor.cpu)
-_ASKED: dict[Any, Callable[[bool], Any]] = {
-    _Tensor.device.__get__: lambda is_here: CUDA if is_here else CPU,
-    _Tensor.is_cuda.__get__: lambda is_here: is_here,  # type: ignore[attr-defined]
-    _Tensor.is_cpu.__get__: lambda is_here: not is_here,  # type: ignore[attr-defined]
-    _Tensor.get_device: lambda is_here: 0 if is_here else -1,
+_ASKED: dict[Any, Callable[[torch.device], Any]] = {
+    _Tensor.device.__get__: lambda device: device,
+    _Tensor.is_cuda.__get__: lambda device: device is CUDA,  # type: ignore[attr-defined]
+    _Tensor.is_cpu.__get__: lambda device: device is CPU,  # type: ignore[attr-defined]
+    _Tensor.is_meta.__get__: lambda device: device is META,  # type: ignore[attr-defined]
+    _Tensor.get_device: lambda device: 0 if device is CUDA else -1,
 }
 
 
@@ -43,6 +46,21 @@ def is_cuda(device: object) -> bool:
     if isinstance(device, str):
         return device.startswith("cuda")
     return isinstance(device, int) and not isinstance(device, bool)
+
+
+def _names_meta(value: object) -> bool:
+    return isinstance(value, (str, torch.device)) and torch.device(value).type == "meta"
+
+
+_is_meta_alone: Callable[[torch.Tensor], bool] = (
+    torch._C.TensorBase.is_meta.__get__)  # type: ignore[attr-defined]
+
+
+def _is_meta(tensor: torch.Tensor) -> bool:
+    """Whether a tensor of shapes alone has no memory for the step either."""
+    return any(part.fake_device.type == "meta" for part in parts_of(tensor)
+               if isinstance(part, FakeTensor)) or type(tensor) is not FakeTensor \
+        and _is_meta_alone(tensor)
 
 
 class VirtualDevice(TorchFunctionMode):
@@ -57,11 +75,14 @@ class VirtualDevice(TorchFunctionMode):
         if self._recorder.depth > 0:  # our own work
             return func(*args, **kwargs)
         if (answer := _ASKED.get(func)) is not None:
-            return answer(self._recorder.is_on_device(args[0]))
+            is_here = self._recorder.is_on_device(args[0])
+            return answer(CUDA if is_here else META if _is_meta(args[0]) else CPU)
         if func in _MOVES:
             return self._moved(func, args, kwargs)
         if func is _Tensor.pin_memory:
             return args[0]
+        if func is _Tensor.data_ptr and isinstance(args[0], FakeTensor):
+            return args[0].untyped_storage()._cdata  # tells tensors apart, as an address would
         if func in (_Tensor.tolist, _Tensor.numpy) and isinstance(args[0], FakeTensor):
             return self._numbers(func, args[0])
         device = kwargs.get("device")
@@ -73,6 +94,9 @@ class VirtualDevice(TorchFunctionMode):
     def _moved(self, func: Any, arguments: Any, keywords: Any) -> Any:
         """Runs `to`, `cuda` or `cpu`."""
         tensor, *rest = arguments
+        if any(_names_meta(one) for one in (*rest, *keywords.values())):
+            with self._recorder.placing(False):
+                return func(*arguments, **keywords)
         is_here = self._recorder.is_on_device(tensor)
         if func is not _Tensor.to:
             target, dtype = func is _Tensor.cuda, None
@@ -168,6 +192,9 @@ def taking_over() -> Iterator[None]:
     def take_over(old: torch.Tensor, new: torch.Tensor) -> None:
         if not isinstance(old, FakeTensor):
             swap(old, new)
+        elif isinstance(new, FakeTensor) and old.fake_device != new.fake_device:  # to `meta`
+            with mock.patch.object(weakref, "getweakrefs", lambda _: []):
+                swap(old, new)
         elif old.untyped_storage()._cdata != new.untyped_storage()._cdata:
             old.data = new.data
 

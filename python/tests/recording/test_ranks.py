@@ -10,9 +10,10 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 
 from ballast_probe import ProbeError, UsageError, cli
-from ballast_probe.recording import Recording, Role, step, writing
+from ballast_probe.recording import Recording, Role, reserved, step, writing
 from ballast_probe.recording.trainer import Training, record_training
 
 SMALL = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
@@ -77,7 +78,7 @@ def test_passes_before_the_last_keep_gradients_whole() -> None:
 def test_every_kind_of_step_on_several_ranks(more: dict[str, object]) -> None:
     if "lora" in more:
         pytest.importorskip("peft")
-    recording = recorded(4, **more)
+    recording = recorded(4, layers=1, **more)
     last = len(recording.events) - 1
     alive = {tensor.role for tensor in recording.stream.standing(last)}
     assert not alive & {Role.ACTIVATION, Role.BACKWARD, Role.TEMPORARY, Role.GRADIENT}
@@ -104,17 +105,16 @@ def test_what_cannot_be_is_a_sentence(words: list[str], sentence: str, status: i
     assert sentence in error and error.count("\n") == 1 and "Traceback" not in error
 
 
-def test_the_file_names_ranks_and_streams(tmp_path: Path,
-                                          capsys: pytest.CaptureFixture[str]) -> None:
-    streams = {}
-    for words in (["--ranks", "8"], ["--ranks", "8", "--parallel", "ddp"], []):
-        assert cli.main([*WORDS, *words, "--output", str(tmp_path), "--overwrite"]) == 0
-        assert ("exchanged by ranks" in capsys.readouterr().out) == bool(words)
-        values = writing.read(tmp_path / writing.NAME)
-        assert (values["ranks"], values["rank"]) == (8 if words else 1, 0)
-        streams[tuple(words)] = values["tensors"].get("stream")
-    sharded, *others = streams.values()
-    assert set(sharded) == {0, 1, 3} and others == [None, None]  # FSDP2's all-gather has no own
+def test_the_file_names_ranks_and_streams(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reserved, "program", lambda: None)
+    assert cli.main([*WORDS, "--ranks", "8", "--layers", "1", "--output", str(tmp_path)]) == 0
+    assert "exchanged by ranks" in capsys.readouterr().out
+    values = writing.read(tmp_path / writing.NAME)
+    assert (values["ranks"], values["rank"]) == (8, 0)
+    assert set(values["tensors"]["stream"]) == {0, 1, 3}  # the collective itself allocates nothing
+    assert "stream" not in recorded(8, layers=1, parallel="ddp").values()["tensors"]
 
 
 def test_a_step_of_ones_own() -> None:
@@ -138,6 +138,27 @@ def test_a_step_of_ones_own() -> None:
     assert not dist.is_initialized() and dict(os.environ) == before
 
 
+def test_shards_of_a_model_that_was_made_without_memory() -> None:
+    """As PyTorch's example has it: on `meta`, sharded by default, and then put on the GPU."""
+    with step(gpu="h100", ranks=8) as recording:
+        with torch.device("meta"):
+            model = nn.Sequential(nn.Linear(24, 50), nn.Linear(50, 24, bias=False))
+        assert model[0].weight.is_meta and model[0].weight.device.type == "meta"
+        assert nn.Linear(2, 2).to("meta").weight.is_meta
+        for part in (*model, model):
+            fully_shard(part)
+        assert model[0].weight.is_meta
+        model.to_empty(device="cuda")
+        assert model[0].weight.is_cuda and not model[0].weight.is_meta
+        model(torch.ones(2, 24, device="cuda")).sum().backward()
+    part = [7 * 24, 7, 3 * 50]
+    last = len(recording.events) - 1
+    assert recording.bytes_of(Role.PARAMETER, last) == 4 * sum(part)
+    assert recording.bytes_of(Role.GRADIENT, last) == 4 * sum(part)
+    whole = taken(recording, Role.COLLECTIVE, "aten::empty")
+    assert {8 * 4 * (part[0] + part[1]), 8 * 4 * part[2]} <= whole
+
+
 def test_what_a_step_may_not_do_is_named() -> None:
     for ranks in (0, True, 1.5, "8"):
         with pytest.raises(UsageError, match="must be from 1 to 4096"):
@@ -150,8 +171,40 @@ def test_what_a_step_may_not_do_is_named() -> None:
         with step(ranks=4):
             model = nn.parallel.DistributedDataParallel(nn.Linear(8, 8).to("cuda"))
             model.register_comm_hook(None, lambda *_: None)  # type: ignore[arg-type]
+    with pytest.raises(ProbeError, match="shard the model with fully_shard"):
+        with step(ranks=2):
+            FullyShardedDataParallel(nn.Linear(8, 8).to("cuda"))
+    with step(ranks=2) as recording:
+        torch.ones(2, device="cuda").record_stream(torch.cuda.Stream())
+    assert recording.not_modelled == {"aten::record_stream": 1}
     with step(ranks=2):
         with pytest.raises(UsageError, match="a process group is there already"):
             with step(ranks=2):
                 pass
     assert not dist.is_initialized()
+
+
+def test_transformers_trainer_shards_as_accelerate_does(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    rows = [{"input_ids": torch.zeros(16, dtype=torch.long),
+             "labels": torch.zeros(16, dtype=torch.long)}] * 8
+    with step(gpu="h100", ranks=8) as recording:
+        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**SMALL))
+        arguments = transformers.TrainingArguments(
+            output_dir=str(tmp_path), max_steps=1, per_device_train_batch_size=1, report_to=[],
+            save_strategy="no", optim="adamw_torch", disable_tqdm=True, fsdp="full_shard auto_wrap",
+            fsdp_config={"fsdp_version": 2,
+                         "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"]})
+        transformers.Trainer(model=model, args=arguments, train_dataset=rows).train()
+    part = 2 * shard(LAYER, 8) + shard(OUTSIDE, 8)
+    assert max_of(recording, Role.PARAMETER) == 4 * part  # gradients and both moments of each
+    assert max_of(recording, Role.GRADIENT) == 4 * part
+    assert max_of(recording, Role.OPTIMIZER_STATE) == 8 * part
+
+
+def max_of(recording: Recording, role: Role) -> int:
+    """The most bytes of a role that are alive when backward or the last event ends."""
+    ends = [*(span.first_event - 1 for span in recording.stream.spans[1:]),
+            len(recording.events) - 1]
+    return max(recording.bytes_of(role, end) for end in ends)

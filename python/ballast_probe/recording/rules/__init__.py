@@ -26,8 +26,8 @@ from .norms import FloatStatistics, FusedRootMeanSquare
 
 RULES: tuple[Rule, ...] = (
     InPlaceGradients(), InPlaceFormulas(), MaskInPlace(), CudaAutocast(), FusedDropout(),
-    MaskFirst(), CudaAttention(), HostSeeds(), FloatStatistics(), FusedRootMeanSquare(), RealMasks(),
-    ForeachIsDefault(), GroupedProducts(), WholeHistograms(), TrainersLogs(),
+    MaskFirst(), CudaAttention(), HostSeeds(), FloatStatistics(), FusedRootMeanSquare(),
+    RealMasks(), ForeachIsDefault(), GroupedProducts(), WholeHistograms(), TrainersLogs(),
     ExchangedBuffers(), BucketsOnDevice(),
 )
 
