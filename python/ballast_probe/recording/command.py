@@ -92,9 +92,10 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     training = Training(
         n_c=arguments.n_c, n_g=arguments.n_g, batch=arguments.batch, gpu=arguments.gpu,
         attention=arguments.attention, dtype=arguments.dtype, autocast=arguments.autocast,
-        recompute=arguments.recompute, lora=arguments.lora, base=arguments.base, trainable=arguments.trainable,
-        optimizer=arguments.optimizer, clip=arguments.clip or None, steps=arguments.steps,
-        accumulate=arguments.accumulate, layers=arguments.layers, dropout=arguments.dropout,
+        recompute=arguments.recompute, lora=arguments.lora, base=arguments.base,
+        trainable=arguments.trainable, optimizer=arguments.optimizer,
+        clip=arguments.clip or None, steps=arguments.steps, accumulate=arguments.accumulate,
+        layers=arguments.layers, dropout=arguments.dropout,
         ranks=arguments.ranks, parallel=arguments.parallel)
     training.validate()
     name, values = asked_model(arguments)
