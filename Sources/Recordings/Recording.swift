@@ -95,6 +95,13 @@ extension Recording {
     package let firstEvent: Int
   }
 
+  /// What to say where another version of the recorder wrote it; nil for the program's own.
+  package func note(readBy program: String) -> String? {
+    guard let recorder = made.by["ballast-probe"], recorder != program else { return nil }
+    return "was recorded by ballast-probe \(recorder), and this is ballast \(program), which may "
+      + "know more of what a GPU does; record it again to have that"
+  }
+
   /// The event after a phase's last, by the phase's place in `phases`.
   package func end(ofPhase place: Int) -> Int {
     place + 1 < phases.count ? phases[place + 1].firstEvent : events.count

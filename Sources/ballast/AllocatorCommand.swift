@@ -1,6 +1,7 @@
 import ArgumentParser
 import CUDAAllocator
 import Files
+import Measurement
 import Recordings
 import Spelling
 import Values
@@ -138,6 +139,9 @@ struct AllocatorCommand: ParsableCommand {
       }
     case .recording(let recording):
       try refuseDevice("a recording is of one device")
+      if let note = recording.note(readBy: BallastVersion.current) {
+        Output.note("\(file) \(note)")
+      }
       return (recording.memoryStream, "recording", 0)
     case .trace(let stream):
       try refuseDevice("a trace is of one device")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CUDAAllocator
 import Files
+import Measurement
 import RecordedSteps
 import Recordings
 import Values
@@ -34,6 +35,9 @@ struct RecordingOptions: ParsableArguments {
     /// Sentences about how far the figures reach.
     var notes: [String] {
       var notes = recording.memoryStream.notes
+      if let note = recording.note(readBy: BallastVersion.current) {
+        notes.append("\(path) \(note)")
+      }
       if let gpu, let made = recording.gpu, gpu.name != made.name {
         notes.append(
           "\(path) was recorded for \(made.name), whose kernels' temporaries it holds; record it "

@@ -81,4 +81,20 @@ import Traces
     #expect(result.status == 1)
     #expect(result.sentence?.contains("holds the class \"posix.system\"") ?? false)
   }
+
+  @Test func `a recording of another version of the recorder is read with a word`() throws {
+    let sample = RecordedSample(
+      tensors: [.init(2000, "parameter")], events: [0], phases: [("model", 0)], boundary: 1)
+    let folder = try Folder()
+    for (version, isNoted) in [("9.9", true), ("0.1.0", false)] {
+      let text = sample.text().replacing(
+        #""by": {"#, with: #""by": {"ballast-probe": "\#(version)", "#)
+      let file = try folder.add("recording.json", text)
+      for command in [["allocator", file], ["measure", "--recording", file]] {
+        let result = try Program.run(command)
+        #expect(result.status == 0)
+        #expect(result.errors.contains("was recorded by ballast-probe 9.9") == isNoted)
+      }
+    }
+  }
 }

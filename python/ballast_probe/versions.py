@@ -1,5 +1,6 @@
 """The versions of PyTorch and transformers with which Ballast's recipes were checked."""
 
+from collections.abc import Mapping
 from importlib import metadata
 
 CHECKED = {"torch": "2.13.0", "transformers": "5.23.0"}
@@ -26,7 +27,18 @@ def warning() -> str | None:
     found = installed()
     if all(found[name].split("+")[0] == version for name, version in CHECKED.items()):
         return None
-    wanted, got = (" and ".join(f"{name} {version}" for name, version in versions.items())
-                   for versions in (CHECKED, found))
-    return (f"Ballast's transformers recipes were checked with {wanted}, and this is {got}; "
-            "the bytes below are what this version keeps")
+    return (f"Ballast's transformers recipes were checked with {_listed(CHECKED)}, and this is "
+            f"{_listed(found)}; the bytes below are what this version keeps")
+
+
+def of_recorder() -> str | None:
+    """One sentence if a step is recorded with another PyTorch than its rules are read from."""
+    torch = metadata.version("torch").split("+")[0]
+    if torch == CHECKED["torch"]:
+        return None
+    return (f"the rules of the virtual GPU are those of torch {CHECKED['torch']}, and this is torch "
+            f"{torch}")
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return " and ".join(f"{name} {version}" for name, version in versions.items())

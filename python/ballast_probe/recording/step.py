@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from .. import versions
 from ..errors import UsageError
 from ..regions import Layout
 from . import processes
@@ -84,6 +85,8 @@ def step(
                          "attention": attention if chip else None,
                          "without": list(without) or None}
     recording.assumptions += processes.notes(ranks, device)
+    if chip is not None and (sentence := versions.of_recorder()) is not None:
+        recording.assumptions.append(sentence)
     with contextlib.ExitStack() as stack:
         if ranks > 1:
             stack.enter_context(processes.process_group(ranks))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
-from ballast_probe import ProbeError, UsageError
+from ballast_probe import ProbeError, UsageError, versions
 from ballast_probe.recording import Role, step
 
 from conftest import made, on_gpu
@@ -182,3 +182,14 @@ def test_the_device_is_there_in_backward_too() -> None:
 
     assert "_to_copy" not in [op for op, _ in made(on_gpu(run))]
     assert found == [True, True, False, True]
+
+
+def test_another_pytorch_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def assumptions() -> str:
+        with step(gpu="h100") as recording:
+            torch.ones(2, device="cuda")
+        return " ".join(recording.assumptions)
+
+    assert "rules" not in assumptions()
+    monkeypatch.setitem(versions.CHECKED, "torch", "2.99.0")
+    assert "are those of torch 2.99.0, and this is torch 2." in assumptions()
