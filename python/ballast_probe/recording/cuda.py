@@ -10,6 +10,7 @@ from unittest import mock
 
 import torch
 
+from ..errors import ProbeError
 from .gpus import GPU
 from .recorder import Recorder
 from .streams import Idle, Queues
@@ -39,7 +40,16 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
         return stream.most_allocated
 
     def free(*_: Any) -> tuple[int, int]:
-        return gpu.memory_bytes - gpu.context_bytes - stream.allocated, gpu.memory_bytes
+        return (max(0, gpu.memory_bytes - gpu.context_bytes - stream.allocated),
+                gpu.memory_bytes)
+
+    def forget_most(*_: Any) -> None:
+        stream.most_allocated = stream.allocated
+
+    def choose(device: Any) -> None:
+        if device not in (0, -1, "cuda", "cuda:0", torch.device("cuda"), torch.device("cuda", 0)):
+            raise ProbeError(f"the step chooses device {device}, and the virtual machine has one GPU, "
+                             "cuda:0; of several processes record one, with ranks=")
 
     def record_stream(*_: Any) -> None:  # which keeps a block for as long as a stream runs
         recorder.not_modelled["aten::record_stream"] += 1
@@ -61,12 +71,11 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
         "is_current_stream_capturing": lambda: False,
         "device": Idle, "Event": Idle, "Stream": queues.kind, "stream": queues.guard,
         "current_stream": queues.current, "default_stream": queues.default,
-        "set_stream": queues.switch,
+        "set_stream": queues.switch, "set_device": choose,
+        "reset_peak_memory_stats": forget_most, "reset_max_memory_allocated": forget_most,
     }
-    quiet = ("synchronize", "empty_cache", "reset_peak_memory_stats", "set_device", "manual_seed",
-             "manual_seed_all", "seed", "seed_all", "init", "_lazy_init", "ipc_collect",
-             "set_rng_state", "set_rng_state_all", "reset_accumulated_memory_stats",
-             "reset_max_memory_allocated")
+    quiet = ("synchronize", "empty_cache", "manual_seed", "manual_seed_all", "seed", "seed_all", "init", "_lazy_init", "ipc_collect",
+             "set_rng_state", "set_rng_state_all", "reset_accumulated_memory_stats")
     accelerator: dict[str, Any] = {
         "is_available": lambda: True, "device_count": lambda: 1,
         "current_accelerator": lambda *_, **__: torch.device("cuda"),

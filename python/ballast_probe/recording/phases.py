@@ -12,10 +12,12 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.utils import clip_grad
 from torch.optim import optimizer as torch_optimizer
 
 from ..checkpoints import HeldByCheckpoints
+from ..errors import ProbeError
 from ..graph import graph_behind
 from ..hooks import Packed
 from ..tensors import tensors_behind
@@ -35,8 +37,10 @@ class Phases:
         self._checkpoints = HeldByCheckpoints(is_whole=True)
         self._leaves: dict[int, torch.Tensor] = {}
         self._has_run_backward = False
+        self._counts: list[tuple[torch.Tensor, torch.Tensor]] = []  # and what they were
         self._optimizers: dict[int, tuple[torch.optim.Optimizer, dict[Any, Any]]] = {}
         self._depth = 0
+        self.has_trained = False  # whether backward or an optimizer has run
 
     @property
     def _on(self) -> Recorder:
@@ -56,6 +60,7 @@ class Phases:
         stream = self._on.stream
         if next(module.parameters(), None) is None:
             return  # a loss without weights
+        self._on.give_up_gradients()
         step = stream.step + 1 if self._has_run_backward else stream.step
         self._has_run_backward = False
         stream.begin(Phase.FORWARD, step=step)
@@ -87,6 +92,8 @@ class Phases:
             stream = self._on.stream
             if stream.phase in (Phase.MODEL, Phase.OPTIMIZER_MADE):
                 stream.begin(Phase.LOSS)
+            self.has_trained = True
+            self._on.give_up_gradients()
             self._tell_kept(roots)
             stream.begin(Phase.BACKWARD)
             stream.mark_boundary()
@@ -138,13 +145,43 @@ class Phases:
                 return function(*arguments, **keywords)
             finally:
                 self._depth -= 1
+                if phase is Phase.ZERO:
+                    self._on.give_up_gradients()
                 self._on.stream.begin(Phase.OTHER)
 
         return running
 
     def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        self._optimizers.setdefault(id(optimizer), (optimizer, dict(optimizer.state)))
+        self.has_trained = True
+        if id(optimizer) not in self._optimizers:
+            self._optimizers[id(optimizer)] = optimizer, dict(optimizer.state)
+            self._know_states(optimizer)
         self._on.stream.begin(Phase.OPTIMIZER)
+
+    def _know_states(self, optimizer: torch.optim.Optimizer) -> None:
+        """Tells what an optimizer brings: its parameters, and states of steps before.
+
+        Raises:
+            ProbeError: Its parameters are those of before a move to the GPU.
+        """
+        recorder = self._on
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if id(parameter) in recorder.moved:
+                    raise ProbeError(
+                        "the optimizer was made before its model was moved to the GPU, and a move "
+                        "makes new parameters here; make the optimizer after the move, or give the "
+                        "model to ballast_probe.step(model)")
+                if not recorder.is_on_device(parameter):
+                    continue
+                is_counted_there = group.get("fused") or group.get("capturable")
+                for tensor in tensors_behind(optimizer.state.get(parameter, {})):
+                    if isinstance(tensor, FakeTensor):
+                        continue
+                    if tensor.dim() > 0 or is_counted_there or recorder.is_everything:
+                        recorder.know(tensor, Role.OPTIMIZER_STATE)
+                    else:  # a count of steps, which the host goes on counting
+                        self._counts.append((tensor, tensor.clone()))
 
     def _after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         for state in optimizer.state.values():
@@ -186,3 +223,6 @@ class Phases:
             optimizer.state.clear()
             optimizer.state.update(state)
         self._optimizers.clear()
+        for count, before in self._counts:
+            count.copy_(before)
+        self._counts.clear()

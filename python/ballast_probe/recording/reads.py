@@ -24,6 +24,7 @@ Answer = Callable[[FrameType], Number | None]
 
 _OURS = str(Path(__file__).parent)
 _TORCH = str(Path(torch.__file__).parent)
+_TYPED = ("<stdin>", "<string>")  # in an interpreter, or after python -c
 _READS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default}
 _DATA_DEPENDENT = ("DataDependentOutputException", "DynamicOutputShapeException")
 _NO_SHAPE_RULE = ("UnsupportedOperatorException", "UnsupportedFakeTensorException")
@@ -39,7 +40,7 @@ def frames() -> Iterator[FrameType]:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith((_OURS, _TORCH, "<")):
+        if name in _TYPED or not name.startswith((_OURS, _TORCH, "<")):
             yield frame
         frame = frame.f_back
 

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper
 
 from ..tensors import parts_of
 from .arguments import is_small_data, mapped, tensors_among
+from .mixing import refuse_mixed
 from .naming import RunningModules, RunningNode
 from .reads import Reads, explained, is_read
 from .shapes import ShapeRules
@@ -115,6 +116,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.depth = 0
         self.node: RunningNode | None = None
         self.node_began = 0  # the tensors that there were when the node began
+        self.moved: dict[int, torch.Tensor] = {}  # parameters that a move has replaced
         self._entries: dict[int, _Entry] = {}
         self._stand_ins: dict[int, torch.Tensor] = {}  # of real storages, as bytes
         self._gradients: list[tuple[weakref.ref[torch.Tensor], torch.Tensor | None]] = []
@@ -153,8 +155,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._placing.pop()
 
     def know(self, tensor: torch.Tensor, role: Role = Role.INPUT) -> None:
-        """Takes a tensor for one that was on the device before the first event."""
+        """Takes a tensor, and its gradient, for ones that were there before the first event."""
         self._remember_gradient(tensor)
+        if tensor.is_leaf and tensor.grad is not None and type(tensor.grad) is not FakeTensor:
+            self.know(tensor.grad, Role.GRADIENT)
         for part in parts_of(tensor):
             storage = part.untyped_storage()
             if storage._cdata not in self._entries:
@@ -259,6 +263,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not tensors and not call.is_counted and is_small_data(
                 call.name, arguments, keywords):
             return self._run_on_host(func, arguments, keywords)
+        if self.depth == 1 and call.is_counted and not self._placing and not self.is_everything:
+            refuse_mixed(call.name, tensors, self.is_on_device)
         self._follow_node()
         for rule in self.rules:
             if (result := rule.instead(self, call)) is not PASS:
@@ -364,9 +370,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._remembered.add(id(tensor))
             self._gradients.append((weakref.ref(tensor), tensor.grad))
 
+    def give_up_gradients(self) -> None:
+        """Releases gradients of before that their parameters have no more."""
+        for reference, gradient in self._gradients:
+            if gradient is None or (tensor := reference()) is None or tensor.grad is gradient:
+                continue
+            entry = self._entries.pop(gradient.untyped_storage()._cdata, None)
+            if entry is not None and entry.tensor is not None:
+                self.stream.release(entry.tensor)
+
     def close(self) -> None:
         """Forgets what it knows, and gives real parameters their own gradients back."""
         self._entries.clear()
+        self.moved.clear()
         for reference, gradient in self._gradients:
             if (tensor := reference()) is not None:
                 tensor.grad = gradient

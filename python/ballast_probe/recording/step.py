@@ -9,13 +9,16 @@ from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from .. import versions
-from ..errors import UsageError
+from ..errors import ProbeError, UsageError
 from ..regions import Layout
 from . import processes
 from .gpus import gpu_of
+from .copies import copying
 from .kernels import CudaKernels
+from .limits import limits
 from .loading import loading_here
 from .phases import Phases
 from .reads import Reads, Values
@@ -23,12 +26,17 @@ from .recorder import Recorder
 from .recording import Recording
 from .resizing import resizing
 from .rules import Setting, following
+from .saving import saving_nothing
 from .stream import Stream, exactly, to_blocks
 from .subclasses import import_first, making_subclasses
 from .triton import refusing_triton
 from .virtual import taking_over, virtual_device
 
 DEVICES = ("cuda", "cpu")
+
+_ON_HOST = ("nothing was allocated on the GPU: the step ran on the host, for real. Move the model and "
+            "its data to cuda inside the block, or give the model to ballast_probe.step(model); make "
+            "a Trainer inside the block, since it chooses its device when it is made")
 
 
 @contextlib.contextmanager
@@ -76,6 +84,8 @@ def step(
     if type(ranks) is not int or not 1 <= ranks <= processes.MOST_RANKS:
         raise UsageError(f"ranks is {ranks} and must be from 1 to {processes.MOST_RANKS}")
     import_first()
+    if any(isinstance(mode, Recorder) for mode in _get_current_dispatch_mode_stack()):
+        raise UsageError("a step is being recorded already; leave its block before the next one")
     is_cuda = device == "cuda"
     chip = gpu_of(gpu) if is_cuda else None
     stream = Stream(to_blocks if is_cuda else exactly)
@@ -104,6 +114,10 @@ def step(
             Setting(recorder, chip, attention, is_packed, is_padded), device, without,
             recording.assumptions))
         stack.enter_context(phases.watching(recorder))
+        if is_cuda:
+            stack.enter_context(limits(recording.assumptions))
+        stack.enter_context(saving_nothing(recording.assumptions))
+        stack.enter_context(copying(recorder.reads))
         stack.enter_context(fake)
         stack.enter_context(recorder)
         if chip is not None:
@@ -116,6 +130,12 @@ def step(
             phases.name(model)
         try:
             yield recording
+            if chip is not None and phases.has_trained and not stream.tensors:
+                raise ProbeError(_ON_HOST)
+        except BaseException as error:
+            recording.assumptions.append(
+                f"the step ended in {type(error).__name__}: what would have come after is missing")
+            raise
         finally:
             recorder.close()
             stream.settle()

@@ -20,9 +20,11 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
+from ..errors import ProbeError
 from ..tensors import parts_of
 from . import cuda
 from .gpus import GPU
+from .reads import line
 from .recorder import Recorder
 from .stream import Role
 
@@ -41,11 +43,17 @@ _ASKED: dict[Any, Callable[[torch.device], Any]] = {
 
 def is_cuda(device: object) -> bool:
     """Whether something names a CUDA device: `cuda`, `cuda:0`, 0, or PyTorch's own."""
-    if isinstance(device, torch.device):
-        return device.type == "cuda"
-    if isinstance(device, str):
-        return device.startswith("cuda")
-    return isinstance(device, int) and not isinstance(device, bool)
+    if isinstance(device, int) and not isinstance(device, bool):
+        kind, index = "cuda", device
+    elif isinstance(device, (str, torch.device)):
+        named = torch.device(device)
+        kind, index = named.type, named.index or 0
+    else:
+        return False
+    if kind == "cuda" and index != 0 or kind not in ("cuda", "cpu", "meta"):
+        raise ProbeError(f"{line() or 'the step'} asks for {kind}:{index}, and the virtual machine has "
+                         "one GPU, cuda:0; of several processes record one, with ranks=")
+    return kind == "cuda"
 
 
 def _names_meta(value: object) -> bool:
@@ -86,7 +94,7 @@ class VirtualDevice(TorchFunctionMode):
         if func in (_Tensor.tolist, _Tensor.numpy) and isinstance(args[0], FakeTensor):
             return self._numbers(func, args[0])
         device = kwargs.get("device")
-        if device is None or torch.device(device).type not in ("cuda", "cpu"):
+        if device is None or not is_cuda(device) and torch.device(device).type != "cpu":
             return func(*args, **kwargs)
         with self._recorder.placing(is_cuda(device)):
             return func(*args, **{**kwargs, "device": CPU})
@@ -162,7 +170,7 @@ def virtual_device(recorder: Recorder, gpu: GPU) -> Iterator[None]:
         stack.enter_context(mock.patch.object(
             FakeTensor, "is_cuda", property(lambda tensor: seen(tensor).type == "cuda"),
             create=True))
-        stack.enter_context(_keeping_modules())
+        stack.enter_context(_keeping_modules(recorder))
         stack.enter_context(cuda.answering(recorder, gpu))
         stack.enter_context(_there_in_backward(mode))
         stack.enter_context(mode)
@@ -203,8 +211,9 @@ def taking_over() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _keeping_modules() -> Iterator[None]:
+def _keeping_modules(recorder: Recorder) -> Iterator[None]:
     """Gives modules their real tensors back that a move to the device has replaced."""
+    to: Callable[..., Any] = torch.nn.Module.to
     kept: list[tuple[torch.nn.Module, dict[str, Any], dict[str, Any]]] = []
     apply: Callable[..., torch.nn.Module] = torch.nn.Module._apply
 
@@ -212,9 +221,21 @@ def _keeping_modules() -> Iterator[None]:
         own = [*module._parameters.values(), *module._buffers.values()]
         if any(tensor is not None and not isinstance(tensor, FakeTensor) for tensor in own):
             kept.append((module, dict(module._parameters), dict(module._buffers)))
-        return apply(module, *arguments, **keywords)
+        before = dict(module._parameters)
+        applied = apply(module, *arguments, **keywords)
+        recorder.moved.update((id(old), old) for name, old in before.items()
+                              if old is not None and old is not module._parameters.get(name))
+        return applied
 
-    with mock.patch.object(torch.nn.Module, "_apply", applying):
+    def moving(module: torch.nn.Module, *arguments: Any, **keywords: Any) -> Any:
+        if arguments and type(arguments[0]) is int:
+            arguments = (CUDA if is_cuda(arguments[0]) else CPU, *arguments[1:])
+        if type(keywords.get("device")) is int:
+            keywords["device"] = CUDA if is_cuda(keywords["device"]) else CPU
+        return to(module, *arguments, **keywords)
+
+    with mock.patch.object(torch.nn.Module, "_apply", applying), \
+            mock.patch.object(torch.nn.Module, "to", moving):
         try:
             yield
         finally:

@@ -49,8 +49,9 @@ def test_it_is_not_on_the_host() -> None:
     def run() -> None:
         x = torch.ones(10, 64, requires_grad=True)
         functional.rms_norm(x, (64,)).sum().backward()
+        torch.ones(4, device="cuda")
 
-    assert not made(on_gpu(run))
+    assert made(on_gpu(run)) == [("ones", 16)]
     assert ("pow", 2560) in made(on_cpu(run))
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 
 from ballast_probe import ProbeError, UsageError, cli
-from ballast_probe.recording import Recording, Role, reserved, step, writing
+from ballast_probe.recording import Recording, Role, processes, reserved, step, writing
 from ballast_probe.recording.trainer import Training, record_training
 
 SMALL = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
@@ -177,9 +177,13 @@ def test_what_a_step_may_not_do_is_named() -> None:
     with step(ranks=2) as recording:
         torch.ones(2, device="cuda").record_stream(torch.cuda.Stream())
     assert recording.not_modelled == {"aten::record_stream": 1}
-    with step(ranks=2):
+    with processes.process_group(2):
         with pytest.raises(UsageError, match="a process group is there already"):
             with step(ranks=2):
+                pass
+    with step():
+        with pytest.raises(UsageError, match="a step is being recorded already"):
+            with step():
                 pass
     assert not dist.is_initialized()
 

@@ -256,7 +256,8 @@ class CudaAttention(Rule):
                            capability)
             backend = chosen(ask, setting.attention)
             self.taken[backend] = self.taken.get(backend, 0) + 1
-            return run(ask, backend, scale)
+            with setting.recorder.placing(True):  # the mask that plain ops make of `is_causal` too
+                return run(ask, backend, scale)
 
         setting.recorder.composites["aten::scaled_dot_product_attention"] = attend
         with implementing(("scaled_dot_product_attention", attend), key="AutogradCPU"):
