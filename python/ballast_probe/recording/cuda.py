@@ -84,7 +84,8 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
         "current_stream": queues.current, "set_stream": queues.switch,
     }
     with contextlib.ExitStack() as stack:
-        for owner, table in ((torch.cuda, answers | dict.fromkeys(quiet, _nothing)),
+        answers |= dict.fromkeys(quiet, _nothing)
+        for owner, table in ((torch.cuda, answers), (torch.cuda.random, answers),
                              (torch.accelerator, accelerator)):
             for name, answer in table.items():
                 if hasattr(owner, name):
