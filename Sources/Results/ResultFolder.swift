@@ -92,12 +92,14 @@ package struct ResultFolder: Sendable {
       .filter { Paths.exists(Paths.join(path, $0)) }
   }
 
-  /// The files of a result that a folder holds, under what a sentence calls it.
+  /// The files of a result that a folder holds, under what a sentence calls it; of a recorded step
+  /// that is its file.
   ///
   /// The journal is one, though nobody shows it: without it a sweep cannot go on.
   package static func inputs(in folder: String, as name: String) -> [NamedFile] {
     (ResultKind.allCases.map(\.file).sorted() + [SweepFile.name, "journal.jsonl"])
       .map { Paths.join(folder, $0) }
       .filter(Paths.exists).map { NamedFile(name, $0) }
+      + (RecordedResult.file(at: folder).map { [NamedFile(name, $0)] } ?? [])
   }
 }

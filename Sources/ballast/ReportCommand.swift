@@ -26,18 +26,20 @@ struct ReportCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "A folder that 'ballast sweep' or ballast-probe wrote.", valueName: "folder"))
+      "A folder that 'ballast sweep' or ballast-probe wrote, or the file of a recording.",
+      valueName: "folder"))
   var folder: String
   @Option(help: ArgumentHelp("An earlier result to put beside it.", valueName: "folder"))
   var against: String?
   @Option(
     help: ArgumentHelp(
-      "Where to write it, or - for standard output (default: report.html in the folder).",
+      "Where to write it, or - for standard output (default: report.html in the folder, or "
+        + "beside the file).",
       valueName: "file.html"))
   var output: String?
 
   func run() throws {
-    let place = output ?? Paths.join(folder, "report.html")
+    let place = output ?? Self.page(of: folder)
     try FileLists.hold(
       read: ResultFolder.inputs(in: folder, as: "the folder")
         + (against.map { ResultFolder.inputs(in: $0, as: "--against") } ?? []),
@@ -61,5 +63,12 @@ struct ReportCommand: ParsableCommand {
     guard let file else { return try Output.write(html) }
     try file.commit(html)
     Output.note("\(place): \(html.utf8.count / 1000) kB; open it in a browser")
+  }
+
+  /// Where the page of a result goes: into its folder, or beside a recording's file.
+  private static func page(of result: String) -> String {
+    let name = "report.html"
+    guard Paths.exists(result), !Paths.isDirectory(result) else { return Paths.join(result, name) }
+    return (result.lastIndex(of: "/").map { String(result[...$0]) } ?? "") + name
   }
 }

@@ -139,6 +139,19 @@ import Testing
     #expect(cells["loss"] == ["1e999", "NaN"] && cells["n_c"] == ["4", "007"])
     #expect(cells["model"] == ["</script>", "a \"b\"\nc\u{2028}"])
   }
+
+  @Test func `the page of a recording's file goes beside the file, and never over it`() throws {
+    let folder = try Folder()
+    let sample = RecordedSample(
+      tensors: [.init(2000, "parameter"), .init(3000, "activation", isKept: true, layer: 0)],
+      events: [0, 1, -2], phases: [("model", 0), ("forward", 1), ("backward", 2)], boundary: 2)
+    let file = try folder.add("recording.json", sample.text())
+    let written = try Program.run(["report", file])
+    #expect(written.status == 0, "\(written.errors)")
+    #expect(FileManager.default.fileExists(atPath: "\(folder.path)/report.html"))
+    #expect(try Program.run(["report", file, "--output", file]).status != 0)
+    #expect(try String(contentsOfFile: file, encoding: .utf8) == sample.text())
+  }
 }
 
 /// A plain reading of CSV whose quoted cells have no line breaks.

@@ -80,9 +80,7 @@ class PointOptions:
         ):
             if word not in words:
                 raise UsageError(f"--{name} is '{word}' and must be one of {', '.join(words)}")
-        if self.dropout is not None and not (math.isfinite(self.dropout) and 0 <= self.dropout < 1):
-            raise UsageError(
-                f"--dropout is {self.dropout:g} and must be at least 0 and less than 1")
+        refuse_dropout(self.dropout)
         if self.n_c == 0 and self.n_g == 1:
             raise UsageError(
                 "with --n-c 0 and --n-g 1 no row predicts a token, so there is no loss")
@@ -122,6 +120,16 @@ class PointOptions:
         return f"transformers-{self.attention}"
 
 
+def refuse_dropout(probability: float | None) -> None:
+    """Refuses what is no probability of a dropout; None is the configuration's own.
+
+    Raises:
+        UsageError: It is less than 0, or 1 or more, or no number.
+    """
+    if probability is not None and not 0 <= probability < 1:  # not so for NaN either
+        raise UsageError(f"--dropout is {probability:g} and must be at least 0 and less than 1")
+
+
 def lora_settings(text: str) -> dict[str, Any]:
     """What PEFT's LoraConfig takes, of `r=16,alpha=32,targets=q_proj+v_proj`.
 
@@ -130,18 +138,24 @@ def lora_settings(text: str) -> dict[str, Any]:
     """
     wrong = UsageError(f"--lora '{text}' must be like r=16,alpha=32,targets=q_proj+v_proj, with "
                        "rslora=true and dropout=0.05 if wanted")
-    words = dict(word.partition("=")[::2] for word in text.split(","))
-    if not set(words) <= {"r", "alpha", "targets", "rslora", "dropout"} or not words.get("targets"):
+    pairs = [word.partition("=")[::2] for word in text.split(",")]
+    words = dict(pairs)
+    if not set(words) <= {"r", "alpha", "targets", "rslora", "dropout"}:
+        raise wrong
+    if (again := next((name for name in words if [one for one, _ in pairs].count(name) > 1), None)):
+        raise UsageError(f"--lora '{text}' gives {again} more than once")
+    targets, scaled = words.get("targets", "").split("+"), words.get("rslora", "false")
+    if not all(targets) or scaled not in ("true", "false"):
         raise wrong
     try:
-        targets, alpha = words["targets"], float(words.get("alpha", "8"))
+        rank, alpha = int(words.get("r", "8")), float(words.get("alpha", "8"))
         dropout = float(words.get("dropout", "0"))
-        if not math.isfinite(alpha) or not 0 <= dropout < 1:
+        if rank < 1 or not math.isfinite(alpha) or not 0 <= dropout < 1:
             raise wrong
         return {
-            "r": int(words.get("r", "8")), "lora_alpha": alpha, "lora_dropout": dropout,
-            "use_rslora": words.get("rslora", "false") == "true",
-            "target_modules": targets if targets == "all-linear" else targets.split("+"),
+            "r": rank, "lora_alpha": alpha, "lora_dropout": dropout,
+            "use_rslora": scaled == "true",
+            "target_modules": targets[0] if targets == ["all-linear"] else targets,
         }
     except ValueError as error:
         raise wrong from error

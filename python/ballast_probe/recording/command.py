@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..asked import add_model, asked_model
-from ..errors import ProbeError
+from ..errors import ProbeError, UsageError
 from ..options import DTYPES
 from . import writing
 from .answer import answer
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         ranks=arguments.ranks, parallel=arguments.parallel)
     training.validate()
     name, values = asked_model(arguments)
-    file = _claimed(arguments.output, arguments.overwrite) if arguments.output else None
+    file = _place(arguments.output, arguments.overwrite)
     command = shlex.join(["ballast-probe", *words])
     recording = record_training(values, training, name=name,
                                 command=command)
@@ -111,15 +111,17 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return 0
 
 
-def _claimed(folder: Path, is_overwriting: bool) -> Path:
-    """The file to write, in a folder that can be written to."""
+def _place(folder: Path | None, is_overwriting: bool) -> Path | None:
+    """The file to write, at a place where it can be; nothing is made there yet.
+
+    A step that is refused leaves nothing behind.
+    """
+    if folder is None:
+        if is_overwriting:
+            raise UsageError("--overwrite is about the recording in --output, which is not given")
+        return None
     file = folder / writing.NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ProbeError(f"{folder} cannot be written to: {error.strerror}") from error
+    writing.refuse_place(file)
     if os.path.lexists(file) and not is_overwriting:
         raise ProbeError(f"{folder} holds {file.name} already; give --overwrite to replace it")
-    if not os.access(folder, os.W_OK) or file.is_dir():
-        raise ProbeError(f"{file} cannot be written")
     return file

@@ -6,6 +6,7 @@ The table is Ballast's own (`Sources/CUDAAllocator/GPU+All.swift`), exported int
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -14,8 +15,18 @@ from typing import Any
 
 from ..errors import ProbeError, UsageError
 from ..reading import read_json
+from ..words import printable
 
 _TABLE = Path(__file__).parent.parent / "gpus.json"
+
+# As `ballast` has them (`Sources/Recordings/GPU+Reading.swift`), but that a step needs a chip.
+_RANGES = {
+    "memory_bytes": (1, 1 << 50), "multiprocessors": (1, 1 << 20),
+    "threads_per_multiprocessor": (1, 1 << 20), "context_bytes": (0, 1 << 50),
+    "cublas_workspace_bytes": (0, 1 << 40),
+}
+_MAY_BE_MISSING = {"memory_source": "", "context_source": ""}
+_CAPABILITY = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class GPU:
     def capability(self) -> tuple[int, int]:
         """The compute capability as two numbers."""
         major, _, minor = self.compute_capability.partition(".")
-        return int(major), int(minor or 0)
+        return int(major), int(minor)
 
     def values(self) -> dict[str, Any]:
         """The entry as a recording has it."""
@@ -68,7 +79,7 @@ def gpu_of(entry: str | Mapping[str, Any] | GPU) -> GPU:
     """The GPU of a name, of a JSON file with an entry, or of an entry.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is none of that name, or it is nothing of these.
         ProbeError: A file or an entry does not say what a GPU is.
     """
     if isinstance(entry, GPU):
@@ -76,15 +87,52 @@ def gpu_of(entry: str | Mapping[str, Any] | GPU) -> GPU:
     if isinstance(entry, str):
         if entry in table():
             return table()[entry]
-        if not entry.endswith(".json"):
+        if not entry.endswith(".json") and "/" not in entry:
             raise UsageError(f"there is no GPU '{entry}'; give one of {', '.join(table())}, or a "
                              "JSON file with an entry of your own")
-        entry = read_json(Path(entry))
+        return _checked(read_json(Path(entry), "GPU file"), f"{entry}: ")
+    return _checked(entry, "")
+
+
+def _checked(entry: Any, place: str) -> GPU:
+    """A GPU of what an entry says; `place` goes before a sentence about it."""
     if not isinstance(entry, Mapping):
-        raise ProbeError("a GPU's entry must be an object")
-    kinds = {field.name: int if field.type == "int" else str for field in fields(GPU)}
-    missing = [name for name in kinds if not isinstance(entry.get(name), kinds[name])]
-    if missing:
-        raise ProbeError(f"a GPU's entry does not say its {missing[0]} "
-                         f"({kinds[missing[0]].__name__})")
-    return GPU(**{name: entry[name] for name in kinds})
+        raise UsageError(f"{place}a GPU's entry must be an object")
+    names = [field.name for field in fields(GPU)]
+    if (unknown := next((key for key in entry if key not in names), None)) is not None:
+        raise ProbeError(f"{place}a GPU's entry has the unknown key {_shown(unknown)}; its keys "
+                         f"are {', '.join(names)}")
+    given = {**_MAY_BE_MISSING, "title": entry.get("name"),
+             **{name: value for name, value in entry.items() if value is not None}}
+    gpu = GPU(**{name: _value(name, given.get(name), place) for name in names})
+    if gpu.context_bytes >= gpu.memory_bytes:
+        raise ProbeError(f"{place}a GPU's context_bytes must be less than its memory_bytes, "
+                         f"{gpu.memory_bytes}, not {gpu.context_bytes}")
+    return gpu
+
+
+def _value(name: str, value: Any, place: str) -> Any:
+    if value is None:
+        raise ProbeError(f"{place}a GPU's entry does not say its {name}")
+    if name in _RANGES:
+        least, most = _RANGES[name]
+        wanted = f"a whole number from {least} to {most}"
+        is_right = type(value) is int and least <= value <= most
+    elif name == "compute_capability":
+        wanted = 'two numbers such as "9.0"'
+        is_right = isinstance(value, str) and _CAPABILITY.fullmatch(value) is not None
+    else:
+        wanted = "a text without control characters"
+        is_right = isinstance(value, str) and printable(value) == value
+        if name in ("name", "title"):
+            wanted = f"{wanted} that is not empty"
+            is_right = is_right and bool(value.strip())
+    if not is_right:
+        raise ProbeError(f"{place}a GPU's {name} must be {wanted}, not {_shown(value)}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON has it, cut where it is long."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:60]}..."

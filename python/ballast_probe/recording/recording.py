@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -124,11 +125,15 @@ class Recording:
     def write(self, path: str | Path) -> Path:
         """Writes the recording into a file, or into a folder under its own name.
 
+        Folders that are missing are made. A path that ends with `/` is a folder's.
+
         Raises:
-            ProbeError: It cannot be written.
+            ProbeError: It cannot be written, or no program could read it again.
         """
+        is_folder = str(path).endswith("/") or os.path.isdir(path)
         path = Path(path)
-        path = path / writing.NAME if path.is_dir() else path
+        path = path / writing.NAME if is_folder else path
+        writing.refuse_place(path)
         writing.write(path, self.values())
         return path
 

@@ -15,6 +15,7 @@ from .. import versions
 from ..errors import ProbeError, UsageError
 from ..regions import Layout
 from . import processes
+from .arguments_of_step import refuse_arguments
 from .gpus import gpu_of
 from .copies import copying
 from .kernels import CudaKernels
@@ -79,6 +80,8 @@ def step(
         ProbeError: The step reads values, or runs what has no rule of shapes.
         UsageError: There is no such device, GPU or rule.
     """
+    refuse_arguments(model=model, layout=layout, attention=attention, reads=reads,
+                     is_packed=is_packed, is_padded=is_padded, without=without)
     if device not in DEVICES:
         raise UsageError(f"device is '{device}' and must be one of {', '.join(DEVICES)}")
     if type(ranks) is not int or not 1 <= ranks <= processes.MOST_RANKS:

@@ -158,8 +158,12 @@ class Stream:
             self.spans.append(Span(phase, step, len(self.events)))
 
     def mark_boundary(self) -> None:
-        """Notes that the backward of a step begins here."""
-        self.boundaries.append(len(self.events))
+        """Notes that the backward of a step begins here.
+
+        Two that nothing is allocated or released between begin before the same event.
+        """
+        if self.boundaries[-1:] != [len(self.events)]:
+            self.boundaries.append(len(self.events))
 
     def allocate(self, size: int, *, op: str, module: str = "", node: str = "", dtype: str = "",
                  shape: tuple[int, ...] = (), role: Role | None = None) -> Tensor:

@@ -16,15 +16,18 @@ import torch
 from ..configuration import Subject, dtype_of, make_subject, sizes
 from ..errors import ProbeError, UsageError
 from ..forward import freeze, leave_text
-from ..options import DTYPES, lora_settings
+from ..options import DTYPES, lora_settings, refuse_dropout
 from ..regions import Layout
 from ..words import first_line
+from .gpus import gpu_of
 from .parallel import DDP, FSDP2, PARALLELS, exchanging, replicated, sharded
+from .positions import refusing_more_tokens
 from .processes import MOST_RANKS
 from .recording import Recording
 from .rules.attention import BACKENDS
 from .step import step
 from .subclasses import to_four_bits
+from .writing import refuse_unreadable
 
 ATTENTIONS = ("sdpa", "eager", *BACKENDS[1:])
 OPTIMIZERS = ("adamw", "adamw-loop", "adamw-fused", "sgd", "none")
@@ -87,6 +90,7 @@ class Training:
 
         Raises:
             UsageError: One sentence says what is wrong.
+            ProbeError: A file of a GPU does not say what it is.
         """
         for name, value, least, most in (
             ("n-c", self.n_c, 0, _MOST_TOKENS), ("n-g", self.n_g, 1, _MOST_TOKENS),
@@ -111,8 +115,11 @@ class Training:
                              "of 2 or more")
         if self.ranks > 1 and self.is_cpu:
             raise UsageError("--ranks is about GPUs, and --gpu is cpu; name a GPU")
+        if not self.is_cpu:
+            gpu_of(self.gpu)
         if self.n_c + self.n_g < 2:
             raise UsageError("with one token no row predicts another, so there is no loss")
+        refuse_dropout(self.dropout)
         if self.clip is not None and not 0 < self.clip < float("inf"):
             raise UsageError(f"--clip is {self.clip:g} and must be more than 0")
         if self.lora is not None:
@@ -151,7 +158,7 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
         command: How it was called.
 
     Raises:
-        ProbeError: It cannot be built or run.
+        ProbeError: It cannot be built or run, or is too large for a recording.
         UsageError: What is asked cannot be meant.
     """
     training.validate()
@@ -170,6 +177,7 @@ def record_training(values: Mapping[str, Any], training: Training, *, name: str 
             if training.ranks > 1:
                 model = _in_parallel(model, training, notes)
             _train(model, subject, training, device)
+    refuse_unreadable(recording.stream)
     recording.point = _point(subject, training, recording.model["name"])
     recording.assumptions += [
         *notes, *subject.notes, "what a model returns is dropped before backward, as "
@@ -234,6 +242,7 @@ def _build(subject: Subject, training: Training, device: str) -> torch.nn.Module
     model.train()
     if subject.config is not subject.text:
         leave_text(model, type(subject.text))
+    refusing_more_tokens(model, subject.text.model_type, training.n_c + training.n_g)
     if training.base == "4bit":
         to_four_bits(model, getattr(torch, dtype))
     if not training.is_sharded:

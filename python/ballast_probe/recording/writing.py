@@ -5,6 +5,7 @@ What repeats is a table, and an index into it elsewhere. Every number is an inte
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -16,10 +17,14 @@ from typing import Any, Generic, TypeVar
 from ..errors import ProbeError
 from ..modules import layer_of
 from ..regions import Layout, RegionBytes, divide, rows_by_size
+from ..words import first_line, printable
 from .stream import Role, Stream, Tensor
 
 FORMAT, VERSION = "ballast-recording", 1
 NAME = "recording.json.gz"
+
+# What `ballast` reads at the most (`Sources/Recordings/Recording+Reading.swift`).
+MOST_BYTES, MOST_TENSORS, MOST_EXTENTS = 1 << 41, 1 << 21, 64
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -91,8 +96,38 @@ def columns(stream: Stream, layout: Layout | None) -> tuple[dict[str, Any], dict
     return tables, rows
 
 
+def refuse_unreadable(stream: Stream) -> None:
+    """Refuses a stream that no program could read again.
+
+    Raises:
+        ProbeError: A tensor of it is larger than any memory, or there are too many.
+    """
+    if len(stream.tensors) > MOST_TENSORS:
+        raise ProbeError(f"the step allocates {len(stream.tensors):,} tensors, and a recording "
+                         f"holds {MOST_TENSORS:,} at the most; record fewer steps")
+    for tensor in stream.tensors:
+        if tensor.bytes <= MOST_BYTES and len(tensor.shape) <= MOST_EXTENTS:
+            continue
+        what = " ".join(word for word in (
+            f"{tensor.role} tensor", tensor.op and f"of {tensor.op}",
+            tensor.module and f"in {tensor.module}") if word)
+        shape = "x".join(map(str, tensor.shape))
+        if tensor.bytes > MOST_BYTES:
+            raise ProbeError(
+                f"the {what}, {tensor.dtype or 'bytes'} {shape or 'of no known shape'}, takes "
+                f"{tensor.bytes:,} bytes, and a recording's tensors have {MOST_BYTES:,} at the "
+                "most; give the step fewer tokens or a smaller model")
+        raise ProbeError(f"the {what} has {len(tensor.shape)} extents, and a recording's tensors "
+                         f"have {MOST_EXTENTS} at the most")
+
+
 def document(stream: Stream, layout: Layout | None, head: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole file as values; `head` is what is not of the stream."""
+    """The whole file as values; `head` is what is not of the stream.
+
+    Raises:
+        ProbeError: No program could read it again.
+    """
+    refuse_unreadable(stream)
     tables, rows = columns(stream, layout)
     return {
         "format": FORMAT, "version": VERSION, **head, "tables": tables, "tensors": rows,
@@ -104,21 +139,63 @@ def document(stream: Stream, layout: Layout | None, head: Mapping[str, Any]) -> 
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes a recording beside its place, and then there.
+    """Writes a recording beside its place, and then there; makes the folder if it is missing.
 
     Raises:
         ProbeError: It cannot be written.
     """
+    refuse_place(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(values, separators=(",", ":"), allow_nan=False).encode()
     try:
+        text = json.dumps(values, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ProbeError(f"{_shown(path)} cannot be written: a value of the recording's is none of "
+                         f"JSON's: {first_line(error)}") from error
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
         with open(part, "xb") as file:
             file.write(gzip.compress(text, 6, mtime=0))
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ProbeError(f"{path} cannot be written: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise ProbeError(f"{_shown(path)} cannot be written: "
+                         f"{error.strerror or error}") from error
+
+
+def refuse_place(path: Path) -> None:
+    """Refuses a path at which no file can be made, and makes nothing.
+
+    Raises:
+        ProbeError: It has no name, a folder is there, or what is above it is no folder that can be
+            written to.
+    """
+    try:
+        why = _obstacle(path)
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why is not None:
+        raise ProbeError(f"{_shown(path)} cannot be written: {why}")
+
+
+def _obstacle(path: Path) -> str | None:
+    if "\0" in str(path):
+        return "its name has a character that no file's has"
+    if not path.name or path.is_dir():
+        return "it is a folder"
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.lstat()  # says what else is wrong with it, such as a name that is too long
+    above = next((one for one in path.parents if os.path.lexists(one)), path)
+    if not above.is_dir():
+        return f"{_shown(above)} is no folder"
+    if not os.access(above, os.W_OK | os.X_OK):
+        return f"{_shown(above)} is no folder that can be written to"
+    return None
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))
 
 
 def read(path: Path) -> dict[str, Any]:
