@@ -108,6 +108,13 @@ def test_every_kind_of_step(more: dict[str, object]) -> None:
     assert (states > 0) == str(more.get("optimizer", "adamw")).startswith("adamw")
 
 
+def test_a_warning_of_transformers_reads_nothing_of_the_callers() -> None:
+    """With a token of padding gpt2 asks whether the batch has it, to warn."""
+    values = {"model_type": "gpt2", "n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": 50,
+              "pad_token_id": 0}
+    assert record_training(values, Training(n_c=4, n_g=4)).peak.bytes > 0
+
+
 def test_adamw_of_each_kind_holds_what_it_is_known_to_hold() -> None:
     peaks = {}
     for optimizer in ("adamw", "adamw-loop", "adamw-fused"):
