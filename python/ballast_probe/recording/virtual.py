@@ -93,6 +93,8 @@ class VirtualDevice(TorchFunctionMode):
             return args[0].untyped_storage()._cdata  # tells tensors apart, as an address would
         if func in (_Tensor.tolist, _Tensor.numpy) and isinstance(args[0], FakeTensor):
             return self._numbers(func, args[0])
+        if func is torch.device and args and type(args[0]) is int and is_cuda(args[0]):
+            return CUDA
         device = kwargs.get("device")
         if device is None or not is_cuda(device) and torch.device(device).type != "cpu":
             return func(*args, **kwargs)

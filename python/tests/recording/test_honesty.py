@@ -158,6 +158,21 @@ def test_a_model_is_copied_saved_and_logged(tmp_path: Path) -> None:
             f"{torch.ones((), device='cuda'):.2f}"
 
 
+@pytest.mark.parametrize("device_map", [None, "cuda", "auto", {"": 0}])
+def test_a_model_is_read_from_files(device_map: object, tmp_path: Path) -> None:
+    """transformers reads them in threads, and names GPUs by numbers."""
+    transformers = pytest.importorskip("transformers")
+    configuration = transformers.GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=50)
+    transformers.GPT2LMHeadModel(configuration).save_pretrained(tmp_path)
+    with step() as recording:
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            tmp_path, dtype=torch.bfloat16, device_map=device_map).to("cuda")
+        tokens = torch.zeros(1, 8, dtype=torch.long, device="cuda")
+        model(input_ids=tokens, labels=tokens).loss.backward()
+        count = sum(parameter.numel() for parameter in model.parameters())
+    assert most(recording, Role.PARAMETER) == most(recording, Role.GRADIENT) == 2 * count
+
+
 def test_peaks_can_be_reset() -> None:
     with step(gpu="l4"):
         x = torch.ones(1 << 20, device="cuda")
@@ -166,6 +181,8 @@ def test_peaks_can_be_reset() -> None:
         assert torch.cuda.max_memory_allocated() == 0
         x = torch.ones(1 << 40, device="cuda")
         assert torch.cuda.mem_get_info()[0] == 0
+        statistics = torch.cuda.memory_stats()
+        assert statistics["reserved_bytes.all.peak"] == 1 << 42 and statistics["num_ooms"] == 0
 
 
 def test_plain_attention_makes_its_causal_mask_on_the_gpu() -> None:
@@ -181,3 +198,17 @@ def test_plain_attention_makes_its_causal_mask_on_the_gpu() -> None:
 
     found = sizes("cuda")
     assert found == sizes("cpu") and found.count(24 * 24) == 2  # all ones, and below the diagonal
+
+
+def test_a_kernel_that_cannot_serve_is_refused_as_a_gpu_does() -> None:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    for dtype, is_there in ((torch.bfloat16, True), (torch.float32, False)):
+        with step() as recording:
+            q = torch.ones(1, 2, 24, 64, device="cuda", dtype=dtype)
+            with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+                if is_there:
+                    functional.scaled_dot_product_attention(q, q, q)
+                else:
+                    with pytest.raises(ProbeError, match=r"py:\d+ leaves no kernel of attention"):
+                        functional.scaled_dot_product_attention(q, q, q)
+        assert ("flash" in " ".join(recording.assumptions)) == is_there

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from ...errors import ProbeError
+from ..reads import line
 from ..recorder import PASS, Call, Recorder
 from .base import Rule, Setting, implementing
 
@@ -131,7 +133,11 @@ def _is_enabled(backend: str) -> bool:
 
 
 def chosen(ask: Question, wanted: str) -> str:
-    """The backend that CUDA would take; `wanted` comes first where it can serve."""
+    """The backend that CUDA would take; `wanted` comes first where it can serve.
+
+    Raises:
+        ProbeError: None that is switched on can.
+    """
     order = ["flash", "efficient", "math", "cudnn"]
     if ask.capability[0] in (9, 10) and os.environ.get(_DEPRIORITIZED) != "1":
         order = ["cudnn", "flash", "efficient", "math"]
@@ -140,7 +146,9 @@ def chosen(ask: Question, wanted: str) -> str:
     for backend in order:
         if _is_enabled(backend) and _TAKES[backend](ask):
             return backend
-    return "math"
+    raise ProbeError(
+        f"{line() or 'the step'} leaves no kernel of attention switched on that takes such tensors "
+        f"({ask.query.dtype}, heads of {ask.query.shape[-1]}); a GPU says: No available kernel")
 
 
 def run(ask: Question, backend: str, scale: float | None) -> torch.Tensor:
