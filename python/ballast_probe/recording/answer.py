@@ -20,10 +20,10 @@ def answer(recording: Recording, *, largest: int = _LARGEST) -> str:
     peak = recording.peak
     lines = [*_table([
         ("weights", recording.bytes_of(Role.PARAMETER, peak.event)),
-        ("gradients", _most(recording, Role.GRADIENT)),
-        ("optimizer's states", _most(recording, Role.OPTIMIZER_STATE)),
+        ("gradients", recording.most_bytes_of(Role.GRADIENT)),
+        ("optimizer's states", recording.most_bytes_of(Role.OPTIMIZER_STATE)),
         ("retained for backward", recording.retained_bytes),
-        *([("exchanged by ranks", _most(recording, Role.COLLECTIVE))]
+        *([("exchanged by ranks", recording.most_bytes_of(Role.COLLECTIVE))]
           if recording.ranks > 1 else []),
         ("peak allocated", peak.bytes),
     ])]
@@ -41,17 +41,6 @@ def answer(recording: Recording, *, largest: int = _LARGEST) -> str:
             recording.not_modelled.items(), key=lambda item: -item[1]))
         lines.append(f"Temporaries not modelled, by op and calls: {ops}")
     return "\n".join(lines)
-
-
-def _most(recording: Recording, role: Role) -> int:
-    """The most bytes of a role that were alive at once."""
-    now = most = 0
-    for event in recording.events:
-        tensor = recording.tensors[event if event >= 0 else -event - 1]
-        if tensor.role is role:
-            now += tensor.bytes if event >= 0 else -tensor.bytes
-            most = max(most, now)
-    return most
 
 
 def _memory(recording: Recording) -> list[str]:

@@ -260,8 +260,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self.reads.answer(func)
         call = Call(func, arguments, keywords, tensors,
                     is_made_there or self._is_counted(tensors))
-        if not tensors and not call.is_counted and is_small_data(
-                call.name, arguments, keywords):
+        if not tensors and not call.is_counted and is_small_data(call.name, arguments, keywords):
             return self._run_on_host(func, arguments, keywords)
         if self.depth == 1 and call.is_counted and not self._placing and not self.is_everything:
             refuse_mixed(call.name, tensors, self.is_on_device)

@@ -98,6 +98,16 @@ class Recording:
         event = len(self.events) - 1 if event is None else event
         return sum(tensor.bytes for tensor in self.stream.standing(event) if tensor.role is role)
 
+    def most_bytes_of(self, role: Role) -> int:
+        """The most bytes of a role that were alive at once, as they were asked for."""
+        now = most = 0
+        for event in self.events:
+            tensor = self.tensors[event if event >= 0 else -event - 1]
+            if tensor.role is role:
+                now += tensor.bytes if event >= 0 else -tensor.bytes
+                most = max(most, now)
+        return most
+
     @property
     def retained_bytes(self) -> int:
         """The most that autograd held at once when a backward began, parameters aside."""

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from ballast_probe import ProbeError, UsageError
-from ballast_probe.recording import Recording, Role, step
+from ballast_probe.recording import Role, step
 
 PARAMETERS = 4 * (256 * 512 + 512 * 10)  # float32
 
@@ -27,17 +27,6 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 1,
         model(torch.ones(64, 256, device=device)).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-
-
-def most(recording: Recording, role: Role) -> int:
-    """The most bytes of a role that were there at once."""
-    now = top = 0
-    for event in recording.events:
-        tensor = recording.tensors[event if event >= 0 else -event - 1]
-        if tensor.role is role:
-            now += tensor.bytes if event >= 0 else -tensor.bytes
-            top = max(top, now)
-    return top
 
 
 def test_a_step_that_runs_on_the_host_is_an_error() -> None:
@@ -69,8 +58,8 @@ def test_states_and_gradients_of_before_count_and_stay_as_they_are() -> None:
                  if parameter.grad is not None]
     with step(model) as recording:
         train(model, optimizer, steps=2)
-    assert most(recording, Role.OPTIMIZER_STATE) == 2 * PARAMETERS
-    assert most(recording, Role.GRADIENT) == PARAMETERS
+    assert recording.most_bytes_of(Role.OPTIMIZER_STATE) == 2 * PARAMETERS
+    assert recording.most_bytes_of(Role.GRADIENT) == PARAMETERS
     first = [tensor.bytes for tensor in recording.tensors if not tensor.op]
     assert sum(first) == 4 * PARAMETERS  # parameters, gradients, two moments
     for number, values in optimizer.state_dict()["state"].items():
@@ -170,7 +159,7 @@ def test_a_model_is_read_from_files(device_map: object, tmp_path: Path) -> None:
         tokens = torch.zeros(1, 8, dtype=torch.long, device="cuda")
         model(input_ids=tokens, labels=tokens).loss.backward()
         count = sum(parameter.numel() for parameter in model.parameters())
-    assert most(recording, Role.PARAMETER) == most(recording, Role.GRADIENT) == 2 * count
+    assert recording.most_bytes_of(Role.PARAMETER) == recording.most_bytes_of(Role.GRADIENT) == 2 * count
 
 
 def test_peaks_can_be_reset() -> None:
