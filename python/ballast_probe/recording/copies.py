@@ -15,7 +15,7 @@ from .reads import Reads
 
 @contextlib.contextmanager
 def copying(reads: Reads) -> Iterator[None]:
-    """Lets fake tensors be copied by `copy.deepcopy`, and be written into a text as a value is read."""
+    """Lets `copy.deepcopy` copy fake tensors, and a text have one as a value that is read."""
 
     def copied(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
         if id(tensor) in memo:

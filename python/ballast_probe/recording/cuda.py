@@ -54,8 +54,8 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
 
     def choose(device: Any) -> None:
         if device not in (0, -1, "cuda", "cuda:0", torch.device("cuda"), torch.device("cuda", 0)):
-            raise ProbeError(f"the step chooses device {device}, and the virtual machine has one GPU, "
-                             "cuda:0; of several processes record one, with ranks=")
+            raise ProbeError(f"the step chooses device {device}, and the virtual machine has one "
+                             "GPU, cuda:0; of several processes record one, with ranks=")
 
     def record_stream(*_: Any) -> None:  # which keeps a block for as long as a stream runs
         recorder.not_modelled["aten::record_stream"] += 1
@@ -79,7 +79,8 @@ def answering(recorder: Recorder, gpu: GPU) -> Iterator[None]:
         "set_stream": queues.switch, "set_device": choose,
         "reset_peak_memory_stats": forget_most, "reset_max_memory_allocated": forget_most,
     }
-    quiet = ("synchronize", "empty_cache", "manual_seed", "manual_seed_all", "seed", "seed_all", "init", "_lazy_init", "ipc_collect",
+    quiet = ("synchronize", "empty_cache", "manual_seed", "manual_seed_all", "seed",
+             "seed_all", "init", "_lazy_init", "ipc_collect",
              "set_rng_state", "set_rng_state_all", "reset_accumulated_memory_stats")
     accelerator: dict[str, Any] = {
         "is_available": lambda: True, "device_count": lambda: 1,

@@ -12,10 +12,10 @@ from torch.nn.modules import module as torch_module
 
 from ..errors import ProbeError
 
-_RECURRENT = ("{} runs cuDNN's kernel on a GPU, which takes and keeps what is not known here; it is "
-              "recorded as a CPU computes it")
-_COMPILED = ("torch.compile is not followed: what it compiles is recorded as it runs without, and a "
-             "GPU may hold less or more")
+_RECURRENT = ("{} runs cuDNN's kernel on a GPU, which takes and keeps what is not known here; it "
+              "is recorded as a CPU computes it")
+_COMPILED = ("torch.compile is not followed: what it compiles is recorded as it runs without, and "
+             "a GPU may hold less or more")
 
 
 @contextlib.contextmanager
@@ -34,9 +34,9 @@ def limits(assumptions: list[str]) -> Iterator[None]:
         if isinstance(module, (torch.nn.RNNBase, torch.nn.RNNCellBase)):
             say(_RECURRENT.format(f"nn.{type(module).__name__}"))
         elif isinstance(module, torch.nn.DataParallel):
-            raise ProbeError("nn.DataParallel splits a batch over several GPUs of one process, which a "
-                             "recorded step does not have; record one of several processes with "
-                             "ranks=, or leave DataParallel out")
+            raise ProbeError("nn.DataParallel splits a batch over several GPUs of one process, "
+                             "which a recorded step does not have; record one of several processes "
+                             "with ranks=, or leave DataParallel out")
         elif type(module).__name__ == "OptimizedModule":
             say(_COMPILED)
 

@@ -54,6 +54,6 @@ def _first(table: torch.nn.Embedding) -> int:
 def _refusal(family: str, rows: int, tokens: int) -> Any:
     def refuse(*_: Any) -> NoReturn:
         raise UsageError(f"--n-c and --n-g make {tokens:,} tokens, and the model of type "
-                         f"'{family}' has positions for {rows:,} alone; give fewer tokens, or a configuration "
-                         "with more positions")
+                         f"'{family}' has positions for {rows:,} alone; give fewer tokens, or a "
+                         "configuration with more positions")
     return refuse

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-_WRITERS = (("torch", "save"), ("safetensors.torch", "save_file"), ("safetensors.torch", "save_model"),
-            ("transformers", "PreTrainedModel.save_pretrained"), ("peft", "PeftModel.save_pretrained"))
-_SENTENCE = ("nothing is saved: torch.save and save_pretrained write no file, and what they would copy "
-             "to the host takes nothing on the GPU")
+_WRITERS = (("torch", "save"), ("safetensors.torch", "save_file"),
+            ("safetensors.torch", "save_model"),
+            ("transformers", "PreTrainedModel.save_pretrained"),
+            ("peft", "PeftModel.save_pretrained"))
+_SENTENCE = ("nothing is saved: torch.save and save_pretrained write no file, and what they would "
+             "copy to the host takes nothing on the GPU")
 
 
 @contextlib.contextmanager

@@ -35,9 +35,9 @@ from .virtual import taking_over, virtual_device
 
 DEVICES = ("cuda", "cpu")
 
-_ON_HOST = ("nothing was allocated on the GPU: the step ran on the host, for real. Move the model and "
-            "its data to cuda inside the block, or give the model to ballast_probe.step(model); make "
-            "a Trainer inside the block, since it chooses its device when it is made")
+_ON_HOST = ("nothing was allocated on the GPU: the step ran on the host, for real. Move the model "
+            "and its data to cuda inside the block, or give the model to step(model); "
+            "make a Trainer inside the block, since it chooses its device when it is made")
 
 
 @contextlib.contextmanager

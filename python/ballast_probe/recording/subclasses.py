@@ -1,7 +1,7 @@
 """Parameters of other libraries that are classes of their own, such as bitsandbytes' `Params4bit`.
 
-They are made of a tensor by `Tensor._make_subclass`, which refuses one of shapes alone, because that
-is of a class of its own as well. Here such a parameter is of both classes.
+They are made of a tensor by `Tensor._make_subclass`, which refuses one of shapes alone, because
+that is of a class of its own as well. Here such a parameter is of both classes.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def is_cuda(device: object) -> bool:
     else:
         return False
     if kind == "cuda" and index != 0 or kind not in ("cuda", "cpu", "meta"):
-        raise ProbeError(f"{line() or 'the step'} asks for {kind}:{index}, and the virtual machine has "
-                         "one GPU, cuda:0; of several processes record one, with ranks=")
+        raise ProbeError(f"{line() or 'the step'} asks for {kind}:{index}, and the virtual machine "
+                         "has one GPU, cuda:0; of several processes record one, with ranks=")
     return kind == "cuda"
 
 
