@@ -11,8 +11,8 @@ PyTorch's, so that nothing lives longer because it was noted.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -89,6 +89,23 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """The events of one op, beside whose results its kernel may take temporaries.
+
+    Attributes:
+        first_event: Its first event.
+        count: Its events; 0 where it allocates nothing.
+        launch: What its kernel was given, by its place in the stream's `launches`.
+        place: The op, the module and the node of whatever it takes.
+    """
+
+    first_event: int
+    count: int
+    launch: int
+    place: tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Peak:
     """The most that was allocated at once.
 
@@ -121,6 +138,8 @@ class Stream:
         events: `number` for an allocation, `-number - 1` for a release.
         spans: The phases, in order.
         boundaries: The events before which the backward of each step begins.
+        launches: What kernels were given whose temporaries depend on it, each once.
+        blocks: The ops that ran them, in order.
         rounded: What the device's allocator takes for some bytes.
         allocated: The bytes that are allocated now, rounded.
         most_allocated: The most that they have been.
@@ -133,6 +152,8 @@ class Stream:
         self.events: list[int] = []
         self.spans: list[Span] = [Span(Phase.MODEL, 0, 0)]
         self.boundaries: list[int] = []
+        self.launches: dict[Hashable, int] = {}
+        self.blocks: list[Block] = []
         self.allocated = self.most_allocated = self.queue = 0
         self._earlier: list[Tensor] = []
         self._released_earlier: list[int] = []
@@ -164,6 +185,11 @@ class Stream:
         """
         if self.boundaries[-1:] != [len(self.events)]:
             self.boundaries.append(len(self.events))
+
+    def note_block(self, first_event: int, launch: Hashable, place: tuple[str, str, str]) -> None:
+        """Notes that the events from one on are an op's, whose kernel was given what it was."""
+        number = self.launches.setdefault(launch, len(self.launches))
+        self.blocks.append(Block(first_event, len(self.events) - first_event, number, place))
 
     def allocate(self, size: int, *, op: str, module: str = "", node: str = "", dtype: str = "",
                  shape: tuple[int, ...] = (), role: Role | None = None) -> Tensor:
@@ -225,6 +251,8 @@ class Stream:
             self.spans = [Span(Phase.MODEL, 0, 0),
                           Span(self.spans[0].phase, self.spans[0].step, count), *self.spans[1:]]
         self.boundaries = [event + count for event in self.boundaries]
+        self.blocks = [replace(block, first_event=block.first_event + count)
+                       for block in self.blocks]
         self._earlier, self._released_earlier = [], []
 
     def span_of(self, event: int) -> Span:

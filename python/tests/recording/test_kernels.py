@@ -10,6 +10,7 @@ from ballast_probe.recording.gpus import GPU, gpu_of, table
 from ballast_probe.recording.kernels import KERNELS
 from ballast_probe.recording.kernels.cub import sort_bytes
 from ballast_probe.recording.kernels.none import needs_none
+from ballast_probe.recording.kernels.operands import Operand
 from ballast_probe.recording.kernels.products import PRODUCTS, workspace_bytes
 from ballast_probe.recording.kernels.reductions import of_tensor
 from ballast_probe.recording.stream import Role
@@ -42,16 +43,16 @@ def test_every_kernel_says_where_it_is_from() -> None:
 ])
 def test_reductions(tensor: torch.Tensor, over: list[int] | None, accumulator: int, gpu: GPU,
                     bytes_taken: list[int]) -> None:
-    assert of_tensor(tensor, over, accumulator, gpu) == bytes_taken
+    assert of_tensor(Operand.of(tensor), over, accumulator, gpu) == bytes_taken
 
 
 def test_a_maximum_that_a_real_h100_split() -> None:
     """Over 10,000 words of 512 rows whose words are not next to each other."""
-    assert of_tensor(empty(10_000, 512).t(), [1], 16, H100) == [164_626_432, 16]
+    assert of_tensor(Operand.of(empty(10_000, 512).t()), [1], 16, H100) == [164_626_432, 16]
 
 
 def test_reductions_of_more_than_32_bits_are_run_in_halves() -> None:
-    parts = of_tensor(empty(1 << 32, dtype=torch.bfloat16), None, 4, H100)
+    parts = of_tensor(Operand.dense((1 << 32,), torch.bfloat16), None, 4, H100)
     values = (1 << 30) // 512  # of a thread, of which a block takes 256 at most
     assert parts == [4 * values // 256, 4] * 4
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import torch
 
 from .base import OUTPUTS, Back, Launch, Step, kernel, to_multiple, up
+from .operands import Operand
 
 
-def _copies(*tensors: torch.Tensor) -> list[int]:
+def _copies(*tensors: Operand) -> list[int]:
     """What is copied because it is not laid out token by token, `[batch, rows, heads, width]`."""
     return [tensor.numel() * tensor.element_size() for tensor in tensors
             if not tensor.transpose(1, 2).is_contiguous()]
@@ -19,9 +20,9 @@ def _copies(*tensors: torch.Tensor) -> list[int]:
     "aten/src/ATen/native/transformers/cuda/attention_backward.cu: "
     "_efficient_attention_backward; mem_eff_attention/kernel_backward.h: workspace_size"))
 def _efficient(launch: Launch) -> Iterable[Step]:
-    query = launch.call.arguments[1]
+    query = launch.arguments[1]
     batch, heads, rows, width = query.shape
-    copies = _copies(launch.call.arguments[0])
+    copies = _copies(launch.arguments[0])
     first = len(copies)
     yield from copies
     delta = 4 * batch * heads * rows
@@ -40,11 +41,11 @@ def _efficient(launch: Launch) -> Iterable[Step]:
 @kernel("aten::_scaled_dot_product_flash_attention_backward", source=(
     "aten/src/ATen/native/transformers/cuda/flash_attn/flash_api.cpp: mha_bwd"))
 def _flash(launch: Launch) -> Iterable[Step]:
-    query, key = launch.call.arguments[1], launch.call.arguments[2]
+    query, key = launch.arguments[1], launch.arguments[2]
     batch, heads, rows, width = query.shape
     key_heads, columns = key.shape[1], key.shape[2]
     padded = to_multiple(rows, 128)
-    yield from _copies(launch.call.arguments[0], launch.call.arguments[4])
+    yield from _copies(launch.arguments[0], launch.arguments[4])
     yield OUTPUTS
     yield 4 * batch * heads * padded  # softmax_d
     yield 4 * batch * heads * padded * (to_multiple(width, 32) if width <= 192 else 256)  # dq_accum
@@ -73,7 +74,7 @@ def _cudnn(launch: Launch) -> Iterable[Step]:
     "dQ_accum_size, softmax_sum_size"))
 def _cudnn_backward(launch: Launch) -> Iterable[Step]:
     """One workspace, of which the frontend's part is known: [B, H, T, D] and [B, H, T] float32."""
-    gradient, query = launch.call.arguments[:2]
+    gradient, query = launch.arguments[:2]
     batch, heads, rows, width = query.shape
     yield OUTPUTS
     if gradient.stride(-1) != 1:

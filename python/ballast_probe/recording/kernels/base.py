@@ -7,14 +7,12 @@ is not given back goes when the op ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import torch
-
 from ..gpus import GPU
-from ..recorder import Call
+from .operands import Operand, operands_among
 
 
 class Outputs:
@@ -34,25 +32,42 @@ class Back:
 Step = int | Back | Outputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Launch:
-    """An op's call as its kernel sees it."""
+    """An op's call as its kernel sees it: a value, which two calls alike have in common.
 
+    Attributes:
+        name: The op, `aten::sum`.
+        arguments: By place, with operands for tensors and tuples for lists.
+        keywords: By name.
+        outputs: The results.
+        gpu: Where it runs.
+        is_deterministic: Whether PyTorch was told to use deterministic algorithms.
+    """
+
+    name: str
+    arguments: tuple[Any, ...]
+    keywords: tuple[tuple[str, Any], ...]
+    outputs: tuple[Operand, ...]
     gpu: GPU
-    call: Call
-    outputs: Sequence[torch.Tensor]
-    is_on_host: Callable[[torch.Tensor], bool]
+    is_deterministic: bool = False
 
     def argument(self, place: int, name: str, standard: Any = None) -> Any:
         """An argument by its place or its name."""
-        if len(self.call.arguments) > place:
-            return self.call.arguments[place]
-        return self.call.keywords.get(name, standard)
+        if len(self.arguments) > place:
+            return self.arguments[place]
+        return dict(self.keywords).get(name, standard)
 
     @property
-    def first(self) -> torch.Tensor:
-        """The first tensor that the op was given."""
-        return self.call.tensors[0]
+    def tensors(self) -> list[Operand]:
+        """The operands that the op was given."""
+        return [*operands_among(self.arguments),
+                *operands_among(value for _, value in self.keywords)]
+
+    @property
+    def first(self) -> Operand:
+        """The first of them."""
+        return next(operands_among((*self.arguments, *(value for _, value in self.keywords))))
 
 
 class NotModelled(Exception):
@@ -90,6 +105,16 @@ def kernel(*names: str, source: str, missing: str = "") -> Callable[[Describe], 
         return describe
 
     return register
+
+
+def steps_of(launch: Launch) -> tuple[Step, ...]:
+    """What an op's kernel does; nothing where it is not described.
+
+    Raises:
+        NotModelled: It is not known for such arguments.
+    """
+    known = KERNELS.get(launch.name)
+    return tuple(known.describe(launch)) if known else ()
 
 
 def up(value: int, unit: int) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import torch
 
 from .base import Launch, NotModelled, Step, kernel, up
+from .operands import Operand
 
 _WORD = 8  # bytes of an entry
 _BLOCK, _A_THREAD = 128, 16  # threads, and bytes that one copies at a time
@@ -22,8 +23,8 @@ _A_BLOCK = _BLOCK * _A_THREAD
     "aten/src/ATen/native/cuda/TensorShape.cu: split_with_sizes_copy_out_cuda_contiguous_no_cast"))
 def _split(launch: Launch) -> Iterable[Step]:
     """Of [ranks, all of a row] into each parameter's [ranks, part of a row]."""
-    gathered: torch.Tensor = launch.argument(0, "all_gather_output")
-    sizes: list[int] = launch.argument(1, "all_gather_input_split_sizes")
+    gathered: Operand = launch.argument(0, "all_gather_output")
+    sizes: tuple[int, ...] = launch.argument(1, "all_gather_input_split_sizes")
     if not sizes:
         return []
     chunks = [size * gathered.element_size() for size in sizes]
@@ -41,11 +42,11 @@ def _split(launch: Launch) -> Iterable[Step]:
     "aten/src/ATen/native/cuda/TensorShape.cu: get_chunk_cat_metadata, _chunk_cat_out_cuda"))
 def _concatenate(launch: Launch) -> Iterable[Step]:
     """Of gradients into [ranks, a row of each one's part], padded to whole rows."""
-    gradients: list[torch.Tensor] = launch.argument(0, "tensors")
+    gradients: tuple[Operand, ...] = launch.argument(0, "tensors")
     rows: int = launch.argument(2, "num_chunks")
-    out: torch.Tensor = launch.call.keywords["out"]
+    out: Operand = dict(launch.keywords)["out"]
     kinds = gradients[0].dtype, out.dtype
-    is_dense = all(torch.ops.aten.is_non_overlapping_and_dense(one) for one in gradients)
+    is_dense = all(one.is_non_overlapping_and_dense() for one in gradients)
     if not is_dense or kinds[0] != kinds[1] and kinds != (torch.bfloat16, torch.float32):
         raise NotModelled
     blocks = sum(up(up(one.shape[0], rows) * (one.numel() // one.shape[0])

@@ -13,7 +13,7 @@ _CHUNK = 65_536  # elements
     "aten/src/ATen/native/cuda/ForeachReduceOp.cu: foreach_tensor_norm_cuda"))
 def _norm(launch: Launch) -> Iterable[Step]:
     """A float32 a chunk, of as many chunks as the largest tensor has."""
-    tensors = launch.call.tensors
+    tensors = launch.tensors
     chunks = max(up(tensor.numel(), _CHUNK) for tensor in tensors)
     size = 8 if tensors[0].element_size() == 8 else 4
     return [size * len(tensors) * chunks, OUTPUTS]

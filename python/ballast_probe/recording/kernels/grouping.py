@@ -26,7 +26,7 @@ def is_grouped_kernel(gpu: GPU, dtype: torch.dtype) -> bool:
     "sm90_epilogue_array_tma_warpspecialized.hpp: get_workspace_size"))
 def _grouped(launch: Launch) -> Iterable[Step]:
     """Pointers, shapes and strides of each group, and a workspace of tensor maps."""
-    first, second = launch.call.arguments[:2]
+    first, second = launch.arguments[:2]
     yield OUTPUTS
     if not is_grouped_kernel(launch.gpu, first.dtype):
         return

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
-
 from .base import OUTPUTS, Back, Launch, Step, kernel
 from .cub import sort_bytes
+from .operands import Operand
 
 _ROWS_A_THREAD = 10
 _FEW_INDICES = 3_072
@@ -21,10 +20,10 @@ def _index_put(launch: Launch) -> Iterable[Step]:
     if not launch.argument(3, "accumulate", False):
         return moved
     filled, values = launch.first, launch.argument(2, "values")
-    indices = [index for index in launch.call.arguments[1] if index is not None]
+    indices = [index for index in launch.arguments[1] if index is not None]
     size = 8 * indices[0].numel()
     rows = 1
-    for extent in filled.shape[:len(launch.call.arguments[1])]:
+    for extent in filled.shape[:len(launch.arguments[1])]:
         rows *= extent
     # the linear index twice, values, sorted indices, original places twice, and the sort's own
     dense = [] if values.is_contiguous() else [values.numel() * values.element_size()]
@@ -42,15 +41,15 @@ def _index(launch: Launch) -> Iterable[Step]:
 
 def _moved(launch: Launch) -> list[Step]:
     """Indices of the host, which go to the device first."""
-    return [index.numel() * index.element_size() for index in launch.call.arguments[1]
-            if index is not None and launch.is_on_host(index)]
+    return [index.numel() * index.element_size() for index in launch.arguments[1]
+            if index is not None and index.is_on_host]
 
 
 @kernel("aten::pow", source="aten/src/ATen/native/Pow.cpp: pow_Scalar_out")
 def _power(launch: Launch) -> Iterable[Step]:
     """A base that is a number becomes a tensor of the device."""
-    base = launch.call.arguments[0]
-    return [] if isinstance(base, torch.Tensor) or base == 1 else [OUTPUTS, 8]
+    base = launch.arguments[0]
+    return [] if isinstance(base, Operand) or base == 1 else [OUTPUTS, 8]
 
 
 @kernel("aten::embedding_dense_backward", source=(
@@ -58,8 +57,8 @@ def _power(launch: Launch) -> Iterable[Step]:
     "EmbeddingBackwardKernel.cu: embedding_backward_cuda_kernel"))
 def _embedding_backward(launch: Launch) -> Iterable[Step]:
     """Many indices are sorted, and summed in parts of 10 rows, in float32."""
-    gradient, indices = launch.call.tensors[:2]
-    count, words, width = indices.numel(), launch.call.arguments[2], gradient.shape[-1]
+    gradient, indices = launch.tensors[:2]
+    count, words, width = indices.numel(), launch.arguments[2], gradient.shape[-1]
     if not gradient.is_contiguous():
         yield gradient.numel() * gradient.element_size()
         first = 1
@@ -91,7 +90,7 @@ def _embedding_backward(launch: Launch) -> Iterable[Step]:
 def _where(launch: Launch) -> Iterable[Step]:
     """A number, or a host's tensor of one, is moved to the device first."""
     size = launch.outputs[0].element_size()
-    for value in launch.call.arguments[1:3]:
-        if not isinstance(value, torch.Tensor) or launch.is_on_host(value):
+    for value in launch.arguments[1:3]:
+        if not isinstance(value, Operand) or value.is_on_host:
             yield size
     yield OUTPUTS

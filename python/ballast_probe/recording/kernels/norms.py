@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
-
 from .base import OUTPUTS, Launch, Step, kernel, up
+from .operands import Operand
 from .reductions import of_tensor
 
 _MANY_ROWS = 64 * 1024
@@ -22,7 +21,7 @@ def _forward(launch: Launch) -> Iterable[Step]:
     return [*_copy(launch.first), OUTPUTS]
 
 
-def _copy(tensor: torch.Tensor) -> list[int]:
+def _copy(tensor: Operand) -> list[int]:
     """What a copy takes of a tensor that is not contiguous."""
     return [] if tensor.is_contiguous() else [tensor.numel() * tensor.element_size()]
 
@@ -30,7 +29,7 @@ def _copy(tensor: torch.Tensor) -> list[int]:
 @kernel("aten::native_layer_norm_backward", "aten::_fused_rms_norm_backward", source=_SOURCE)
 def _backward(launch: Launch) -> Iterable[Step]:
     """Copies of what is not contiguous, the results, and sums of parts where rows are many."""
-    gradient, tensor = launch.call.tensors[:2]
+    gradient, tensor = launch.tensors[:2]
     yield from _copy(tensor)
     yield OUTPUTS
     yield from _copy(gradient)
@@ -43,7 +42,7 @@ def _backward(launch: Launch) -> Iterable[Step]:
         blocks = min(_MOST_BLOCKS // up(columns, _COLUMNS), up(rows, _ROWS))
         size = weights[0].element_size()
         yield from [blocks * columns * size] * len(weights)
-        parts = torch.empty((blocks, columns), dtype=weights[0].dtype, device="meta")
+        parts = Operand.dense((blocks, columns), weights[0].dtype)
         vector = 8 if size == 2 else 4
         for _ in weights:  # each sum takes the place of the result that was there
             yield columns * size

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from ..gpus import GPU
 from .base import Launch, Step, kernel, up
+from .operands import Operand
 
 _MOST_THREADS, _WARP = 512, 32
 _LEAST_SPLIT, _MOST_A_THREAD = 16, 256
@@ -159,18 +158,18 @@ def _power_below(value: int) -> int:
     return 1 << (max(value, 1).bit_length() - 1)
 
 
-def of_tensor(tensor: torch.Tensor, over: Sequence[int] | None, accumulator: int, gpu: GPU,
+def of_tensor(tensor: Operand, over: Sequence[int] | None, accumulator: int, gpu: GPU,
               vector: int = 4) -> list[int]:
     """What the reduction of a tensor over some axes takes; over all of them without any."""
     rank = tensor.dim()
     if tensor.numel() == 0 or rank == 0:
         return []
     reduced = {axis % rank for axis in over} if over else set(range(rank))
-    axes = axes_of(tensor.shape, tensor.stride(), reduced, tensor.element_size())
+    axes = axes_of(tensor.shape, tensor.strides, reduced, tensor.element_size())
     return split(axes, tensor.element_size(), accumulator, vector, gpu)
 
 
-def _axes_argument(launch: Launch, place: int) -> list[int] | None:
+def _axes_argument(launch: Launch, place: int) -> Sequence[int] | None:
     over = launch.argument(place, "dim")
     return [over] if isinstance(over, int) else over
 
@@ -178,7 +177,7 @@ def _axes_argument(launch: Launch, place: int) -> list[int] | None:
 @kernel("aten::sum", "aten::nansum", "aten::mean", source=_SOURCE)
 def _sum(launch: Launch) -> Iterable[Step]:
     tensor = launch.first
-    is_sum_of_halves = launch.call.name == "aten::sum" and tensor.element_size() == 2
+    is_sum_of_halves = launch.name == "aten::sum" and tensor.element_size() == 2
     return of_tensor(tensor, _axes_argument(launch, 1), 4 if tensor.element_size() <= 4 else 8,
                      launch.gpu, 8 if is_sum_of_halves else 4)
 
@@ -191,7 +190,7 @@ def _norm(launch: Launch) -> Iterable[Step]:
 @kernel("aten::max", "aten::min", source=_SOURCE)
 def _extreme(launch: Launch) -> Iterable[Step]:
     if len(launch.outputs) < 2:  # of all elements, or of two tensors
-        if len(launch.call.tensors) > 1:
+        if len(launch.tensors) > 1:
             return []
         return of_tensor(launch.first, None, max(4, launch.first.element_size()), launch.gpu)
     return of_tensor(launch.first, _axes_argument(launch, 1), 16, launch.gpu)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
-
 from .base import OUTPUTS, Launch, Step, kernel
 from .cub import scan_bytes
+from .operands import Operand
 
 _DETERMINISTIC_TILE = 16  # items of a thread
 
@@ -29,10 +28,10 @@ def _scan(launch: Launch) -> Iterable[Step]:
         yield _row(launch, result)
 
 
-def _row(launch: Launch, result: torch.Tensor) -> int:
+def _row(launch: Launch, result: Operand) -> int:
     count, size = result.numel(), result.element_size()
-    if torch.are_deterministic_algorithms_enabled() and result.is_floating_point() \
-            and launch.call.name == "aten::cumsum":
+    if launch.is_deterministic and result.dtype.is_floating_point \
+            and launch.name == "aten::cumsum":
         threads = 256 if size >= 8 else 512
         return size * min(launch.gpu.multiprocessors,
                           -(-count // (threads * _DETERMINISTIC_TILE)))

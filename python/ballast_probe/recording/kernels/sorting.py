@@ -34,7 +34,7 @@ def _sort(launch: Launch) -> Iterable[Step]:
         raise NotModelled
     size = tensor.element_size()
     copies: list[int] = []
-    if not (torch.ops.aten.is_non_overlapping_and_dense(tensor) and tensor.stride(axis) == 1):
+    if not (tensor.is_non_overlapping_and_dense() and tensor.stride(axis) == 1):
         copies = [size * count]
         if launch.outputs[0].stride(axis) != 1:
             copies += [size * count, _PLACE * count]
