@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..recording.kernels.base import Back, Outputs
@@ -17,7 +18,7 @@ from ..recording.recording import Recording
 from ..recording.stream import Block, Role, Tensor
 from ..recording.writing import Table, regions_of
 from .forms import Forms
-from .launches import LaunchLaw, NoLaw, launch_law
+from .launches import LaunchLaw, NoLaw, Variant, launch_law
 from .skeleton import Skeleton
 from .values import Evaluation, Values
 
@@ -57,6 +58,25 @@ class Expected:
         return f"{len(self.events)} events against {len(recording.events)} that were recorded"
 
 
+@dataclass(frozen=True)
+class Range:
+    """Where laws hold.
+
+    Attributes:
+        tokens: The fewest and the most of a sequence.
+        multiple: What they are a multiple of.
+        batch: The fewest and the most sequences.
+        most_tokens: More than these the model has no positions for; None if it does not say.
+        solves: The length of which the recorder was asked for the most: `n_c` or `batch`.
+    """
+
+    tokens: tuple[int, int]
+    multiple: int = 1
+    batch: tuple[int, int] = (1, 1)
+    most_tokens: int | None = None
+    solves: str = "n_c"
+
+
 @dataclass
 class Laws:
     """What a step allocates at any lengths at which it has the same skeleton.
@@ -68,8 +88,10 @@ class Laws:
         law: For each tensor of the skeleton its law, or None where it is always the same.
         launches: The distinct kernels whose operands depend on lengths.
         launch: For each block its kernel, or None where it always does the same.
+        base: The lengths of the recording that the skeleton is of.
         made_from: The lengths of the recordings that made them.
         checked_at: Those of recordings that they gave to the byte.
+        range: Where they hold.
     """
 
     values: Values
@@ -78,8 +100,10 @@ class Laws:
     law: list[int | None]
     launches: list[LaunchLaw]
     launch: list[int | None]
+    base: Lengths
     made_from: list[Lengths]
     checked_at: list[Lengths] = field(default_factory=list)
+    range: Range = Range((2, 2))
 
     @staticmethod
     def of(recordings: Sequence[tuple[Lengths, Recording]], variables: Sequence[str],
@@ -108,16 +132,47 @@ class Laws:
         launch = [None if all(one == calls[0] for one in calls) else launches.place(calls)
                   for calls in zip(*(skeleton.launches for skeleton in skeletons))]
         found = Laws(values, skeletons[0], tensors.values, law,
-                     [launch_law(calls, forms) for calls in launches.values], launch, points)
+                     [launch_law(calls, forms) for calls in launches.values], launch,
+                     points[0], points)
         found.explore(points)
         return found
 
     def explore(self, points: Iterable[Lengths]) -> None:
-        """Finds how kernels go at some lengths."""
+        """Finds how kernels go at some lengths, and where between two of them they turn."""
+        found: list[tuple[Lengths, list[Variant]]] = []
         for lengths in points:
-            at = Evaluation(self.values, lengths)
-            for launch in self.launches:
-                launch.explore(self.values, at)
+            found.append((lengths, self._ways(lengths)))
+        for (one, ways), (other, others) in itertools.pairwise(found):
+            self._turn(one, ways, other, others)
+
+    def _ways(self, lengths: Lengths) -> list[Variant]:
+        at = Evaluation(self.values, lengths)
+        return [launch.explore(self.values, at) for launch in self.launches]
+
+    def _turn(self, one: Lengths, ways: list[Variant], other: Lengths,
+              others: list[Variant]) -> None:
+        """Looks between two lengths, by halves, as long as it sees what it had not seen."""
+        middle = tuple((a + b) // 2 for a, b in zip(one, other))
+        if middle in (one, other) or all(a is b for a, b in zip(ways, others)):
+            return
+        count = sum(len(launch.variants) for launch in self.launches)
+        between = self._ways(middle)
+        if count == sum(len(launch.variants) for launch in self.launches) \
+                and all(way in (a, b) for way, a, b in zip(between, ways, others)):
+            return
+        self._turn(one, ways, middle, between)
+        self._turn(middle, between, other, others)
+
+    def rebased(self, lengths: Lengths, recording: Recording) -> Laws:
+        """The same laws with the tensors and events of another recording of theirs.
+
+        Raises:
+            NoLaw: It has another skeleton.
+        """
+        skeleton = Skeleton.of(recording.stream)
+        if (where := self.skeleton.difference(skeleton)) is not None:
+            raise NoLaw(f"the step allocates otherwise at {lengths}: {where}")
+        return replace(self, skeleton=skeleton, base=lengths)
 
     def at(self, lengths: Lengths) -> Expected | None:
         """The step at some lengths; None where a kernel goes a way that was not explored."""
@@ -210,9 +265,12 @@ class Laws:
         law = [-1] * len(stream.tensors)
         for tensor, place in zip(self.skeleton.tensors, self.law):
             law[tensor.number] = -1 if place is None else place
-        return {"variables": list(self.values.variables), "at": list(self.made_from[0]),
+        return {"variables": list(self.values.variables), "at": list(self.base),
                 "made_from": [list(one) for one in self.made_from],
                 "checked_at": [list(one) for one in self.checked_at],
+                "solves": self.range.solves, "tokens": list(self.range.tokens),
+                "multiple": self.range.multiple, "batch": list(self.range.batch),
+                "most_tokens": self.range.most_tokens,
                 "values": self.values.document(),
                 "tensors": [{"bytes": one.bytes, "shape": list(one.shape),
                              "regions": list(one.regions)} for one in self.tensors],

@@ -46,6 +46,7 @@ class Recording:
         assumptions: What was taken for given, in sentences.
         not_modelled: The ops whose kernels' temporaries are not known, with their calls.
         ranks: How many processes train together.
+        laws: What the stream is at other lengths, if that is known.
         out_of_memory: Where the device's memory ended, in a sentence; None if it was enough.
     """
 
@@ -60,6 +61,7 @@ class Recording:
     assumptions: list[str] = field(default_factory=list)
     not_modelled: dict[str, int] = field(default_factory=dict)
     ranks: int = 1
+    laws: writing.Lawful | None = None
     is_final: bool = False
     made_at: str = field(default_factory=lambda: datetime.datetime.now(
         datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -130,7 +132,7 @@ class Recording:
             "assumptions": self.assumptions,
             "not_modelled": [{"op": op, "calls": calls}
                              for op, calls in sorted(self.not_modelled.items())],
-        })
+        }, self.laws)
 
     def write(self, path: str | Path) -> Path:
         """Writes the recording into a file, or into a folder under its own name.

@@ -12,13 +12,13 @@ import os
 import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import ProbeError
 from ..modules import layer_of
 from ..regions import Layout, RegionBytes, divide, rows_by_size
 from ..words import first_line, printable
-from .stream import Role, Stream, Tensor
+from .stream import Block, Role, Stream, Tensor
 
 FORMAT, VERSION = "ballast-recording", 1
 NAME = "recording.json.gz"
@@ -65,8 +65,18 @@ def regions_of(tensor: Tensor, layout: Layout | None) -> RegionBytes:
     return divide(tensor.bytes, [axes[place] for place in first])
 
 
-def columns(stream: Stream, layout: Layout | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tables and the tensors of a settled stream, as they stand in the file."""
+def columns(stream: Stream, layout: Layout | None, places: Sequence[tuple[str, str, str]] = ()
+            ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[int]]]:
+    """The tables and the tensors of a settled stream, as they stand in the file.
+
+    Args:
+        stream: The stream.
+        layout: Whose tokens are whose.
+        places: Further ops, modules and nodes.
+
+    Returns:
+        The tables, the tensors, and the further places, by column.
+    """
     ops: Table[str] = Table()
     modules, nodes, dtypes = Table(""), Table(""), Table("")
     shapes: Table[tuple[int, ...]] = Table(())
@@ -90,10 +100,17 @@ def columns(stream: Stream, layout: Layout | None) -> tuple[dict[str, Any], dict
             column.append(cell)
     if any(tensor.queue for tensor in stream.tensors):
         rows["stream"] = [tensor.queue for tensor in stream.tensors]
+    further: dict[str, list[int]] = {"op": [], "module": [], "layer": [], "node": []}
+    for op, module, node in places:
+        layer = layer_of(module)
+        for column, cell in zip(further.values(), (
+                ops.place(op), modules.place(module), -1 if layer is None else layer,
+                nodes.place(node))):
+            column.append(cell)
     tables = {"ops": ops.values, "modules": modules.values, "nodes": nodes.values,
               "roles": [str(role) for role in roles], "dtypes": dtypes.values,
               "shapes": shapes.values, "regions": regions.values}
-    return tables, rows
+    return tables, rows, further
 
 
 def refuse_unreadable(stream: Stream) -> None:
@@ -121,20 +138,38 @@ def refuse_unreadable(stream: Stream) -> None:
                          f"have {MOST_EXTENTS} at the most")
 
 
-def document(stream: Stream, layout: Layout | None, head: Mapping[str, Any]) -> dict[str, Any]:
+class Lawful(Protocol):
+    """What a stream is at other lengths (`ballast_probe.laws`)."""
+
+    def blocks(self) -> list[tuple[Block, int]]:
+        """The blocks whose kernels depend on lengths, with the places of their laws."""
+        ...
+
+    def document(self, blocks: Mapping[str, list[int]]) -> dict[str, Any]:
+        """The laws, as they stand in the file."""
+        ...
+
+
+def document(stream: Stream, layout: Layout | None, head: Mapping[str, Any],
+             laws: Lawful | None = None) -> dict[str, Any]:
     """The whole file as values; `head` is what is not of the stream.
 
     Raises:
         ProbeError: No program could read it again.
     """
     refuse_unreadable(stream)
-    tables, rows = columns(stream, layout)
+    blocks = laws.blocks() if laws else []
+    tables, rows, places = columns(stream, layout, [block.place for block, _ in blocks])
+    ending = {} if laws is None else {"laws": laws.document({
+        "first": [block.first_event for block, _ in blocks],
+        "count": [block.count for block, _ in blocks], "launch": [place for _, place in blocks],
+        **places})}
     return {
         "format": FORMAT, "version": VERSION, **head, "tables": tables, "tensors": rows,
         "events": stream.events,
         "phases": [{"name": str(span.phase), "step": span.step, "first_event": span.first_event}
                    for span in stream.spans],
-        "boundaries": stream.boundaries,
+        "boundaries": stream.boundaries, **ending,
     }
 
 
