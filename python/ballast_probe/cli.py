@@ -16,6 +16,7 @@ from . import files, table, versions
 from .asked import add_model, asked_model
 from .configuration import configuration_file
 from .errors import OutOfMemory, ProbeError, UsageError
+from .laws import command as fit_command
 from .options import ATTENTIONS, DEVICES, DTYPES, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
 from .recording import command as record_command
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--tensors", action="store_true",
                         help="print what each point keeps, summed over layers")
     record_command.add_parser(commands)
+    fit_command.add_parser(commands)
     return parser
 
 
@@ -204,6 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         words = sys.argv[1:] if arguments is None else arguments
         parsed = _parser().parse_args(words)
+        if parsed.command == "fit":
+            return fit_command.run(parsed, words)
         return record_command.run(parsed, words) if parsed.command == "record" else _run(parsed)
     except UsageError as error:
         _say(str(error))

@@ -308,12 +308,15 @@ def _tensor_law(several: Sequence[Tensor], layouts: Sequence[Any], forms: Forms)
         sizes = ", ".join(f"{tensor.bytes}" for tensor in several)
         raise NoLaw(f"{first.op or 'a tensor'} in {first.module or 'the step'} takes {sizes} bytes "
                     "at the lengths that were recorded, and no law gives them")
+    places = tuple(place for place in shape if place is not None)
     shares = [regions_of(tensor, layout) for tensor, layout in zip(several, layouts)]
-    regions = [forms.law([getattr(share, name) for share in shares])
-               for name in ("prefix", "generated", "crossing")]
-    if None in regions:  # an extent that is only by chance as long as rows are
-        regions = [forms.law([0] * len(several))] * 3
+    prefix, generated, crossing = (
+        forms.law([getattr(share, name) for share in shares])
+        for name in ("prefix", "generated", "crossing"))
+    if prefix is None or generated is None or crossing is None:
+        none = forms.values.place(0)  # an extent that is only by chance as long as rows are
+        return TensorLaw(bytes_, places, (none, none, none, bytes_))
     rest = bytes_
-    for region in regions:
-        rest = forms.values.apply("-", rest, region)
-    return TensorLaw(bytes_, tuple(shape), (*regions, rest))  # type: ignore[arg-type]
+    for place in (prefix, generated, crossing):
+        rest = forms.values.apply("-", rest, place)
+    return TensorLaw(bytes_, places, (prefix, generated, crossing, rest))

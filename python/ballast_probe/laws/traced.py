@@ -133,7 +133,7 @@ class Traced(int):
     def _refuse(self, *_: Any) -> NoReturn:
         raise Untraceable("a number that depends on lengths is used as no expression says")
 
-    __float__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _refuse  # type: ignore[assignment]
-    __divmod__ = __rdivmod__ = __and__ = __rand__ = __or__ = __ror__ = _refuse  # type: ignore[assignment]
-    __xor__ = __rxor__ = __rshift__ = __rrshift__ = __invert__ = _refuse  # type: ignore[assignment]
-    __abs__ = __round__ = __trunc__ = __ceil__ = __floor__ = _refuse  # type: ignore[assignment]
+    __float__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _refuse
+    __divmod__ = __rdivmod__ = __and__ = __rand__ = __or__ = __ror__ = _refuse
+    __xor__ = __rxor__ = __rshift__ = __rrshift__ = __invert__ = _refuse
+    __abs__ = __round__ = __trunc__ = __ceil__ = __floor__ = _refuse

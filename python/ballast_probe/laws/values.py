@@ -84,7 +84,7 @@ class Evaluation:
                 found.append(entry)
                 continue
             assert isinstance(entry, tuple)
-            operands = [found[operand] for operand in entry[1:]]  # type: ignore[index]
+            operands = [found[operand] for operand in entry[1:]]
             try:
                 found.append(None if None in operands else OPERATIONS[entry[0]](*operands))
             except (ZeroDivisionError, ValueError):

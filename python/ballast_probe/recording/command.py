@@ -38,12 +38,31 @@ def add_parser(commands: Any) -> None:
         description="Runs training steps of a transformers model on shapes alone and records\n"
                     "every allocation and release that a GPU would see.",
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    add_step(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("--output", type=Path, metavar="DIR",
+                        help=f"write {writing.NAME} into this folder")
+    output.add_argument("--overwrite", action="store_true",
+                        help="replace a recording that is there")
+
+
+def add_step(parser: argparse.ArgumentParser, *, n_g: int | None = None) -> None:
+    """Adds the model and the step that is run of it.
+
+    Args:
+        parser: Where they are added.
+        n_g: How long a completion is if nothing is said, of a command that finds the prefix by
+            itself; None for a command that is told both.
+    """
     add_model(parser)
     step = parser.add_argument_group("step")
     standard = Training(n_c=0, n_g=2)
-    for name, text in (("n-c", "prefix tokens, which carry no loss"),
-                       ("n-g", "generated tokens, which carry loss")):
-        step.add_argument(f"--{name}", type=int, required=True, metavar="N", help=text)
+    if n_g is None:
+        step.add_argument("--n-c", type=int, required=True, metavar="N",
+                          help="prefix tokens, which carry no loss")
+    step.add_argument("--n-g", type=int, required=n_g is None, default=n_g, metavar="N",
+                      help="generated tokens, which carry loss"
+                      + ("" if n_g is None else f" (default {n_g})"))
     for name, text in (("batch", "sequences at a time"), ("steps", "steps of the optimizer"),
                        ("accumulate", "forward and backward passes before each of those")):
         step.add_argument(f"--{name}", type=int, default=getattr(standard, name), metavar="N",
@@ -75,11 +94,18 @@ def add_parser(commands: Any) -> None:
     several.add_argument("--parallel", metavar="WORD",
                          help="fsdp2: fully_shard on each layer, with --autocast as its policy; "
                          "ddp: DistributedDataParallel (default with --ranks: fsdp2)")
-    output = parser.add_argument_group("output")
-    output.add_argument("--output", type=Path, metavar="DIR",
-                        help=f"write {writing.NAME} into this folder")
-    output.add_argument("--overwrite", action="store_true",
-                        help="replace a recording that is there")
+
+
+def training_of(arguments: argparse.Namespace, n_c: int) -> Training:
+    """The step that was asked for, with a prefix."""
+    return Training(
+        n_c=n_c, n_g=arguments.n_g, batch=arguments.batch, gpu=arguments.gpu,
+        attention=arguments.attention, dtype=arguments.dtype, autocast=arguments.autocast,
+        recompute=arguments.recompute, lora=arguments.lora, base=arguments.base,
+        trainable=arguments.trainable, optimizer=arguments.optimizer,
+        clip=arguments.clip or None, steps=arguments.steps, accumulate=arguments.accumulate,
+        layers=arguments.layers, dropout=arguments.dropout,
+        ranks=arguments.ranks, parallel=arguments.parallel)
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -89,17 +115,10 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         ProbeError: The step cannot be recorded, or its file not written.
         UsageError: What is asked cannot be meant.
     """
-    training = Training(
-        n_c=arguments.n_c, n_g=arguments.n_g, batch=arguments.batch, gpu=arguments.gpu,
-        attention=arguments.attention, dtype=arguments.dtype, autocast=arguments.autocast,
-        recompute=arguments.recompute, lora=arguments.lora, base=arguments.base,
-        trainable=arguments.trainable, optimizer=arguments.optimizer,
-        clip=arguments.clip or None, steps=arguments.steps, accumulate=arguments.accumulate,
-        layers=arguments.layers, dropout=arguments.dropout,
-        ranks=arguments.ranks, parallel=arguments.parallel)
+    training = training_of(arguments, arguments.n_c)
     training.validate()
     name, values = asked_model(arguments)
-    file = _place(arguments.output, arguments.overwrite)
+    file = place(arguments.output, arguments.overwrite)
     command = shlex.join(["ballast-probe", *words])
     recording = record_training(values, training, name=name,
                                 command=command)
@@ -111,7 +130,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return 0
 
 
-def _place(folder: Path | None, is_overwriting: bool) -> Path | None:
+def place(folder: Path | None, is_overwriting: bool) -> Path | None:
     """The file to write, at a place where it can be; nothing is made there yet.
 
     A step that is refused leaves nothing behind.

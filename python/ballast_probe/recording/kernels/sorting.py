@@ -47,9 +47,11 @@ def _rows(gpu: GPU, rows: int, length: int, size: int, first: int) -> Iterator[S
     count = rows * length
     if rows == 1 or length >= _LONG_ROW:
         yield _PLACE * length
-        for row in range(rows):
+        row = 0
+        while row < rows:  # no range, which would not see a number that stands for others
             yield sort_bytes(length, 8 * size, gpu, key=size)
             yield Back(first + 1 + row)
+            row += 1
     elif rows < _MANY_ROWS:
         yield _PLACE * count
         yield _PLACE * count

@@ -1,0 +1,152 @@
+"""The command `ballast-probe fit`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..asked import asked_model
+from ..configuration import make_subject
+from ..errors import ProbeError, UsageError
+from ..recording import writing
+from ..recording.command import add_step, place, training_of
+from ..recording.recording import Recording
+from ..recording.trainer import Training, record_training
+from .changes import CHANGES, changed
+from .fitting import Fit, Fitter, Model
+from .planner import Question, plan, require_program
+from .table import answer_of, table
+
+_N_G = 512
+
+EXAMPLES = """
+examples:
+  ballast-probe fit --model llama-3.1-8b --gpu a100-80gb --recompute layer \\
+      --lora r=16,alpha=32,targets=all-linear
+      how long a prompt fits before a completion of 512 tokens, to the token
+  ballast-probe fit --model path/to/config.json --gpu rtx-4090 --n-g 128 --output recordings/mine \\
+      --also checkpointing,lora,qlora,fused-optimizer
+      the same, and what each change would let fit; afterwards, without Python:
+      ballast plan --recording recordings/mine/recording.json.gz --memory 24GiB,48GiB,80GiB
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `ballast-probe`."""
+    parser = commands.add_parser(
+        "fit", help="the longest prompt with which a training step fits a GPU", epilog=EXAMPLES,
+        description="Records training steps of a transformers model at a few lengths, finds from\n"
+                    "them what the step allocates at every length, and with that the longest\n"
+                    "prompt that fits the GPU; then records the step at it and one past it to see.",
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    add_step(parser, n_g=_N_G)
+    answer = parser.add_argument_group("answer")
+    answer.add_argument("--memory", metavar="SIZE", help="what the step has to fit, such as 80GiB; "
+                        "several are separated by commas (default: the GPU's)")
+    answer.add_argument("--also", metavar="LIST", help="record the step with each of these changes "
+                        f"too, and say what they let fit: {', '.join(CHANGES)}, or all")
+    output = parser.add_argument_group("output")
+    output.add_argument("--output", type=Path, metavar="DIR",
+                        help=f"write {writing.NAME} into this folder, and that of each change into "
+                        "one of its name in there")
+    output.add_argument("--overwrite", action="store_true",
+                        help="replace recordings that are there")
+
+
+def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """Runs the command; gives its exit status.
+
+    Raises:
+        ProbeError: The step cannot be recorded, follows no law, or its file cannot be written.
+        UsageError: What is asked cannot be meant.
+    """
+    training = training_of(arguments, 0)
+    replace(training, n_c=1).validate()
+    if training.is_cpu:
+        raise UsageError("fit is about the memory of GPUs, and --gpu is cpu; name a GPU")
+    changes = changed(training, arguments.also)
+    require_program()
+    name, values = asked_model(arguments)
+    question = Question(memory=arguments.memory)
+    said = Progress()
+    command = shlex.join(["ballast-probe", *words])
+    folder: Path | None = arguments.output
+    files = {change: place(folder / change if folder and change else folder, arguments.overwrite)
+             for change in ["", *changes]}
+    fits: dict[str, Fit] = {}
+    for change, asked in {"": training, **changes}.items():
+        try:
+            fits[change] = fit = _fit(name, values, asked, question, command, said.of(change))
+        except ProbeError as error:
+            if not change:
+                raise
+            said.end()
+            print(f"ballast-probe: {change}: {error}", file=sys.stderr)
+            continue
+        if (file := files[change]) is not None:
+            fit.recording.write(file)
+        if not change:
+            said.end()
+            _show(fit, question, file)
+    said.end()
+    if changes:
+        print("\n" + table({change: answer_of(fit) for change, fit in fits.items()}))
+    if (file := files[""]) is not None:
+        print(f"\nThe recording is in {file}; for another length or memory:\n"
+              f"  ballast plan --recording {file} --memory 24GiB,48GiB,80GiB")
+    return 0
+
+
+def _fit(name: str, values: Mapping[str, Any], training: Training, question: Question,
+         command: str, say: Any) -> Fit:
+    subject = make_subject(values, layers=training.layers, dropout=training.dropout)
+
+    def record(n_c: int, n_g: int) -> Recording:
+        return record_training(values, replace(training, n_c=n_c, n_g=n_g), name=name,
+                               command=command)
+
+    return Fitter(record, Model.of(subject.text), training.n_g, training.batch, question,
+                  say).run()
+
+
+def _show(fit: Fit, question: Question, file: Path | None) -> None:
+    """The plan, and how far it was seen to be so."""
+    with tempfile.TemporaryDirectory() as folder:
+        print(plan(file or fit.recording.write(Path(folder) / writing.NAME), question).rstrip())
+    if fit.held:
+        lengths = " and ".join(f"{sum(one):,}" for one in fit.held)
+        print(f"\nRecorded at {lengths} tokens too: every allocation was as the laws say, to the "
+              "byte.")
+    for note in fit.notes:
+        print(f"Note: {note}.")
+
+
+class Progress:
+    """Says on a terminal what is being done."""
+
+    def __init__(self) -> None:
+        self._is_shown = sys.stderr.isatty()
+        self._began = time.monotonic()
+
+    def of(self, change: str) -> Any:
+        """What is told of a fit with a change."""
+        def say(text: str) -> None:
+            if self._is_shown:
+                seconds = time.monotonic() - self._began
+                what = f"{change}: {text}" if change else text
+                sys.stderr.write(f"\r\x1b[K{what} ({seconds:.0f} s)")
+                sys.stderr.flush()
+        return say
+
+    def end(self) -> None:
+        """Clears the line."""
+        if self._is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

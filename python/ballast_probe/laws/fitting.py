@@ -1,0 +1,239 @@
+"""Records a step at a few lengths, finds the longest that fits, and records it there to see.
+
+    three lengths ──▶ laws ──▶ the longest that the model has positions for: do they hold there?
+                        │
+                        └──▶ ballast plan: the longest prefix that fits
+                               └──▶ recorded at it and one past it: the same bytes? else anew, around it
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ProbeError, UsageError
+from ..recording import writing
+from ..recording.recording import Recording
+from .laws import Laws, Range
+from .launches import NoLaw
+from .lengths import MULTIPLES, Pair, Span, explored, neighbours, spread
+from .planner import Question, planned
+from .traced import Untraceable
+
+VARIABLES = ("n_c", "n_g")
+_TRIES = 3
+_CHECKED = 2  # answers that are recorded
+_NEAR = 2_048  # tokens around an answer
+
+Record = Callable[[int, int], Recording]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What decides at which lengths a step is recorded.
+
+    Attributes:
+        most_tokens: The positions that it has, or that it was made for; None if it does not say.
+        windows: Tokens that layers with a window look back on; a step does otherwise below them.
+        counts: Experts for each token, and experts.
+    """
+
+    most_tokens: int | None = None
+    windows: tuple[int, ...] = ()
+    counts: tuple[tuple[int, int], ...] = ()
+
+    @staticmethod
+    def of(config: Any) -> Model:
+        """A configuration's of transformers (its text model's)."""
+        most = _number(config, "max_position_embeddings", "n_positions", "max_seq_len")
+        experts = _number(config, "num_experts", "num_local_experts", "n_routed_experts")
+        chosen = _number(config, "num_experts_per_tok", "num_experts_per_token")
+        window = _number(config, "sliding_window")
+        return Model(most, (window,) if window else (),
+                     ((chosen, experts),) if experts and chosen else ())
+
+
+def _number(config: Any, *names: str) -> int | None:
+    for name in names:
+        value = getattr(config, name, None)
+        if type(value) is int and value > 0:
+            return value
+    return None
+
+
+@dataclass
+class Fit:
+    """A step with its laws, and the answer.
+
+    Attributes:
+        recording: At the longest prefix that fits, or at the shortest recorded; with laws.
+        answers: What `ballast plan` says, one entry for each memory.
+        held: The lengths beside the answer at which the step was recorded and was as the laws say.
+        notes: What was found on the way, in sentences.
+    """
+
+    recording: Recording
+    answers: list[dict[str, Any]]
+    held: list[Pair] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+_MOST_TOKENS = 1 << 20  # where a model does not say
+_ROOM = 8_192  # tokens among which a law is found
+_LONG = (8_192, 32_768)  # where a step is looked at that does otherwise at shorter lengths
+
+
+class Fitter:
+    """Fits one training of one model.
+
+    Args:
+        record: Records the step at so many prefix and generated tokens.
+        model: The model.
+        n_g: The completion that is asked about.
+        batch: Sequences at a time.
+        question: What it has to fit.
+        say: Told what is being done.
+    """
+
+    def __init__(self, record: Record, model: Model, n_g: int, batch: int, question: Question,
+                 say: Say) -> None:
+        self._record, self._model, self._n_g, self._batch = record, model, n_g, batch
+        self._question, self._say = question, say
+        self._made: dict[Pair, Recording] = {}
+        self._notes: list[str] = []
+
+    def run(self) -> Fit:
+        """The step with its laws, and the answer.
+
+        Raises:
+            ProbeError: It cannot be recorded, or follows no law.
+        """
+        spans = self.spans()
+        why = NoLaw("")
+        for _ in range(_TRIES + len(spans)):
+            if not spans:
+                break
+            span = spans.pop(0)
+            try:
+                laws = self.laws(span)
+            except NoLaw as error:
+                why = error
+                continue
+            recording = self._made[laws.base]  # type: ignore[index]
+            recording.laws = laws
+            fit = Fit(recording, self._answers(recording), notes=self._notes)
+            if not any(answer.get("fits") for answer in fit.answers) \
+                    and any(one.most <= span.least for one in spans):
+                continue  # shorter than where this span begins
+            if (other := self._check(fit, laws)) is None:
+                return fit
+            spans.insert(0, other)
+        raise ProbeError(f"the step follows no law of the length: {why}")
+
+    def spans(self) -> list[Span]:
+        """Where to look for laws: above every window first, then below; and where all is long."""
+        most, first = self._model.most_tokens or _MOST_TOKENS, self._n_g + 2
+        window = max(self._model.windows, default=0)
+        spans = [Span(first, most, self._n_g)]
+        if first < window < most - _ROOM:
+            spans = [Span(window + 1, most, self._n_g), Span(first, window, self._n_g)]
+        return spans + [Span(least, most, self._n_g) for least in _LONG
+                        if first < least < most - _ROOM]
+
+    def at(self, pair: Pair) -> Recording:
+        """The step at some lengths, recorded once."""
+        if pair not in self._made:
+            self._say(f"recording {pair[0]:,} + {pair[1]:,} tokens")
+            self._made[pair] = self._record(*pair)
+        return self._made[pair]
+
+    def laws(self, span: Span) -> Laws:
+        """Laws over a span, of every length, or of multiples where others do otherwise."""
+        why = ""
+        for multiple in MULTIPLES:
+            pairs = span.pairs(multiple)
+            try:
+                laws = Laws.of([(pair, self.at(pair)) for pair in pairs], VARIABLES,
+                               self._model.counts)
+                break
+            except (NoLaw, Untraceable) as error:
+                why = str(error)
+            except UsageError as error:
+                why = str(error)
+        else:
+            raise NoLaw(why)
+        if multiple > 1:
+            self._notes.append(
+                f"at lengths that are no multiple of {multiple} the step allocates otherwise, as "
+                "where masks are padded; the answer is among multiples")
+        least, most = spread(pairs)
+        laws.explore(explored(least, span.most, self._n_g, multiple))
+        longest = span.longest(multiple)
+        while sum(longest) > most:
+            if self._is_held(laws, longest):
+                most = sum(longest)
+            else:  # nearer
+                tokens = max(most, sum(longest) // 4) // multiple * multiple
+                longest = (tokens - self._n_g, self._n_g)
+        laws.range = Range((least, most), multiple, (self._batch, self._batch),
+                           self._model.most_tokens)
+        return laws
+
+    def _is_held(self, laws: Laws, pair: Pair) -> bool:
+        """As `_holds`; not where the step cannot be recorded, which is noted."""
+        try:
+            return self._holds(laws, pair)
+        except ProbeError as error:
+            self._notes.append(f"{sum(pair):,} tokens were not recorded: {error}")
+            return False
+
+    def _holds(self, laws: Laws, pair: Pair) -> bool:
+        """Whether the step, recorded at some lengths, is as laws say; notes it in them.
+
+        Raises:
+            ProbeError: It cannot be recorded there.
+        """
+        recording = self.at(pair)
+        writing.refuse_unreadable(recording.stream)
+        laws.explore([pair])
+        expected = laws.at(pair)
+        if expected is None or expected.difference(recording) is not None:
+            return False
+        if pair not in laws.made_from and pair not in laws.checked_at:
+            laws.checked_at.append(pair)
+        return True
+
+    def _answers(self, recording: Recording) -> list[dict[str, Any]]:
+        with tempfile.TemporaryDirectory() as folder:
+            return planned(recording.write(Path(folder) / writing.NAME), self._question)
+
+    def _check(self, fit: Fit, laws: Laws) -> Span | None:
+        """Records at each answer and one past it; gives another span if laws do not hold there."""
+        end = laws.range.tokens[1]
+        for answer in [one for one in fit.answers if one.get("fits")][:_CHECKED]:
+            pair = (int(answer["n_c"]), int(answer["n_g"]))
+            if answer.get("ended_by") == "law" and end < (self._model.most_tokens or 0):
+                return Span(end, self._model.most_tokens or _MOST_TOKENS, self._n_g)
+            laws.explore(one for one in neighbours(pair, laws.range.multiple)
+                         if laws.range.tokens[0] <= sum(one) <= end)
+            for one in (pair, (pair[0] + laws.range.multiple, pair[1])):
+                if sum(one) > end:
+                    continue
+                if not self._is_held(laws, one):
+                    self._notes.append(
+                        f"at {sum(one):,} tokens the step allocates otherwise than at lengths that "
+                        "were recorded before; it was recorded anew around them")
+                    around = max(_NEAR, sum(one) // 16)
+                    return Span(max(self._n_g + 2, sum(one) - around), sum(one) + around,
+                                self._n_g)
+                fit.held.append(one)
+        if fit.held:
+            recording = self.at(fit.held[0])
+            fit.recording.laws = None
+            recording.laws = laws.rebased(fit.held[0], recording)
+            fit.recording = recording
+        return None

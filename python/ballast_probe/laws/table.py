@@ -1,0 +1,34 @@
+"""What each change would let fit, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..recording.answer import readable
+from .fitting import Fit
+
+_TITLES = ("change", "longest prompt", "tokens", "peak allocated", "peak reserved")
+
+
+def answer_of(fit: Fit) -> Mapping[str, Any]:
+    """The first of the answers."""
+    return fit.answers[0]
+
+
+def table(answers: Mapping[str, Mapping[str, Any]]) -> str:
+    """A line for each change; the step as it is comes first."""
+    rows = [_TITLES]
+    for change, answer in answers.items():
+        title = change or "as it is"
+        if not answer.get("fits"):
+            rows.append((title, "nothing fits", "", "", ""))
+            continue
+        least = "at least " if answer.get("ended_by") == "law" else ""
+        rows.append((title, f"{least}{answer['n_c']:,}", f"{answer['tokens']:,}",
+                     readable(answer["peak_allocated_bytes"]),
+                     readable(answer["peak_reserved_bytes"])))
+    widths = [max(len(row[place]) for row in rows) for place in range(len(_TITLES))]
+    return "\n".join("  ".join(
+        cell.ljust(width) if place == 0 else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows)
