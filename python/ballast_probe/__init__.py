@@ -10,10 +10,16 @@
     with ballast_probe.step(device="cuda", gpu="h100") as recording:
         train_step(batch)
 
+`fit` finds the longest prompt with which such a step fits a GPU:
+
+    found = ballast_probe.fit(train, n_g=512, gpu="h100")
+
 `probe_configuration` asks the same of a transformers configuration, without memory for its weights.
 """
 
 from .errors import OutOfMemory, ProbeError, UsageError
+from .laws.api import fit
+from .laws.fitting import Fit
 from .options import PointOptions
 from .points import Prober, ProbeResult, probe_configuration
 from .recorder import Probe, Saved, record, settle
@@ -21,7 +27,7 @@ from .recording import Recording, step
 from .regions import Layout, RegionBytes
 
 __all__ = [
-    "Layout", "OutOfMemory", "PointOptions", "Probe", "ProbeError", "ProbeResult", "Prober",
-    "Recording", "RegionBytes", "Saved", "UsageError", "probe_configuration", "record", "settle",
+    "Fit", "Layout", "OutOfMemory", "PointOptions", "Probe", "ProbeError", "ProbeResult", "Prober",
+    "Recording", "RegionBytes", "Saved", "UsageError", "fit", "probe_configuration", "record", "settle",
     "step",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from ..recording.recording import Recording
 from ..recording.trainer import Training, record_training
 from .changes import CHANGES, changed
 from .fitting import Fit, Fitter, Model
-from .planner import Question, plan, require_program
+from .planner import Question, require_program
 from .table import answer_of, table
 
 _N_G = 512
@@ -94,7 +93,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             fit.recording.write(file)
         if not change:
             said.end()
-            _show(fit, question, file)
+            print(fit.summary(file))
     said.end()
     if changes:
         print("\n" + table({change: answer_of(fit) for change, fit in fits.items()}))
@@ -114,18 +113,6 @@ def _fit(name: str, values: Mapping[str, Any], training: Training, question: Que
 
     return Fitter(record, Model.of(subject.text), training.n_g, training.batch, question,
                   say).run()
-
-
-def _show(fit: Fit, question: Question, file: Path | None) -> None:
-    """The plan, and how far it was seen to be so."""
-    with tempfile.TemporaryDirectory() as folder:
-        print(plan(file or fit.recording.write(Path(folder) / writing.NAME), question).rstrip())
-    if fit.held:
-        lengths = " and ".join(f"{sum(one):,}" for one in fit.held)
-        print(f"\nRecorded at {lengths} tokens too: every allocation was as the laws say, to the "
-              "byte.")
-    for note in fit.notes:
-        print(f"Note: {note}.")
 
 
 class Progress:

@@ -16,11 +16,12 @@ from typing import Any
 
 from ..errors import ProbeError, UsageError
 from ..recording import writing
+from ..recording.kernels.base import to_multiple
 from ..recording.recording import Recording
 from .laws import Laws, Range
 from .launches import NoLaw
-from .lengths import MULTIPLES, Pair, Span, explored, neighbours, spread
-from .planner import Question, planned
+from .lengths import MULTIPLES, UNIT, Pair, Span, explored, neighbours, spread
+from .planner import Question, plan, planned
 from .traced import Untraceable
 
 VARIABLES = ("n_c", "n_g")
@@ -80,6 +81,33 @@ class Fit:
     answers: list[dict[str, Any]]
     held: list[Pair] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    question: Question = Question()
+
+    @property
+    def n_c(self) -> int | None:
+        """The longest prefix that fits; None if none does. Of several memories the first is meant."""
+        answer = self.answers[0]
+        return int(answer["n_c"]) if answer.get("fits") else None
+
+    def write(self, path: str | Path) -> Path:
+        """Writes the recording with its laws, as `Recording.write` does."""
+        return self.recording.write(path)
+
+    def summary(self, file: Path | None = None) -> str:
+        """The answer as text for people, as `ballast plan` gives it, and how far it was seen.
+
+        Args:
+            file: Where the recording has been written, if it has.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            where = file or self.recording.write(Path(folder) / writing.NAME)
+            lines = [plan(where, self.question).rstrip()]
+        if self.held:
+            lengths = " and ".join(f"{sum(one):,}" for one in self.held)
+            lines.append(f"\nRecorded at {lengths} tokens"
+                         + (" too: every allocation was as the laws say, to the byte."
+                            if self.recording.laws is not None else "."))
+        return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
 
 _MOST_TOKENS = 1 << 20  # where a model does not say
@@ -125,14 +153,46 @@ class Fitter:
                 continue
             recording = self._made[laws.base]  # type: ignore[index]
             recording.laws = laws
-            fit = Fit(recording, self._answers(recording), notes=self._notes)
+            fit = Fit(recording, self._answers(recording), notes=self._notes,
+                      question=self._question)
             if not any(answer.get("fits") for answer in fit.answers) \
                     and any(one.most <= span.least for one in spans):
                 continue  # shorter than where this span begins
             if (other := self._check(fit, laws)) is None:
                 return fit
             spans.insert(0, other)
-        raise ProbeError(f"the step follows no law of the length: {why}")
+        return self._search(why)
+
+    def _search(self, why: NoLaw) -> Fit:
+        """The longest of a step that follows no law, by halves, in steps of `UNIT` tokens.
+
+        Raises:
+            ProbeError: It cannot be recorded.
+        """
+        most = self._model.most_tokens or _MOST_TOKENS
+        first = to_multiple(self._n_g + 2, UNIT)
+
+        def answers(units: int) -> tuple[Pair, list[dict[str, Any]]]:
+            pair = (first + units * UNIT - self._n_g, self._n_g)
+            return pair, [answer | {"ended_by": "memory"}
+                          for answer in self._answers(self.at(pair))]
+
+        low, high = 0, (most - first) // UNIT
+        pair, found = answers(low)
+        if any(answer.get("fits") for answer in found):
+            while low < high:
+                middle = (low + high + 1) // 2
+                at, answered = answers(middle)
+                if answered[0].get("fits"):
+                    low, pair, found = middle, at, answered
+                else:
+                    high = middle - 1
+        self._notes.append(
+            f"the step allocates otherwise from length to length ({why}), so that no law says what "
+            f"it takes; it was recorded at {len(self._made)} lengths, and the answer is the longest "
+            f"in steps of {UNIT} tokens")
+        return Fit(self.at(pair), found[:1], [pair] if found[0].get("fits") else [], self._notes,
+                   self._question)
 
     def spans(self) -> list[Span]:
         """Where to look for laws: above every window first, then below; and where all is long."""

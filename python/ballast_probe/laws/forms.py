@@ -155,7 +155,7 @@ class Forms:
             chosen = values.apply("*", tokens, values.place(experts))
             extents += [values.apply("//", chosen, values.place(all_experts)),
                         self._rounded(chosen, all_experts)]
-        extents += [values.apply("*", self._rounded(extent, unit), values.place(unit))
+        extents += [self._rounded(extent, unit)
                     for extent in (tokens, before) for unit in UNITS]
         return extents
 
