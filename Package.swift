@@ -101,6 +101,9 @@ let package = Package(
         "Spelling", ordered,
       ]),
     module(
+      "RecordedLaws",
+      uses: ["Recordings", "CUDAAllocator", "Reporting", "Ledger", "Files", "Spelling"]),
+    module(
       "Results",
       uses: ["RecordedSteps", "Recordings", "Reporting", "Retention", "Files", "Spelling"]),
     module(
@@ -188,6 +191,9 @@ let package = Package(
         "Ledger",
         "Files", "TestSupport",
       ]),
+    tests(
+      "RecordedLawsTests",
+      of: ["RecordedLaws", "Recordings", "CUDAAllocator", "Ledger", "Files", "TestSupport"]),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),
     tests("OneDNNTests", of: ["OneDNN", "Threading"], isOptimized: true),
