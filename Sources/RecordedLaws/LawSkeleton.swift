@@ -5,7 +5,7 @@ import Recordings
 /// ```
 ///   file      0 1 ┌ 2 3 -3 4 -5 5 ┐ -2 …        2 and 4 are temporaries, 5 is a workspace
 ///   skeleton  0 1 │ 3         │ 5 │ -2 …
-///               start     plainEnd end           what stands between two blocks is emitted as it is
+///               start     plainEnd end      what stands between two blocks is emitted as it is
 /// ```
 struct LawSkeleton: Sendable {
   /// t ≥ 0 allocates tensor t of the file, -t - 1 releases it.

@@ -63,8 +63,15 @@ extension RecordedLaws {
   }
 
   /// Lengths as sentences say them.
-  static func words(_ lengths: StepLengths) -> String {
+  package static func words(_ lengths: StepLengths) -> String {
     "n_c \(Units.grouped(lengths.nC)), n_g \(Units.grouped(lengths.nG)), batch "
       + Units.grouped(lengths.batch)
+  }
+}
+
+extension RecordedLaws {
+  /// That there are no laws at some lengths.
+  package func nothing(at lengths: StepLengths) -> OutsideLaws {
+    .laws("there are no laws at \(Self.words(lengths))")
   }
 }

@@ -6,9 +6,15 @@ import Recordings
 import TestSupport
 import Testing
 
+extension LawSample {
+  fileprivate func recording() throws -> Recording {
+    try Recording(JSONParser.parse(Array(text.utf8)))
+  }
+}
+
 @Suite struct `Laws of a recorded step` {
-  private func laws(_ text: String = LawSample.laws()) throws -> RecordedLaws {
-    try #require(try LawSample.read(text))
+  private func laws(_ sample: LawSample = LawSample()) throws -> RecordedLaws {
+    try #require(try RecordedLaws(sample.recording()))
   }
 
   private func numbers(_ recording: Recording) -> [Int] {
@@ -21,12 +27,12 @@ import Testing
   }
 
   @Test func `are nil where a file has none`() throws {
-    #expect(try RecordedLaws(LawSample.recording(LawSample.text(nil))) == nil)
+    #expect(try RecordedLaws(LawSample { $0.hasLaws = false }.recording()) == nil)
   }
 
   @Test func `give the file's own step at its own lengths`() throws {
     let laws = try laws()
-    let own = try LawSample.recording(LawSample.text(nil))
+    let own = try LawSample { $0.hasLaws = false }.recording()
     let given = try laws.recording(at: laws.own)
     #expect(laws.own == StepLengths(nC: 4, nG: 2) && laws.madeFrom.map(\.nC) == [2, 3])
     #expect(given.events == own.events && given.tensors == own.tensors)
@@ -99,7 +105,11 @@ import Testing
   }
 
   @Test func `end at positions, multiples and what is no variable`() throws {
-    let laws = try laws(LawSample.laws(multiple: 3, mostTokens: "60"))
+    let laws = try laws(
+      LawSample {
+        $0.multiple = 3
+        $0.mostTokens = "60"
+      })
     func border(_ nC: Int, _ nG: Int, _ batch: Int = 1) -> OutsideLaws.Border? {
       do throws(OutsideLaws) {
         _ = try laws.step(at: StepLengths(nC: nC, nG: nG, batch: batch))
@@ -112,54 +122,66 @@ import Testing
 
   @Test func `end where a value cannot be, and where no variant holds`() throws {
     // Temporaries of 64 n_c // (n_c - 9): none at 9, less than none below.
-    let values =
-      LawSample.values.dropLast() + ", 9, [\"-\", 1, 17], [\"<\", 18, 7], [\"//\", 8, 18]]"
-    let launches = LawSample.launches.replacing(
-      #"{"when": [], "steps": [9]}"#,
-      with: #"{"when": [[19, 1]], "steps": [9]}, {"when": [[13, 0]], "steps": [20]}"#)
-    let laws = try laws(LawSample.laws(values: String(values), launches: launches))
+    let laws = try laws(
+      LawSample {
+        $0.values =
+          LawSample.values().dropLast()
+          + #", 9, ["-", 1, 17], ["<", 18, 7], ["//", 8, 18]]"#
+        $0.launches = $0.launches.replacing(
+          #"{"when": [], "steps": [9]}"#,
+          with: #"{"when": [[19, 1]], "steps": [9]}, {"when": [[13, 0]], "steps": [20]}"#)
+      })
     #expect(throws: Never.self) { try laws.step(at: StepLengths(nC: 10, nG: 2)) }
     #expect(throws: OutsideLaws.self) { try laws.step(at: StepLengths(nC: 9, nG: 2)) }
   }
 
   @Test(arguments: [
-    ("law", LawSample.laws(law: "[0]")), ("law", LawSample.laws(law: "[1,0,0,0,0,0,0,0]")),
-    ("own step", LawSample.laws(law: "[0, 0, 0, -1, -1, 0, -1, -1]")),
+    ("law", LawSample { $0.law = "[0]" }), ("law", LawSample { $0.law = "[1,0,0,0,0,0,0,0]" }),
+    ("own step", LawSample { $0.law = "[0, 0, 0, -1, -1, 0, -1, -1]" }),
     (
       "own step",
-      LawSample.laws(
-        law: "[-1, -1, 0, -1, -1, 0, -1, -1]",
-        launches:
-          "[[{\"when\": [], \"steps\": []}],[{\"when\": [], \"steps\": []}],[{\"when\": [], \"steps\": []}]]"
-      )
+      LawSample {
+        let nothing = #"[{"when": [], "steps": []}]"#
+        $0.launches = "[\(nothing), \(nothing), \(nothing)]"
+      }
     ),
-    ("earlier", LawSample.laws(values: #"["n_c", ["+", 0, 1]]"#)),
-    ("earlier", LawSample.laws(values: #"["n_c", ["bits", 0, 0]]"#)),
-    ("operation", LawSample.laws(values: #"["n_c", ["**", 0, 0]]"#)),
-    ("operation", LawSample.laws(values: "[[]]")),
-    ("do not go by", LawSample.laws(values: #"["batch"]"#)),
-    ("n_cc", LawSample.laws(values: #"["n_cc"]"#)),
-    ("tokens", LawSample.laws(tokens: "[7, 6]")), ("own lengths", LawSample.laws(tokens: "[7, 9]")),
-    ("multiple", LawSample.laws(multiple: 0)),
-    ("releases it again", LawSample.laws(launches: #"[[{"when": [], "steps": [9, -1, -1]}]]"#)),
-    ("take", LawSample.laws(launches: #"[[{"when": [], "steps": [9, -2]}]]"#)),
-    ("take", LawSample.laws(launches: #"[[{"when": [], "steps": ["outputs", "outputs"]}]]"#)),
-    ("take", LawSample.laws(launches: #"[[{"when": [], "steps": [-9223372036854775808]}]]"#)),
-    ("pairs", LawSample.laws(launches: #"[[{"when": [[0, 2]], "steps": []}]]"#)),
-    ("variants", LawSample.laws(launches: "[0]")),
-    ("launch", LawSample.laws(launches: "[]")),
-    ("entries", LawSample.laws(blocks: LawSample.blocks.replacing("[3, 0, 6]", with: "[3, 0]"))),
-    ("block 1", LawSample.laws(blocks: LawSample.blocks.replacing("[2, 5, 5]", with: "[2, 4, 5]"))),
     (
-      "block 2", LawSample.laws(blocks: LawSample.blocks.replacing("[3, 0, 6]", with: "[3, 0, 14]"))
+      "own step",
+      LawSample { $0.tensors = $0.tensors.replacing("[5, 6, 7, 7]", with: "[6, 5, 7, 7]") }
     ),
-    ("backward begins", LawSample.laws(blocks: LawSample.blocks.replacing("0, 6]", with: "0, 7]"))),
-    ("temporary", LawSample.laws(blocks: LawSample.blocks.replacing("[3, 0,", with: "[2, 0,"))),
-    ("operation", LawSample.laws(values: "[true]")), ("object", LawSample.laws(blocks: "3")),
-  ]) func `that cannot be are refused`(_ words: String, _ text: String) throws {
-    let fault = #expect(throws: RecordingFault.self) { try LawSample.read(text) }
+    ("earlier", LawSample { $0.values = #"["n_c", ["+", 0, 1]]"# }),
+    ("earlier", LawSample { $0.values = #"["n_c", ["bits", 0, 0]]"# }),
+    ("operation", LawSample { $0.values = #"["n_c", ["**", 0, 0]]"# }),
+    ("operation", LawSample { $0.values = "[[]]" }),
+    ("operation", LawSample { $0.values = "[true]" }),
+    ("do not go by", LawSample { $0.values = #"["batch"]"# }),
+    ("n_cc", LawSample { $0.values = #"["n_cc"]"# }),
+    ("tokens", LawSample { $0.tokens = "[7, 6]" }),
+    ("own lengths", LawSample { $0.tokens = "[7, 9]" }),
+    ("multiple", LawSample { $0.multiple = 0 }),
+    ("releases it again", LawSample { $0.launches = Self.launch("9, -1, -1") }),
+    ("take", LawSample { $0.launches = Self.launch("9, -2") }),
+    ("take", LawSample { $0.launches = Self.launch(#""outputs", "outputs""#) }),
+    ("take", LawSample { $0.launches = Self.launch("-9223372036854775808") }),
+    ("takes at the most", LawSample { $0.launches = Self.launch(Self.manyTakes) }),
+    ("pairs", LawSample { $0.launches = #"[[{"when": [[0, 2]], "steps": []}]]"# }),
+    ("variants", LawSample { $0.launches = "[0]" }), ("launch", LawSample { $0.launches = "[]" }),
+    ("entries", LawSample { $0.blocks = $0.blocks.replacing("[3, 0, 6]", with: "[3, 0]") }),
+    ("block 1", LawSample { $0.blocks = $0.blocks.replacing("[2, 5, 5]", with: "[2, 4, 5]") }),
+    ("block 2", LawSample { $0.blocks = $0.blocks.replacing("0, 6]", with: "0, 14]") }),
+    ("backward begins", LawSample { $0.blocks = $0.blocks.replacing("0, 6]", with: "0, 7]") }),
+    ("temporary", LawSample { $0.blocks = $0.blocks.replacing("[3, 0,", with: "[2, 0,") }),
+    ("object", LawSample { $0.blocks = "3" }),
+  ]) func `that cannot be are refused`(_ words: String, _ sample: LawSample) throws {
+    let fault = #expect(throws: RecordingFault.self) { try RecordedLaws(sample.recording()) }
     #expect(fault?.sentence.contains(words) == true, "\(fault?.sentence ?? "")")
   }
+
+  private static func launch(_ steps: String) -> String {
+    #"[[{"when": [], "steps": [\#(steps)]}]]"#
+  }
+
+  private static let manyTakes = Array(repeating: "9", count: 257).joined(separator: ", ")
 }
 
 @Suite struct `A value of a law` {
