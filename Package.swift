@@ -101,6 +101,15 @@ let package = Package(
         "Spelling", ordered,
       ]),
     module(
+      "RecordedLaws",
+      uses: ["Recordings", "CUDAAllocator", "Reporting", "Ledger", "Files", "Spelling"]),
+    module(
+      "RecordedPlans",
+      uses: [
+        "RecordedLaws", "RecordedSteps", "Recordings", "CUDAAllocator", "Reporting", "Files",
+        "Spelling", "Values",
+      ]),
+    module(
       "Results",
       uses: ["RecordedSteps", "Recordings", "Reporting", "Retention", "Files", "Spelling"]),
     module(
@@ -146,7 +155,8 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
-        "RecordedSteps", "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention",
+        "RecordedPlans", "RecordedLaws", "RecordedSteps", "Traces", "Recordings", "CUDAAllocator",
+        "Reporting", "Retention",
         "HuggingFace",
         "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
         "Threading", argumentParser,
@@ -187,6 +197,15 @@ let package = Package(
         "RecordedSteps", "Recordings", "CUDAAllocator", "Reporting", "Retention", "Tensors",
         "Ledger",
         "Files", "TestSupport",
+      ]),
+    tests(
+      "RecordedLawsTests",
+      of: ["RecordedLaws", "Recordings", "CUDAAllocator", "Ledger", "Files", "TestSupport"]),
+    tests(
+      "RecordedPlansTests",
+      of: [
+        "RecordedPlans", "RecordedLaws", "Recordings", "CUDAAllocator", "Reporting", "Files",
+        "TestSupport",
       ]),
     tests("JemallocTests", of: ["Jemalloc"]),
     tests("ThreadingTests", of: ["Threading"]),

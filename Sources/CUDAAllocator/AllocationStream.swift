@@ -83,7 +83,7 @@ package struct AllocatorReplay: Sendable {
     _ stream: AllocationStream, _ watch: (Int, CachingAllocator.State, Int?) -> Void
   ) {
     for (index, event) in stream.events.enumerated() {
-      let before = allocator.state
+      let before = (allocator.statistics.allocated.peak, allocator.statistics.reserved.peak)
       var address: Int?
       switch event {
       case .allocate(let tensor):
@@ -102,8 +102,8 @@ package struct AllocatorReplay: Sendable {
         if pressure <= allocator.device.room { allocator.emptyCache() }
       }
       let state = allocator.state
-      if state.peakAllocated > before.peakAllocated { peakAllocatedEvent = index }
-      if state.peakReserved > before.peakReserved { peakReservedEvent = index }
+      if state.peakAllocated > before.0 { peakAllocatedEvent = index }
+      if state.peakReserved > before.1 { peakReservedEvent = index }
       watch(index, state, address)
     }
   }
@@ -138,8 +138,7 @@ extension CachingAllocator {
 
   /// Frees a block, whether it was retired before or not.
   mutating func release(_ allocation: Allocation) {
-    if isAllocated(allocation) { retire(allocation) }
-    finish(allocation)
+    if isAllocated(allocation) { free(allocation) } else { finish(allocation) }
   }
 
   private func isAllocated(_ allocation: Allocation) -> Bool {

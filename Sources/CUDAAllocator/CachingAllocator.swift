@@ -114,25 +114,35 @@ package struct CachingAllocator: Sendable {
 
   /// Frees a block that no stream uses any more.
   package mutating func free(_ allocation: Allocation) {
-    retire(allocation)
-    finish(allocation)
+    let place = requireAllocated(allocation)
+    statistics.allocated.add(-blocks[place].size)
+    release(place)
   }
 
   /// Frees a block that another stream may still use: it is no more allocated, and not free.
   package mutating func retire(_ allocation: Allocation) {
-    let place = Int(allocation.block)
-    precondition(
-      blocks[place].state == .allocated && blocks[place].serial == allocation.serial,
-      "a block is freed once")
+    let place = requireAllocated(allocation)
     blocks[place].state = .retiring
     retiring.insert(allocation)
     statistics.allocated.add(-blocks[place].size)
   }
 
+  private func requireAllocated(_ allocation: Allocation) -> Int {
+    let place = Int(allocation.block)
+    precondition(
+      blocks[place].state == .allocated && blocks[place].serial == allocation.serial,
+      "a block is freed once")
+    return place
+  }
+
   /// Makes a retired block free; nothing happens if a retry has done so already.
   package mutating func finish(_ allocation: Allocation) {
     guard retiring.remove(allocation) != nil else { return }
-    let place = Int(allocation.block)
+    release(Int(allocation.block))
+  }
+
+  /// Makes a block free that nobody uses any more.
+  private mutating func release(_ place: Int) {
     statistics.active.add(-blocks[place].size)
     statistics.requested.add(-blocks[place].requested)
     blocks[place].state = .free
@@ -158,6 +168,9 @@ package struct CachingAllocator: Sendable {
   // MARK: Searching
 
   mutating func pool(ofStream stream: Int, isSmall: Bool) -> Int {
+    // There are seldom more than these two.
+    for place in pools.indices.prefix(2)
+    where pools[place].stream == stream && pools[place].isSmall == isSmall { return place }
     let name = PoolName(stream: stream, isSmall: isSmall)
     if let place = poolPlaces[name] { return place }
     poolPlaces[name] = pools.count

@@ -98,7 +98,7 @@ package struct RecordedStep: Sendable {
   /// Tensors that are alive after an event, in order of allocation.
   package func alive(after event: Int) -> [Int] { Self.alive(in: recording, before: event + 1) }
 
-  private static func alive(in recording: Recording, before end: Int) -> [Int] {
+  static func alive(in recording: Recording, before end: Int) -> [Int] {
     var isAlive = Array(repeating: false, count: recording.tensors.count)
     for event in recording.events.prefix(end) {
       switch event {

@@ -1,5 +1,5 @@
 import CUDAAllocator
-import Recordings
+package import Recordings
 package import Reporting
 import Retention
 import Spelling
@@ -32,15 +32,7 @@ extension RecordedStep {
   }
 
   /// When most is allocated, and by what.
-  private var peakMoment: String? {
-    guard peakEvent >= 0, let phase = recording.phase(ofEvent: peakEvent),
-      case .allocate(let number) = recording.events[peakEvent]
-    else { return nil }
-    let tensor = recording.tensor(number)
-    return "\(phase.phase.rawValue) of step \(phase.step), \(tensor.op)"
-      + (tensor.module.isEmpty ? "" : " in \(tensor.module)")
-      + ", \(Units.exactBytes(tensor.bytes))"
-  }
+  private var peakMoment: String? { recording.moment(ofEvent: peakEvent) }
 
   /// Whether it fits the device that was asked about, in a sentence; empty where there is no limit.
   package var verdict: [String] {
@@ -51,4 +43,20 @@ extension RecordedStep {
       "it does not fit: in \(phase.phase.rawValue) of step \(phase.step), \(failure.error.message)"
     ]
   }
+}
+
+extension Recording {
+  /// When an allocation is, and what it is for; nil for anything but an allocation.
+  package func moment(ofEvent event: Int) -> String? {
+    guard events.indices.contains(event), let phase = phase(ofEvent: event),
+      case .allocate(let number) = events[event]
+    else { return nil }
+    let tensor = tensor(number)
+    return "\(phase.phase.rawValue) of step \(phase.step), \(tensor.op)"
+      + (tensor.module.isEmpty ? "" : " in \(tensor.module)")
+      + ", \(Units.exactBytes(tensor.bytes))"
+  }
+
+  /// Tensors that are alive after an event, in order of allocation.
+  package func alive(after event: Int) -> [Int] { RecordedStep.alive(in: self, before: event + 1) }
 }

@@ -21,7 +21,7 @@ package struct RecordedMembers {
   package var names: [String] { members.keys.sorted() }
 
   /// The member's name with those of the objects around it, in quotes.
-  func title(_ name: String) -> String { quoted(place.isEmpty ? name : "\(place).\(name)") }
+  package func title(_ name: String) -> String { quoted(place.isEmpty ? name : "\(place).\(name)") }
 
   private func wrongType(_ name: String, _ value: JSON, _ wanted: String) -> RecordingFault {
     RecordingFault("\(title(name)) must be \(wanted), not \(value.kind)")

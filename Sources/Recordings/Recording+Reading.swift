@@ -56,6 +56,7 @@ extension Recording {
     guard zip(boundaries, boundaries.dropFirst()).allSatisfy(<) else {
       throw RecordingFault("\"boundaries\" must ascend")
     }
+    laws = file.optional("laws")
   }
 
   /// Every tensor is allocated once, in the order of their numbers, and released after that.

@@ -20,13 +20,18 @@ extension Recording {
         stream.makers.append(maker)
       }
     }
-    if !notModelled.isEmpty {
-      let ops = notModelled.prefix(5).map { "\($0.op) (\($0.calls))" }.joined(separator: ", ")
-      stream.notes.append(
-        "temporaries of \(ops)\(notModelled.count > 5 ? " …" : "") are not modelled; the real "
-          + "peak may be higher")
-    }
+    stream.notes = notes
     return stream
+  }
+
+  /// Sentences about how far its figures reach.
+  package var notes: [String] {
+    guard !notModelled.isEmpty else { return [] }
+    let ops = notModelled.prefix(5).map { "\($0.op) (\($0.calls))" }.joined(separator: ", ")
+    return [
+      "temporaries of \(ops)\(notModelled.count > 5 ? " …" : "") are not modelled; the real "
+        + "peak may be higher"
+    ]
   }
 
   /// Sizes and events alone. On a CPU an allocator is asked for the same bytes.

@@ -3,14 +3,14 @@ package import Ledger
 extension Recording {
   /// What tensors share, each value once.
   package struct Tables: Equatable, Sendable {
-    package let ops: [String]
-    package let modules: [String]
+    package var ops: [String]
+    package var modules: [String]
     /// Autograd's nodes; empty for what no node made.
-    package let nodes: [String]
-    package let roles: [Role]
-    package let dtypes: [String]
-    package let shapes: [[Int]]
-    package let regions: [RegionBytes]
+    package var nodes: [String]
+    package var roles: [Role]
+    package var dtypes: [String]
+    package var shapes: [[Int]]
+    package var regions: [RegionBytes]
   }
 
   /// What a tensor is to the step.
@@ -33,22 +33,26 @@ extension Recording {
   /// All allocations, a column a property; columns of table places are those of `Tables`.
   package struct Tensors: Equatable, Sendable {
     /// What the allocator is asked for.
-    package let bytes: [Int]
-    package let op: [Int]
-    package let module: [Int]
+    package var bytes: [Int]
+    package var op: [Int]
+    package var module: [Int]
     /// -1 outside the layers.
-    package let layer: [Int]
-    package let role: [Int]
-    package let node: [Int]
-    package let dtype: [Int]
-    package let shape: [Int]
-    package let regions: [Int]
+    package var layer: [Int]
+    package var role: [Int]
+    package var node: [Int]
+    package var dtype: [Int]
+    package var shape: [Int]
+    package var regions: [Int]
     /// Whether autograd holds it for backward at the boundary of the step in which it was made.
-    package let isKept: [Bool]
+    package var isKept: [Bool]
     /// The CUDA stream that was current, 0 for the default one; empty where all are on that.
-    package let stream: [Int]
+    package var stream: [Int]
 
     package var count: Int { bytes.count }
+
+    package static let empty = Tensors(
+      bytes: [], op: [], module: [], layer: [], role: [], node: [], dtype: [], shape: [],
+      regions: [], isKept: [], stream: [])
   }
 
   /// One tensor, with the values that its columns point to.

@@ -40,6 +40,8 @@ package struct Recording: Sendable {
   package internal(set) var phases: [PhaseStart]
   /// For each step, the number of the event before which backward begins; ascending.
   package internal(set) var boundaries: [Int]
+  /// How the step goes on at other lengths, as the file has it; `RecordedLaws` reads it.
+  package internal(set) var laws: JSON?
 }
 
 extension Recording {
@@ -92,7 +94,18 @@ extension Recording {
     package let phase: Phase
     /// Steps are counted from 0.
     package let step: Int
-    package let firstEvent: Int
+    package var firstEvent: Int
+  }
+
+  /// The recording with another step, which whoever gives it has made of this one, and no laws.
+  package func with(
+    _ tables: Tables, _ tensors: Tensors, _ events: [Event], _ phases: [PhaseStart],
+    boundaries: [Int], point: [String: String]
+  ) -> Recording {
+    var other = self
+    (other.tables, other.tensors, other.events, other.phases) = (tables, tensors, events, phases)
+    (other.boundaries, other.point, other.laws) = (boundaries, point, nil)
+    return other
   }
 
   /// What to say where another version of the recorder wrote it; nil for the program's own.

@@ -42,6 +42,8 @@ struct PlanCommand: ParsableCommand {
             a table of the longest prefix over memory
         ballast plan --model one-layer --memory 2GiB --backend cpu --optimizer none
             what ballast measure --memory 2GiB lets through on this machine
+        ballast plan --recording recording.json.gz --n-g 1024 --memory 24GiB,80GiB
+            the longest prompt of a step of PyTorch's that ballast-probe fit has recorded
       """)
 
   @Option(
@@ -111,8 +113,10 @@ struct PlanCommand: ParsableCommand {
   var format: String?
   @Flag(help: "List every combination, also those that others beat.")
   var all = false
+  @OptionGroup(title: "A recorded step") var recording: RecordingOptions
 
   func run() throws {
+    if let opened = try recording.opened(besides: modelOptions) { return try plan(opened) }
     let request: PlanRequest
     let format: Format
     let isTooLarge: Bool
@@ -219,7 +223,7 @@ struct PlanCommand: ParsableCommand {
     return .cost(nC: point.point.nC, memory: memories.first)
   }
 
-  private func memories() throws -> [Int] {
+  func memories() throws -> [Int] {
     guard let memory else { return [] }
     return try memory.split(separator: ",", omittingEmptySubsequences: false).map {
       try ByteSize(String($0), for: "memory").bytes

@@ -2,8 +2,10 @@ import ArgumentParser
 import CUDAAllocator
 import Files
 import Measurement
+import RecordedLaws
 import RecordedSteps
 import Recordings
+import Spelling
 import Values
 
 /// A step that PyTorch's recorder has taken down, in place of a point that is run.
@@ -23,18 +25,19 @@ struct RecordingOptions: ParsableArguments {
       """, valueName: "name"))
   var gpu: String?
 
-  /// A recorded step, with the device that it has to fit.
-  struct Recorded {
+  /// A recorded step, and the GPU that was asked about.
+  struct Opened {
     let path: String
     let recording: Recording
+    /// The one that was given; nil for the recording's own.
     let gpu: GPU?
-    let device: DeviceMemory
 
-    var step: RecordedStep { RecordedStep(recording, device: device) }
+    /// The GPU whose memory counts.
+    var chip: GPU? { gpu ?? recording.gpu }
 
     /// Sentences about how far the figures reach.
     var notes: [String] {
-      var notes = recording.memoryStream.notes
+      var notes = recording.notes
       if let note = recording.note(readBy: BallastVersion.current) {
         notes.append("\(path) \(note)")
       }
@@ -47,6 +50,35 @@ struct RecordingOptions: ParsableArguments {
     }
   }
 
+  /// A recorded step, with the device that it has to fit.
+  struct Recorded {
+    let opened: Opened
+    let device: DeviceMemory
+
+    var path: String { opened.path }
+    var step: RecordedStep { RecordedStep(opened.recording, device: device) }
+    var notes: [String] { opened.notes }
+  }
+
+  /// The file that was named; nil for none.
+  ///
+  /// - Parameter others: Options that were given and go with a point alone.
+  /// - Returns: The recording, with the GPU that was given.
+  /// - Throws: `UsageError` for options that do not go together, `FileError` for a file that is no
+  ///   recording, `ValueError` for no GPU.
+  func opened(besides others: [String]) throws -> Opened? {
+    guard let recording else {
+      guard gpu == nil else { throw UsageError("--gpu goes with --recording") }
+      return nil
+    }
+    if let other = others.first {
+      throw UsageError("\(other) does not go with --recording, which says all about its step")
+    }
+    return Opened(
+      path: recording, recording: try RecordedFile.recording(recording), gpu: try gpu.map(GPU.given)
+    )
+  }
+
   /// The recorded step that was named; nil for none.
   ///
   /// - Parameters:
@@ -56,19 +88,23 @@ struct RecordingOptions: ParsableArguments {
   /// - Throws: `UsageError` for options that do not go together, `FileError` for a file that is no
   ///   recording, `ValueError` for no GPU.
   func recorded(memory: Int?, besides others: [String]) throws -> Recorded? {
-    guard let recording else {
-      guard gpu == nil else { throw UsageError("--gpu goes with --recording") }
-      return nil
-    }
-    if let other = others.first {
-      throw UsageError("\(other) does not go with --recording, which says all about its step")
-    }
-    let read = try RecordedFile.recording(recording)
-    let given = try gpu.map(GPU.given)
-    let chip = given ?? read.gpu
+    guard let opened = try opened(besides: others) else { return nil }
     let device =
-      memory.map { DeviceMemory(total: $0, held: chip?.contextBytes ?? 0) }
-      ?? chip.map { DeviceMemory($0) } ?? .unlimited
-    return Recorded(path: recording, recording: read, gpu: given, device: device)
+      memory.map { DeviceMemory(total: $0, held: opened.chip?.contextBytes ?? 0) }
+      ?? opened.chip.map { DeviceMemory($0) } ?? .unlimited
+    return Recorded(opened: opened, device: device)
+  }
+}
+
+extension RecordingOptions.Opened {
+  /// A length that was given: a whole number of 0 or more.
+  func length(_ text: String, _ variable: RecordedLaws.Variable) throws -> Int {
+    let least = variable == .batch ? 1 : 0
+    guard let number = Int(text), number >= least else {
+      throw UsageError(
+        "--\(variable.rawValue.replacing("_", with: "-")) must be a whole number of \(least) or "
+          + "more, not \(quoted(text))")
+    }
+    return number
   }
 }

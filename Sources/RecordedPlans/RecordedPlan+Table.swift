@@ -1,0 +1,152 @@
+import CUDAAllocator
+import RecordedLaws
+import RecordedSteps
+import Recordings
+import Reporting
+import Spelling
+
+extension RecordedPlan {
+  /// The plan as a person reads it.
+  package var text: String {
+    var sheet = Sheet()
+    sheet.add("model", modelWords)
+    sheet.add("step", stepWords)
+    if let only = answers.first, answers.count == 1 {
+      sheet.add(recording.device == .cuda ? "GPU" : "memory", deviceWords(only))
+      add(only, to: &sheet)
+      add(assumptions: recording.assumptions, to: &sheet)
+      return sheet.text
+    }
+    if let gpu { sheet.add("GPU", gpu.title) }
+    add(assumptions: recording.assumptions, to: &sheet)
+    return sheet.text + "\n" + table + ends
+  }
+
+  private func deviceWords(_ answer: RecordedAnswer) -> String {
+    (gpu.map { "\($0.title): " } ?? "") + words(answer.device)
+  }
+
+  // MARK: One memory
+
+  private func add(_ answer: RecordedAnswer, to sheet: inout Sheet) {
+    addLengths(answer, to: &sheet)
+    sheet.add(
+      answer.fits ? "peak" : "peak there",
+      "\(Units.exactBytes(answer.peakAllocated)) allocated"
+        + (answer.peakReserved.map { ", \(Units.exactBytes($0)) reserved of the GPU" } ?? ""))
+    if let least = answer.leastReserved, let most = answer.peakReserved, least < most {
+      sheet.add(
+        "",
+        "\(Units.exactBytes(least)) to \(Units.exactBytes(most)) reserved, by the order of addresses "
+          + "that CUDA gives")
+    }
+    if let left = answer.left { sheet.add("left", "\(Units.bytes(left)) of the memory") }
+    if answer.fits, answer.retries > 0 {
+      let times = answer.retries == 1 ? "once" : "\(Units.grouped(answer.retries)) times"
+      sheet.add("", "the allocator gives its cache back \(times) there, which takes time")
+    }
+    if let moment = answer.step.moment(ofEvent: answer.peakEvent) { sheet.add("peak is", moment) }
+    let held = HeldAtPeak(answer.step, after: answer.peakEvent)
+    sheet.add(
+      "stands there",
+      held.roles.prefix(6).map { "\(Units.bytes($0.bytes)) \($0.role.words)" }
+        .joined(separator: ", "))
+    sheet.add("largest", lines: held.kinds.prefix(5).map(Self.line))
+    if let variable, let further = answer.further {
+      sheet.add("growth", "\(variable.furtherWords): \(Units.bytes(further)) at the peak")
+    }
+  }
+
+  private func addLengths(_ answer: RecordedAnswer, to sheet: inout Sheet) {
+    guard let variable else {
+      if let lengths = answer.lengths { sheet.add("lengths", RecordedLaws.words(lengths)) }
+      sheet.add("answer", answer.fits ? "the recorded step fits" : "the recorded step does not fit")
+      if let words = endWords(answer) { sheet.add("why", words) }
+      sheet.add(
+        "", "ballast-probe fit records the step with laws, which answer for every length")
+      if !answer.fits { sheet.add("it takes", neededWords(answer)) }
+      return
+    }
+    guard answer.fits, let lengths = answer.lengths else {
+      let shortest = answer.lengths.map(RecordedLaws.words) ?? ""
+      sheet.add(variable.mostWords, "none fits, of those for which there are laws")
+      sheet.add("the least", "\(shortest) takes \(neededWords(answer))")
+      if let words = endWords(answer) { sheet.add("why", words) }
+      return
+    }
+    var unit = ""
+    if variable != .batch { unit = " tokens" }
+    let atLeast = answer.endedBy == "law" ? "at least " : ""
+    sheet.add(
+      variable.mostWords,
+      "\(atLeast)\(Units.grouped(lengths[variable]))\(unit) (\(variable.rawValue))")
+    sheet.add(
+      "sequence",
+      "\(Units.grouped(lengths.tokens)) tokens: \(RecordedLaws.words(lengths))")
+    if let words = endWords(answer) { sheet.add("beyond", words) }
+    if let bound = answer.bound?[variable], bound > lengths[variable] {
+      sheet.add(
+        "",
+        "what tensors take would fit up to \(variable.rawValue) \(Units.grouped(bound)); between are "
+          + "lengths at which no free piece of memory is large enough, and perhaps some that fit")
+    }
+  }
+
+  private func neededWords(_ answer: RecordedAnswer) -> String {
+    "\(Units.bytes(answer.needed)) of memory"
+      + (answer.device.held > 0 ? ", \(Units.bytes(answer.device.held)) of it the driver's" : "")
+  }
+
+  /// What ends a search, with the step that does not fit at hand.
+  func endWords(_ answer: RecordedAnswer) -> String? {
+    var beyond: Recording? = variable == nil ? recording : nil
+    if case .memory(let lengths, _) = answer.end, variable != nil {
+      beyond = try? laws?.recording(at: lengths)
+    }
+    return answer.endWords(variable, beyond: beyond)
+  }
+
+  private static func line(_ kind: HeldAtPeak.Kind) -> String {
+    let shape = kind.shape.map(String.init).joined(separator: "×")
+    return Units.bytes(kind.total) + (kind.count > 1 ? " (\(kind.count) of them)" : "")
+      + " \(kind.role.rawValue), \(kind.op)" + (kind.place == kind.op ? "" : " in \(kind.place)")
+      + (shape.isEmpty ? "" : ", \(shape)") + (kind.dtype.isEmpty ? "" : " \(kind.dtype)")
+  }
+
+  private func add(assumptions: [String], to sheet: inout Sheet) {
+    sheet.add("assumed", lines: assumptions)
+  }
+
+  // MARK: Several memories
+
+  private var table: String {
+    let most = variable.map { "\($0.mostWords) (\($0.rawValue))" } ?? "fits"
+    var table = TextTable([
+      ("memory", .right), (most, .right), ("tokens", .right), ("allocated", .right),
+      ("reserved", .right), ("left", .right), ("ended by", .left),
+    ])
+    for answer in answers {
+      let lengths = answer.lengths
+      let number = variable.flatMap { lengths?[$0] }.map(Units.grouped)
+      let atLeast = answer.endedBy == "law" && answer.fits ? "at least " : ""
+      table.add([
+        answer.device.total.map(Units.short) ?? "no limit",
+        answer.fits ? atLeast + (number ?? "yes") : "none",
+        answer.fits ? (lengths.map { Units.grouped($0.tokens) } ?? "") : "",
+        Units.bytes(answer.peakAllocated), answer.peakReserved.map(Units.bytes) ?? "",
+        answer.left.map(Units.bytes) ?? "", answer.endedBy ?? "",
+      ])
+    }
+    return table.text
+  }
+
+  /// What ends each.
+  private var ends: String {
+    var sheet = Sheet()
+    for answer in answers {
+      guard let words = endWords(answer) else { continue }
+      sheet.add(answer.device.total.map(Units.short) ?? "", words)
+    }
+    return sheet.text.isEmpty ? "" : "\n" + sheet.text
+  }
+}

@@ -1,0 +1,163 @@
+package import CUDAAllocator
+package import RecordedLaws
+package import Recordings
+
+/// How long a recorded step may get in each of some memories.
+package struct RecordedPlan: Sendable {
+  /// The file that was read, as it was named.
+  package let file: String
+  /// The step as it was recorded.
+  let recording: Recording
+  /// The GPU whose memory it is, or whose context is held of a given one; nil on a CPU.
+  let gpu: GPU?
+  /// The laws of the file, and what is as long as it may be; nil without laws.
+  let laws: RecordedLaws?
+  let variable: RecordedLaws.Variable?
+  let answers: [RecordedAnswer]
+
+  /// Whether anything fits anywhere.
+  package var fits: Bool { answers.contains(where: \.fits) }
+}
+
+/// The answer for one memory.
+struct RecordedAnswer: Sendable {
+  let device: DeviceMemory
+  /// Whether any length fits.
+  let fits: Bool
+  /// Those of the figures: the longest that fits, or else the shortest that there is; nil where a
+  /// recording without laws does not say its own.
+  let lengths: StepLengths?
+  /// The step there, and what the allocator makes of it in each order of addresses: with the
+  /// device's memory, or without limit where nothing fits.
+  let step: Recording
+  let replays: [DeviceReplay]
+  /// What is no more possible; nil without laws, where the recorded step fits.
+  let end: FitSearch.End?
+  /// The last lengths whose tensors alone are no more than the memory; nil without laws.
+  let bound: StepLengths?
+  /// What 1,000 tokens more, or one sequence, add to the peak; nil without laws.
+  let further: Int?
+
+  /// The order that figures of one order are of.
+  private var main: DeviceReplay? { replays.first }
+
+  var peakAllocated: Int { main?.allocated ?? 0 }
+  var peakEvent: Int { main?.peakEvent ?? -1 }
+  var peakReserved: Int? { replays.compactMap(\.reserved).max() }
+  var leastReserved: Int? { replays.compactMap(\.reserved).min() }
+  var retries: Int { replays.map(\.retries).max() ?? 0 }
+  /// What the process takes of the device, with the driver's context.
+  var needed: Int { (peakReserved ?? peakAllocated) + device.held }
+  /// What of the device nobody takes; nil where nothing fits, or where there is no limit.
+  var left: Int? { fits ? device.total.map { $0 - needed } : nil }
+}
+
+extension RecordedPlan {
+  /// What is asked about a recording.
+  package struct Question {
+    package let file: String
+    package let recording: Recording
+    package let gpu: GPU?
+    package let devices: [DeviceMemory]
+    /// Lengths that were given.
+    package var given: [RecordedLaws.Variable: Int] = [:]
+
+    package init(file: String, recording: Recording, gpu: GPU?, devices: [DeviceMemory]) {
+      (self.file, self.recording, self.gpu) = (file, recording, gpu)
+      self.devices = devices
+    }
+  }
+
+  /// Answers for each memory.
+  ///
+  /// - Throws: `RecordingFault` for laws that cannot be, `OutsideLaws` where they do not hold for
+  ///   what was given.
+  package init(_ question: Question) throws {
+    (file, recording, gpu) = (question.file, question.recording, question.gpu)
+    laws = try RecordedLaws(question.recording)
+    guard let laws else {
+      guard question.given.isEmpty else { throw Self.withoutLaws }
+      variable = nil
+      answers = question.devices.map { RecordedAnswer(question.recording, on: $0) }
+      return
+    }
+    let variable = try Self.variable(laws, question.given)
+    self.variable = variable
+    var base = laws.own
+    for (variable, number) in question.given { base[variable] = number }
+    let range = try LengthRange(of: variable, laws, beside: base)
+    answers = try question.devices.map { try RecordedAnswer(laws, range, on: $0) }
+  }
+
+  private static let withoutLaws = RecordingFault(
+    "has no laws, which give the step at other lengths; ballast-probe fit records it with laws")
+
+  /// What the recorder was asked to find the most of, or else what is left to find.
+  private static func variable(
+    _ laws: RecordedLaws, _ given: [RecordedLaws.Variable: Int]
+  ) throws(RecordingFault) -> RecordedLaws.Variable {
+    let order = [laws.solves, .nC, .batch, .nG]
+    guard let free = order.first(where: { laws.variables.contains($0) && given[$0] == nil }) else {
+      throw RecordingFault(
+        "has laws of no other length than those given; ballast measure says what that step takes")
+    }
+    return free
+  }
+}
+
+extension RecordedAnswer {
+  /// Of a recording's own step.
+  init(_ recording: Recording, on device: DeviceMemory) {
+    let requests = recording.requests
+    let kind = recording.device
+    var replays = DeviceReplay.orders(of: kind).map {
+      DeviceReplay(requests, of: kind, on: device, $0)
+    }
+    let failure = replays.compactMap(\.failure).first
+    if failure != nil {
+      replays = DeviceReplay.orders(of: kind).map {
+        DeviceReplay(requests, of: kind, on: .unlimited, $0)
+      }
+    }
+    let numbers = ["n_c", "n_g", "batch"].map { recording.point[$0].flatMap { Int($0) } }
+    let lengths: StepLengths? =
+      if let nC = numbers[0], let nG = numbers[1] {
+        StepLengths(nC: nC, nG: nG, batch: numbers[2] ?? 1)
+      } else {
+        nil
+      }
+    self.init(
+      device: device, fits: failure == nil, lengths: lengths, step: recording, replays: replays,
+      end: failure.map { .memory(lengths ?? StepLengths(nC: 0, nG: 0), $0) }, bound: nil,
+      further: nil)
+  }
+
+  /// Of all lengths of a range.
+  init(
+    _ laws: RecordedLaws, _ range: LengthRange, on device: DeviceMemory
+  ) throws(OutsideLaws) {
+    var search = FitSearch(laws, range, on: device)
+    let found = search.find()
+    let lengths = found.last?.lengths ?? range[0]
+    let step = try laws.step(at: lengths)
+    let kind = laws.recording.device
+    let replays =
+      found.last?.replays
+      ?? DeviceReplay.orders(of: kind).map {
+        DeviceReplay(step.requests, of: kind, on: .unlimited, $0)
+      }
+    let places = range.places(for: range.variable == .batch ? 1 : 1000)
+    let place = range.place(of: lengths)
+    func peak(_ place: Int) -> Int? { (try? laws.step(at: range[place]))?.leastPeak }
+    var further: Int?
+    for (from, to) in [(place, place + places), (place - places, place)] where further == nil {
+      guard from >= 0, to < range.count, let less = peak(from), let more = peak(to) else {
+        continue
+      }
+      further = more - less
+    }
+    self.init(
+      device: device, fits: found.last != nil, lengths: lengths, step: try step.recording(),
+      replays: replays, end: found.end, bound: found.bound, further: further)
+  }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import CUDAAllocator
+import Files
+import RecordedLaws
+import RecordedPlans
+import Recordings
+import Reporting
+import Retention
+import Values
+
+extension PlanCommand {
+  /// Answers about a recorded step.
+  ///
+  /// - Throws: `ExitCode` with the status of an exceeded budget if nothing fits.
+  func plan(_ opened: RecordingOptions.Opened) throws {
+    let format = try Format.given(self.format, for: "format") ?? .table
+    var question = RecordedPlan.Question(
+      file: opened.path, recording: opened.recording, gpu: opened.chip,
+      devices: try devices(opened))
+    for variable in RecordedLaws.Variable.allCases {
+      guard let text = axes.text(of: variable.rawValue) else { continue }
+      question.given[variable] = try opened.length(text, variable)
+    }
+    let plan: RecordedPlan
+    do {
+      plan = try RecordedPlan(question)
+    } catch let error as RecordingFault {
+      throw error.of(opened.path)
+    } catch let error as OutsideLaws {
+      throw UsageError("\(opened.path): \(error.sentence)")
+    }
+    switch format {
+    case .table: try Output.show(plan.text)
+    case .json: try Output.write(plan.json)
+    case .csv: try Output.write(CSV.document(plan.records))
+    }
+    for note in opened.notes { Output.note(note) }
+    if !plan.fits { throw ExitCode(Status.budgetExceeded) }
+  }
+
+  private func devices(_ opened: RecordingOptions.Opened) throws -> [DeviceMemory] {
+    let memories = try self.memories()
+    let held = opened.chip?.contextBytes ?? 0
+    if !memories.isEmpty {
+      return Set(memories).sorted().map { DeviceMemory(total: $0, held: held) }
+    }
+    guard let chip = opened.chip, chip.memoryBytes != nil else {
+      throw UsageError(
+        "give --memory or --gpu: \(opened.path) was recorded for no GPU with a memory of its own")
+    }
+    return [DeviceMemory(chip)]
+  }
+
+  /// Options that were given and go with a model alone.
+  var modelOptions: [String] {
+    let given = [
+      ("--model", model != nil), ("--count", count != nil),
+      ("--gradient-dtype", gradientDtype != nil), ("--optimizer-step", optimizerStep != nil),
+      ("--shard-parameters", shardParameters != nil), ("--shard-stage", shardStage != nil),
+      ("--tensor-parallel", tensorParallel != nil), ("--sequence-parallel", sequenceParallel),
+      ("--laws", laws), ("--laws-csv", lawsCsv != nil), ("--all", all),
+    ]
+    let lengths = RecordedLaws.Variable.allCases.map(\.rawValue)
+    return given.filter(\.1).map(\.0)
+      + axes.texts.filter { !lengths.contains($0.axis.name) }.map { "--\($0.axis.option)" }
+  }
+}

@@ -1,0 +1,123 @@
+import CUDAAllocator
+import Files
+import RecordedLaws
+import RecordedPlans
+import Recordings
+import Reporting
+import TestSupport
+import Testing
+
+@Suite struct `A plan of a recorded step` {
+  private func plan(
+    _ sample: LawSample, _ memories: [Int], given: [RecordedLaws.Variable: Int] = [:]
+  ) throws -> RecordedPlan {
+    let recording = try Recording(JSONParser.parse(Array(sample.text.utf8)))
+    var question = RecordedPlan.Question(
+      file: "step.json", recording: recording, gpu: recording.gpu,
+      devices: memories.map { DeviceMemory(total: $0, held: 1 << 20) })
+    question.given = given
+    return try RecordedPlan(question)
+  }
+
+  /// The members of a plan's only answer.
+  private func answer(_ plan: RecordedPlan) throws -> [String: JSON] {
+    let json = try JSONParser.parse(Array(plan.json.utf8))
+    guard case .object(let members) = json else { throw RecordingFault("no object") }
+    return members
+  }
+
+  private func fits(_ sample: LawSample, _ nC: Int, _ memory: Int) throws -> Bool {
+    let recording = try Recording(JSONParser.parse(Array(sample.text.utf8)))
+    let laws = try #require(try RecordedLaws(recording))
+    let requests = try laws.recording(at: StepLengths(nC: nC, nG: 2)).requests
+    return AddressOrder.several.allSatisfy { order in
+      let device = DeviceMemory(total: memory, held: 1 << 20)
+      return AllocatorReplay(requests, with: CachingAllocator(device: device, order: order)).failure
+        == nil
+    }
+  }
+
+  /// Three activations of 100 kB a token.
+  private static let large = LawSample { $0.unit = 100_000 }
+
+  @Test(arguments: [30 << 20, 64 << 20, 100 << 20, 200 << 20, 250_000_000])
+  func `gives lengths that fit, and the next one does not`(_ memory: Int) throws {
+    let members = try answer(try plan(Self.large, [memory]))
+    guard case .integer(let nC) = members["n_c"] else { throw RecordingFault("no n_c") }
+    #expect(try fits(Self.large, nC, memory))
+    #expect(try !fits(Self.large, nC + 1, memory))
+    #expect(members["fits"] == .bool(true) && members["ended_by"] == .string("memory"))
+    #expect(members["tokens"] == .integer(nC + 2) && members["n_g"] == .integer(2))
+    #expect(members["batch"] == .integer(1))
+    guard case .integer(let allocated) = members["peak_allocated_bytes"],
+      case .integer(let reserved) = members["peak_reserved_bytes"],
+      case .integer(let bound) = members["tensors_fit_until"]
+    else { throw RecordingFault("no figures") }
+    #expect(allocated >= 3 * (nC + 2) * 100_000 && allocated <= reserved)
+    #expect(reserved + 1 << 20 <= memory)
+    // 1,000 more or less are beyond the laws.
+    #expect(members["growth_bytes"] == .null && bound >= nC)
+    #expect(3 * (bound + 2) * 100_000 <= memory && 3 * (bound + 4) * 100_000 > memory - 3 << 20)
+  }
+
+  @Test func `says what ends it: laws, or the model's positions`() throws {
+    let laws = try plan(Self.large, [1 << 40])
+    #expect(try answer(laws)["n_c"] == .integer(998) && answer(laws)["ended_by"] == .string("law"))
+    #expect(laws.text.contains("at least 998 tokens"))
+    var sample = Self.large
+    sample.mostTokens = "500"
+    let positions = try plan(sample, [1 << 40])
+    #expect(try answer(positions)["n_c"] == .integer(498))
+    #expect(try answer(positions)["ended_by"] == .string("positions"))
+    #expect(positions.text.contains("the model has positions for 500"))
+  }
+
+  @Test func `goes by multiples, and by what is given`() throws {
+    var sample = Self.large
+    sample.multiple = 3
+    #expect(try answer(plan(sample, [1 << 40], given: [.nG: 4]))["n_c"] == .integer(995))
+    #expect(try answer(plan(sample, [1 << 40], given: [.nC: 5]))["n_g"] == .integer(994))
+    #expect(throws: OutsideLaws.self) { try plan(sample, [1 << 40], given: [.nG: 4000]) }
+    #expect(throws: OutsideLaws.self) { try plan(sample, [1 << 40], given: [.batch: 2]) }
+    #expect(throws: RecordingFault.self) { try plan(sample, [1 << 40], given: [.nC: 1, .nG: 2]) }
+  }
+
+  @Test func `says what the shortest takes where nothing fits`() throws {
+    let plan = try plan(Self.large, [2 << 20])
+    let members = try answer(plan)
+    #expect(!plan.fits && members["fits"] == .bool(false) && members["n_c"] == .null)
+    #expect(members["shown_n_c"] == .integer(1) && members["ended_by"] == .string("memory"))
+    #expect(members["needed_bytes"] == .integer(7 << 20))
+    #expect(plan.text.contains("none fits"))
+  }
+
+  @Test func `answers for several memories side by side`() throws {
+    let plan = try plan(Self.large, [2 << 20, 64 << 20, 1 << 40])
+    #expect(plan.fits && plan.records.count == 3)
+    let rows = CSV.document(plan.records).split(whereSeparator: \.isNewline)
+    #expect(rows.count == 4)
+    #expect(plan.text.contains("64MiB") && plan.text.contains("at least 998"))
+  }
+
+  @Test func `of a recording without laws is about its own step`() throws {
+    var sample = Self.large
+    sample.hasLaws = false
+    let plan = try plan(sample, [64 << 20])
+    let members = try answer(plan)
+    #expect(plan.fits && members["n_c"] == .integer(4) && members["solves"] == .null)
+    #expect(plan.text.contains("ballast-probe fit"))
+    #expect(try !self.plan(sample, [2 << 20]).fits)
+    #expect(throws: RecordingFault.self) { try self.plan(sample, [64 << 20], given: [.nG: 4]) }
+  }
+
+  @Test func `of a CPU adds bytes up`() throws {
+    var sample = Self.large
+    sample.device = "cpu"
+    let members = try answer(try plan(sample, [100 << 20]))
+    guard case .integer(let nC) = members["n_c"] else { throw RecordingFault("no n_c") }
+    func peak(_ nC: Int) -> Int { 1000 + 3 * (nC + 2) * 100_000 + 256 + 2048 }
+    #expect(peak(nC) <= 99 << 20 && peak(nC + 1) > 99 << 20)
+    #expect(members["peak_allocated_bytes"] == .integer(peak(nC)))
+    #expect(members["peak_reserved_bytes"] == .null)
+  }
+}
