@@ -75,8 +75,9 @@ def planned(file: Path, question: Question) -> list[dict[str, Any]]:
         values = json.loads(plan(file, question, "--format", "json"))
     except ValueError as error:
         raise ProbeError(f"ballast plan did not answer in JSON: {error}") from error
-    answers = values.get("answers") if isinstance(values, dict) else None
-    if not isinstance(answers, list) or not all(isinstance(one, dict) for one in answers):
+    answers = values.get("rows", [values]) if isinstance(values, dict) else None
+    if not isinstance(answers, list) or not all(
+            isinstance(one, dict) and "fits" in one for one in answers):
         raise ProbeError("ballast plan answered something else than was asked; take a ballast of "
                          "this version")
     return answers
