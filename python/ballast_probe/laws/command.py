@@ -22,6 +22,7 @@ from .changes import CHANGES, changed
 from .fitting import Fit, Fitter, Model
 from .planner import Question, require_program
 from .table import answer_of, table
+from .workers import processors, workers
 
 _N_G = 512
 
@@ -111,8 +112,9 @@ def _fit(name: str, values: Mapping[str, Any], training: Training, question: Que
         return record_training(values, replace(training, n_c=n_c, n_g=n_g), name=name,
                                command=command)
 
-    return Fitter(record, Model.of(subject.text), training.n_g, training.batch, question,
-                  say).run()
+    with workers(record, processors()) as recorders:
+        return Fitter(recorders, Model.of(subject.text), training.n_g, training.batch, question,
+                      say, recorders.start).run()
 
 
 class Progress:

@@ -125,12 +125,13 @@ class Fitter:
         batch: Sequences at a time.
         question: What it has to fit.
         say: Told what is being done.
+        start: Told which lengths will be recorded next, so that it may begin.
     """
 
     def __init__(self, record: Record, model: Model, n_g: int, batch: int, question: Question,
-                 say: Say) -> None:
+                 say: Say, start: Callable[[list[Pair]], None] = lambda _: None) -> None:
         self._record, self._model, self._n_g, self._batch = record, model, n_g, batch
-        self._question, self._say = question, say
+        self._question, self._say, self._start = question, say, start
         self._made: dict[Pair, Recording] = {}
         self._notes: list[str] = []
 
@@ -215,14 +216,14 @@ class Fitter:
         """Laws over a span, of every length, or of multiples where others do otherwise."""
         why = ""
         for multiple in MULTIPLES:
-            pairs = span.pairs(multiple)
             try:
+                pairs = span.pairs(multiple)
+                self._start([one for one in (*pairs, span.longest(multiple))
+                             if one not in self._made])
                 laws = Laws.of([(pair, self.at(pair)) for pair in pairs], VARIABLES,
                                self._model.counts)
                 break
-            except (NoLaw, Untraceable) as error:
-                why = str(error)
-            except UsageError as error:
+            except (NoLaw, Untraceable, UsageError) as error:
                 why = str(error)
         else:
             raise NoLaw(why)
@@ -280,9 +281,10 @@ class Fitter:
                 return Span(end, self._model.most_tokens or _MOST_TOKENS, self._n_g)
             laws.explore(one for one in neighbours(pair, laws.range.multiple)
                          if laws.range.tokens[0] <= sum(one) <= end)
-            for one in (pair, (pair[0] + laws.range.multiple, pair[1])):
-                if sum(one) > end:
-                    continue
+            past = (pair[0] + laws.range.multiple, pair[1])
+            here = [one for one in (pair, past) if sum(one) <= end]
+            self._start([one for one in here if one not in self._made])
+            for one in here:
                 if not self._is_held(laws, one):
                     self._notes.append(
                         f"at {sum(one):,} tokens the step allocates otherwise than at lengths that "
