@@ -16,10 +16,10 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from ballast_probe.configuration import make_subject  # noqa: E402, reads the words above
 from ballast_probe.errors import ProbeError  # noqa: E402
-from ballast_probe.laws.fitting import Fitter, Model  # noqa: E402
+from ballast_probe.laws.fitting import Fitter, Model, prompts  # noqa: E402
 from ballast_probe.laws.laws import Laws  # noqa: E402
 from ballast_probe.laws.launches import NoLaw  # noqa: E402
-from ballast_probe.laws.lengths import Pair  # noqa: E402
+from ballast_probe.laws.lengths import Point  # noqa: E402
 from ballast_probe.laws.planner import Question, planned  # noqa: E402
 from ballast_probe.recording import Recording, writing  # noqa: E402
 from ballast_probe.recording.trainer import Training, record_training  # noqa: E402
@@ -86,7 +86,9 @@ def check(case: Case, draw: random.Random) -> None:
         return record_training(case.model, replace(case.training, n_c=n_c, n_g=n_g))
 
     training = case.training
-    fitter = Fitter(record, Model.of(text), training.n_g, training.batch, Question(), lambda _: None)
+    model = Model.of(text)
+    fitter = Fitter(record, model, prompts(model, training.n_g, training.batch), Question(),
+                    lambda _: None)
     laws = _found(fitter)
     least, most = laws.range.tokens
     case.said = f"{least:,} to {most:,} tokens" + (
@@ -106,7 +108,7 @@ def check(case: Case, draw: random.Random) -> None:
 
 def _found(fitter: Fitter) -> Laws:
     why = NoLaw("")
-    for span in fitter.spans():
+    for span in fitter.spans:
         try:
             return fitter.laws(span)
         except NoLaw as error:
@@ -114,7 +116,7 @@ def _found(fitter: Fitter) -> Laws:
     raise why
 
 
-def _drawn(draw: random.Random, laws: Laws, n_g: int) -> Pair:
+def _drawn(draw: random.Random, laws: Laws, n_g: int) -> Point:
     """Lengths within the laws' range, with another completion than was recorded."""
     unit, (least, most) = laws.range.multiple, laws.range.tokens
     tokens = draw.randint(-(-least // unit), most // unit) * unit
@@ -131,7 +133,7 @@ def _check_longest(case: Case, fitter: Fitter, laws: Laws, draw: random.Random) 
     assert held.gpu is not None
     memory = held.peak.bytes + held.gpu["context_bytes"] + draw.randint(0, 40) * _MIB
     question = Question(memory=str(memory))
-    recording = fitter.at(laws.base)  # type: ignore[arg-type]
+    recording = fitter.at(laws.base)
     recording.laws = laws
     (answer,) = _planned(recording, question)
     recording.laws = None

@@ -9,14 +9,15 @@ from ..errors import UsageError
 from ..recording.recording import Recording
 from ..recording.step import step
 from ..regions import Layout
-from .fitting import Fit, Fitter, Model
+from .fitting import Fit, Fitter, Model, batches, prompts
 from .planner import Question, require_program
 
 
-def fit(run: Callable[[int, int], object], *, n_g: int = 512, batch: int = 1, gpu: Any = "h100",
-        memory: str | None = None, most_tokens: int | None = None, windows: Sequence[int] = (),
-        say: Callable[[str], None] = lambda _: None, **options: Any) -> Fit:
-    """The longest prefix with which a training step of one's own fits a GPU.
+def fit(run: Callable[..., object], *, n_c: int | None = None, n_g: int = 512, batch: int = 1,
+        gpu: Any = "h100", memory: str | None = None, most_tokens: int | None = None,
+        windows: Sequence[int] = (), say: Callable[[str], None] = lambda _: None,
+        **options: Any) -> Fit:
+    """The longest prefix, or the largest batch, with which a step of one's own fits a GPU.
 
         def train(n_c, n_g):                      # everything that the step needs is made in here
             model = build().cuda()
@@ -31,7 +32,9 @@ def fit(run: Callable[[int, int], object], *, n_g: int = 512, batch: int = 1, gp
     The step is recorded at a few lengths, and at the answer and one past it.
 
     Args:
-        run: Runs the step with a prefix and a completion of so many tokens.
+        run: Runs the step with a prefix and a completion of so many tokens; with `n_c` it is given
+            a batch too.
+        n_c: The prefix, if the largest batch is asked for; None to ask for the longest prefix.
         n_g: The completion.
         batch: Sequences at a time, of which regions are counted.
         gpu: The name of a GPU, or an entry of one's own.
@@ -47,6 +50,8 @@ def fit(run: Callable[[int, int], object], *, n_g: int = 512, batch: int = 1, gp
     """
     if not callable(run):
         raise UsageError("run must be a function of two lengths, n_c and n_g, that runs a step")
+    if n_c is not None and (type(n_c) is not int or n_c < 0):
+        raise UsageError(f"n_c is {n_c!r} and must be a whole number of 0 or more, or None")
     for name, value in (("n_g", n_g), ("batch", batch)):
         if type(value) is not int or value < 1:
             raise UsageError(f"{name} is {value!r} and must be a whole number of 1 or more")
@@ -58,12 +63,14 @@ def fit(run: Callable[[int, int], object], *, n_g: int = 512, batch: int = 1, gp
                              "whose")
     require_program()
 
-    def record(n_c: int, generated: int) -> Recording:
-        with step(gpu=gpu, layout=Layout(n_c, generated, batch), **options) as recording:
-            run(n_c, generated)
+    def record(prefix: int, generated: int, *sequences: int) -> Recording:
+        at_once = sequences[0] if sequences else batch
+        with step(gpu=gpu, layout=Layout(prefix, generated, at_once), **options) as recording:
+            run(prefix, generated, *sequences)
         recording.call = f"ballast_probe.fit({getattr(run, '__name__', 'run')})"
-        recording.point = {"n_c": n_c, "n_g": generated, "batch": batch}
+        recording.point = {"n_c": prefix, "n_g": generated, "batch": at_once}
         return recording
 
     model = Model(most_tokens, tuple(windows))
-    return Fitter(record, model, n_g, batch, Question(memory=memory), say).run()
+    spans = prompts(model, n_g, batch) if n_c is None else batches(n_c, n_g)
+    return Fitter(record, model, spans, Question(memory=memory), say).run()

@@ -19,18 +19,21 @@ from ..recording.command import add_step, place, training_of
 from ..recording.recording import Recording
 from ..recording.trainer import Training, record_training
 from .changes import CHANGES, changed
-from .fitting import Fit, Fitter, Model
+from .fitting import Fit, Fitter, Model, batches, prompts
 from .planner import Question, require_program
 from .table import answer_of, table
 from .workers import processors, workers
 
 _N_G = 512
+_ASKED = -1  # as a prefix: it is what is asked for
 
 EXAMPLES = """
 examples:
   ballast-probe fit --model llama-3.1-8b --gpu a100-80gb --recompute layer \\
       --lora r=16,alpha=32,targets=all-linear
       how long a prompt fits before a completion of 512 tokens, to the token
+  ballast-probe fit --model llama-3.2-1b --gpu h100 --n-c 4096 --n-g 1024
+      how many sequences at a time, such as a group of completions that are trained together
   ballast-probe fit --model path/to/config.json --gpu rtx-4090 --n-g 128 --output recordings/mine \\
       --also checkpointing,lora,qlora,fused-optimizer
       the same, and what each change would let fit; afterwards, without Python:
@@ -41,12 +44,16 @@ examples:
 def add_parser(commands: Any) -> None:
     """Adds the command to those of `ballast-probe`."""
     parser = commands.add_parser(
-        "fit", help="the longest prompt with which a training step fits a GPU", epilog=EXAMPLES,
+        "fit", help="the longest prompt, or largest batch, with which a step fits a GPU",
+        epilog=EXAMPLES,
         description="Records training steps of a transformers model at a few lengths, finds from\n"
                     "them what the step allocates at every length, and with that the longest\n"
                     "prompt that fits the GPU; then records the step at it and one past it to see.",
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     add_step(parser, n_g=_N_G)
+    parser.add_argument("--n-c", type=int, metavar="N", help="prefix tokens of each sequence, which "
+                        "carry no loss; with it the largest batch is found, of completions or "
+                        "texts, and without it the longest prefix")
     answer = parser.add_argument_group("answer")
     answer.add_argument("--memory", metavar="SIZE", help="what the step has to fit, such as 80GiB; "
                         "several are separated by commas (default: the GPU's)")
@@ -67,8 +74,11 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         ProbeError: The step cannot be recorded, follows no law, or its file cannot be written.
         UsageError: What is asked cannot be meant.
     """
-    training = training_of(arguments, 0)
-    replace(training, n_c=1).validate()
+    training = training_of(arguments, _ASKED if arguments.n_c is None else arguments.n_c)
+    replace(training, n_c=max(training.n_c, 1)).validate()
+    if training.n_c >= 0 and training.batch != 1:
+        raise UsageError("with --n-c the largest batch is asked for; leave --batch out, or --n-c to "
+                         "ask for the longest prompt")
     if training.is_cpu:
         raise UsageError("fit is about the memory of GPUs, and --gpu is cpu; name a GPU")
     changes = changed(training, arguments.also)
@@ -108,13 +118,15 @@ def _fit(name: str, values: Mapping[str, Any], training: Training, question: Que
          command: str, say: Any) -> Fit:
     subject = make_subject(values, layers=training.layers, dropout=training.dropout)
 
-    def record(n_c: int, n_g: int) -> Recording:
-        return record_training(values, replace(training, n_c=n_c, n_g=n_g), name=name,
+    def record(n_c: int, n_g: int, batch: int = training.batch) -> Recording:
+        return record_training(values, replace(training, n_c=n_c, n_g=n_g, batch=batch), name=name,
                                command=command)
 
+    model = Model.of(subject.text)
+    spans = prompts(model, training.n_g, training.batch) if training.n_c < 0 \
+        else batches(training.n_c, training.n_g)
     with workers(record, processors()) as recorders:
-        return Fitter(recorders, Model.of(subject.text), training.n_g, training.batch, question,
-                      say, recorders.start).run()
+        return Fitter(recorders, model, spans, question, say, recorders.start).run()
 
 
 class Progress:

@@ -9,27 +9,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import ProbeError, UsageError
 from ..recording import writing
-from ..recording.kernels.base import to_multiple
 from ..recording.recording import Recording
-from .laws import Laws, Range
+from .laws import Laws
 from .launches import NoLaw
-from .lengths import MULTIPLES, UNIT, Pair, Span, explored, neighbours, spread
+from .lengths import BatchSpan, Point, PromptSpan, Span, explored, neighbours
 from .planner import Question, plan, planned
 from .traced import Untraceable
 
-VARIABLES = ("n_c", "n_g")
 _TRIES = 3
 _CHECKED = 2  # answers that are recorded
-_NEAR = 2_048  # tokens around an answer
+_MOST_TOKENS = 1 << 20  # where a model does not say
+_MOST_SEQUENCES = 1 << 10
+_ROOM = 8_192  # tokens among which a law is found
+_LONG = (8_192, 32_768)  # where a step is looked at that does otherwise at shorter lengths
 
-Record = Callable[[int, int], Recording]
+Record = Callable[..., Recording]
 Say = Callable[[str], None]
 
 
@@ -73,13 +74,15 @@ class Fit:
     Attributes:
         recording: At the longest prefix that fits, or at the shortest recorded; with laws.
         answers: What `ballast plan` says, one entry for each memory.
+        span: What was asked about.
         held: The lengths beside the answer at which the step was recorded and was as the laws say.
         notes: What was found on the way, in sentences.
     """
 
     recording: Recording
     answers: list[dict[str, Any]]
-    held: list[Pair] = field(default_factory=list)
+    span: Span
+    held: list[Point] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     question: Question = Question()
 
@@ -88,6 +91,12 @@ class Fit:
         """The longest prefix that fits; None if none does. Of several memories the first is meant."""
         answer = self.answers[0]
         return int(answer["n_c"]) if answer.get("fits") else None
+
+    @property
+    def batch(self) -> int | None:
+        """The sequences of the answer, the most of them if that was asked; None if none fits."""
+        answer = self.answers[0]
+        return int(answer["batch"]) if answer.get("fits") else None
 
     def write(self, path: str | Path) -> Path:
         """Writes the recording with its laws, as `Recording.write` does."""
@@ -103,37 +112,54 @@ class Fit:
             where = file or self.recording.write(Path(folder) / writing.NAME)
             lines = [plan(where, self.question).rstrip()]
         if self.held:
-            lengths = " and ".join(f"{sum(one):,}" for one in self.held)
-            lines.append(f"\nRecorded at {lengths} tokens"
+            lengths = " and ".join(self.span.named(self.span.size(one)) for one in self.held)
+            lines.append(f"\nRecorded at {lengths}"
                          + (" too: every allocation was as the laws say, to the byte."
                             if self.recording.laws is not None else "."))
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
 
-_MOST_TOKENS = 1 << 20  # where a model does not say
-_ROOM = 8_192  # tokens among which a law is found
-_LONG = (8_192, 32_768)  # where a step is looked at that does otherwise at shorter lengths
+def prompts(model: Model, n_g: int, batch: int) -> list[Span]:
+    """Where laws of a prompt are looked for: above every window, then below; and where all is long.
+
+    Args:
+        model: The model.
+        n_g: The completion that is asked about.
+        batch: Sequences at a time.
+    """
+    most, first = model.most_tokens or _MOST_TOKENS, n_g + 2
+    window = max(model.windows, default=0)
+    spans = [(first, most)]
+    if first < window < most - _ROOM:
+        spans = [(window + 1, most), (first, window)]
+    spans += [(least, most) for least in _LONG if first < least < most - _ROOM]
+    return [PromptSpan(*one, n_g, batch) for one in spans]
+
+
+def batches(n_c: int, n_g: int) -> list[Span]:
+    """Where laws of a batch are looked for."""
+    return [BatchSpan(2, _MOST_SEQUENCES, n_c, n_g)]
 
 
 class Fitter:
     """Fits one training of one model.
 
     Args:
-        record: Records the step at so many prefix and generated tokens.
+        record: Records the step at some lengths.
         model: The model.
-        n_g: The completion that is asked about.
-        batch: Sequences at a time.
+        spans: Where laws are looked for, one after the other.
         question: What it has to fit.
         say: Told what is being done.
         start: Told which lengths will be recorded next, so that it may begin.
     """
 
-    def __init__(self, record: Record, model: Model, n_g: int, batch: int, question: Question,
-                 say: Say, start: Callable[[list[Pair]], None] = lambda _: None) -> None:
-        self._record, self._model, self._n_g, self._batch = record, model, n_g, batch
+    def __init__(self, record: Record, model: Model, spans: Sequence[Span], question: Question,
+                 say: Say, start: Callable[[list[Point]], None] = lambda _: None) -> None:
+        self._record, self._model, self.spans = record, model, spans
         self._question, self._say, self._start = question, say, start
-        self._made: dict[Pair, Recording] = {}
+        self._made: dict[Point, Recording] = {}
         self._notes: list[str] = []
+        self._refused: list[str] = []  # why lengths could not be recorded
 
     def run(self) -> Fit:
         """The step with its laws, and the answer.
@@ -141,7 +167,7 @@ class Fitter:
         Raises:
             ProbeError: It cannot be recorded, or follows no law.
         """
-        spans = self.spans()
+        spans = list(self.spans)
         why = NoLaw("")
         for _ in range(_TRIES + len(spans)):
             if not spans:
@@ -152,75 +178,80 @@ class Fitter:
             except NoLaw as error:
                 why = error
                 continue
-            recording = self._made[laws.base]  # type: ignore[index]
+            recording = self._made[laws.base]
             recording.laws = laws
-            fit = Fit(recording, self._answers(recording), notes=self._notes,
+            fit = Fit(recording, self._answers(recording), span, notes=self._notes,
                       question=self._question)
             if not any(answer.get("fits") for answer in fit.answers) \
                     and any(one.most <= span.least for one in spans):
                 continue  # shorter than where this span begins
+            if not any(answer.get("fits") for answer in fit.answers) and span.alone is not None:
+                return self._alone(span, span.alone)
             if (other := self._check(fit, laws)) is None:
                 return fit
             spans.insert(0, other)
-        return self._search(why)
+        return self._search(self.spans[-1], why)
 
-    def _search(self, why: NoLaw) -> Fit:
-        """The longest of a step that follows no law, by halves, in steps of `UNIT` tokens.
+    def _alone(self, span: Span, point: Point) -> Fit:
+        """The smallest step there is, where no law's is small enough."""
+        recording = self.at(point)
+        recording.laws = None
+        answers = [answer | {"ended_by": "memory"} for answer in self._answers(recording)]
+        return Fit(recording, answers, span, notes=self._notes, question=self._question)
+
+    def _search(self, span: Span, why: NoLaw) -> Fit:
+        """The longest of a step that follows no law, by halves.
 
         Raises:
             ProbeError: It cannot be recorded.
         """
-        most = self._model.most_tokens or _MOST_TOKENS
-        first = to_multiple(self._n_g + 2, UNIT)
+        first = -(-min(one.least for one in self.spans) // span.step) * span.step
 
-        def answers(units: int) -> tuple[Pair, list[dict[str, Any]]]:
-            pair = (first + units * UNIT - self._n_g, self._n_g)
-            return pair, [answer | {"ended_by": "memory"}
-                          for answer in self._answers(self.at(pair))]
+        def answers(number: int) -> tuple[Point, list[dict[str, Any]]]:
+            point = span.at(first + number * span.step)
+            return point, [answer | {"ended_by": "memory"}
+                           for answer in self._answers(self.at(point))]
 
-        low, high = 0, (most - first) // UNIT
-        pair, found = answers(low)
-        if any(answer.get("fits") for answer in found):
+        low, high = 0, (span.most - first) // span.step
+        point, found = answers(low)
+        if found[0].get("fits"):
             while low < high:
                 middle = (low + high + 1) // 2
                 at, answered = answers(middle)
                 if answered[0].get("fits"):
-                    low, pair, found = middle, at, answered
+                    low, point, found = middle, at, answered
                 else:
                     high = middle - 1
+        step = f"in steps of {span.named(span.step)}" if span.step > 1 else "by halves"
         self._notes.append(
             f"the step allocates otherwise from length to length ({why}), so that no law says what "
-            f"it takes; it was recorded at {len(self._made)} lengths, and the answer is the longest "
-            f"in steps of {UNIT} tokens")
-        return Fit(self.at(pair), found[:1], [pair] if found[0].get("fits") else [], self._notes,
-                   self._question)
+            f"it takes; it was recorded at {len(self._made)} lengths, and the answer was found "
+            + step)
+        return Fit(self.at(point), found[:1], span, [point] if found[0].get("fits") else [],
+                   self._notes, self._question)
 
-    def spans(self) -> list[Span]:
-        """Where to look for laws: above every window first, then below; and where all is long."""
-        most, first = self._model.most_tokens or _MOST_TOKENS, self._n_g + 2
-        window = max(self._model.windows, default=0)
-        spans = [Span(first, most, self._n_g)]
-        if first < window < most - _ROOM:
-            spans = [Span(window + 1, most, self._n_g), Span(first, window, self._n_g)]
-        return spans + [Span(least, most, self._n_g) for least in _LONG
-                        if first < least < most - _ROOM]
-
-    def at(self, pair: Pair) -> Recording:
+    def at(self, point: Point) -> Recording:
         """The step at some lengths, recorded once."""
-        if pair not in self._made:
-            self._say(f"recording {pair[0]:,} + {pair[1]:,} tokens")
-            self._made[pair] = self._record(*pair)
-        return self._made[pair]
+        if point not in self._made:
+            self._say("recording " + " + ".join(f"{one:,}" for one in point[:2]) + " tokens"
+                      + "".join(f", a batch of {one:,}" for one in point[2:]))
+            self._made[point] = self._record(*point)
+        return self._made[point]
 
     def laws(self, span: Span) -> Laws:
-        """Laws over a span, of every length, or of multiples where others do otherwise."""
+        """Laws over a span, of every length, or of multiples where others do otherwise.
+
+        Raises:
+            NoLaw: There are none.
+            ProbeError: The step cannot be recorded.
+        """
         why = ""
-        for multiple in MULTIPLES:
+        for multiple in span.multiples:
             try:
-                pairs = span.pairs(multiple)
-                self._start([one for one in (*pairs, span.longest(multiple))
-                             if one not in self._made])
-                laws = Laws.of([(pair, self.at(pair)) for pair in pairs], VARIABLES,
+                points = span.points(multiple)
+                longest = span.at(span.most // multiple * multiple)
+                self._begin([*points, longest])
+                laws = Laws.of([(point, self.at(point)) for point in points], span.variables,
                                self._model.counts)
                 break
             except (NoLaw, Untraceable, UsageError) as error:
@@ -231,41 +262,42 @@ class Fitter:
             self._notes.append(
                 f"at lengths that are no multiple of {multiple} the step allocates otherwise, as "
                 "where masks are padded; the answer is among multiples")
-        least, most = spread(pairs)
-        laws.explore(explored(least, span.most, self._n_g, multiple))
-        longest = span.longest(multiple)
-        while sum(longest) > most:
-            if self._is_held(laws, longest):
-                most = sum(longest)
+        sizes = [span.size(point) for point in points]
+        least, most = min(sizes), max(sizes)
+        laws.explore(explored(span, least, span.most, multiple))
+        while span.size(longest) > most:
+            if self._is_held(laws, longest, span):
+                most = span.size(longest)
             else:  # nearer
-                tokens = max(most, sum(longest) // 4) // multiple * multiple
-                longest = (tokens - self._n_g, self._n_g)
-        laws.range = Range((least, most), multiple, (self._batch, self._batch),
-                           self._model.most_tokens)
+                longest = span.at(max(most, span.size(longest) // 4) // multiple * multiple)
+        laws.range = span.range(least, most, multiple, self._model.most_tokens)
         return laws
 
-    def _is_held(self, laws: Laws, pair: Pair) -> bool:
-        """As `_holds`; not where the step cannot be recorded, which is noted."""
+    def _begin(self, points: Sequence[Point]) -> None:
+        self._start([point for point in points if point not in self._made])
+
+    def _is_held(self, laws: Laws, point: Point, span: Span) -> bool:
+        """As `_holds`; not where the step cannot be recorded."""
         try:
-            return self._holds(laws, pair)
+            return self._holds(laws, point)
         except ProbeError as error:
-            self._notes.append(f"{sum(pair):,} tokens were not recorded: {error}")
+            self._refused.append(f"{span.named(span.size(point))} were not recorded: {error}")
             return False
 
-    def _holds(self, laws: Laws, pair: Pair) -> bool:
+    def _holds(self, laws: Laws, point: Point) -> bool:
         """Whether the step, recorded at some lengths, is as laws say; notes it in them.
 
         Raises:
             ProbeError: It cannot be recorded there.
         """
-        recording = self.at(pair)
+        recording = self.at(point)
         writing.refuse_unreadable(recording.stream)
-        laws.explore([pair])
-        expected = laws.at(pair)
+        laws.explore([point])
+        expected = laws.at(point)
         if expected is None or expected.difference(recording) is not None:
             return False
-        if pair not in laws.made_from and pair not in laws.checked_at:
-            laws.checked_at.append(pair)
+        if point not in laws.made_from and point not in laws.checked_at:
+            laws.checked_at.append(point)
         return True
 
     def _answers(self, recording: Recording) -> list[dict[str, Any]]:
@@ -274,24 +306,25 @@ class Fitter:
 
     def _check(self, fit: Fit, laws: Laws) -> Span | None:
         """Records at each answer and one past it; gives another span if laws do not hold there."""
-        end = laws.range.tokens[1]
+        span, multiple = fit.span, laws.range.multiple
+        end = laws.range.batch[1] if laws.range.solves == "batch" else laws.range.tokens[1]
         for answer in [one for one in fit.answers if one.get("fits")][:_CHECKED]:
-            pair = (int(answer["n_c"]), int(answer["n_g"]))
-            if answer.get("ended_by") == "law" and end < (self._model.most_tokens or 0):
-                return Span(end, self._model.most_tokens or _MOST_TOKENS, self._n_g)
-            laws.explore(one for one in neighbours(pair, laws.range.multiple)
-                         if laws.range.tokens[0] <= sum(one) <= end)
-            past = (pair[0] + laws.range.multiple, pair[1])
-            here = [one for one in (pair, past) if sum(one) <= end]
-            self._start([one for one in here if one not in self._made])
+            point = tuple(int(answer[name]) for name in span.variables)
+            size = span.size(point)
+            if answer.get("ended_by") == "law" and end < span.most:
+                if not self._refused:
+                    return span.within(end, span.most)
+                self._notes.append(self._refused[0])
+            laws.explore(one for one in neighbours(span, size, multiple)
+                         if span.size(one) <= end)
+            here = [span.at(one) for one in (size, size + multiple) if one <= end]
+            self._begin(here)
             for one in here:
-                if not self._is_held(laws, one):
+                if not self._is_held(laws, one, span):
                     self._notes.append(
-                        f"at {sum(one):,} tokens the step allocates otherwise than at lengths that "
-                        "were recorded before; it was recorded anew around them")
-                    around = max(_NEAR, sum(one) // 16)
-                    return Span(max(self._n_g + 2, sum(one) - around), sum(one) + around,
-                                self._n_g)
+                        f"at {span.named(span.size(one))} the step allocates otherwise than at "
+                        "lengths that were recorded before; it was recorded anew around them")
+                    return span.around(span.size(one))
                 fit.held.append(one)
         if fit.held:
             recording = self.at(fit.held[0])

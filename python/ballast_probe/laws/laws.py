@@ -17,6 +17,7 @@ from ..recording.kernels.base import Back, Outputs
 from ..recording.recording import Recording
 from ..recording.stream import Block, Role, Tensor
 from ..recording.writing import Table, regions_of
+from ..regions import RegionBytes
 from .forms import Forms
 from .launches import LaunchLaw, NoLaw, Variant, launch_law
 from .skeleton import Skeleton
@@ -278,6 +279,16 @@ class Laws:
                 "launches": [[variant.document() for variant in launch.variants]
                              for launch in self.launches],
                 "blocks": dict(blocks)}
+
+    def regions(self) -> dict[int, RegionBytes]:
+        """The bytes by region of the tensors that have laws, at the base's lengths.
+
+        An extent that is by chance as long as rows are is found out by its other lengths.
+        """
+        at = Evaluation(self.values, self.base)
+        shares = [RegionBytes(*(at[place] or 0 for place in one.regions)) for one in self.tensors]
+        return {tensor.number: shares[place] for tensor, place
+                in zip(self.skeleton.tensors, self.law) if place is not None}
 
     def blocks(self) -> list[tuple[Block, int]]:
         """The blocks whose kernels depend on lengths, with the places of their laws."""

@@ -9,6 +9,7 @@ from ..recording.answer import readable
 from .fitting import Fit
 
 _TITLES = ("change", "longest prompt", "tokens", "peak allocated", "peak reserved")
+_OF_BATCH = ("change", "largest batch", "tokens each", "peak allocated", "peak reserved")
 
 
 def answer_of(fit: Fit) -> Mapping[str, Any]:
@@ -18,14 +19,16 @@ def answer_of(fit: Fit) -> Mapping[str, Any]:
 
 def table(answers: Mapping[str, Mapping[str, Any]]) -> str:
     """A line for each change; the step as it is comes first."""
-    rows = [_TITLES]
+    is_of_batch = any(answer.get("solves") == "batch" for answer in answers.values())
+    rows = [_OF_BATCH if is_of_batch else _TITLES]
     for change, answer in answers.items():
         title = change or "as it is"
         if not answer.get("fits"):
             rows.append((title, "nothing fits", "", "", ""))
             continue
         least = "at least " if answer.get("ended_by") == "law" else ""
-        rows.append((title, f"{least}{answer['n_c']:,}", f"{answer['tokens']:,}",
+        most = answer["batch" if is_of_batch else "n_c"]
+        rows.append((title, f"{least}{most:,}", f"{answer['tokens']:,}",
                      readable(answer["peak_allocated_bytes"]),
                      readable(answer["peak_reserved_bytes"])))
     widths = [max(len(row[place]) for row in rows) for place in range(len(_TITLES))]

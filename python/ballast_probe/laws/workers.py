@@ -21,23 +21,23 @@ from ..recording.recording import Recording
 
 _MOST = 3  # at a time: a recording of a model of 70 billion takes half a GiB
 
-_task: Callable[[int, int], Recording] | None = None
+_task: Callable[..., Recording] | None = None
 
 
 class Workers:
     """Records a step at lengths that are asked for ahead.
 
     Args:
-        record: Records it at so many prefix and generated tokens.
+        record: Records it at some lengths.
         count: How many at a time; with one it is done here, when it is needed.
     """
 
-    def __init__(self, record: Callable[[int, int], Recording], count: int) -> None:
+    def __init__(self, record: Callable[..., Recording], count: int) -> None:
         self._record, self._count = record, count
         self._pool: ProcessPoolExecutor | None = None
-        self._started: dict[tuple[int, int], Future[Recording]] = {}
+        self._started: dict[tuple[int, ...], Future[Recording]] = {}
 
-    def start(self, pairs: Iterable[tuple[int, int]]) -> None:
+    def start(self, pairs: Iterable[tuple[int, ...]]) -> None:
         """Begins to record at some lengths, those first that come first."""
         if self._count < 2:
             return
@@ -50,16 +50,17 @@ class Workers:
                     warnings.simplefilter("ignore")  # that a process with threads is forked
                     self._started[pair] = self._pool.submit(_run, *pair)
 
-    def __call__(self, n_c: int, n_g: int) -> Recording:
+    def __call__(self, *lengths: int) -> Recording:
         """The recording at some lengths.
 
         Raises:
             ProbeError: It cannot be made, or its process was killed.
         """
-        if (future := self._started.pop((n_c, n_g), None)) is None:
-            return self._record(n_c, n_g)
+        if self._count < 2:
+            return self._record(*lengths)
+        self.start([lengths])  # never here: what has run a backward cannot be forked any more
         try:
-            return future.result()
+            return self._started.pop(lengths).result()
         except BrokenProcessPool as error:
             raise ProbeError("a process that recorded the step was killed, as where memory runs "
                              "out; give the command more, or fewer processors") from error
@@ -80,7 +81,7 @@ def processors() -> int:
 
 
 @contextlib.contextmanager
-def workers(record: Callable[[int, int], Recording], count: int) -> Iterator[Workers]:
+def workers(record: Callable[..., Recording], count: int) -> Iterator[Workers]:
     """Workers that are gone at the end, however it comes."""
     made = Workers(record, count)
     try:
@@ -89,12 +90,12 @@ def workers(record: Callable[[int, int], Recording], count: int) -> Iterator[Wor
         made.close()
 
 
-def _begin(record: Callable[[int, int], Recording]) -> None:
+def _begin(record: Callable[..., Recording]) -> None:
     global _task
     _task = record
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command's own end ends them
 
 
-def _run(n_c: int, n_g: int) -> Any:
+def _run(*lengths: int) -> Any:
     assert _task is not None
-    return _task(n_c, n_g)
+    return _task(*lengths)

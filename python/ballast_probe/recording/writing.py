@@ -12,6 +12,7 @@ import os
 import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import ProbeError
@@ -65,14 +66,15 @@ def regions_of(tensor: Tensor, layout: Layout | None) -> RegionBytes:
     return divide(tensor.bytes, [axes[place] for place in first])
 
 
-def columns(stream: Stream, layout: Layout | None, places: Sequence[tuple[str, str, str]] = ()
-            ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[int]]]:
+def columns(stream: Stream, layout: Layout | None, places: Sequence[tuple[str, str, str]] = (),
+            known: Mapping[int, RegionBytes] = MappingProxyType({})) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[int]]]:
     """The tables and the tensors of a settled stream, as they stand in the file.
 
     Args:
         stream: The stream.
         layout: Whose tokens are whose.
         places: Further ops, modules and nodes.
+        known: The bytes by region of tensors of which more is known than their extents.
 
     Returns:
         The tables, the tensors, and the further places, by column.
@@ -89,7 +91,9 @@ def columns(stream: Stream, layout: Layout | None, places: Sequence[tuple[str, s
     for tensor in stream.tensors:
         layer = layers[tensor.module]
         key = tensor.bytes, tensor.shape, tensor.role
-        if (share := shares.get(key)) is None:
+        if (share := known.get(tensor.number)) is not None:
+            pass
+        elif (share := shares.get(key)) is None:
             share = shares[key] = regions_of(tensor, layout)
         cells = (tensor.bytes, ops.place(tensor.op), modules.place(tensor.module),
                  -1 if layer is None else layer, roles.index(tensor.role),
@@ -145,6 +149,10 @@ class Lawful(Protocol):
         """The blocks whose kernels depend on lengths, with the places of their laws."""
         ...
 
+    def regions(self) -> Mapping[int, RegionBytes]:
+        """The bytes by region of tensors that have laws, by the tensors' numbers."""
+        ...
+
     def document(self, blocks: Mapping[str, list[int]]) -> dict[str, Any]:
         """The laws, as they stand in the file."""
         ...
@@ -159,7 +167,8 @@ def document(stream: Stream, layout: Layout | None, head: Mapping[str, Any],
     """
     refuse_unreadable(stream)
     blocks = laws.blocks() if laws else []
-    tables, rows, places = columns(stream, layout, [block.place for block, _ in blocks])
+    tables, rows, places = columns(stream, layout, [block.place for block, _ in blocks],
+                                   laws.regions() if laws else {})
     ending = {} if laws is None else {"laws": laws.document({
         "first": [block.first_event for block, _ in blocks],
         "count": [block.count for block, _ in blocks], "launch": [place for _, place in blocks],

@@ -39,18 +39,23 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
         if laws is None:
             layout = recording.layout
             assert layout is not None
-            return {"fits": recording.peak.bytes <= most[0], "n_c": layout.n_c, "n_g": layout.n_g}
+            return {"fits": recording.peak.bytes <= most[0], "n_c": layout.n_c, "n_g": layout.n_g,
+                    "batch": layout.batch}
         assert isinstance(laws, Laws)
-        n_g, (least, last) = laws.base[1], laws.range.tokens
+        n_c, n_g = laws.base[:2]
+        is_of_batch = laws.range.solves == "batch"
+        least, last = laws.range.batch if is_of_batch else laws.range.tokens
         unit = laws.range.multiple
-        lengths = [tokens - n_g for tokens in range(-(-least // unit) * unit, last + 1, unit)]
+        lengths = [(n_c, n_g, size) if is_of_batch else (size - n_g, n_g)
+                   for size in range(-(-least // unit) * unit, last + 1, unit)]
         low, high = -1, len(lengths) - 1
         while low < high:
             middle = (low + high + 1) // 2
-            step = laws.at((lengths[middle], n_g))
+            step = laws.at(lengths[middle])
             assert step is not None
             low, high = (middle, high) if peak(step) <= most[0] else (low, middle - 1)
-        return {"fits": low >= 0, "n_c": lengths[max(low, 0)], "n_g": n_g, "ended_by":
+        return {"fits": low >= 0, "n_c": lengths[max(low, 0)][0], "n_g": n_g,
+                "batch": (*lengths[max(low, 0)], 1)[2], "ended_by":
                 "memory" if low < len(lengths) - 1 else
                 "positions" if last == laws.range.most_tokens else "law"}
 

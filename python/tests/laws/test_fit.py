@@ -15,10 +15,10 @@ import torch
 
 import ballast_probe
 from ballast_probe import cli
-from ballast_probe.errors import ProbeError, UsageError
+from ballast_probe.errors import UsageError
 from ballast_probe.laws import api, command, planner
 from ballast_probe.laws.changes import changed
-from ballast_probe.laws.fitting import Fitter, Model
+from ballast_probe.laws.fitting import Fitter, Model, batches, prompts
 from ballast_probe.laws.laws import Laws
 from ballast_probe.laws.launches import NoLaw
 from ballast_probe.laws.planner import Question
@@ -53,8 +53,8 @@ def fitter(model: dict[str, Any], n_g: int = 64, most: int = 16_384,
         return recording
 
     counts = ((2, 4),) if model is MIXTURE else ()
-    return Fitter(record, Model(most, (window,) if window else (), counts), n_g, training.batch,
-                  Question(), lambda _: None)
+    about = Model(most, (window,) if window else (), counts)
+    return Fitter(record, about, prompts(about, n_g, training.batch), Question(), lambda _: None)
 
 
 @pytest.mark.parametrize("model, words", [
@@ -64,7 +64,7 @@ def fitter(model: dict[str, Any], n_g: int = 64, most: int = 16_384,
 def test_laws_of_three_lengths_give_every_byte_at_others(
         model: dict[str, Any], words: dict[str, Any]) -> None:
     found = fitter(model, **words)
-    laws = found.laws(found.spans()[0])
+    laws = found.laws(found.spans[0])
     assert laws.range.multiple == 1 and laws.range.tokens == (128, 16_384)
     for pair in ((100, 29), (0, 3073), (9001, 500)):
         laws.explore([pair])
@@ -130,7 +130,7 @@ def test_a_step_without_a_law_is_searched_by_recording(limit: Limit) -> None:
             loss.backward()  # type: ignore[union-attr]
         return recording
 
-    found = Fitter(record, Model(8192), 64, 1, Question(), lambda _: None)
+    found = Fitter(record, Model(8192), prompts(Model(8192), 64, 1), Question(), lambda _: None)
     limit(found.at((4096 - 64, 64)).peak.bytes)
     fit = found.run()
     assert fit.n_c == 4096 - 64 and fit.recording.laws is None
@@ -158,6 +158,22 @@ def test_a_step_of_ones_own(limit: Limit, monkeypatch: pytest.MonkeyPatch) -> No
         ballast_probe.fit(3)  # type: ignore[arg-type]
 
 
+def test_the_largest_batch(limit: Limit) -> None:
+    def record(n_c: int, n_g: int, batch: int) -> Recording:
+        return recorded(json.dumps(SMALL), Training(
+            n_c=n_c, n_g=n_g, batch=batch, gpu="a100-80gb", dtype="bfloat16", steps=1))
+
+    found = Fitter(record, Model(), batches(500, 12), Question(), lambda _: None)
+    limit(found.at((500, 12, 11)).peak.bytes)
+    fit = found.run()
+    assert fit.batch == 11 and fit.held == [(500, 12, 11), (500, 12, 12)]
+    assert isinstance(fit.recording.laws, Laws)
+    assert fit.recording.laws.range.batch[0] == 2 and fit.recording.laws.range.tokens == (512, 512)
+    limit(found.at((500, 12, 1)).peak.bytes)
+    alone = Fitter(record, Model(), batches(500, 12), Question(), lambda _: None).run()
+    assert alone.batch == 1 and alone.recording.laws is None
+
+
 def test_laws_say_where_recordings_part() -> None:
     found = fitter(WINDOWS, window=700)
     with pytest.raises(NoLaw, match="aten::"):
@@ -166,9 +182,8 @@ def test_laws_say_where_recordings_part() -> None:
 
 
 def test_lengths_need_room() -> None:
-    with pytest.raises(ProbeError):
-        fitter(SMALL | dict(max_position_embeddings=128), most=300).laws(
-            fitter(SMALL, most=300).spans()[0])
+    with pytest.raises(NoLaw, match="between 66 and 300 tokens with a completion of 64"):
+        fitter(SMALL, most=300).laws(fitter(SMALL, most=300).spans[0])
 
 
 def test_changes_are_named() -> None:
@@ -189,7 +204,8 @@ def test_changes_are_named() -> None:
     (["--gpu", "cpu"], "fit is about the memory of GPUs"),
     (["--gpu", "h1000"], "there is no GPU 'h1000'"),
     (["--also", "magic"], "--also has 'magic'"),
-    (["--n-c", "5"], "unrecognized arguments: --n-c"),
+    (["--n-c", "5", "--batch", "2"], "with --n-c the largest batch is asked for"),
+    (["--n-c", "-5"], "--n-c is -5"), (["--memory", ""], "--memory is given an empty text"),
     (["--overwrite"], "--overwrite is about the recording in --output"),
     (["--batch", "0"], "--batch is 0"), (["--base", "4bit"], "give --lora"),
 ])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ballast_probe.laws.forms import Forms
-from ballast_probe.laws.lengths import MULTIPLES, UNIT, Span, explored
+from ballast_probe.laws.lengths import MULTIPLES, UNIT, PromptSpan, explored
 from ballast_probe.laws.values import Evaluation, Values
 
 Law = Callable[[int, int], int]
@@ -42,7 +42,7 @@ LAWS: dict[str, Law] = {
 def test_a_law_at_three_lengths_is_the_law_at_all_others(
         law: Law, multiple: int, n_g: int) -> None:
     values = Values(("n_c", "n_g"))
-    pairs = Span(n_g + 2, 131_072, n_g).pairs(multiple)
+    pairs = PromptSpan(n_g + 2, 131_072, n_g).points(multiple)
     place = Forms(values, pairs).law([law(*pair) for pair in pairs])
     assert place is not None
     draw = random.Random(n_g)
@@ -54,7 +54,7 @@ def test_a_law_at_three_lengths_is_the_law_at_all_others(
 
 def test_experts_are_sent_a_part_of_the_tokens() -> None:
     values = Values(("n_c", "n_g"))
-    pairs = Span(514, 131_072, 512).pairs(1)
+    pairs = PromptSpan(514, 131_072, 512).points(1)
     numbers = [128 * ((c + g) * 2 // 8) for c, g in pairs]
     assert Forms(values, pairs).law(numbers) is None
     place = Forms(values, pairs, [(2, 8)]).law(numbers)
@@ -76,12 +76,12 @@ def test_batches_are_a_length_like_others(law: Callable[[int, int, int], int]) -
 
 @pytest.mark.parametrize("numbers", [(1, 2, 4), (7, 7, 9), (2728, 128, 99)])
 def test_numbers_without_a_law_have_none(numbers: tuple[int, ...]) -> None:
-    assert Forms(Values(("n_c", "n_g")), Span(514, 131_072, 512).pairs(1)).law(numbers) is None
+    assert Forms(Values(("n_c", "n_g")), PromptSpan(514, 131_072, 512).points(1)).law(numbers) is None
 
 
 def test_lengths_are_chosen_so_that_roundings_differ() -> None:
     for multiple in (1, 8):
-        pairs = Span(514, 131_072, 512).pairs(multiple)
+        pairs = PromptSpan(514, 131_072, 512).points(multiple)
         rounded = [tuple(up(c + g, unit) for c, g in pairs) for unit in (8, 16, 32, 64, 128)]
         assert len(set(rounded)) == 5
         assert all((c + g) % multiple == 0 for c, g in pairs)
@@ -90,7 +90,7 @@ def test_lengths_are_chosen_so_that_roundings_differ() -> None:
 
 def test_lengths_that_are_explored_are_in_the_range() -> None:
     for multiple in MULTIPLES:
-        pairs = explored(640, 131_072, 512, multiple)
+        pairs = explored(PromptSpan(640, 131_072, 512), 640, 131_072, multiple)
         assert all(640 <= c + g <= 131_072 and (c + g) % multiple == 0 and c >= 0
                    for c, g in pairs)
         assert 100 < len(pairs) < 2000
