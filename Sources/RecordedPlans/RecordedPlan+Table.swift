@@ -9,8 +9,9 @@ extension RecordedPlan {
   /// The plan as a person reads it.
   package var text: String {
     var sheet = Sheet()
-    sheet.add("model", modelWords)
-    sheet.add("step", stepWords)
+    let named = Self.words(recording)
+    sheet.add("model", named.model)
+    sheet.add("step", named.step)
     if let only = answers.first, answers.count == 1 {
       sheet.add(recording.device == .cuda ? "GPU" : "memory", deviceWords(only))
       add(only, to: &sheet)
@@ -130,7 +131,7 @@ extension RecordedPlan {
       let number = variable.flatMap { lengths?[$0] }.map(Units.grouped)
       let atLeast = answer.endedBy == "law" && answer.fits ? "at least " : ""
       table.add([
-        answer.device.total.map(Units.short) ?? "no limit",
+        Self.name(of: answer.device),
         answer.fits ? atLeast + (number ?? "yes") : "none",
         answer.fits ? (lengths.map { Units.grouped($0.tokens) } ?? "") : "",
         Units.bytes(answer.peakAllocated), answer.peakReserved.map(Units.bytes) ?? "",
@@ -145,7 +146,7 @@ extension RecordedPlan {
     var sheet = Sheet()
     for answer in answers {
       guard let words = endWords(answer) else { continue }
-      sheet.add(answer.device.total.map(Units.short) ?? "", words)
+      sheet.add(Self.name(of: answer.device), words)
     }
     return sheet.text.isEmpty ? "" : "\n" + sheet.text
   }
