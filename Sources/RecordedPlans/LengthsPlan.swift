@@ -7,8 +7,8 @@ import Synchronization
 
 /// What the samples of a data set take, each as a step of its own, and which do not fit.
 ///
-/// Lengths that are equal are looked at once. Peaks of all are exact but for what the allocator adds
-/// in blocks that it does not split; those with the highest ones go through the allocator, until
+/// Lengths that are equal are looked at once. Peaks are exact but for what the allocator adds in
+/// blocks that it does not split; those with the highest ones go through the allocator, until
 /// several in a row fit without its cache given back.
 package struct LengthsPlan: Sendable {
   let file: LengthsFile

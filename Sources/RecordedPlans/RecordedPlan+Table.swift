@@ -38,8 +38,8 @@ extension RecordedPlan {
     if let least = answer.leastReserved, let most = answer.peakReserved, least < most {
       sheet.add(
         "",
-        "\(Units.exactBytes(least)) to \(Units.exactBytes(most)) reserved, by the order of addresses "
-          + "that CUDA gives")
+        "\(Units.exactBytes(least)) to \(Units.exactBytes(most)) reserved, by the order of "
+          + "addresses that CUDA gives")
     }
     if let left = answer.left { sheet.add("left", "\(Units.bytes(left)) of the memory") }
     if answer.fits, answer.retries > 0 {
@@ -88,8 +88,8 @@ extension RecordedPlan {
     if let bound = answer.bound?[variable], bound > lengths[variable] {
       sheet.add(
         "",
-        "what tensors take would fit up to \(variable.rawValue) \(Units.grouped(bound)); between are "
-          + "lengths at which no free piece of memory is large enough, and perhaps some that fit")
+        "what tensors take would fit up to \(variable.rawValue) \(Units.grouped(bound)); between "
+          + "are lengths at which no free piece of memory is enough, and perhaps some that fit")
     }
   }
 

@@ -103,7 +103,7 @@ struct RecordingOptions: ParsableArguments {
 }
 
 extension RecordingOptions.Opened {
-  /// The step at some lengths, by the laws of the recording; as it was recorded where none is given.
+  /// The step at some lengths, by the laws of the recording; its own where none is given.
   func evaluated(at lengths: [(variable: RecordedLaws.Variable, text: String)]) throws -> Self {
     guard !lengths.isEmpty else { return self }
     do {
