@@ -26,6 +26,23 @@ struct LawSizes: Sendable {
 }
 
 extension LawStep {
+  /// What the events follow from: steps of equal signatures have equal streams.
+  package var signature: [Int] {
+    var signature = bytes
+    for launch in launches {
+      for moves in [launch.before, launch.after, launch.last] {
+        signature.append(-1)
+        for move in moves {
+          switch move {
+          case .take(let number, let bytes): signature += [number, bytes]
+          case .release(let number): signature.append(-number - 2)
+          }
+        }
+      }
+    }
+    return signature
+  }
+
   /// The most that stands at once, each tensor rounded as the allocator does: no less is allocated,
   /// and somewhat more where a block is not split. Of a CPU it is exact.
   package var leastPeak: Int {

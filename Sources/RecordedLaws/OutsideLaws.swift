@@ -18,7 +18,7 @@ package struct OutsideLaws: Error, Equatable {
 
   static func laws(_ reason: String) -> OutsideLaws {
     OutsideLaws(
-      border: .laws, sentence: reason + "; record it there, or with laws: ballast-probe fit")
+      border: .laws, sentence: reason + "; record it there with ballast-probe fit")
   }
 }
 

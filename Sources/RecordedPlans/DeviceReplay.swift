@@ -58,6 +58,11 @@ struct DeviceReplay: Sendable {
     }
   }
 
+  /// Orders of which many steps are tried: what fails at all mostly fails in the first.
+  static func someOrders(of kind: Recording.Device) -> [AddressOrder] {
+    Array(orders(of: kind).prefix(3))
+  }
+
   /// Orders in which a step has to fit; on a CPU there is none.
   static func orders(of kind: Recording.Device) -> [AddressOrder] {
     kind == .cuda ? AddressOrder.several : [.up]

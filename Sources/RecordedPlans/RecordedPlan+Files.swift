@@ -54,7 +54,9 @@ extension RecordedPlanRecord: Record {
   fileprivate var json: JSONText {
     let step = answer.step
     let held = HeldAtPeak(step, after: answer.peakEvent)
-    var members = Self.columns.map { column in (column.name, Self.value(column, self)) }
+    var members = JSONObject.members(of: self).map { name, value in
+      name == "fits" ? (name, .bool(answer.fits)) : (name, value)
+    }
     members.append(("peak", peak))
     members.append(
       ("held", .object(held.roles.map { ("\($0.role.rawValue)_bytes", .integer($0.bytes)) })))
@@ -68,17 +70,6 @@ extension RecordedPlanRecord: Record {
     }
     members.append(("largest", .array(largest)))
     return .object(members, .lines(2))
-  }
-
-  private static func value(_ column: Column<Self>, _ record: Self) -> JSONText {
-    if column.name == "fits" { return .bool(record.answer.fits) }
-    return switch column.cell(record) {
-    case .integer(let value): .integer(value)
-    case .wide(let value): .integer(value)
-    case .real(let value): .real(value)
-    case .text(let value): .string(value)
-    case .empty: .null
-    }
   }
 
   /// When most is allocated.

@@ -9,8 +9,9 @@ extension RecordedPlan {
   /// The plan as a person reads it.
   package var text: String {
     var sheet = Sheet()
-    sheet.add("model", modelWords)
-    sheet.add("step", stepWords)
+    let named = Self.words(recording)
+    sheet.add("model", named.model)
+    sheet.add("step", named.step)
     if let only = answers.first, answers.count == 1 {
       sheet.add(recording.device == .cuda ? "GPU" : "memory", deviceWords(only))
       add(only, to: &sheet)
@@ -37,8 +38,8 @@ extension RecordedPlan {
     if let least = answer.leastReserved, let most = answer.peakReserved, least < most {
       sheet.add(
         "",
-        "\(Units.exactBytes(least)) to \(Units.exactBytes(most)) reserved, by the order of addresses "
-          + "that CUDA gives")
+        "\(Units.exactBytes(least)) to \(Units.exactBytes(most)) reserved, by the order of "
+          + "addresses that CUDA gives")
     }
     if let left = answer.left { sheet.add("left", "\(Units.bytes(left)) of the memory") }
     if answer.fits, answer.retries > 0 {
@@ -87,8 +88,8 @@ extension RecordedPlan {
     if let bound = answer.bound?[variable], bound > lengths[variable] {
       sheet.add(
         "",
-        "what tensors take would fit up to \(variable.rawValue) \(Units.grouped(bound)); between are "
-          + "lengths at which no free piece of memory is large enough, and perhaps some that fit")
+        "what tensors take would fit up to \(variable.rawValue) \(Units.grouped(bound)); between "
+          + "are lengths at which no free piece of memory is enough, and perhaps some that fit")
     }
   }
 
@@ -130,7 +131,7 @@ extension RecordedPlan {
       let number = variable.flatMap { lengths?[$0] }.map(Units.grouped)
       let atLeast = answer.endedBy == "law" && answer.fits ? "at least " : ""
       table.add([
-        answer.device.total.map(Units.short) ?? "no limit",
+        Self.name(of: answer.device),
         answer.fits ? atLeast + (number ?? "yes") : "none",
         answer.fits ? (lengths.map { Units.grouped($0.tokens) } ?? "") : "",
         Units.bytes(answer.peakAllocated), answer.peakReserved.map(Units.bytes) ?? "",
@@ -145,7 +146,7 @@ extension RecordedPlan {
     var sheet = Sheet()
     for answer in answers {
       guard let words = endWords(answer) else { continue }
-      sheet.add(answer.device.total.map(Units.short) ?? "", words)
+      sheet.add(Self.name(of: answer.device), words)
     }
     return sheet.text.isEmpty ? "" : "\n" + sheet.text
   }

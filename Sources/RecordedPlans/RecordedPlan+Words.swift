@@ -6,8 +6,12 @@ import Reporting
 import Spelling
 
 extension RecordedPlan {
-  /// The model, in a few words.
-  var modelWords: String {
+  /// The model and the step, in a few words.
+  static func words(_ recording: Recording) -> (model: String, step: String) {
+    (model(recording), step(recording))
+  }
+
+  private static func model(_ recording: Recording) -> String {
     let name = recording.model.name.isEmpty ? "not named" : recording.model.name
     return
       ([name]
@@ -17,7 +21,7 @@ extension RecordedPlan {
   }
 
   /// What step it is, by the options that it was recorded with.
-  var stepWords: String {
+  private static func step(_ recording: Recording) -> String {
     func known(_ name: String) -> String? {
       guard let text = recording.call.options[name] ?? recording.point[name] else { return nil }
       let usual = [
@@ -41,6 +45,12 @@ extension RecordedPlan {
     let steps = Set(recording.phases.map(\.step)).count
     words.append("\(steps) step\(steps == 1 ? "" : "s") after another")
     return words.joined(separator: ", ")
+  }
+
+  /// A memory's name in a table: as it is typed, if that is short.
+  static func name(of device: DeviceMemory) -> String {
+    guard let total = device.total else { return "no limit" }
+    return total % (1 << 20) == 0 ? Units.short(total) : Units.bytes(total)
   }
 
   /// A device, with what of it is not PyTorch's.

@@ -89,7 +89,8 @@ extension RecordedPlan {
     answers = try question.devices.map { try RecordedAnswer(laws, range, on: $0) }
   }
 
-  private static let withoutLaws = RecordingFault(
+  /// What to do about a recording without laws.
+  package static let withoutLaws = RecordingFault(
     "has no laws, which give the step at other lengths; ballast-probe fit records it with laws")
 
   /// What the recorder was asked to find the most of, or else what is left to find.

@@ -1,4 +1,5 @@
 import Files
+import RecordedLaws
 import RecordedSteps
 import Recordings
 import Reporting
@@ -49,6 +50,14 @@ extension Measure {
       ("--gradients", gradients), ("--gradient-errors", gradientErrors),
     ]
     return files.filter { $0.1 != nil }.map(\.0) + (noReference ? ["--no-reference"] : [])
-      + options.axes.texts.map { "--\($0.axis.option)" }
+      + options.axes.texts.filter { RecordedLaws.Variable(rawValue: $0.axis.name) == nil }
+      .map { "--\($0.axis.option)" }
+  }
+
+  /// Lengths that were given, which go with a recording too.
+  var recordedLengths: [(variable: RecordedLaws.Variable, text: String)] {
+    options.axes.texts.compactMap { axis, text in
+      RecordedLaws.Variable(rawValue: axis.name).map { ($0, text) }
+    }
   }
 }

@@ -31,6 +31,8 @@ struct Measure: ParsableCommand {
             a picture of the step for https://ui.perfetto.dev
         ballast measure --recording recording.json.gz --by phase,op
             a step of PyTorch's, as ballast-probe record took it down
+        ballast measure --recording recording.json.gz --n-c 20000 --by phase,role
+            the same at another length, where ballast-probe fit has recorded laws
       """)
 
   @OptionGroup(title: "Point") var options: PointOptions
@@ -81,7 +83,7 @@ struct Measure: ParsableCommand {
 
   func run() throws {
     if let recorded = try recording.recorded(
-      memory: try options.memory.given(), besides: pointOptions)
+      memory: try options.memory.given(), at: recordedLengths, besides: pointOptions)
     {
       return try show(recorded)
     }

@@ -21,14 +21,37 @@ extension PlanCommand {
       guard let text = axes.text(of: variable.rawValue) else { continue }
       question.given[variable] = try opened.length(text, variable)
     }
-    let plan: RecordedPlan
     do {
-      plan = try RecordedPlan(question)
+      if let path = axes.text(of: "lengths") {
+        guard question.given[.nC] == nil else {
+          throw UsageError("--n-c does not go with --lengths, whose file has it")
+        }
+        try show(try LengthsPlan(LengthsFile(path), question), opened, as: format)
+      } else {
+        try show(try RecordedPlan(question), opened, as: format)
+      }
     } catch let error as RecordingFault {
       throw error.of(opened.path)
     } catch let error as OutsideLaws {
       throw UsageError("\(opened.path): \(error.sentence)")
     }
+  }
+
+  private func show(
+    _ plan: RecordedPlan, _ opened: RecordingOptions.Opened, as format: Format
+  ) throws {
+    switch format {
+    case .table: try Output.show(plan.text)
+    case .json: try Output.write(plan.json)
+    case .csv: try Output.write(CSV.document(plan.records))
+    }
+    for note in opened.notes { Output.note(note) }
+    if !plan.fits { throw ExitCode(Status.budgetExceeded) }
+  }
+
+  private func show(
+    _ plan: LengthsPlan, _ opened: RecordingOptions.Opened, as format: Format
+  ) throws {
     switch format {
     case .table: try Output.show(plan.text)
     case .json: try Output.write(plan.json)
@@ -60,7 +83,7 @@ extension PlanCommand {
       ("--tensor-parallel", tensorParallel != nil), ("--sequence-parallel", sequenceParallel),
       ("--laws", laws), ("--laws-csv", lawsCsv != nil), ("--all", all),
     ]
-    let lengths = RecordedLaws.Variable.allCases.map(\.rawValue)
+    let lengths = RecordedLaws.Variable.allCases.map(\.rawValue) + ["lengths"]
     return given.filter(\.1).map(\.0)
       + axes.texts.filter { !lengths.contains($0.axis.name) }.map { "--\($0.axis.option)" }
   }

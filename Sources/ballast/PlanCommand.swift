@@ -27,7 +27,7 @@ struct PlanCommand: ParsableCommand {
       work that differs by less than 5 % does not count.
 
       It ends with status 2 if --memory is given and nothing that was asked for fits, and with 0 \
-      if anything does.
+      if anything does. With --recording and --lengths it ends with 2 if any sample does not fit.
 
       EXAMPLES
         ballast plan --model llama-3.1-8b --memory 80GiB
@@ -44,6 +44,8 @@ struct PlanCommand: ParsableCommand {
             what ballast measure --memory 2GiB lets through on this machine
         ballast plan --recording recording.json.gz --n-g 1024 --memory 24GiB,80GiB
             the longest prompt of a step of PyTorch's that ballast-probe fit has recorded
+        ballast plan --recording recording.json.gz --lengths samples.csv
+            which samples of a data set fit, from a file with a line n_c,n_g for each
       """)
 
   @Option(

@@ -3,6 +3,7 @@ import CUDAAllocator
 import Files
 import Measurement
 import RecordedLaws
+import RecordedPlans
 import RecordedSteps
 import Recordings
 import Spelling
@@ -83,12 +84,17 @@ struct RecordingOptions: ParsableArguments {
   ///
   /// - Parameters:
   ///   - memory: What `--memory` says, in bytes.
+  ///   - lengths: Lengths that were given, for which the recording's laws give the step.
   ///   - others: Options that were given and go with a point alone.
   /// - Returns: The step, with the device that was asked about.
   /// - Throws: `UsageError` for options that do not go together, `FileError` for a file that is no
   ///   recording, `ValueError` for no GPU.
-  func recorded(memory: Int?, besides others: [String]) throws -> Recorded? {
-    guard let opened = try opened(besides: others) else { return nil }
+  func recorded(
+    memory: Int?, at lengths: [(variable: RecordedLaws.Variable, text: String)] = [],
+    besides others: [String]
+  ) throws -> Recorded? {
+    guard let file = try opened(besides: others) else { return nil }
+    let opened = try file.evaluated(at: lengths)
     let device =
       memory.map { DeviceMemory(total: $0, held: opened.chip?.contextBytes ?? 0) }
       ?? opened.chip.map { DeviceMemory($0) } ?? .unlimited
@@ -97,6 +103,21 @@ struct RecordingOptions: ParsableArguments {
 }
 
 extension RecordingOptions.Opened {
+  /// The step at some lengths, by the laws of the recording; its own where none is given.
+  func evaluated(at lengths: [(variable: RecordedLaws.Variable, text: String)]) throws -> Self {
+    guard !lengths.isEmpty else { return self }
+    do {
+      guard let laws = try RecordedLaws(recording) else { throw RecordedPlan.withoutLaws }
+      var wanted = laws.own
+      for (variable, text) in lengths { wanted[variable] = try length(text, variable) }
+      return Self(path: path, recording: try laws.recording(at: wanted), gpu: gpu)
+    } catch let error as RecordingFault {
+      throw error.of(path)
+    } catch let error as OutsideLaws {
+      throw UsageError("\(path): \(error.sentence)")
+    }
+  }
+
   /// A length that was given: a whole number of 0 or more.
   func length(_ text: String, _ variable: RecordedLaws.Variable) throws -> Int {
     let least = variable == .batch ? 1 : 0

@@ -120,4 +120,38 @@ import Testing
     #expect(members["peak_allocated_bytes"] == .integer(peak(nC)))
     #expect(members["peak_reserved_bytes"] == .null)
   }
+
+  /// Numbers of a file put in place of others: it is refused, or it has an answer.
+  @Test(arguments: randomCases(48)) func `of a file that nobody wrote ends well`(
+    _ seed: Int
+  ) throws {
+    var random = SplitMix64(seed: UInt64(seed))
+    let numbers = [
+      "-1", "0", "1", "7", "1000", "2199023255552", "9223372036854775807", "-9223372036854775808",
+    ]
+    for _ in 0..<40 {
+      var sample = LawSample()
+      func change(_ text: String) -> String {
+        var parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        let places = parts.indices.filter { parts[$0].contains(where: \.isNumber) }
+        guard let place = places.randomElement(using: &random) else { return text }
+        let number = numbers.randomElement(using: &random) ?? "0"
+        let digits = parts[place].drop { !$0.isNumber }.prefix { $0.isNumber }
+        parts[place] = parts[place].replacing(digits, with: number, maxReplacements: 1)
+        return parts.joined(separator: " ")
+      }
+      switch Int.random(in: 0..<6, using: &random) {
+      case 0: sample.values = change(LawSample.values())
+      case 1: sample.tensors = change(sample.tensors)
+      case 2: sample.law = change(sample.law)
+      case 3: sample.launches = change(sample.launches)
+      case 4: sample.blocks = change(sample.blocks)
+      default: sample.tokens = change(sample.tokens)
+      }
+      do {
+        let plan = try plan(sample, [1 << 30, 1 << 62])
+        #expect(!plan.json.isEmpty && !plan.text.isEmpty)
+      } catch is RecordingFault {} catch is OutsideLaws {} catch is JSONError {}
+    }
+  }
 }

@@ -17,8 +17,13 @@ package enum JSONObject {
     .array(records.map(object), .rows)
   }
 
+  /// Its members, to which others may come.
+  package static func members<Row: Record>(of record: Row) -> [(name: String, value: JSONText)] {
+    Row.columns.map { ($0.name, value($0.cell(record))) }
+  }
+
   private static func object<Row: Record>(of record: Row) -> JSONText {
-    .object(Row.columns.map { ($0.name, value($0.cell(record))) }, .lines(2))
+    .object(members(of: record), .lines(2))
   }
 
   /// A figure that was not taken is null, and so is a number that JSON cannot write.
