@@ -21,12 +21,12 @@ struct DeviceReplay: Sendable {
 
   init(
     _ requests: AllocationStream, of kind: Recording.Device, on device: DeviceMemory,
-    _ order: AddressOrder
+    _ settings: AllocatorSettings, _ order: AddressOrder
   ) {
     switch kind {
     case .cuda:
       let replay = AllocatorReplay(
-        requests, with: CachingAllocator(AllocatorSettings(), device: device, order: order))
+        requests, with: CachingAllocator(settings, device: device, order: order))
       let statistics = replay.allocator.statistics
       allocated = statistics.allocated.peak
       reserved = statistics.reserved.peak
@@ -59,12 +59,16 @@ struct DeviceReplay: Sendable {
   }
 
   /// Orders of which many steps are tried: what fails at all mostly fails in the first.
-  static func someOrders(of kind: Recording.Device) -> [AddressOrder] {
-    Array(orders(of: kind).prefix(3))
+  static func someOrders(
+    of kind: Recording.Device, _ settings: AllocatorSettings
+  ) -> [AddressOrder] {
+    Array(orders(of: kind, settings).prefix(3))
   }
 
-  /// Orders in which a step has to fit; on a CPU there is none.
-  static func orders(of kind: Recording.Device) -> [AddressOrder] {
-    kind == .cuda ? AddressOrder.several : [.up]
+  /// Orders in which a step has to fit; on a CPU, and where segments grow in place, there is none.
+  static func orders(
+    of kind: Recording.Device, _ settings: AllocatorSettings
+  ) -> [AddressOrder] {
+    kind == .cuda && !settings.usesExpandableSegments ? AddressOrder.several : [.up]
   }
 }

@@ -20,6 +20,7 @@ import Synchronization
 struct FitSearch {
   let laws: RecordedLaws
   let device: DeviceMemory
+  let settings: AllocatorSettings
   let range: LengthRange
   private var replays: [Key: DeviceReplay] = [:]
 
@@ -44,14 +45,17 @@ struct FitSearch {
     let bound: StepLengths?
   }
 
-  init(_ laws: RecordedLaws, _ range: LengthRange, on device: DeviceMemory) {
-    (self.laws, self.range, self.device) = (laws, range, device)
+  init(
+    _ laws: RecordedLaws, _ range: LengthRange, on device: DeviceMemory,
+    _ settings: AllocatorSettings
+  ) {
+    (self.laws, self.range, self.device, self.settings) = (laws, range, device, settings)
   }
 
   mutating func find() -> Found {
     let bound = lengthsWithinPeak()
     var (fits, beyond) = (-1, bound)
-    let orders = DeviceReplay.orders(of: laws.recording.device)
+    let orders = DeviceReplay.orders(of: laws.recording.device, settings)
     var tried = [orders[0]]
     while true {
       (fits, beyond) = last(below: beyond, tried)
@@ -139,7 +143,7 @@ struct FitSearch {
       let most = peak(last), let less = peak(last / 2), most > less,
       let step = try? laws.step(at: range[last])
     else { return last }
-    let free = DeviceReplay(step.requests, of: .cuda, on: .unlimited, .up)
+    let free = DeviceReplay(step.requests, of: .cuda, on: .unlimited, settings, .up)
     let excess = (free.reserved ?? 0) - (total - device.held)
     guard excess > 0 else { return last }
     let slope = Double(most - less) / Double(last - last / 2)
@@ -157,11 +161,12 @@ struct FitSearch {
   private mutating func look(at keys: [Key]) {
     let keys = keys.filter { replays[$0] == nil }
     let results = Mutex<[Key: DeviceReplay]>([:])
-    let (laws, range, device) = (laws, range, device)
+    let (laws, range, device, settings) = (laws, range, device, settings)
     DispatchQueue.concurrentPerform(iterations: keys.count) { number in
       let key = keys[number]
       guard let step = try? laws.step(at: range[key.place]) else { return }
-      let replay = DeviceReplay(step.requests, of: laws.recording.device, on: device, key.order)
+      let replay = DeviceReplay(
+        step.requests, of: laws.recording.device, on: device, settings, key.order)
       results.withLock { $0[key] = replay }
     }
     replays.merge(results.withLock { $0 }) { _, new in new }

@@ -65,7 +65,7 @@ package struct LengthsPlan: Sendable {
     self.outside = outside.sorted { $0.line < $1.line }.prefix(LengthsAnswer.listed)
       .map { ($0.line, $0.sentence) }
     outsideCount = outside.reduce(0) { $0 + $1.count }
-    answers = question.devices.map { LengthsAnswer(kinds, laws, on: $0) }
+    answers = question.devices.map { LengthsAnswer(kinds, laws, on: $0, question.settings) }
   }
 
   /// The peak at each of some lengths; those that are the same step are gone through once.
@@ -140,7 +140,10 @@ package struct LengthsAnswer: Sendable {
     let retries: Int
   }
 
-  init(_ kinds: [LengthsPlan.Kind], _ laws: RecordedLaws, on device: DeviceMemory) {
+  init(
+    _ kinds: [LengthsPlan.Kind], _ laws: RecordedLaws, on device: DeviceMemory,
+    _ settings: AllocatorSettings
+  ) {
     self.device = device
     var misfits: [LengthsPlan.Kind] = []
     var fitting: [Replayed] = []
@@ -153,7 +156,7 @@ package struct LengthsAnswer: Sendable {
         continue
       }
       let some = Array(kinds[place..<min(place + Self.enough, kinds.count)])
-      for (kind, replayed) in zip(some, Self.replayed(some, laws, device)) {
+      for (kind, replayed) in zip(some, Self.replayed(some, laws, device, settings)) {
         guard let replayed else {
           misfits.append(kind)
           inARow = 0
@@ -177,15 +180,17 @@ package struct LengthsAnswer: Sendable {
 
   /// Each of some, in some orders of addresses; nil for what does not fit.
   private static func replayed(
-    _ kinds: [LengthsPlan.Kind], _ laws: RecordedLaws, _ device: DeviceMemory
+    _ kinds: [LengthsPlan.Kind], _ laws: RecordedLaws, _ device: DeviceMemory,
+    _ settings: AllocatorSettings
   ) -> [Replayed?] {
     let results = Mutex<[Replayed?]>(Array(repeating: nil, count: kinds.count))
     DispatchQueue.concurrentPerform(iterations: kinds.count) { number in
       guard let step = try? laws.step(at: kinds[number].lengths) else { return }
       let requests = step.requests
       var replays: [DeviceReplay] = []
-      for order in DeviceReplay.someOrders(of: laws.recording.device) {
-        let replay = DeviceReplay(requests, of: laws.recording.device, on: device, order)
+      for order in DeviceReplay.someOrders(of: laws.recording.device, settings) {
+        let replay = DeviceReplay(
+          requests, of: laws.recording.device, on: device, settings, order)
         guard replay.failure == nil else { return }
         replays.append(replay)
       }

@@ -32,6 +32,9 @@ extension RecordedPlanRecord: Record {
       Column("tensors_fit_until") { record in
         .integer(orEmpty: record.plan.variable.flatMap { record.answer.bound?[$0] })
       },
+      Column("expandable_segments_fit") { record in
+        .integer(orEmpty: record.plan.variable.flatMap { record.answer.expandable?[$0] })
+      },
       Column("shown_n_c") { .integer(orEmpty: $0.answer.lengths?.nC) },
       Column("shown_n_g") { .integer(orEmpty: $0.answer.lengths?.nG) },
       Column("shown_batch") { .integer(orEmpty: $0.answer.lengths?.batch) },

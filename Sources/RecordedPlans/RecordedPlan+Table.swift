@@ -91,6 +91,12 @@ extension RecordedPlan {
         "what tensors take would fit up to \(variable.rawValue) \(Units.grouped(bound)); between "
           + "are lengths at which no free piece of memory is enough, and perhaps some that fit")
     }
+    if let more = answer.expandable?[variable] {
+      sheet.add(
+        "to have more",
+        "with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True "
+          + "\(Units.grouped(more))\(unit) fit, of the same step")
+    }
   }
 
   private func neededWords(_ answer: RecordedAnswer) -> String {

@@ -35,6 +35,8 @@ struct RecordedAnswer: Sendable {
   let end: FitSearch.End?
   /// The last lengths whose tensors alone are no more than the memory; nil without laws.
   let bound: StepLengths?
+  /// The longest that fits where segments may grow in place, if that is more; nil without laws.
+  let expandable: StepLengths?
   /// What 1,000 tokens more, or one sequence, add to the peak; nil without laws.
   let further: Int?
 
@@ -59,6 +61,8 @@ extension RecordedPlan {
     package let recording: Recording
     package let gpu: GPU?
     package let devices: [DeviceMemory]
+    /// How the allocator is set.
+    package var settings = AllocatorSettings()
     /// Lengths that were given.
     package var given: [RecordedLaws.Variable: Int] = [:]
 
@@ -78,7 +82,9 @@ extension RecordedPlan {
     guard let laws else {
       guard question.given.isEmpty else { throw Self.withoutLaws }
       variable = nil
-      answers = question.devices.map { RecordedAnswer(question.recording, on: $0) }
+      answers = question.devices.map {
+        RecordedAnswer(question.recording, on: $0, question.settings)
+      }
       return
     }
     let variable = try Self.variable(laws, question.given)
@@ -86,7 +92,9 @@ extension RecordedPlan {
     var base = laws.own
     for (variable, number) in question.given { base[variable] = number }
     let range = try LengthRange(of: variable, laws, beside: base)
-    answers = try question.devices.map { try RecordedAnswer(laws, range, on: $0) }
+    answers = try question.devices.map {
+      try RecordedAnswer(laws, range, on: $0, question.settings)
+    }
   }
 
   /// What to do about a recording without laws.
@@ -108,17 +116,14 @@ extension RecordedPlan {
 
 extension RecordedAnswer {
   /// Of a recording's own step.
-  init(_ recording: Recording, on device: DeviceMemory) {
+  init(_ recording: Recording, on device: DeviceMemory, _ settings: AllocatorSettings) {
     let requests = recording.requests
     let kind = recording.device
-    var replays = DeviceReplay.orders(of: kind).map {
-      DeviceReplay(requests, of: kind, on: device, $0)
-    }
+    let orders = DeviceReplay.orders(of: kind, settings)
+    var replays = orders.map { DeviceReplay(requests, of: kind, on: device, settings, $0) }
     let failure = replays.compactMap(\.failure).first
     if failure != nil {
-      replays = DeviceReplay.orders(of: kind).map {
-        DeviceReplay(requests, of: kind, on: .unlimited, $0)
-      }
+      replays = orders.map { DeviceReplay(requests, of: kind, on: .unlimited, settings, $0) }
     }
     let numbers = ["n_c", "n_g", "batch"].map { recording.point[$0].flatMap { Int($0) } }
     let lengths: StepLengths? =
@@ -130,22 +135,23 @@ extension RecordedAnswer {
     self.init(
       device: device, fits: failure == nil, lengths: lengths, step: recording, replays: replays,
       end: failure.map { .memory(lengths ?? StepLengths(nC: 0, nG: 0), $0) }, bound: nil,
-      further: nil)
+      expandable: nil, further: nil)
   }
 
   /// Of all lengths of a range.
   init(
-    _ laws: RecordedLaws, _ range: LengthRange, on device: DeviceMemory
+    _ laws: RecordedLaws, _ range: LengthRange, on device: DeviceMemory,
+    _ settings: AllocatorSettings
   ) throws(OutsideLaws) {
-    var search = FitSearch(laws, range, on: device)
+    var search = FitSearch(laws, range, on: device, settings)
     let found = search.find()
     let lengths = found.last?.lengths ?? range[0]
     let step = try laws.step(at: lengths)
     let kind = laws.recording.device
     let replays =
       found.last?.replays
-      ?? DeviceReplay.orders(of: kind).map {
-        DeviceReplay(step.requests, of: kind, on: .unlimited, $0)
+      ?? DeviceReplay.orders(of: kind, settings).map {
+        DeviceReplay(step.requests, of: kind, on: .unlimited, settings, $0)
       }
     let places = range.places(for: range.variable == .batch ? 1 : 1000)
     let place = range.place(of: lengths)
@@ -159,6 +165,26 @@ extension RecordedAnswer {
     }
     self.init(
       device: device, fits: found.last != nil, lengths: lengths, step: try step.recording(),
-      replays: replays, end: found.end, bound: found.bound, further: further)
+      replays: replays, end: found.end, bound: found.bound,
+      expandable: Self.expandable(laws, range, on: device, settings, beside: found),
+      further: further)
+  }
+
+  /// The longest with segments that grow in place, where tensors would leave room for more.
+  private static func expandable(
+    _ laws: RecordedLaws, _ range: LengthRange, on device: DeviceMemory,
+    _ settings: AllocatorSettings, beside found: FitSearch.Found
+  ) -> StepLengths? {
+    var settings = settings
+    guard laws.recording.device == .cuda, !settings.usesExpandableSegments,
+      let bound = found.bound?[range.variable],
+      bound > found.last?.lengths[range.variable] ?? -1
+    else { return nil }
+    settings.usesExpandableSegments = true
+    var search = FitSearch(laws, range, on: device, settings)
+    guard let longest = search.find().last?.lengths,
+      longest[range.variable] > found.last?.lengths[range.variable] ?? -1
+    else { return nil }
+    return longest
   }
 }

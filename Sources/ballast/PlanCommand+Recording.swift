@@ -17,6 +17,7 @@ extension PlanCommand {
     var question = RecordedPlan.Question(
       file: opened.path, recording: opened.recording, gpu: opened.chip,
       devices: try devices(opened))
+    if let set { question.settings = try AllocatorSettings(set, for: "set") }
     for variable in RecordedLaws.Variable.allCases {
       guard let text = axes.text(of: variable.rawValue) else { continue }
       question.given[variable] = try opened.length(text, variable)

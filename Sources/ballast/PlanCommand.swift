@@ -113,12 +113,20 @@ struct PlanCommand: ParsableCommand {
   @Option(
     help: "How the plan is printed: \(Format.words.joined(separator: ", ")) (default: table).")
   var format: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      With --recording, how PyTorch's allocator is set, as in PYTORCH_CUDA_ALLOC_CONF: \
+      expandable_segments:True and others.
+      """, valueName: "name:value,…"))
+  var set: String?
   @Flag(help: "List every combination, also those that others beat.")
   var all = false
   @OptionGroup(title: "A recorded step") var recording: RecordingOptions
 
   func run() throws {
     if let opened = try recording.opened(besides: modelOptions) { return try plan(opened) }
+    guard set == nil else { throw UsageError("--set goes with --recording") }
     let request: PlanRequest
     let format: Format
     let isTooLarge: Bool
