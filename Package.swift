@@ -111,7 +111,10 @@ let package = Package(
       ]),
     module(
       "Results",
-      uses: ["RecordedSteps", "Recordings", "Reporting", "Retention", "Files", "Spelling"]),
+      uses: [
+        "RecordedLaws", "RecordedSteps", "Recordings", "Reporting", "Retention", "Files",
+        "Spelling",
+      ]),
     module(
       "HTMLReport",
       uses: ["CReport", "Results", "Reporting", "Retention", "Files", "Spelling", ordered]),

@@ -19,6 +19,11 @@ package struct GivenPoints: Sendable {
     (self.models, self.axes, self.planned) = (models, axes, planned)
   }
 
+  /// The values that the profile gives on an axis, in ascending order of whole numbers.
+  package func values(of axis: String) -> [Int] {
+    axes.filter { $0.axis == axis }.flatMap { $0.values.compactMap { Int($0) } }.sorted()
+  }
+
   /// Whether a row of results is of a model of the profile.
   func isOfModel(_ cells: [String: String]) -> Bool {
     models.isEmpty || models.contains { $0.matches(cells) }

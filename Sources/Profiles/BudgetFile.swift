@@ -39,6 +39,19 @@ package struct BudgetFile: Sendable {
       given: try parser.givenPoints(text))
   }
 
+  /// A profile's name and the points that it gives, whether it has budgets or not.
+  ///
+  /// - Throws: `ProfileError` as above.
+  package static func given(
+    path: String
+  ) throws(ProfileError) -> (profile: String, given: GivenPoints) {
+    let text = try ProfileText.read(path)
+    try ProfileText.refuseAliases(text, file: path)
+    let root = try ProfileParser.compose(text, file: path)
+    var parser = try ProfileParser(root: root, file: path, threads: 1)
+    return (try parser.name(), try parser.givenPoints(text))
+  }
+
   /// The points that the profile describes, that budgets are about, and that results lack.
   package func missing(among found: [PointCells]) -> [String] {
     given.missing(among: found) { point in budgets.contains { $0.applies(to: point) } }

@@ -23,8 +23,8 @@ package struct ResultFolder: Sendable {
   package let flow: Belonging.Part
   /// Where the results come from; nil where nothing here says so.
   package let sweep: SweepFile?
-  /// What is alive when most is allocated, of a recorded step; nil for other results.
-  let atPeak: [TensorBytes]?
+  /// What is alive when most is allocated, of each recorded step; nil for other results.
+  let atPeak: [[TensorBytes]]?
   /// What is in the folder and not of its points, a sentence each that begins with the file's name.
   package let contradictions: [String]
 
@@ -44,8 +44,18 @@ package struct ResultFolder: Sendable {
     let recorded = try RecordedResult.file(at: path).map { (file) throws(FileError) in
       try RecordedResult(file)
     }
+    try self.init(
+      path, recorded, reading: kinds, to: purpose, needing: columns,
+      checksFigures: checksFigures)
+  }
+
+  /// A folder with what was recorded in it, or in its place.
+  init(
+    _ path: String, _ recorded: RecordedResult?, reading kinds: Set<ResultKind>,
+    to purpose: String, needing columns: [ResultKind: [String]] = [:], checksFigures: Bool = false
+  ) throws(FileError) {
     func table(_ kind: ResultKind) throws(FileError) -> ResultTable? {
-      if let recorded { return kinds.contains(kind) ? recorded.table(kind) : nil }
+      if let recorded { return kinds.contains(kind) ? try recorded.table(kind) : nil }
       let place = Paths.join(path, kind.file)
       guard kinds.contains(kind), Paths.exists(place) else { return nil }
       let table = try ResultTable(place, of: kind, needing: columns[kind] ?? [])

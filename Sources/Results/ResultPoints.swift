@@ -41,20 +41,41 @@ package struct ResultPoints: Sendable {
   package init(
     _ path: String, ofOneOf kinds: [ResultKind] = [.ledger, .points]
   ) throws(FileError) {
-    self.path = path
     guard !path.isEmpty else {
       throw FileError("the name of a result is empty; give a folder or a CSV file")
     }
     guard Paths.isDirectory(path) || RecordedResult.file(at: path) != nil else {
       let table = try ResultTable(path, ofOneOf: kinds)
       try table.requireRows(to: "compare")
-      kind = table.kind
-      points = kind == .ledger ? try Self.ledger(table) : try Self.points(table)
+      self.init(
+        path: path, kind: table.kind,
+        points: table.kind == .ledger ? try Self.ledger(table) : try Self.points(table))
       return
     }
-    let folder = try ResultFolder(path, reading: [.points, .ledger], to: "compare")
+    try self.init(
+      path, of: try ResultFolder(path, reading: [.points, .ledger], to: "compare"))
+  }
+
+  /// The points of a recorded step at lengths that its laws give.
+  ///
+  /// - Throws: `FileError` as for a folder.
+  package init(_ recorded: RecordedResult, at path: String) throws(FileError) {
+    try self.init(
+      path, of: try ResultFolder(path, recorded, reading: [.points, .ledger], to: "judge"))
+  }
+
+  private init(
+    path: String, kind: ResultKind, points: [ResultPoint], strays: String? = nil
+  ) {
+    (self.path, self.kind, self.points, self.strays) = (path, kind, points, strays)
+  }
+
+  private init(_ path: String, of folder: ResultFolder) throws(FileError) {
     var points = try Self.points(folder.points)
-    if let atPeak = folder.atPeak, points.count == 1 { points[0].atPeak = atPeak }
+    var strays: String?
+    for (place, atPeak) in (folder.atPeak ?? []).enumerated() where place < points.count {
+      points[place].atPeak = atPeak
+    }
     if let ledger = folder.ledger, let rows = folder.ledgerRows {
       let blocks = Dictionary(uniqueKeysWithValues: try Self.blocks(ledger).map { ($0.start, $0) })
       for (number, range) in rows.blocks {
@@ -62,7 +83,7 @@ package struct ResultPoints: Sendable {
       }
       strays = rows.contradiction.map { Paths.join(path, $0) }
     }
-    (kind, self.points) = (.points, points)
+    self.init(path: path, kind: .points, points: points, strays: strays)
   }
 
   // MARK: Points

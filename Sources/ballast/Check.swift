@@ -30,6 +30,8 @@ struct Check: ParsableCommand {
         ballast check budgets.yaml --results results/probe
             what a PyTorch model keeps, as ballast-probe or a sweep wrote it; the file needs no \
       more than budgets
+        ballast check budgets.yaml --recording recordings/mine
+            what a step takes of a GPU at the lengths of the file, such as n_c: [4096, 32768]
 
       Only the points that a budget is about are run. A budget that is exceeded is shown with the \
       tensors that are responsible, and ends with status 2. A figure that could not be had, such \
@@ -58,17 +60,27 @@ struct Check: ParsableCommand {
     help: ArgumentHelp(
       "Judge the points of a result folder or a points.csv, and run none.", valueName: "folder"))
   var results: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Judge a step that ballast-probe fit has recorded, at the n_c, n_g and batch that the \
+      profile gives: peaks of a GPU, without one.
+      """, valueName: "file"))
+  var recording: String?
   @OptionGroup var memory: MemoryOption
 
   func run() throws {
     let given = try memory.given()
     let format = try Format.given(self.format, for: "format") ?? .table
     let backend = try BackendKind.given(self.backend, for: "backend")
-    if let results {
-      guard backend == nil, given == nil else {
-        throw UsageError("--results runs nothing; leave --backend and --memory out")
+    if let source = results ?? recording {
+      guard results == nil || recording == nil else {
+        throw UsageError("give --results or --recording, not both")
       }
-      try judge(results, as: format)
+      guard backend == nil, given == nil else {
+        throw UsageError("\(option) runs nothing; leave --backend and --memory out")
+      }
+      try judge(source, as: format)
     } else {
       try measure(backend, given, as: format)
     }
@@ -91,8 +103,12 @@ struct Check: ParsableCommand {
   private func judge(_ results: String, as format: Format) throws {
     let budgets = try BudgetFile(path: profile)
     try holdBaseline(
-      apartFrom: [NamedFile("the profile", profile), NamedFile("--results", results)])
-    let read = try ResultPoints(results, ofOneOf: [.points])
+      apartFrom: [NamedFile("the profile", profile), NamedFile(option, results)])
+    let read =
+      recording == nil
+      ? try ResultPoints(results, ofOneOf: [.points])
+      : try ResultPoints(
+        RecordedResult(results, at: budgets.given.lengths, profile: budgets.profile), at: results)
     let (all, notes) = try judged(read, of: budgets)
     let needed = try budgets.needed(among: all.map(\.cells), of: results)
     let measured = all.filter { needed.contains($0.cells) }
@@ -106,11 +122,13 @@ struct Check: ParsableCommand {
     let baseline =
       update
       ? try replaceBaseline(measured)
-      : try budgets.baseline(update: "\(profile) --results \(results)")
+      : try budgets.baseline(update: "\(profile) \(option) \(results)")
     let judgements = budgets.judge(measured, of: measured.map(\.cells), against: baseline)
     try conclude(judgements, as: format, notes: notes)
     if let lack { throw Failure(lack) }
   }
+
+  private var option: String { recording == nil ? "--results" : "--recording" }
 
   /// The points that the profile is about, and what is said of the others.
   private func judged(
@@ -124,7 +142,7 @@ struct Check: ParsableCommand {
     guard !own.isEmpty else {
       let subject = given.models.isEmpty ? "that" : "of \(words) that"
       throw Failure(
-        "\(self.results ?? ""): holds no point \(subject) \(profile) is about; "
+        "\(self.results ?? recording ?? ""): holds no point \(subject) \(profile) is about; "
           + (results.nearest(to: given).map { "the nearest has \($0)" }
             ?? "it is of \(Words.list(results.models.map { quoted($0) }))"))
     }

@@ -19,6 +19,8 @@ struct SweepCommand: ParsableCommand {
         ballast sweep one-layer.yaml --output results/one-layer --memory 8GiB
         ballast sweep one-layer.yaml --output results/one-layer --memory 8GiB --resume
             go on after Ctrl-C, a kill, a full disk or a power cut
+        ballast sweep lengths.yaml --recording recordings/mine --output results/mine
+            what a recorded step takes of a GPU at each length
         ballast sweep modes.yaml --output shards/2 --shard 2/3
             the second of three parts, to run on three machines; then see 'ballast merge --help'
 
@@ -57,9 +59,17 @@ struct SweepCommand: ParsableCommand {
   var shard: String?
   @Flag(help: "Run points in this process, where a crash ends the sweep; for debuggers.")
   var inProcess = false
+  @Option(
+    help: ArgumentHelp(
+      """
+      Take the figures of a step that ballast-probe fit has recorded, at the n_c, n_g and batch \
+      that the profile gives, in place of a model; nothing is run.
+      """, valueName: "file"))
+  var recording: String?
   @OptionGroup var memory: MemoryOption
 
   func run() throws {
+    if let recording { return try sweep(recording) }
     Interrupts.take()
     let given = try memory.given()
     try requireSense()

@@ -1,10 +1,10 @@
-import Files
+package import Files
 import Foundation
 
 /// The folder of a sweep's results, locked (`flock`) against others while this value lives.
 ///
 /// The lock ends with the process, however that ends, so there are no stale ones.
-final class ResultsFolder: Sendable {
+package final class ResultsFolder: Sendable {
   /// As it was given.
   let path: String
   private let descriptor: Int32
@@ -12,7 +12,7 @@ final class ResultsFolder: Sendable {
   /// Makes the folder if it is not there, and locks it.
   ///
   /// - Throws: `FileError` if it cannot be made, or if another sweep has it.
-  init(_ path: String) throws(FileError) {
+  package init(_ path: String) throws(FileError) {
     self.path = path
     if !Paths.exists(path), !Self.make(path) {
       throw FileError.system("cannot make the folder \(path)")
