@@ -40,8 +40,8 @@ package struct LengthsPlan: Sendable {
   /// - Throws: `RecordingFault` for a recording without laws, or with such as cannot be.
   package init(_ file: LengthsFile, _ question: RecordedPlan.Question) throws(RecordingFault) {
     guard let laws = try RecordedLaws(question.recording) else { throw RecordedPlan.withoutLaws }
-    (self.file, recording, gpu) = (file, question.recording, question.gpu)
-    devices = question.devices
+    (self.file, recording, gpu) = (file, question.recording, question.devices.first?.gpu)
+    devices = question.devices.map(\.memory)
     var own = laws.own
     for (variable, number) in question.given { own[variable] = number }
     var groups: [StepLengths: (line: Int, count: Int)] = [:]
@@ -65,7 +65,7 @@ package struct LengthsPlan: Sendable {
     self.outside = outside.sorted { $0.line < $1.line }.prefix(LengthsAnswer.listed)
       .map { ($0.line, $0.sentence) }
     outsideCount = outside.reduce(0) { $0 + $1.count }
-    answers = question.devices.map { LengthsAnswer(kinds, laws, on: $0, question.settings) }
+    answers = devices.map { LengthsAnswer(kinds, laws, on: $0, question.settings) }
   }
 
   /// The peak at each of some lengths; those that are the same step are gone through once.

@@ -18,7 +18,7 @@ extension RecordedPlanRecord: Record {
     [
       Column("file") { .text($0.plan.file) },
       Column("model") { .text($0.plan.recording.model.name) },
-      Column("gpu") { .text(orEmpty: $0.plan.gpu?.name) },
+      Column("gpu") { .text(orEmpty: $0.answer.gpu?.name) },
       Column("memory_bytes") { .integer(orEmpty: $0.answer.device.total) },
       Column("context_bytes") { .integer($0.answer.device.held) },
       Column("solves") { .text(orEmpty: $0.plan.variable?.rawValue) },

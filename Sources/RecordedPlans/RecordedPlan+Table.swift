@@ -18,13 +18,14 @@ extension RecordedPlan {
       add(assumptions: recording.assumptions, to: &sheet)
       return sheet.text
     }
-    if let gpu { sheet.add("GPU", gpu.title) }
+    let chips = Set(answers.compactMap(\.gpu?.name))
+    if chips.count == 1, let gpu = answers[0].gpu { sheet.add("GPU", gpu.title) }
     add(assumptions: recording.assumptions, to: &sheet)
     return sheet.text + "\n" + table + ends
   }
 
   private func deviceWords(_ answer: RecordedAnswer) -> String {
-    (gpu.map { "\($0.title): " } ?? "") + words(answer.device)
+    (answer.gpu.map { "\($0.title): " } ?? "") + words(answer.device)
   }
 
   // MARK: One memory
@@ -137,7 +138,7 @@ extension RecordedPlan {
       let number = variable.flatMap { lengths?[$0] }.map(Units.grouped)
       let atLeast = answer.endedBy == "law" && answer.fits ? "at least " : ""
       table.add([
-        Self.name(of: answer.device),
+        name(of: answer),
         answer.fits ? atLeast + (number ?? "yes") : "none",
         answer.fits ? (lengths.map { Units.grouped($0.tokens) } ?? "") : "",
         Units.bytes(answer.peakAllocated), answer.peakReserved.map(Units.bytes) ?? "",
@@ -147,12 +148,19 @@ extension RecordedPlan {
     return table.text
   }
 
+  /// A memory in a table, with its GPU where there are several.
+  private func name(of answer: RecordedAnswer) -> String {
+    let chips = Set(answers.compactMap(\.gpu?.name))
+    let memory = Self.name(of: answer.device)
+    return chips.count > 1 ? (answer.gpu.map { "\($0.name), \(memory)" } ?? memory) : memory
+  }
+
   /// What ends each.
   private var ends: String {
     var sheet = Sheet()
     for answer in answers {
       guard let words = endWords(answer) else { continue }
-      sheet.add(Self.name(of: answer.device), words)
+      sheet.add(name(of: answer), words)
     }
     return sheet.text.isEmpty ? "" : "\n" + sheet.text
   }

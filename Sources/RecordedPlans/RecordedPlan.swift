@@ -8,8 +8,6 @@ package struct RecordedPlan: Sendable {
   package let file: String
   /// The step as it was recorded.
   let recording: Recording
-  /// The GPU whose memory it is, or whose context is held of a given one; nil on a CPU.
-  let gpu: GPU?
   /// The laws of the file, and what is as long as it may be; nil without laws.
   let laws: RecordedLaws?
   let variable: RecordedLaws.Variable?
@@ -21,6 +19,8 @@ package struct RecordedPlan: Sendable {
 
 /// The answer for one memory.
 struct RecordedAnswer: Sendable {
+  /// The GPU whose memory it is, or whose context is held of a given one; nil on a CPU.
+  var gpu: GPU?
   let device: DeviceMemory
   /// Whether any length fits.
   let fits: Bool
@@ -59,16 +59,17 @@ extension RecordedPlan {
   package struct Question {
     package let file: String
     package let recording: Recording
-    package let gpu: GPU?
-    package let devices: [DeviceMemory]
+    package let devices: [Device]
     /// How the allocator is set.
     package var settings = AllocatorSettings()
     /// Lengths that were given.
     package var given: [RecordedLaws.Variable: Int] = [:]
 
-    package init(file: String, recording: Recording, gpu: GPU?, devices: [DeviceMemory]) {
-      (self.file, self.recording, self.gpu) = (file, recording, gpu)
-      self.devices = devices
+    /// A memory, and the GPU whose it is or whose context is held of it.
+    package typealias Device = (gpu: GPU?, memory: DeviceMemory)
+
+    package init(file: String, recording: Recording, devices: [Device]) {
+      (self.file, self.recording, self.devices) = (file, recording, devices)
     }
   }
 
@@ -77,13 +78,13 @@ extension RecordedPlan {
   /// - Throws: `RecordingFault` for laws that cannot be, `OutsideLaws` where they do not hold for
   ///   what was given.
   package init(_ question: Question) throws {
-    (file, recording, gpu) = (question.file, question.recording, question.gpu)
+    (file, recording) = (question.file, question.recording)
     laws = try RecordedLaws(question.recording)
     guard let laws else {
       guard question.given.isEmpty else { throw Self.withoutLaws }
       variable = nil
-      answers = question.devices.map {
-        RecordedAnswer(question.recording, on: $0, question.settings)
+      answers = question.devices.map { gpu, memory in
+        RecordedAnswer(question.recording, on: memory, question.settings).of(gpu)
       }
       return
     }
@@ -92,8 +93,8 @@ extension RecordedPlan {
     var base = laws.own
     for (variable, number) in question.given { base[variable] = number }
     let range = try LengthRange(of: variable, laws, beside: base)
-    answers = try question.devices.map {
-      try RecordedAnswer(laws, range, on: $0, question.settings)
+    answers = try question.devices.map { gpu, memory in
+      try RecordedAnswer(laws, range, on: memory, question.settings).of(gpu)
     }
   }
 
@@ -115,6 +116,13 @@ extension RecordedPlan {
 }
 
 extension RecordedAnswer {
+  /// The same about the memory of a GPU.
+  fileprivate func of(_ gpu: GPU?) -> RecordedAnswer {
+    var answer = self
+    answer.gpu = gpu
+    return answer
+  }
+
   /// Of a recording's own step.
   init(_ recording: Recording, on device: DeviceMemory, _ settings: AllocatorSettings) {
     let requests = recording.requests

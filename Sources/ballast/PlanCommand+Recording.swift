@@ -15,8 +15,7 @@ extension PlanCommand {
   func plan(_ opened: RecordingOptions.Opened) throws {
     let format = try Format.given(self.format, for: "format") ?? .table
     var question = RecordedPlan.Question(
-      file: opened.path, recording: opened.recording, gpu: opened.chip,
-      devices: try devices(opened))
+      file: opened.path, recording: opened.recording, devices: try devices(opened))
     if let set { question.settings = try AllocatorSettings(set, for: "set") }
     for variable in RecordedLaws.Variable.allCases {
       guard let text = axes.text(of: variable.rawValue) else { continue }
@@ -24,6 +23,9 @@ extension PlanCommand {
     }
     do {
       if let path = axes.text(of: "lengths") {
+        guard opened.gpus.count < 2 else {
+          throw UsageError("--lengths is about one GPU; give one with --gpu")
+        }
         guard question.given[.nC] == nil else {
           throw UsageError("--n-c does not go with --lengths, whose file has it")
         }
@@ -62,17 +64,25 @@ extension PlanCommand {
     if !plan.fits { throw ExitCode(Status.budgetExceeded) }
   }
 
-  private func devices(_ opened: RecordingOptions.Opened) throws -> [DeviceMemory] {
+  private func devices(
+    _ opened: RecordingOptions.Opened
+  ) throws -> [RecordedPlan.Question.Device] {
     let memories = try self.memories()
-    let held = opened.chip?.contextBytes ?? 0
     if !memories.isEmpty {
-      return Set(memories).sorted().map { DeviceMemory(total: $0, held: held) }
+      guard opened.gpus.count < 2 else {
+        throw UsageError("--memory goes with one --gpu; several have memories of their own")
+      }
+      let held = opened.chip?.contextBytes ?? 0
+      return Set(memories).sorted().map {
+        (opened.chip, DeviceMemory(total: $0, held: held))
+      }
     }
-    guard let chip = opened.chip, chip.memoryBytes != nil else {
+    let chips = opened.gpus.isEmpty ? [opened.recording.gpu].compactMap(\.self) : opened.gpus
+    guard !chips.isEmpty, chips.allSatisfy({ $0.memoryBytes != nil }) else {
       throw UsageError(
         "give --memory or --gpu: \(opened.path) was recorded for no GPU with a memory of its own")
     }
-    return [DeviceMemory(chip)]
+    return chips.map { ($0, DeviceMemory($0)) }
   }
 
   /// Options that were given and go with a model alone.

@@ -125,7 +125,9 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup(title: "A recorded step") var recording: RecordingOptions
 
   func run() throws {
-    if let opened = try recording.opened(besides: modelOptions) { return try plan(opened) }
+    if let opened = try recording.opened(besides: modelOptions, takesSeveral: true) {
+      return try plan(opened)
+    }
     guard set == nil else { throw UsageError("--set goes with --recording") }
     let request: PlanRequest
     let format: Format

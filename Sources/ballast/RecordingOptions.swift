@@ -22,7 +22,8 @@ struct RecordingOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       The GPU that the recorded step has to fit: \(GPU.names.joined(separator: ", ")), or a JSON \
-      file of another (default: the one that it was recorded for; --memory says its memory).
+      file of another (default: the one that it was recorded for; --memory says its memory). \
+      plan takes several, separated by commas.
       """, valueName: "name"))
   var gpu: String?
 
@@ -30,11 +31,11 @@ struct RecordingOptions: ParsableArguments {
   struct Opened {
     let path: String
     let recording: Recording
-    /// The one that was given; nil for the recording's own.
-    let gpu: GPU?
+    /// Those that were given; none for the recording's own.
+    let gpus: [GPU]
 
-    /// The GPU whose memory counts.
-    var chip: GPU? { gpu ?? recording.gpu }
+    /// The GPU whose memory counts, the first of several.
+    var chip: GPU? { gpus.first ?? recording.gpu }
 
     /// Sentences about how far the figures reach.
     var notes: [String] {
@@ -42,10 +43,12 @@ struct RecordingOptions: ParsableArguments {
       if let note = recording.note(readBy: BallastVersion.current) {
         notes.append("\(path) \(note)")
       }
-      if let gpu, let made = recording.gpu, gpu.name != made.name {
+      let others = gpus.map(\.name).filter { $0 != recording.gpu?.name }
+      if let made = recording.gpu, let first = others.first {
+        let all = Words.list(others)
         notes.append(
           "\(path) was recorded for \(made.name), whose kernels' temporaries it holds; record it "
-            + "again with --gpu \(gpu.name) to have those of \(gpu.name)")
+            + "again with --gpu \(first) to have those of \(all)")
       }
       return notes
     }
@@ -63,11 +66,13 @@ struct RecordingOptions: ParsableArguments {
 
   /// The file that was named; nil for none.
   ///
-  /// - Parameter others: Options that were given and go with a point alone.
-  /// - Returns: The recording, with the GPU that was given.
+  /// - Parameters:
+  ///   - others: Options that were given and go with a point alone.
+  ///   - takesSeveral: Whether several GPUs may be given.
+  /// - Returns: The recording, with the GPUs that were given.
   /// - Throws: `UsageError` for options that do not go together, `FileError` for a file that is no
   ///   recording, `ValueError` for no GPU.
-  func opened(besides others: [String]) throws -> Opened? {
+  func opened(besides others: [String], takesSeveral: Bool = false) throws -> Opened? {
     guard let recording else {
       guard gpu == nil else { throw UsageError("--gpu goes with --recording") }
       return nil
@@ -75,9 +80,10 @@ struct RecordingOptions: ParsableArguments {
     if let other = others.first {
       throw UsageError("\(other) does not go with --recording, which says all about its step")
     }
+    let names = gpu.map { takesSeveral ? $0.split(separator: ",").map(String.init) : [$0] } ?? []
     return Opened(
-      path: recording, recording: try RecordedFile.recording(recording), gpu: try gpu.map(GPU.given)
-    )
+      path: recording, recording: try RecordedFile.recording(recording),
+      gpus: try (names.isEmpty ? gpu.map { [$0] } ?? [] : names).map(GPU.given))
   }
 
   /// The recorded step that was named; nil for none.
@@ -110,7 +116,7 @@ extension RecordingOptions.Opened {
       guard let laws = try RecordedLaws(recording) else { throw RecordedPlan.withoutLaws }
       var wanted = laws.own
       for (variable, text) in lengths { wanted[variable] = try length(text, variable) }
-      return Self(path: path, recording: try laws.recording(at: wanted), gpu: gpu)
+      return Self(path: path, recording: try laws.recording(at: wanted), gpus: gpus)
     } catch let error as RecordingFault {
       throw error.of(path)
     } catch let error as OutsideLaws {

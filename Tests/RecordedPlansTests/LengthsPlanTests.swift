@@ -18,8 +18,8 @@ import Testing
     return try LengthsPlan(
       file,
       RecordedPlan.Question(
-        file: "step.json", recording: recording, gpu: recording.gpu,
-        devices: [DeviceMemory(total: memory)]))
+        file: "step.json", recording: recording,
+        devices: [(recording.gpu, DeviceMemory(total: memory))]))
   }
 
   private func answer(_ plan: LengthsPlan) throws -> [String: JSON] {

@@ -13,8 +13,8 @@ import Testing
   ) throws -> RecordedPlan {
     let recording = try Recording(JSONParser.parse(Array(sample.text.utf8)))
     var question = RecordedPlan.Question(
-      file: "step.json", recording: recording, gpu: recording.gpu,
-      devices: memories.map { DeviceMemory(total: $0, held: 1 << 20) })
+      file: "step.json", recording: recording,
+      devices: memories.map { (recording.gpu, DeviceMemory(total: $0, held: 1 << 20)) })
     question.given = given
     return try RecordedPlan(question)
   }
