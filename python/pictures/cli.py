@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checkout import Failure
 from checkout.command import Words, name
-from pictures import choice, flow, plans
+from pictures import choice, flow, plans, recorded
 from pictures.data import read
 from pictures.files import Unplottable, printable
 
@@ -21,6 +21,10 @@ def draw(argument: str) -> None:
     path = Path(argument)
     if argument.endswith(".csv") and plans.is_plan(path):
         plans.draw(path)
+    elif argument.endswith(".csv") and recorded.is_plan(path):
+        recorded.draw_plan(path)
+    elif recorded.is_sweep(path):
+        recorded.draw_sweep(path)
     elif positions := flow.asked(argument):
         flow.draw(*positions)
     else:

@@ -1,0 +1,254 @@
+"""A recorded step over its lengths: what `ballast sweep --recording` and `ballast plan --recording` say."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pictures.files import Unplottable, shown, table, text_of
+from pictures.looks import direct
+from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
+
+GIB = 2**30
+POINTS = ["model", "n_c", "n_g", "batch", "status", "retained_bytes", "peak_allocated_bytes",
+          "peak_reserved_bytes"]
+PLANS = ["file", "model", "gpu", "memory_bytes", "solves", "fits", "n_c", "n_g", "batch", "ended_by",
+         "tensors_fit_until", "expandable_segments_fit"]
+_NAMES = {"n_c": "longest prompt, tokens", "n_g": "longest answer, tokens", "batch": "largest batch"}
+
+# What is drawn of a sweep: column, name, colour, marker, dash.
+FIGURES = [("peak_reserved_bytes", "reserved by the allocator", "#D55E00", "^", (0, (6, 2))),
+           ("peak_allocated_bytes", "allocated at the peak", "#0072B2", "s", "-"),
+           ("retained_bytes", "retained for backward", "#000000", "o", "-")]
+COLORS = ["#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F"]
+MOST_LINES = len(COLORS)
+
+
+@dataclass
+class Answer:
+    """What fits one memory: as the allocator is set, with segments that grow, and tensors alone."""
+    memory: float
+    gpu: str
+    fits: int | None
+    expandable: int | None
+    bound: int | None
+    is_end_of_laws: bool
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder's points are those of one recorded step at several lengths."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(text_of(folder / "points.csv"), newline="")))
+    except (FileNotFoundError, Unplottable, csv.Error):
+        return False
+    return len({row.get("n_c") for row in rows}) > 1 and all(
+        row.get("peak_allocated_bytes") for row in rows if row.get("status") == "ok") and len(
+        {(row.get("model"), row.get("n_g"), row.get("batch"), row.get("mode")) for row in rows}) == 1
+
+
+def is_plan(path: Path) -> bool:
+    """Whether the header of a CSV file is that of a recorded step's plan."""
+    try:
+        header = next(csv.reader(io.StringIO(text_of(path), newline="")), [])
+        return {"solves", "tensors_fit_until"} <= set(header)
+    except (FileNotFoundError, Unplottable, csv.Error):
+        return False
+
+
+def number(text: str, where: str) -> int:
+    """A whole number of a file."""
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        raise Unplottable(f"{where} holds a figure that is none") from None
+
+
+# A sweep.
+
+
+def draw_sweep(folder: Path) -> None:
+    """Draws retained, allocated and reserved bytes over the prompt."""
+    from matplotlib.ticker import FuncFormatter
+
+    path = folder / "points.csv"
+    rows = [row for row in table(path, POINTS, "ballast sweep --recording") if row["status"] == "ok"]
+    if not rows:
+        raise Unplottable(f"{path} holds no point that has figures")
+    rows.sort(key=lambda row: number(row["n_c"], str(path)))
+    lengths = [number(row["n_c"], str(path)) for row in rows]
+    figure, axes = frame()
+    drawn: list[tuple[Sequence[float], tuple[str, str], tuple[Any, ...]]] = []
+    for column, name, color, marker, dash in FIGURES:
+        if not all(row[column] for row in rows):
+            continue
+        sizes = [number(row[column], str(path)) / GIB for row in rows]
+        axes.plot(lengths, sizes, color=color, marker=marker, linestyle=dash, linewidth=2)
+        drawn.append(((lengths[-1], sizes[-1]), (name, f"{sizes[-1]:,.2f} GiB"), (color, marker, dash)))
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    axes.set_xlabel("prompt, tokens", color=GREY)
+    axes.set_ylabel("GiB", color=GREY)
+    finish(figure, axes, drawn)
+    last = rows[-1]
+    peak = number(last["peak_allocated_bytes"], str(path)) / GIB
+    write(figure, f"{peak:,.1f} GiB at {lengths[-1]:,} prompt tokens",
+          f"{shown(Path(last['model']).name)}, n_g {number(last['n_g'], str(path)):,}, batch "
+          f"{last['batch']}: a training step as PyTorch's allocator has it",
+          ["Retained: what backward needs when it begins, parameters aside. Allocated: the most that "
+           "tensors have at once.", "Reserved: what the allocator then has of the GPU, where there is "
+           "memory enough."])
+    save(figure, folder, "peaks")
+
+
+# A plan.
+
+
+def read(path: Path) -> tuple[dict[str, list[Answer]], dict[str, str]]:
+    """The answers of each recording by memory, and a row's other values."""
+    rows = table(path, PLANS, "ballast plan --recording --format csv")
+    if not rows:
+        raise Unplottable(f"{path} holds no row")
+    if not all(row["memory_bytes"] for row in rows):
+        raise Unplottable(f"{path} is about no memory; make it with ballast plan --recording FILE "
+                          "--memory 24GiB,80GiB --format csv")
+    if len({row["solves"] for row in rows}) != 1 or not rows[0]["solves"]:
+        raise Unplottable(f"{path} holds no answers about one length; it needs a recording with laws, "
+                          "as ballast-probe fit makes it")
+    lines: dict[str, list[Answer]] = {}
+    for place, row in enumerate(rows, start=2):
+        where, solves = f"{path}:{place}", row["solves"]
+
+        def optional(name: str) -> int | None:
+            return number(row[name], where) if row[name] else None
+
+        lines.setdefault(row["file"], []).append(Answer(
+            number(row["memory_bytes"], where) / GIB, shown(row["gpu"]),
+            optional(solves) if row["fits"] == "yes" else None, optional("expandable_segments_fit"),
+            optional("tensors_fit_until"), row["ended_by"] != "memory"))
+    for answers in lines.values():
+        answers.sort(key=lambda one: one.memory)
+    if len(lines) > MOST_LINES:
+        raise Unplottable(f"{path} is about {len(lines)} recordings, and a picture holds {MOST_LINES}")
+    return lines, rows[0]
+
+
+def draw_plan(path: Path) -> None:
+    """Draws the longest prompt, or the largest batch, over memory."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    lines, row = read(path)
+    if not any(answer.fits is not None for answers in lines.values() for answer in answers):
+        raise Unplottable(f"{path}: in none of its memories does the step fit")
+    has_gpus = len({one.gpu for answers in lines.values() for one in answers}) > 1
+    figure, axes = frame(2.35 if has_gpus else 1.6)
+    drawn: list[tuple[Sequence[float], tuple[str, str], tuple[Any, ...]]] = []
+    is_alone = len(lines) == 1
+    for color, (name, answers) in zip(COLORS, lines.items()):
+        fitting = [(one.memory, one.fits) for one in answers if one.fits is not None]
+        more = [(one.memory, one.expandable or one.fits or 0) for one in answers
+                if one.fits is not None or one.expandable is not None]
+        if any(one.expandable for one in answers):
+            axes.plot(*zip(*more), color=color, marker="s", linestyle=(0, (6, 2)), linewidth=1.6,
+                      alpha=0.7)
+            drawn.append((more[-1], ("expandable segments" if is_alone else "", f"{more[-1][1]:,}"),
+                          (color, "s", "--")))
+        if not fitting:
+            continue
+        axes.plot(*zip(*fitting), color=color, marker="o", linewidth=2)
+        title = "as PyTorch is set" if is_alone else shown(Path(name).name or name)
+        drawn.append((fitting[-1], (title, f"{fitting[-1][1]:,}"), (color, "o", "-")))
+    memories = {one.memory: one.gpu for answers in lines.values() for one in answers}
+    axes.set(xscale="log")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(FixedLocator(apart(sorted(memories), 1.05 if has_gpus else 1.12)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(
+        lambda x, _: label(x, memories if has_gpus else {})))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
+    if has_gpus:
+        for tick in axes.get_xticklabels():
+            tick.set(rotation=40, ha="right", rotation_mode="anchor", fontsize=SMALL)
+    axes.set_xlabel("memory, GiB" if not has_gpus else "", color=GREY)
+    axes.set_ylabel(_NAMES.get(row["solves"], row["solves"]), color=GREY)
+    finish(figure, axes, drawn)
+    write(figure, finding(lines, row["solves"], has_gpus), subtitle(row), [
+        "Each is exact: the step runs through PyTorch's allocator with that memory, and one more does not.",
+        *(["Dashed: with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True."]
+          if any(one.expandable for answers in lines.values() for one in answers) else []),
+        *(["Where the recording's laws end, more may fit."] if any(
+            one.is_end_of_laws for answers in lines.values() for one in answers) else [])])
+    save(figure, path.parent, path.stem)
+
+
+def finding(lines: dict[str, list[Answer]], solves: str, has_gpus: bool) -> str:
+    """From the fewest to the most, as the picture's title."""
+    fitting = sorted((one for answers in lines.values() for one in answers if one.fits is not None),
+                     key=lambda one: (one.fits or 0, one.memory))
+    what = "sequences" if solves == "batch" else "prompt tokens"
+
+    def told(one: Answer) -> str:
+        return f"on {one.gpu}" if has_gpus else f"in {one.memory:,.3g} GiB"
+
+    first, last = fitting[0], fitting[-1]
+    if first.fits == last.fits:
+        return f"{last.fits:,} {what} {told(last)}"
+    return f"{first.fits:,} {what} {told(first)}, {last.fits:,} {told(last)}"
+
+
+def subtitle(row: dict[str, str]) -> str:
+    """The model and the lengths that are given."""
+    given = [f"n_g {row['n_g']}" if row["n_g"] else "",
+             f"n_c {row['n_c']}" if row["solves"] == "batch" and row["n_c"] else "",
+             f"batch {row['batch']}" if row["solves"] != "batch" and row["batch"] else ""]
+    return ", ".join([shown(Path(row["model"]).name), *filter(None, given)])
+
+
+def apart(memories: list[float], ratio: float) -> list[float]:
+    """Those whose names have room beside each other on a logarithmic axis."""
+    found: list[float] = []
+    for memory in reversed(memories):
+        if not found or found[-1] / memory > ratio:
+            found.append(memory)
+    return found[::-1]
+
+
+def label(memory: float, gpus: dict[float, str]) -> str:
+    """A tick: the memory, and the GPUs that have it, or nearly."""
+    names = [name for at, name in gpus.items() if 1 / 1.05 < at / memory <= 1.0001]
+    return f"{', '.join(dict.fromkeys(names))}: {memory:,.3g} GiB" if names else f"{memory:,.3g}"
+
+
+# Both.
+
+
+def frame(below: float = 1.6) -> tuple[Any, Any]:
+    """A figure with room for a title above, so many inches below, and labels on the right."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update(FONTS)
+    width, height = 10.6, 4.3 + below
+    figure = plt.figure(figsize=(width, height))
+    return figure, figure.add_axes((
+        1.35 / width, below / height, 5.9 / width, (height - 1.15 - below) / height))
+
+
+def finish(figure: Any, axes: Any, drawn: Sequence[tuple[Any, Any, Any]]) -> None:
+    """A grid, and the names beside the lines' ends."""
+    axes.grid(axis="y", color="#E5E5E5", linewidth=0.8)
+    axes.set_axisbelow(True)
+    figure.canvas.draw()
+    direct(axes, [one[0] for one in drawn], [one[1] for one in drawn], [one[2] for one in drawn], 0.155)
+
+
+def write(figure: Any, title: str, under: str, notes: Sequence[str]) -> None:
+    """Title, subtitle and the small print."""
+    width, height = figure.get_size_inches()
+    figure.text(0.35 / width, 1 - 0.22 / height, title, fontsize=TITLE, weight="bold", va="top")
+    figure.text(0.35 / width, 1 - 0.62 / height, under, fontsize=BODY, color=GREY, va="top")
+    for line, note in enumerate(reversed(notes)):
+        figure.text(0.35 / width, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
