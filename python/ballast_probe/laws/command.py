@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         UsageError: What is asked cannot be meant.
     """
     training = training_of(arguments, _ASKED if arguments.n_c is None else arguments.n_c)
-    replace(training, n_c=max(training.n_c, 1)).validate()
+    replace(training, n_c=1 if arguments.n_c is None else arguments.n_c).validate()
     if training.n_c >= 0 and training.batch != 1:
         raise UsageError("with --n-c the largest batch is asked for; leave --batch out, or --n-c to "
                          "ask for the longest prompt")
