@@ -19,9 +19,9 @@ package struct GivenPoints: Sendable {
     (self.models, self.axes, self.planned) = (models, axes, planned)
   }
 
-  /// The values that the profile gives on an axis, in ascending order of whole numbers.
-  package func values(of axis: String) -> [Int] {
-    axes.filter { $0.axis == axis }.flatMap { $0.values.compactMap { Int($0) } }.sorted()
+  /// What the profile gives on an axis; empty where it does not.
+  package func texts(of axis: String) -> [String] {
+    axes.filter { $0.axis == axis }.flatMap(\.values).sorted()
   }
 
   /// Whether a row of results is of a model of the profile.

@@ -108,7 +108,8 @@ struct Check: ParsableCommand {
       recording == nil
       ? try ResultPoints(results, ofOneOf: [.points])
       : try ResultPoints(
-        RecordedResult(results, at: budgets.given.lengths, profile: budgets.profile), at: results)
+        RecordedResult(results, at: budgets.given.lengths(of: profile), profile: budgets.profile),
+        at: results)
     let (all, notes) = try judged(read, of: budgets)
     let needed = try budgets.needed(among: all.map(\.cells), of: results)
     let measured = all.filter { needed.contains($0.cells) }

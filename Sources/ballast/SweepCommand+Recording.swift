@@ -11,12 +11,23 @@ import Sweep
 import Values
 
 extension GivenPoints {
-  /// The lengths that the profile gives, as a recording's laws take them.
-  var lengths: [RecordedLaws.Variable: [Int]] {
-    RecordedLaws.Variable.allCases.reduce(into: [:]) { lengths, variable in
-      let values = values(of: variable.rawValue)
-      if !values.isEmpty { lengths[variable] = values }
+  /// The lengths that a profile gives, as a recording's laws take them.
+  ///
+  /// - Throws: `Failure` for one that is no number.
+  func lengths(of profile: String) throws -> [RecordedLaws.Variable: [Int]] {
+    var lengths: [RecordedLaws.Variable: [Int]] = [:]
+    for variable in RecordedLaws.Variable.allCases {
+      let values = try texts(of: variable.rawValue).map { text in
+        guard let value = Int(text), value >= 0 else {
+          throw Failure(
+            "\(profile): \(variable.rawValue) is \(quoted(text)) and must be a whole number of 0 or "
+              + "more")
+        }
+        return value
+      }
+      if !values.isEmpty { lengths[variable] = values.sorted() }
     }
+    return lengths
   }
 }
 
@@ -47,7 +58,8 @@ extension SweepCommand {
         "\(output) holds results already (\(present.joined(separator: ", "))); choose another "
           + "folder, or replace them with --overwrite")
     }
-    let result = try RecordedResult(recording, at: given.lengths, profile: name)
+    let result = try RecordedResult(
+      recording, at: try given.lengths(of: profile), profile: name)
     let folder = try ResultsFolder(output)
     let documents = [CSV.document(result.points), CSV.document(result.ledger)]
     for (path, document) in zip(paths, documents) { try PendingFile(path).commit(document) }
