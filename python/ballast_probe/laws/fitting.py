@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from .traced import Untraceable
 
 _TRIES = 3
 _CHECKED = 2  # answers that are recorded
+_FARTHER = 8  # times as far, where an answer is where laws end
 _MOST_TOKENS = 1 << 20  # where a model does not say
 _MOST_SEQUENCES = 1 << 10
 _ROOM = 8_192  # tokens among which a law is found
@@ -119,6 +120,11 @@ class Fit:
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
 
+def _ends_with_laws(answer: Mapping[str, Any]) -> bool:
+    """Whether more may fit than the laws reach."""
+    return bool(answer.get("fits")) and answer.get("ended_by") == "law"
+
+
 def prompts(model: Model, n_g: int, batch: int) -> list[Span]:
     """Where laws of a prompt are looked for: above every window, then below; and where all is long.
 
@@ -180,8 +186,10 @@ class Fitter:
                 continue
             recording = self._made[laws.base]
             recording.laws = laws
-            fit = Fit(recording, self._answers(recording), span, notes=self._notes,
-                      question=self._question)
+            answers = self._answers(recording)
+            while any(_ends_with_laws(answer) for answer in answers) and self._extend(laws, span):
+                answers = self._answers(recording)
+            fit = Fit(recording, answers, span, notes=self._notes, question=self._question)
             if not any(answer.get("fits") for answer in fit.answers) \
                     and any(one.most <= span.least for one in spans):
                 continue  # shorter than where this span begins
@@ -212,16 +220,16 @@ class Fitter:
             return point, [answer | {"ended_by": "memory"}
                            for answer in self._answers(self.at(point))]
 
-        low, high = 0, (span.most - first) // span.step
+        most = (span.most - first) // span.step
+        low, high = 0, most + 1  # the first that is known not to fit
         point, found = answers(low)
-        if found[0].get("fits"):
-            while low < high:
-                middle = (low + high + 1) // 2
-                at, answered = answers(middle)
-                if answered[0].get("fits"):
-                    low, point, found = middle, at, answered
-                else:
-                    high = middle - 1
+        while found[0].get("fits") and high - low > 1:  # by ever longer steps, and then by halves
+            middle = min(2 * low + 1, most) if high > most else (low + high) // 2
+            at, answered = answers(middle)
+            if answered[0].get("fits"):
+                low, point, found = middle, at, answered
+            else:
+                high = middle
         step = f"in steps of {span.named(span.step)}" if span.step > 1 else "by halves"
         self._notes.append(
             f"the step allocates otherwise from length to length ({why}), so that no law says what "
@@ -249,7 +257,7 @@ class Fitter:
         for multiple in span.multiples:
             try:
                 points = span.points(multiple)
-                longest = span.at(span.most // multiple * multiple)
+                longest = span.at(span.far // multiple * multiple)
                 self._begin([*points, longest])
                 laws = Laws.of([(point, self.at(point)) for point in points], span.variables,
                                self._model.counts)
@@ -272,6 +280,16 @@ class Fitter:
                 longest = span.at(max(most, span.size(longest) // 4) // multiple * multiple)
         laws.range = span.range(least, most, multiple, self._model.most_tokens)
         return laws
+
+    def _extend(self, laws: Laws, span: Span) -> bool:
+        """Sees whether laws hold farther out; says whether they do."""
+        least, most = span.bounds(laws.range)
+        farther = min(span.most, _FARTHER * most) // laws.range.multiple * laws.range.multiple
+        if farther <= most or not self._is_held(laws, span.at(farther), span):
+            return False
+        laws.explore(explored(span, most, farther, laws.range.multiple))
+        laws.range = span.range(least, farther, laws.range.multiple, self._model.most_tokens)
+        return True
 
     def _begin(self, points: Sequence[Point]) -> None:
         self._start([point for point in points if point not in self._made])
@@ -307,11 +325,11 @@ class Fitter:
     def _check(self, fit: Fit, laws: Laws) -> Span | None:
         """Records at each answer and one past it; gives another span if laws do not hold there."""
         span, multiple = fit.span, laws.range.multiple
-        end = laws.range.batch[1] if laws.range.solves == "batch" else laws.range.tokens[1]
+        end = span.bounds(laws.range)[1]
         for answer in [one for one in fit.answers if one.get("fits")][:_CHECKED]:
             point = tuple(int(answer[name]) for name in span.variables)
             size = span.size(point)
-            if answer.get("ended_by") == "law" and end < span.most:
+            if _ends_with_laws(answer) and end < span.most:
                 if not self._refused:
                     return span.within(end, span.most)
                 self._notes.append(self._refused[0])

@@ -26,6 +26,7 @@ _BEYOND = {1: (0, 37, 67), 8: (0, 40, 72), UNIT: (0, 0, 0)}
 _APART = (0, 2_560, 5_376)  # from the first
 _LEAST_APART = 3
 _NEAR = 2_048  # tokens around an answer
+_FEW = 24  # sequences
 
 
 class Span(Protocol):
@@ -54,6 +55,11 @@ class Span(Protocol):
     @property
     def most(self) -> int:
         """The largest."""
+        ...
+
+    @property
+    def far(self) -> int:
+        """Where it is seen first whether laws hold far out."""
         ...
 
     @property
@@ -93,6 +99,10 @@ class Span(Protocol):
         """Where laws hold that were seen to hold from a size to another."""
         ...
 
+    def bounds(self, range: Range) -> tuple[int, int]:
+        """The smallest and the largest size of a range."""
+        ...
+
 
 @dataclass(frozen=True)
 class PromptSpan:
@@ -113,6 +123,10 @@ class PromptSpan:
     multiples = MULTIPLES
     step = UNIT
     alone = None
+
+    @property
+    def far(self) -> int:
+        return self.most
 
     def size(self, point: Point) -> int:
         return sum(point)
@@ -150,6 +164,9 @@ class PromptSpan:
     def range(self, least: int, most: int, multiple: int, most_tokens: int | None) -> Range:
         return Range((least, most), multiple, (self.batch, self.batch), most_tokens)
 
+    def bounds(self, range: Range) -> tuple[int, int]:
+        return range.tokens
+
 
 @dataclass(frozen=True)
 class BatchSpan:
@@ -172,6 +189,10 @@ class BatchSpan:
     variables = ("n_c", "n_g", "batch")
     multiples = (1,)
     step = 1
+
+    @property
+    def far(self) -> int:
+        return min(self.most, max(self.least + 4, _FEW))
 
     @property
     def alone(self) -> Point:
@@ -202,6 +223,9 @@ class BatchSpan:
     def range(self, least: int, most: int, multiple: int, most_tokens: int | None) -> Range:
         tokens = self.n_c + self.n_g
         return Range((tokens, tokens), 1, (least, most), most_tokens, "batch")
+
+    def bounds(self, range: Range) -> tuple[int, int]:
+        return range.batch
 
 
 def explored(span: Span, least: int, most: int, multiple: int) -> list[Point]:
