@@ -20,8 +20,8 @@ extension GivenPoints {
       let values = try texts(of: variable.rawValue).map { text in
         guard let value = Int(text), value >= 0 else {
           throw Failure(
-            "\(profile): \(variable.rawValue) is \(quoted(text)) and must be a whole number of 0 or "
-              + "more")
+            "\(profile): \(variable.rawValue) is \(quoted(text)) and must be a whole number of "
+              + "0 or more")
         }
         return value
       }
