@@ -28,11 +28,11 @@ from ballast_probe.recording.trainer import Training, record_training
 Limit = Callable[[int], None]
 
 SMALL: dict[str, Any] = dict(
-    model_type="llama", hidden_size=64, intermediate_size=96, num_hidden_layers=2,
+    model_type="llama", hidden_size=64, intermediate_size=96, num_hidden_layers=1,
     num_attention_heads=4, num_key_value_heads=2, vocab_size=331, max_position_embeddings=16_384,
     bos_token_id=0, eos_token_id=0, tie_word_embeddings=True)
 WINDOWS = SMALL | dict(model_type="gemma3_text", head_dim=16, sliding_window=700,
-                       layer_types=["sliding_attention", "full_attention"])
+                       layer_types=["sliding_attention", "full_attention"], num_hidden_layers=2)
 MIXTURE = SMALL | dict(model_type="qwen3_moe", num_experts=4, num_experts_per_tok=2,
                        moe_intermediate_size=32, head_dim=16)
 
@@ -66,7 +66,7 @@ def test_laws_of_three_lengths_give_every_byte_at_others(
     found = fitter(model, **words)
     laws = found.laws(found.spans[0])
     assert laws.range.multiple == 1 and laws.range.tokens == (128, 16_384)
-    for pair in ((100, 29), (0, 3073), (9001, 500)):
+    for pair in ((0, 3073), (9001, 500)):
         laws.explore([pair])
         step = laws.at(pair)
         assert step is not None and step.difference(found.at(pair)) is None
