@@ -4,6 +4,7 @@ struct CausalModel {
   let modules: Modules
   var model: TrainedModel { modules.model }
   var isGPT2: Bool { model.family == .gpt2 }
+  private var isQwen: Bool { [.qwen2, .qwen3].contains(model.family) }
 
   /// `LlamaForCausalLM.forward`: the loss and the logits.
   func callAsFunction(_ ids: TorchTensor, labels: TorchTensor) -> [TorchTensor] {
@@ -18,7 +19,12 @@ struct CausalModel {
 
   /// `LlamaModel.forward`.
   private func llama(_ ids: TorchTensor) -> TorchTensor {
-    let py = Locals(torch, ["input_ids": ids, "position_ids": nil, "inputs_embeds": nil])
+    // Qwen's `mask_kwargs` holds embeddings and positions behind the masks that are made of them.
+    let py = Locals(
+      torch,
+      isQwen
+        ? ["input_ids": ids, "causal_mask_0": nil]
+        : ["input_ids": ids, "position_ids": nil, "inputs_embeds": nil])
     py.inputs_embeds = embed(ids)
     py.position_ids = positionIds(py.inputs_embeds.shape[1])
     let masks = masks(py)

@@ -12,7 +12,12 @@ extension CausalModel {
       let mine = self
       // Of a call's closure by name, then its arguments, the last first.
       let masks = mask.map { [$0] } ?? []
-      let held = isGPT2 ? constants + masks : masks + [constants[1], constants[0], constants[2]]
+      let held =
+        switch model.family {
+        case .gpt2: constants + masks
+        case .mistral: masks + [constants[2], constants[1], constants[0]]
+        default: masks + [constants[1], constants[0], constants[2]]
+        }
       return torch.checkpoint(holding: held + [x]) { _ in
         mine.forward(index, x, mask: mask, constants: constants)
       }

@@ -15,8 +15,15 @@ extension Torch {
         }
       }
       let name = "_scaled_dot_product_flash_attention_for_cpu"
-      let node = node("ScaledDotProductFlashAttentionForCpuBackward0", [q, k, v]) { torch, _ in
-        [q, k, v].map { operand in torch.byRows("\(name)_backward", operand.shape, q.dtype) }
+      let node = node("ScaledDotProductFlashAttentionForCpuBackward0", [q, k, v]) { torch, call in
+        let all = [q, k, v].map { operand in
+          torch.byRows("\(name)_backward", operand.shape, q.dtype)
+        }
+        return all.enumerated().map { number, gradient in
+          if call.wants(number) { return gradient }
+          torch.discard(gradient)
+          return nil
+        }
       }
       if let numbers { save(numbers, as: "attn_mask", in: node, for: [0, 1, 2]) }
       save(k, as: "key", in: node, for: [0, 1, 2])
