@@ -76,6 +76,8 @@ let package = Package(
       uses: ["Tensors", "TiledAttention", "CKernels", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
     module("Autograd", uses: ["Tensors", "Ledger"]),
     module("PyTorchOps", uses: ["Autograd", "Tensors", "Ledger"]),
+    // PyTorch's own step, allocation by allocation.
+    module("PyTorchSteps"),
     module(
       "Transformer",
       uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Spelling"]),
@@ -93,7 +95,10 @@ let package = Package(
     module("Traces", uses: ["Reporting", "Retention", "Ledger", "Spelling", ordered]),
     module(
       "Recordings",
-      uses: ["CUDAAllocator", "Reporting", "Ledger", "CZlib", "Values", "Files", "Spelling"]),
+      uses: [
+        "CUDAAllocator", "PyTorchSteps", "Reporting", "Ledger", "CZlib", "Values", "Files",
+        "Spelling",
+      ]),
     module(
       "RecordedSteps",
       uses: [
@@ -109,8 +114,8 @@ let package = Package(
     module(
       "Measurement",
       uses: [
-        "Reporting", "Retention", "CPUBackend", "Jemalloc", "HuggingFace", "Transformer",
-        "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling", ordered,
+        "Reporting", "Retention", "PyTorchSteps", "CPUBackend", "Jemalloc", "HuggingFace",
+        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling", ordered,
       ]),
     module(
       "Planning",
@@ -146,9 +151,8 @@ let package = Package(
       name: "ballast",
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
-        "RecordedSteps", "Traces", "Recordings", "CUDAAllocator", "Reporting", "Retention",
-        "HuggingFace",
-        "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
+        "RecordedSteps", "Traces", "Recordings", "CUDAAllocator", "PyTorchSteps", "Reporting",
+        "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
         "Threading", argumentParser,
       ],
       swiftSettings: strict),

@@ -1,9 +1,22 @@
+/// Where a step runs.
+package enum StepDevice: Sendable, Hashable {
+  case cpu
+  /// A GPU, with the backend that PyTorch chooses for scaled dot products there.
+  case cuda(Backend)
+
+  /// Kernels of scaled dot products on a GPU.
+  package enum Backend: String, Sendable { case flash, cudnn, efficient }
+
+  var isCUDA: Bool { self != .cpu }
+}
+
 /// PyTorch's state while a step runs: the stream, autograd's mode, the modules that run.
 ///
 /// Nothing is computed: tensors are shapes, and every op says what it makes, what autograd keeps and
 /// what its backward makes.
 package final class Torch {
   package var stream = StepStream()
+  let device: StepDevice
   /// Whether ops are entered into autograd's graph.
   private(set) var isRecording = true
   /// Whether operands that nobody holds die after an op, as on Python's stack. In C++ they live to
@@ -25,7 +38,7 @@ package final class Torch {
   /// What the graph holds as leaves, parameters aside.
   private var leaves: [TorchTensor] = []
 
-  package init() {}
+  package init(_ device: StepDevice = .cpu) { self.device = device }
 
   // MARK: Tensors
 

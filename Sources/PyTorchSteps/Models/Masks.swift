@@ -27,7 +27,8 @@ extension CausalModel {
     guard isEager else { return torch.expand(mask, [batch, 1, tokens, tokens]) }
     let py = Locals(torch, ["mask": torch.expand(mask, [batch, 1, tokens, tokens])])
     let zero = torch.make("zeros", [], model.dtype)
-    let least = torch.make("scalar_tensor", [], model.dtype)
+    // A GPU's kernel takes a number as it is.
+    let least = torch.device.isCUDA ? nil : torch.make("scalar_tensor", [], model.dtype)
     let numbers = torch.make("where", [batch, 1, tokens, tokens], model.dtype)
     torch.consume(least, zero)
     py.mask = numbers

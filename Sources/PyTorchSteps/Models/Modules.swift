@@ -28,11 +28,10 @@ final class Modules {
     }
     norm = made.norm("\(body).\(isGPT2 ? "ln_f" : "norm")", model.width)
     if !isGPT2 { frequencies = made.rotaryFrequencies() }
-    let own = made.parameter(
-      model.isTied ? "" : "lm_head", "weight", [model.vocab, model.width], isListed: !model.isTied)
-    if model.isTied { torch.drop(own) }
     head = LinearMap(
-      weight: model.isTied ? embedding : own, bias: nil, isTransposed: false)
+      weight: model.isTied
+        ? made.tied(to: embedding) : made.parameter("lm_head", "weight", embedding.shape),
+      bias: nil, isTransposed: false)
     made.addAdapters()
     parameters = made.trainable
   }
@@ -51,7 +50,7 @@ private final class Builder {
   /// Trained parameters in the order of modules, an adapter's behind those of its linear map.
   var trainable: [TorchTensor] {
     listed.flatMap { name, tensor -> [TorchTensor] in
-      (model.adapters.isEmpty && model.isTrained(name) ? [tensor] : [])
+      (model.isTrained(name) ? [tensor] : [])
         + (adapted[ObjectIdentifier(tensor)] ?? [])
     }
   }
@@ -61,15 +60,22 @@ private final class Builder {
     dtype: ElementType? = nil, isListed: Bool = true
   ) -> TorchTensor {
     let x = torch.inModules(module.isEmpty ? [] : [module]) {
-      torch.make(op, shape, dtype ?? model.dtype, role: .parameter)
+      torch.make(
+        torch.device.isCUDA ? "_to_copy" : op, shape, dtype ?? model.dtype, role: .parameter)
     }
     torch.hold(x)
     x.isParameter = true
     if isListed {
       listed.append(("\(module).\(name)", x))
-      x.requiresGradient = model.adapters.isEmpty && model.isTrained("\(module).\(name)")
+      x.requiresGradient = model.isTrained("\(module).\(name)")
     }
     return x
+  }
+
+  /// A head's weight, which on a CPU was made before it was tied.
+  func tied(to embedding: TorchTensor) -> TorchTensor {
+    if !torch.device.isCUDA { torch.consume(torch.make("empty", embedding.shape, model.dtype)) }
+    return embedding
   }
 
   func norm(_ module: String, _ width: Int) -> NormModule {
@@ -136,6 +142,15 @@ private final class Builder {
   /// `1.0 / (base ** (torch.arange(0, dim, 2) / dim))`, and the buffer that keeps a copy.
   func rotaryFrequencies() -> [TorchTensor] {
     let shape = [model.headWidth / 2]
+    if torch.device.isCUDA {
+      return torch.inModules(["model.rotary_emb"]) {
+        (0..<2).map { _ in
+          let buffer = torch.make("_to_copy", shape, .float32, role: .buffer)
+          torch.hold(buffer)
+          return buffer
+        }
+      }
+    }
     func number(_ op: String, of x: TorchTensor) -> TorchTensor {
       torch.unary(op, x, node: "") { $1.gradient }
     }
@@ -159,10 +174,11 @@ private final class Builder {
       guard let rank = model.adapters[name] else { continue }
       let shape = map.isTransposed ? map.weight.shape.reversed() : map.weight.shape
       let made = [[rank, shape[1]], [shape[0], rank]].map { shape in
-        parameter("", "", shape, dtype: .float32, isListed: false)
+        parameter(
+          "", "", shape, dtype: torch.device.isCUDA ? model.dtype : .float32, isListed: false)
       }
       adapted[ObjectIdentifier(map.weight)] =
-        model.dtype == .float32 ? made : made.map { recast($0, to: model.dtype, in: []) }
+        made[0].dtype == model.dtype ? made : made.map { recast($0, to: model.dtype, in: []) }
     }
     for (name, map) in maps {
       guard var pair = adapted[ObjectIdentifier(map.weight)] else { continue }

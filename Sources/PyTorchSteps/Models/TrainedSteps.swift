@@ -7,28 +7,33 @@ package struct TrainedSteps: Sendable {
   package var tokens: Int
   package var optimizer: Optimizer
   package var steps: Int
+  package var device: StepDevice
 
   package init(
-    model: TrainedModel, batch: Int, tokens: Int, optimizer: Optimizer, steps: Int
+    model: TrainedModel, batch: Int, tokens: Int, optimizer: Optimizer, steps: Int,
+    on device: StepDevice = .cpu
   ) {
     (self.model, self.batch, self.tokens) = (model, batch, tokens)
-    (self.optimizer, self.steps) = (optimizer, steps)
+    (self.optimizer, self.steps, self.device) = (optimizer, steps, device)
   }
 
   /// Every allocation and release of the steps.
   package func stream() -> StepStream {
-    let torch = Torch()
+    let torch = Torch(device)
     let modules = Modules(model, on: torch)
     let pass = CausalModel(torch: torch, modules: modules)
     let shape = [batch, tokens]
     let py = Locals(torch, [:])
-    py.ids = torch.make("zeros", shape, .int64, role: .input)
-    py.labels = torch.make("zeros", shape, .int64, role: .input)
-    torch.consume(torch.make("lift_fresh", [], .int64))
+    if !device.isCUDA {
+      // The caller's own, and the -100 that goes into the prefix's labels.
+      py.ids = torch.make("zeros", shape, .int64, role: .other)
+      py.labels = torch.make("zeros", shape, .int64, role: .other)
+      torch.consume(torch.make("lift_fresh", [], .int64))
+    }
     let optimizer = AdamW(modules.parameters, on: torch)
     for step in 0..<steps {
-      py.input_ids = torch.make("_to_copy", shape, .int64, role: .input)
-      py.batch_labels = torch.make("_to_copy", shape, .int64, role: .input)
+      py.input_ids = torch.make("_to_copy", shape, .int64, role: .other)
+      py.batch_labels = torch.make("_to_copy", shape, .int64, role: .other)
       torch.stream.begin(.forward, step: step)
       let outputs = pass(py.input_ids, labels: py.batch_labels)
       torch.stream.begin(.loss)
@@ -56,30 +61,49 @@ package struct TrainedSteps: Sendable {
   }
 }
 
-/// `torch.optim.AdamW` with `foreach`.
+/// `torch.optim.AdamW`: on a GPU with `foreach`, on a CPU parameter by parameter.
 final class AdamW {
   private let torch: Torch
   private let parameters: [TorchTensor]
-  private var states: [TorchTensor] = []
+  private var hasStates = false
 
   init(_ parameters: [TorchTensor], on torch: Torch) {
     (self.parameters, self.torch) = (parameters, torch)
   }
 
   func step() {
-    let isFirst = states.isEmpty
-    for parameter in parameters where isFirst && parameter.gradient != nil {
-      states.append(torch.make("lift_fresh", [], .float32, role: .optimizerState))
-      for _ in 0..<2 {
-        states.append(
-          torch.make(
-            "zeros_like", parameter.shape, parameter.dtype, strides: parameter.strides,
-            role: .optimizerState))
+    let stepped = parameters.filter { $0.gradient != nil }
+    if !hasStates { for parameter in stepped { makeState(of: parameter) } }
+    hasStates = true
+    if torch.device.isCUDA {
+      // Types one after the other, in the order in which they come.
+      var types: [ElementType] = []
+      for parameter in stepped where !types.contains(parameter.dtype) {
+        types.append(parameter.dtype)
       }
+      for type in types { takeAll(stepped.filter { $0.dtype == type }) }
+    } else {
+      takeOneByOne(stepped)
     }
-    if isFirst { for state in states { torch.hold(state) } }
+  }
+
+  /// A count of steps, which on a GPU's side lies on the host, and two moments.
+  private func makeState(of parameter: TorchTensor) {
+    if !torch.device.isCUDA {
+      torch.hold(torch.make("lift_fresh", [], .float32, role: .optimizerState))
+    }
+    for _ in 0..<2 {
+      torch.hold(
+        torch.make(
+          "zeros_like", parameter.shape, parameter.dtype, strides: parameter.strides,
+          role: .optimizerState))
+    }
+  }
+
+  /// The root and the denominator of one, beside the denominator of the one before.
+  private func takeOneByOne(_ stepped: [TorchTensor]) {
     var last: TorchTensor?
-    for parameter in parameters where parameter.gradient != nil {
+    for parameter in stepped {
       let root = torch.make("sqrt", parameter.shape, parameter.dtype)
       let quotient = torch.make("div", parameter.shape, parameter.dtype)
       torch.consume(root)
@@ -87,5 +111,11 @@ final class AdamW {
       last = quotient
     }
     torch.consume(last)
+  }
+
+  /// The denominators of all at once.
+  private func takeAll(_ stepped: [TorchTensor]) {
+    let roots = stepped.map { torch.make("_foreach_sqrt", $0.shape, $0.dtype) }
+    torch.consume(roots.reversed())
   }
 }

@@ -1,23 +1,18 @@
 /// Scaled dot products, norms of layers and losses: ops of several results.
 extension Torch {
-  /// `F.scaled_dot_product_attention` of `[B, H, T, D]`, by the flash kernel of a CPU.
+  /// `F.scaled_dot_product_attention` of `[B, H, T, D]`.
   ///
   /// A mask `[B, 1, T, T]` of booleans becomes one of numbers first.
   func scaledDotProduct(
     _ q: TorchTensor, _ k: TorchTensor, _ v: TorchTensor, mask: TorchTensor?
   ) -> TorchTensor {
     composite(q, k, v) {
-      let numbers = mask.map { mask in
-        expression {
-          _ = make("scalar_tensor", [], q.dtype)
-          _ = make("scalar_tensor", [], q.dtype)
-          return elementwise("where", [mask], dtype: q.dtype)
-        }
-      }
-      let name = "_scaled_dot_product_flash_attention_for_cpu"
-      let node = node("ScaledDotProductFlashAttentionForCpuBackward0", [q, k, v]) { torch, call in
+      let numbers = mask.map { additive($0, q.dtype) }
+      let kernel = AttentionKernel(device)
+      let bias = kernel.alignsMask ? numbers.map(aligned) : numbers
+      let node = node(kernel.node, [q, k, v]) { torch, call in
         let all = [q, k, v].map { operand in
-          torch.byRows("\(name)_backward", operand.shape, q.dtype)
+          torch.byRows("\(kernel.op)_backward", operand.shape, q.dtype)
         }
         return all.enumerated().map { number, gradient in
           if call.wants(number) { return gradient }
@@ -25,17 +20,43 @@ extension Torch {
           return nil
         }
       }
-      if let numbers { save(numbers, as: "attn_mask", in: node, for: [0, 1, 2]) }
+      if let bias { save(bias, as: kernel.mask, in: node, for: [0, 1, 2]) }
       save(k, as: "key", in: node, for: [0, 1, 2])
       save(q, as: "query", in: node, for: [0, 1, 2])
       save(v, as: "value", in: node, for: [0, 1, 2])
-      let output = byRows(name, q.shape, q.dtype)
-      let sums = make(name, Array(q.shape[..<3]), .float32)
+      let seeds = kernel.hasSeeds ? (0..<2).map { _ in make(kernel.op, [], .int64) } : []
+      let output = byRows(kernel.op, q.shape, q.dtype)
+      let isNeeded = kernel.alwaysSums || node != nil
+      let sums = isNeeded ? make(kernel.op, kernel.sums(q.shape), .float32) : nil
       attach(output, to: node)
-      save(sums, as: "logsumexp", in: node, for: [0, 1, 2])
+      if let sums { save(sums, as: "logsumexp", in: node, for: [0, 1, 2]) }
       save(output, as: "output", in: node, for: [0, 1, 2])
+      for (seed, name) in zip(seeds.reversed(), ["philox_offset", "philox_seed"]) {
+        save(seed, as: name, in: node, for: [0, 1, 2])
+        discard(seed)
+      }
       return output
     }
+  }
+
+  /// A mask of booleans as one of numbers.
+  private func additive(_ mask: TorchTensor, _ dtype: ElementType) -> TorchTensor {
+    expression {
+      let op = device.isCUDA ? "new_full" : "scalar_tensor"
+      let ends = [make(op, [], dtype), make(op, [], dtype)]
+      let numbers = elementwise("where", [mask], dtype: dtype)
+      if device.isCUDA { for end in ends { discard(end) } }
+      return numbers
+    }
+  }
+
+  /// A mask whose rows begin at multiples of 8 numbers.
+  private func aligned(_ mask: TorchTensor) -> TorchTensor {
+    guard let columns = mask.shape.last, columns % 8 != 0 else { return mask }
+    let padded = make(
+      "constant_pad_nd", mask.shape.dropLast() + [columns + 8 - columns % 8], mask.dtype)
+    discard(mask)
+    return padded
   }
 
   /// A tensor `[B, H, T, D]` that lies as `[B, T, H, D]`.
@@ -44,7 +65,8 @@ extension Torch {
     return make(op, shape, dtype, strides: [lying[0], lying[2], lying[1], lying[3]])
   }
 
-  /// `F.layer_norm` over the last axis; statistics are in the operand's type on a CPU.
+  /// `F.layer_norm` over the last axis; statistics are in the operand's type on a CPU,
+  /// in float32 on a GPU.
   func layerNorm(_ x: TorchTensor, _ weight: TorchTensor, _ bias: TorchTensor) -> TorchTensor {
     composite(x) {
       let name = "native_layer_norm"
@@ -58,9 +80,8 @@ extension Torch {
       save(weight, as: "weight", in: node, for: [0, 1, 2])
       let y = make(name, x.shape, x.dtype)
       let statistic = Array(x.shape.dropLast() + [1])
-      let (mean, rstd) = (
-        make(name, statistic, x.dtype), make(name, statistic, x.dtype)
-      )
+      let wide = device.isCUDA ? .float32 : x.dtype
+      let (mean, rstd) = (make(name, statistic, wide), make(name, statistic, wide))
       attach(y, to: node)
       save(mean, as: "result1", in: node, for: [0, 1, 2])
       save(rstd, as: "result2", in: node, for: [0, 1, 2])
@@ -84,6 +105,50 @@ extension Torch {
       attach(loss, to: node)
       save(weight, as: "total_weight", in: node, for: [0])
       return loss
+    }
+  }
+}
+
+/// A kernel of scaled dot products, by what it makes and keeps.
+private struct AttentionKernel {
+  let op: String
+  let node: String
+  /// Its own name for a mask.
+  let mask: String
+  let alignsMask: Bool
+  /// Whether the states of random numbers lie on the device.
+  let hasSeeds: Bool
+  /// Whether the log-sum-exp is made where no gradient is wanted.
+  let alwaysSums: Bool
+  private let device: StepDevice
+
+  init(_ device: StepDevice) {
+    self.device = device
+    let name =
+      switch device {
+      case .cpu: "FlashAttentionForCpu"
+      case .cuda(.flash): "FlashAttention"
+      case .cuda(.cudnn): "CudnnAttention"
+      case .cuda(.efficient): "EfficientAttention"
+      }
+    node = "ScaledDotProduct\(name)Backward0"
+    op =
+      switch device {
+      case .cpu: "_scaled_dot_product_flash_attention_for_cpu"
+      case .cuda(let backend): "_scaled_dot_product_\(backend.rawValue)_attention"
+      }
+    mask = device == .cpu ? "attn_mask" : "attn_bias"
+    alignsMask = device == .cuda(.efficient)
+    hasSeeds = device == .cuda(.cudnn)
+    alwaysSums = device == .cpu || device == .cuda(.flash)
+  }
+
+  /// The shape of the log-sum-exp of queries `[B, H, T, D]`.
+  func sums(_ q: [Int]) -> [Int] {
+    switch device {
+    case .cpu, .cuda(.flash): [q[0], q[1], q[2]]
+    case .cuda(.cudnn): [q[0], q[1], q[2], 1]
+    case .cuda(.efficient): [q[0], q[1], (q[2] + 31) / 32 * 32]
     }
   }
 }

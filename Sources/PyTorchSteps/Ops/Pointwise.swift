@@ -136,13 +136,15 @@ extension Torch {
   /// `F.softmax(x, dim=-1, dtype=dtype)`.
   func softmax(_ x: TorchTensor, dtype: ElementType? = nil, isLog: Bool = false) -> TorchTensor {
     composite(x) {
-      let wide = to(x, dtype ?? x.dtype)
+      // A GPU's kernel widens float16 as it goes.
+      let isFused = device.isCUDA && dtype == .float32 && x.dtype == .float16
+      let wide = isFused ? x : to(x, dtype ?? x.dtype)
       let name = isLog ? "LogSoftmaxBackward0" : "SoftmaxBackward0"
       let op = isLog ? "_log_softmax" : "_softmax"
       let node = node(name, [wide]) { torch, call in
-        [torch.expression { torch.make("\(op)_backward_data", x.shape, call.gradient.dtype) }]
+        [torch.expression { torch.make("\(op)_backward_data", x.shape, wide.dtype) }]
       }
-      let y = make(op, wide.shape, wide.dtype)
+      let y = make(op, wide.shape, isFused ? .float32 : wide.dtype)
       attach(y, to: node)
       save(y, as: "result", in: node, for: [0])
       return y

@@ -1,0 +1,74 @@
+package import PyTorchSteps
+package import Retention
+import Tensors
+import Transformer
+
+extension TrainedSteps {
+  /// The steps of PyTorch's that a point's recipe stands for; nil for Ballast's own layers, and for
+  /// what is no plain training step.
+  ///
+  /// Those that are: whole graphs of sequences of one length, rows that predict the next token,
+  /// adapters that train no module as a copy.
+  ///
+  /// - Parameters:
+  ///   - point: What is asked.
+  ///   - steps: Steps of the optimizer; from the second on its state stands.
+  package init?(_ point: Point, steps: Int = 1) {
+    guard let model = TrainedModel(point), point.mode == .fullGraph,
+      point.lossRows == .nextToken, point.lengths == nil, point.sharing == .none,
+      let optimizer = Optimizer(point.optimizer)
+    else { return nil }
+    self.init(
+      model: model, batch: point.sequences, tokens: point.n, optimizer: optimizer, steps: steps)
+  }
+}
+
+extension TrainedSteps.Optimizer {
+  fileprivate init?(_ optimizer: Retention.Optimizer) {
+    switch optimizer {
+    case .none: self = .none
+    case .adamw: self = .adamw
+    case .sgd, .adamwFP32: return nil
+    }
+  }
+}
+
+extension TrainedModel {
+  fileprivate init?(_ point: Point) {
+    let c = point.model
+    let hasAdapter = c.adapter != nil
+    guard let attention = Attention(point.recipe), let family = Family(rawValue: c.family.rawValue),
+      let dtype = ElementType(rawValue: point.dtype.rawValue), c.adapter?.saved.isEmpty ?? true,
+      c.adapter?.dropout ?? 0 == 0, point.dropout == 0
+    else { return nil }
+    var adapters: [String: Int] = [:]
+    if let adapter = c.adapter {
+      for map in c.linearMaps where adapter.isTarget(map.module) {
+        adapters[map.module] = adapter.rank
+      }
+    }
+    let positions: Int =
+      switch c.positions {
+      case .learned(let most): most
+      case .rotary: 0
+      }
+    self.init(
+      family: family, layers: c.layers, width: c.dModel, heads: c.heads, kvHeads: c.kvHeads,
+      headWidth: c.dHead, innerWidth: c.dFF, vocab: c.vocab, positions: positions,
+      isTied: c.tiedEmbeddings, hasQueryBias: c.queryKeyValueBias, hasOutputBias: c.outputBias,
+      hasInnerBias: c.mlpBias, activation: c.activationName,
+      windows: (0..<c.layers).map { c.slidingWindow(ofLayer: $0) }, dtype: dtype,
+      attention: attention, isCheckpointed: point.recompute == .layer, adapters: adapters,
+      isTrained: { name in point.trainable?.isFound(in: name) ?? !hasAdapter })
+  }
+}
+
+extension TrainedModel.Attention {
+  fileprivate init?(_ recipe: Recipe) {
+    switch recipe {
+    case .ballast: return nil
+    case .transformersEager: self = .eager
+    case .transformersSDPA: self = .sdpa
+    }
+  }
+}
