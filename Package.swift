@@ -115,7 +115,8 @@ let package = Package(
       "Measurement",
       uses: [
         "Reporting", "Retention", "PyTorchSteps", "CPUBackend", "Jemalloc", "HuggingFace",
-        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling", ordered,
+        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Values",
+        "Files", "Spelling", ordered,
       ]),
     module(
       "Planning",

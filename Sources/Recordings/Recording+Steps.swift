@@ -1,4 +1,4 @@
-import CUDAAllocator
+package import CUDAAllocator
 import Ledger
 package import PyTorchSteps
 
@@ -18,20 +18,23 @@ extension Recording {
   /// - Parameters:
   ///   - stream: The allocations and releases.
   ///   - layout: Which tokens are whose.
-  ///   - made: When, and by which program.
-  ///   - call: What was asked.
+  ///   - madeAt: When.
+  ///   - versions: Versions by the name of the program.
+  ///   - command: What was called.
   ///   - model: The model's name.
+  ///   - gpu: The GPU that it runs on; nil for a CPU.
   ///   - point: The step in the words of points.
   ///   - assumptions: What was taken for given, in sentences.
   package init(
-    _ stream: StepStream, layout: StepLayout, made: Made, call: Call, model: String,
-    point: [String: String], assumptions: [String]
+    _ stream: StepStream, layout: StepLayout, madeAt: String, by versions: [String: String],
+    command: String, model: String, gpu: GPU?, point: [String: String], assumptions: [String]
   ) {
     var columns = Columns()
     for allocation in stream.allocations { columns.add(allocation, layout) }
     self.init(
-      made: made, call: call, model: Model(name: model, configuration: nil), point: point,
-      device: .cpu, gpu: nil, ranks: 1, rank: 0, assumptions: assumptions, notModelled: [],
+      made: Made(at: madeAt, by: versions), call: Call(command: command, options: [:]),
+      model: Model(name: model, configuration: nil), point: point,
+      device: gpu == nil ? .cpu : .cuda, gpu: gpu, ranks: 1, rank: 0, assumptions: assumptions, notModelled: [],
       tables: columns.tables, tensors: columns.tensors,
       events: stream.events.map { $0 >= 0 ? .allocate($0) : .release(-$0 - 1) },
       phases: stream.spans.map {

@@ -4,10 +4,7 @@ package import Spelling
 
 extension Recording {
   /// The recording as its file has it, not packed: format version 1.
-  ///
-  /// Of a GPU only what was recorded for none can be written, since a recipe's step has none.
   package var json: JSONText {
-    precondition(gpu == nil, "a recording of a GPU is written by the recorder")
     func texts(_ values: [String: String]) -> JSONText {
       .object(values.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })
     }
@@ -20,7 +17,7 @@ extension Recording {
           .object([("command", .string(call.command)), ("options", texts(call.options))])
         ),
         ("model", .object([("name", .string(model.name)), ("configuration", .null)])),
-        ("point", texts(point)), ("device", .string(device.rawValue)), ("gpu", .null),
+        ("point", texts(point)), ("device", .string(device.rawValue)), ("gpu", gpu?.json ?? .null),
         ("ranks", .integer(ranks)), ("rank", .integer(rank)),
         ("assumptions", .strings(assumptions)),
         (
@@ -78,6 +75,20 @@ extension Recording.Tensors {
       ("layer", .integers(layer)), ("role", .integers(role)), ("node", .integers(node)),
       ("dtype", .integers(dtype)), ("shape", .integers(shape)), ("regions", .integers(regions)),
       ("kept", .integers(isKept.map { $0 ? 1 : 0 })),
+    ])
+  }
+}
+
+extension GPU {
+  fileprivate var json: JSONText {
+    .object([
+      ("name", .string(name)), ("title", .string(title)),
+      ("memory_bytes", .integer(orNull: memoryBytes)), ("memory_source", .string(memorySource)),
+      ("multiprocessors", .integer(multiprocessors)),
+      ("threads_per_multiprocessor", .integer(threadsPerMultiprocessor)),
+      ("compute_capability", .string(computeCapability)),
+      ("context_bytes", .integer(contextBytes)), ("context_source", .string(contextSource)),
+      ("cublas_workspace_bytes", .integer(cublasWorkspaceBytes)),
     ])
   }
 }

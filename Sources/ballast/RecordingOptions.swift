@@ -52,12 +52,15 @@ struct RecordingOptions: ParsableArguments {
   /// - Parameters:
   ///   - memory: What `--memory` says, in bytes.
   ///   - others: Options that were given and go with a point alone.
+  ///   - isForStream: Whether `--gpu` may say where a recipe's step runs.
   /// - Returns: The step, with the device that was asked about.
   /// - Throws: `UsageError` for options that do not go together, `FileError` for a file that is no
   ///   recording, `ValueError` for no GPU.
-  func recorded(memory: Int?, besides others: [String]) throws -> Recorded? {
+  func recorded(
+    memory: Int?, besides others: [String], isForStream: Bool = false
+  ) throws -> Recorded? {
     guard let recording else {
-      guard gpu == nil else { throw UsageError("--gpu goes with --recording") }
+      guard gpu == nil || isForStream else { throw UsageError("--gpu goes with --recording") }
       return nil
     }
     if let other = others.first {

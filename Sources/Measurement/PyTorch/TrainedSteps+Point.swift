@@ -1,5 +1,6 @@
 package import PyTorchSteps
 package import Retention
+import Patterns
 import Tensors
 import Transformer
 
@@ -12,14 +13,18 @@ extension TrainedSteps {
   ///
   /// - Parameters:
   ///   - point: What is asked.
-  ///   - steps: Steps of the optimizer; from the second on its state stands.
-  package init?(_ point: Point, steps: Int = 1) {
+  ///   - device: Where they run.
+  ///   - steps: Steps of the optimizer, from the second of which on its state stands; nil for two
+  ///     where it has one, else for one.
+  package init?(_ point: Point, on device: StepDevice, steps: Int? = nil) {
     guard let model = TrainedModel(point), point.mode == .fullGraph,
       point.lossRows == .nextToken, point.lengths == nil, point.sharing == .none,
       let optimizer = Optimizer(point.optimizer)
     else { return nil }
     self.init(
-      model: model, batch: point.sequences, tokens: point.n, optimizer: optimizer, steps: steps)
+      model: model, batch: point.sequences, tokens: point.n, optimizer: optimizer,
+      steps: steps ?? (optimizer == .none ? 1 : 2), on: device)
+    guard isKnown else { return nil }
   }
 }
 

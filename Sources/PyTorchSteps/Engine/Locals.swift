@@ -18,6 +18,12 @@ final class Locals {
     }
   }
 
+  /// Gives names their places before they have values.
+  func reserve(_ names: [String]) {
+    self.names += names
+    values += names.map { _ in nil }
+  }
+
   subscript(dynamicMember name: String) -> TorchTensor {
     get {
       if let shadow = shadows[name] { return shadow }

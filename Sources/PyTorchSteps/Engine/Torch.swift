@@ -1,15 +1,3 @@
-/// Where a step runs.
-package enum StepDevice: Sendable, Hashable {
-  case cpu
-  /// A GPU, with the backend that PyTorch chooses for scaled dot products there.
-  case cuda(Backend)
-
-  /// Kernels of scaled dot products on a GPU.
-  package enum Backend: String, Sendable { case flash, cudnn, efficient }
-
-  var isCUDA: Bool { self != .cpu }
-}
-
 /// PyTorch's state while a step runs: the stream, autograd's mode, the modules that run.
 ///
 /// Nothing is computed: tensors are shapes, and every op says what it makes, what autograd keeps and

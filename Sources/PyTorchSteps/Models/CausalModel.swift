@@ -20,11 +20,8 @@ struct CausalModel {
   /// `LlamaModel.forward`.
   private func llama(_ ids: TorchTensor) -> TorchTensor {
     // Qwen's `mask_kwargs` holds embeddings and positions behind the masks that are made of them.
-    let py = Locals(
-      torch,
-      isQwen
-        ? ["input_ids": ids, "causal_mask_0": nil]
-        : ["input_ids": ids, "position_ids": nil, "inputs_embeds": nil])
+    let py = Locals(torch, ["input_ids": ids])
+    py.reserve(isQwen ? maskNames : ["position_ids", "inputs_embeds"])
     py.inputs_embeds = embed(ids)
     py.position_ids = positionIds(py.inputs_embeds.shape[1])
     let masks = masks(py)
@@ -66,7 +63,8 @@ struct CausalModel {
     let x = torch.module(isGPT2 ? "wte" : "embed_tokens", ids) {
       torch.embedding(modules.embedding, ids)
     }
-    if model.isCheckpointed, !model.adapters.isEmpty { x.requiresGradient = true }
+    // What `enable_input_require_grads` hooks in.
+    if model.isCheckpointed { x.requiresGradient = true }
     return x
   }
 

@@ -6,11 +6,16 @@ extension CausalModel {
     var made: [Int?: TorchTensor?] = [:]
     for window in kinds {
       let mask = causalMask(batch: batch, tokens: tokens, window: window)
-      if let mask { py[dynamicMember: "causal_mask_\(window ?? 0)"] = mask }
+      if let mask { py[dynamicMember: maskName(window)] = mask }
       made.updateValue(mask, forKey: window)
     }
     return { made[model.windows[$0]] ?? nil }
   }
+
+  private func maskName(_ window: Int?) -> String { "causal_mask_\(window ?? 0)" }
+
+  /// The names that masks get.
+  var maskNames: [String] { kinds.map(maskName) }
 
   /// The kinds of layers, those that see all before those with a window.
   private var kinds: [Int?] {

@@ -177,16 +177,16 @@ private final class Builder {
         parameter(
           "", "", shape, dtype: torch.device.isCUDA ? model.dtype : .float32, isListed: false)
       }
-      adapted[ObjectIdentifier(map.weight)] =
+      adapted[map.place] =
         made[0].dtype == model.dtype ? made : made.map { recast($0, to: model.dtype, in: []) }
     }
     for (name, map) in maps {
-      guard var pair = adapted[ObjectIdentifier(map.weight)] else { continue }
+      guard var pair = adapted[map.place] else { continue }
       if model.dtype != .float32 {
         pair = zip(pair, ["lora_A", "lora_B"]).map {
           recast($0, to: .float32, in: ["\(name).\($1).default"])
         }
-        adapted[ObjectIdentifier(map.weight)] = pair
+        adapted[map.place] = pair
       }
       for each in pair { each.requiresGradient = true }
       map.adapter = (pair[0], pair[1])

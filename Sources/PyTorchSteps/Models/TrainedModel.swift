@@ -68,6 +68,8 @@ final class LinearMap {
   /// Whether the weight is `[in, out]`.
   let isTransposed: Bool
   var adapter: (a: TorchTensor, b: TorchTensor)?
+  /// What stands last of its own parameters: adapters come behind it.
+  var place: ObjectIdentifier { ObjectIdentifier(bias ?? weight) }
 
   init(weight: TorchTensor, bias: TorchTensor?, isTransposed: Bool) {
     (self.weight, self.bias, self.isTransposed) = (weight, bias, isTransposed)

@@ -17,6 +17,17 @@ package struct TrainedSteps: Sendable {
     (self.optimizer, self.steps, self.device) = (optimizer, steps, device)
   }
 
+  /// Whether the kernels of attention that the device would take are known here.
+  package var isKnown: Bool {
+    guard model.attention == .sdpa else { return true }
+    return Set(model.windows).allSatisfy { window in
+      let isMasked = window.map { tokens >= $0 } ?? false
+      return device.kernel(
+        model.dtype, width: model.headWidth, isMasked: isMasked,
+        isGrouped: model.groups > 1 && !isMasked) != nil
+    }
+  }
+
   /// Every allocation and release of the steps.
   package func stream() -> StepStream {
     let torch = Torch(device)

@@ -8,7 +8,7 @@ extension Torch {
   ) -> TorchTensor {
     composite(q, k, v) {
       let numbers = mask.map { additive($0, q.dtype) }
-      let kernel = AttentionKernel(device)
+      let kernel = AttentionKernel(device, q, k, isMasked: mask != nil)
       let bias = kernel.alignsMask ? numbers.map(aligned) : numbers
       let node = node(kernel.node, [q, k, v]) { torch, call in
         let all = [q, k, v].map { operand in
@@ -111,44 +111,43 @@ extension Torch {
 
 /// A kernel of scaled dot products, by what it makes and keeps.
 private struct AttentionKernel {
-  let op: String
-  let node: String
-  /// Its own name for a mask.
-  let mask: String
-  let alignsMask: Bool
-  /// Whether the states of random numbers lie on the device.
-  let hasSeeds: Bool
-  /// Whether the log-sum-exp is made where no gradient is wanted.
-  let alwaysSums: Bool
-  private let device: StepDevice
+  private let kind: StepDevice.Kernel
 
-  init(_ device: StepDevice) {
-    self.device = device
-    let name =
-      switch device {
-      case .cpu: "FlashAttentionForCpu"
-      case .cuda(.flash): "FlashAttention"
-      case .cuda(.cudnn): "CudnnAttention"
-      case .cuda(.efficient): "EfficientAttention"
-      }
-    node = "ScaledDotProduct\(name)Backward0"
-    op =
-      switch device {
-      case .cpu: "_scaled_dot_product_flash_attention_for_cpu"
-      case .cuda(let backend): "_scaled_dot_product_\(backend.rawValue)_attention"
-      }
-    mask = device == .cpu ? "attn_mask" : "attn_bias"
-    alignsMask = device == .cuda(.efficient)
-    hasSeeds = device == .cuda(.cudnn)
-    alwaysSums = device == .cpu || device == .cuda(.flash)
+  init(_ device: StepDevice, _ q: TorchTensor, _ k: TorchTensor, isMasked: Bool) {
+    guard
+      let kind = device.kernel(
+        q.dtype, width: q.shape[3], isMasked: isMasked, isGrouped: q.shape[1] != k.shape[1])
+    else { preconditionFailure("such steps are refused before they run") }
+    self.kind = kind
   }
+
+  var op: String { "_scaled_dot_product_\(kind.rawValue)" }
+
+  var node: String {
+    let name =
+      switch kind {
+      case .cpuFlash: "FlashAttentionForCpu"
+      case .flash: "FlashAttention"
+      case .cudnn: "CudnnAttention"
+      case .efficient: "EfficientAttention"
+      }
+    return "ScaledDotProduct\(name)Backward0"
+  }
+
+  /// Its own name for a mask.
+  var mask: String { kind == .cpuFlash ? "attn_mask" : "attn_bias" }
+  var alignsMask: Bool { kind == .efficient }
+  /// Whether the states of random numbers lie on the device.
+  var hasSeeds: Bool { kind == .cudnn }
+  /// Whether the log-sum-exp is made where no gradient is wanted.
+  var alwaysSums: Bool { kind == .cpuFlash || kind == .flash }
 
   /// The shape of the log-sum-exp of queries `[B, H, T, D]`.
   func sums(_ q: [Int]) -> [Int] {
-    switch device {
-    case .cpu, .cuda(.flash): [q[0], q[1], q[2]]
-    case .cuda(.cudnn): [q[0], q[1], q[2], 1]
-    case .cuda(.efficient): [q[0], q[1], (q[2] + 31) / 32 * 32]
+    switch kind {
+    case .cpuFlash, .flash: [q[0], q[1], q[2]]
+    case .cudnn: [q[0], q[1], q[2], 1]
+    case .efficient: [q[0], q[1], (q[2] + 31) / 32 * 32]
     }
   }
 }
