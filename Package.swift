@@ -86,8 +86,8 @@ let package = Package(
     module(
       "Retention",
       uses: [
-        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Values",
-        "Spelling",
+        "Transformer", "PyTorchSteps", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns",
+        "Values", "Spelling",
       ]),
     module(
       "Reporting",
@@ -114,15 +114,14 @@ let package = Package(
     module(
       "Measurement",
       uses: [
-        "Reporting", "Retention", "PyTorchSteps", "CPUBackend", "Jemalloc", "HuggingFace",
-        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Values",
-        "Files", "Spelling", ordered,
+        "Reporting", "Retention", "CPUBackend", "Jemalloc", "HuggingFace", "Transformer",
+        "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling", ordered,
       ]),
     module(
       "Planning",
       uses: [
-        "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Patterns",
-        "Values", "Spelling",
+        "PyTorchSteps", "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger",
+        "Patterns", "Values", "Spelling",
       ]),
     module(
       "Budgets",

@@ -34,7 +34,8 @@ LINEAR = {
     "gpt2": ("c_attn", "c_proj", "c_fc"),
     "llama": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
 }
-TRAINABLE = ("norm|ln_", "embed|wte", "layers.0|h.0", "bias", "down_proj|mlp", "q_proj|c_attn")
+TRAINABLE = ("norm|ln_", "embed|wte", "layers.0|h.0", "bias|norm", "down_proj|mlp",
+             "q_proj|c_attn")
 # Around the first difference.
 LINES = 6
 

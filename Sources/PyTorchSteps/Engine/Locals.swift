@@ -69,6 +69,12 @@ final class Locals {
     return results
   }
 
+  /// `return`, with some names let go of before the others.
+  func leaveInOrder(_ first: [String]) {
+    for name in first { delete(name) }
+    leave()
+  }
+
   func leave() {
     torch.leave(values.compactMap(\.self), returning: [])
     values = []

@@ -26,11 +26,16 @@ package final class Torch {
   /// What the graph holds as leaves, parameters aside.
   private var leaves: [TorchTensor] = []
 
-  package init(_ device: StepDevice = .cpu) { self.device = device }
+  private let isDetailed: Bool
+
+  package init(_ device: StepDevice = .cpu, isDetailed: Bool = true) {
+    (self.device, self.isDetailed) = (device, isDetailed)
+  }
 
   // MARK: Tensors
 
   var module: String {
+    guard isDetailed else { return "" }
     if modules.isEmpty, let running { return running.module }
     return modules.joined(separator: ".")
   }

@@ -154,18 +154,54 @@ private final class Builder {
     func number(_ op: String, of x: TorchTensor) -> TorchTensor {
       torch.unary(op, x, node: "") { $1.gradient }
     }
-    let power = number("pow", of: number("div", of: torch.make("arange", shape, .float32)))
+    let isPlain = model.rotary == .plain
+    let counts =
+      isPlain
+      ? torch.make("arange", shape, .float32)
+      : torch.to(torch.make("arange", shape, .int64), .float32)
+    let power = number("pow", of: number("div", of: counts))
     let inverse = torch.elementwise("reciprocal", [power])
-    let (own, original) = torch.inModules(["model.rotary_emb"]) {
-      let own = torch.make("mul", shape, .float32, role: .buffer)
-      torch.hold(own)
-      torch.consume(inverse)
-      torch.consume(power)
+    let plain = torch.inModules(isPlain ? ["model.rotary_emb"] : []) {
+      torch.make("mul", shape, .float32, role: .buffer)
+    }
+    torch.hold(plain)
+    torch.consume(inverse)
+    torch.consume(power)
+    let own = isPlain ? plain : scaledFrequencies(plain)
+    return torch.inModules(["model.rotary_emb"]) {
       let original = torch.make("clone", shape, .float32, role: .buffer)
       torch.hold(original)
-      return (own, original)
+      return [own, original]
     }
-    return [own, original]
+  }
+
+  /// `_compute_llama3_parameters`, from the frequencies on.
+  private func scaledFrequencies(_ plain: TorchTensor) -> TorchTensor {
+    let py = Locals(torch, ["inv_freq": plain])
+    torch.drop(plain)
+    let shape = plain.shape
+    func make(_ op: String, _ operands: TorchTensor..., dtype: ElementType = .float32)
+      -> TorchTensor
+    {
+      let y = torch.make(op, shape, dtype)
+      torch.consume(operands)
+      return y
+    }
+    py.wavelen = make("mul", make("reciprocal"))
+    let isLong = make("gt", dtype: .bool)
+    py.inv_freq_llama = make("where", isLong, make("div"))
+    py.smooth_factor = make("div", make("sub", make("mul", make("reciprocal"))))
+    let slow = make("div", make("mul", make("rsub")))
+    py.smoothed_inv_freq = make("add", slow, make("mul"))
+    let isNotShort = make("bitwise_not", make("lt", dtype: .bool), dtype: .bool)
+    py.is_medium_freq = make(
+      "mul", isNotShort, make("bitwise_not", make("gt", dtype: .bool), dtype: .bool), dtype: .bool)
+    let result = torch.inModules(["model.rotary_emb"]) {
+      torch.make("where", shape, .float32, role: .buffer)
+    }
+    torch.hold(result)
+    py.leaveInOrder(["inv_freq_llama", "inv_freq", "wavelen"])
+    return result
   }
 
   /// PEFT's adapters: made in float32, taken into the model's type, and back into float32.

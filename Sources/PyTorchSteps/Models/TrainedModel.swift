@@ -2,6 +2,9 @@
 package struct TrainedModel: Sendable {
   package enum Family: String, Sendable { case gpt2, llama, mistral, qwen2, qwen3 }
   package enum Attention: Sendable { case eager, sdpa }
+  /// How rotary frequencies are made; other scalings are counted as plain ones, whose few numbers
+  /// are not made in as many ops.
+  package enum Rotary: Sendable { case plain, llama3 }
 
   package var family: Family
   package var layers: Int
@@ -22,6 +25,7 @@ package struct TrainedModel: Sendable {
   /// The most keys that a row sees, by layer; nil for all.
   package var windows: [Int?]
   package var dtype: ElementType
+  package var rotary: Rotary
   package var attention: Attention
   package var isCheckpointed: Bool
   /// The rank of adapters, by the name of the linear map that has one.
@@ -33,7 +37,7 @@ package struct TrainedModel: Sendable {
     family: Family, layers: Int, width: Int, heads: Int, kvHeads: Int, headWidth: Int,
     innerWidth: Int, vocab: Int, positions: Int, isTied: Bool, hasQueryBias: Bool,
     hasOutputBias: Bool, hasInnerBias: Bool, activation: String, windows: [Int?],
-    dtype: ElementType, attention: Attention, isCheckpointed: Bool, adapters: [String: Int],
+    dtype: ElementType, rotary: Rotary = .plain, attention: Attention, isCheckpointed: Bool, adapters: [String: Int],
     isTrained: @escaping @Sendable (String) -> Bool
   ) {
     self.family = family
@@ -52,6 +56,7 @@ package struct TrainedModel: Sendable {
     self.activation = activation
     self.windows = windows
     self.dtype = dtype
+    self.rotary = rotary
     self.attention = attention
     self.isCheckpointed = isCheckpointed
     self.adapters = adapters

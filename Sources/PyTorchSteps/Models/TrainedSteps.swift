@@ -1,16 +1,17 @@
 /// Training steps of a model, as a loop of transformers' Trainer has them.
 package struct TrainedSteps: Sendable {
-  package enum Optimizer: Sendable { case none, adamw }
+  /// Whether and how parameters are stepped.
+  package enum StepOptimizer: Sendable { case none, adamw }
 
   package var model: TrainedModel
   package var batch: Int
   package var tokens: Int
-  package var optimizer: Optimizer
+  package var optimizer: StepOptimizer
   package var steps: Int
   package var device: StepDevice
 
   package init(
-    model: TrainedModel, batch: Int, tokens: Int, optimizer: Optimizer, steps: Int,
+    model: TrainedModel, batch: Int, tokens: Int, optimizer: StepOptimizer, steps: Int,
     on device: StepDevice = .cpu
   ) {
     (self.model, self.batch, self.tokens) = (model, batch, tokens)
@@ -29,8 +30,12 @@ package struct TrainedSteps: Sendable {
   }
 
   /// Every allocation and release of the steps.
-  package func stream() -> StepStream {
-    let torch = Torch(device)
+  ///
+  /// - Parameters:
+  ///   - isDetailed: Whether allocations say in which module they are made.
+  ///   - hasState: Whether the optimizer has stepped before, so that its state stands.
+  package func stream(isDetailed: Bool = true, hasState: Bool = false) -> StepStream {
+    let torch = Torch(device, isDetailed: isDetailed)
     let modules = Modules(model, on: torch)
     let pass = CausalModel(torch: torch, modules: modules)
     let shape = [batch, tokens]
@@ -42,6 +47,7 @@ package struct TrainedSteps: Sendable {
       torch.consume(torch.make("lift_fresh", [], .int64))
     }
     let optimizer = AdamW(modules.parameters, on: torch)
+    if hasState, self.optimizer == .adamw { optimizer.makeStates() }
     for step in 0..<steps {
       py.input_ids = torch.make("_to_copy", shape, .int64, role: .other)
       py.batch_labels = torch.make("_to_copy", shape, .int64, role: .other)
@@ -72,6 +78,16 @@ package struct TrainedSteps: Sendable {
   }
 }
 
+extension TrainedSteps {
+  /// What a step holds at the most, of many; a GPU's allocator gives blocks of 512 bytes.
+  package func peaks() -> StepPeaks {
+    var one = self
+    one.steps = 1
+    return StepPeaks(
+      of: one.stream(isDetailed: false, hasState: true), block: device.isCUDA ? 512 : 1)
+  }
+}
+
 /// `torch.optim.AdamW`: on a GPU with `foreach`, on a CPU parameter by parameter.
 final class AdamW {
   private let torch: Torch
@@ -80,6 +96,12 @@ final class AdamW {
 
   init(_ parameters: [TorchTensor], on torch: Torch) {
     (self.parameters, self.torch) = (parameters, torch)
+  }
+
+  /// States of all parameters, as after a first step.
+  func makeStates() {
+    for parameter in parameters { makeState(of: parameter) }
+    hasStates = true
   }
 
   func step() {

@@ -1,5 +1,4 @@
 package import PyTorchSteps
-package import Retention
 import Patterns
 import Tensors
 import Transformer
@@ -19,7 +18,7 @@ extension TrainedSteps {
   package init?(_ point: Point, on device: StepDevice, steps: Int? = nil) {
     guard let model = TrainedModel(point), point.mode == .fullGraph,
       point.lossRows == .nextToken, point.lengths == nil, point.sharing == .none,
-      let optimizer = Optimizer(point.optimizer)
+      let optimizer = StepOptimizer(point.optimizer)
     else { return nil }
     self.init(
       model: model, batch: point.sequences, tokens: point.n, optimizer: optimizer,
@@ -28,12 +27,13 @@ extension TrainedSteps {
   }
 }
 
-extension TrainedSteps.Optimizer {
-  fileprivate init?(_ optimizer: Retention.Optimizer) {
+extension TrainedSteps.StepOptimizer {
+  fileprivate init?(_ optimizer: Optimizer) {
     switch optimizer {
-    case .none: self = .none
+    // Without momentum, which is what `sgd` is here, a step makes nothing.
+    case .none, .sgd: self = .none
     case .adamw: self = .adamw
-    case .sgd, .adamwFP32: return nil
+    case .adamwFP32: return nil
     }
   }
 }
@@ -63,7 +63,7 @@ extension TrainedModel {
       isTied: c.tiedEmbeddings, hasQueryBias: c.queryKeyValueBias, hasOutputBias: c.outputBias,
       hasInnerBias: c.mlpBias, activation: c.activationName,
       windows: (0..<c.layers).map { c.slidingWindow(ofLayer: $0) }, dtype: dtype,
-      attention: attention, isCheckpointed: point.recompute == .layer, adapters: adapters,
+      rotary: TrainedModel.Rotary(c.positions), attention: attention, isCheckpointed: point.recompute == .layer, adapters: adapters,
       isTrained: { name in point.trainable?.isFound(in: name) ?? !hasAdapter })
   }
 }
@@ -75,5 +75,15 @@ extension TrainedModel.Attention {
     case .transformersEager: self = .eager
     case .transformersSDPA: self = .sdpa
     }
+  }
+}
+
+extension TrainedModel.Rotary {
+  fileprivate init(_ positions: DecoderConfiguration.Positions) {
+    guard case .rotary(_, let scaling) = positions, case .llama3 = scaling else {
+      self = .plain
+      return
+    }
+    self = .llama3
   }
 }
