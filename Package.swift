@@ -80,7 +80,10 @@ let package = Package(
     module("PyTorchSteps"),
     module(
       "Transformer",
-      uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Spelling"]),
+      uses: [
+        "PyTorchOps", "PyTorchSteps", "Autograd", "Tensors", "Ledger", "Safetensors", "Values",
+        "Spelling",
+      ]),
     module(
       "HuggingFace", uses: ["Transformer", "Tensors", "Patterns", "Values", "Files", "Spelling"]),
     module(
@@ -152,8 +155,8 @@ let package = Package(
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
         "RecordedSteps", "Traces", "Recordings", "CUDAAllocator", "PyTorchSteps", "Reporting",
-        "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
-        "Threading", argumentParser,
+        "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger", "Safetensors", "Values",
+        "Files", "Spelling", "Threading", argumentParser,
       ],
       swiftSettings: strict),
 
@@ -201,6 +204,7 @@ let package = Package(
       isOptimized: true),
     tests("AutogradTests", of: ["Autograd", "Tensors", "Ledger", "TestSupport"]),
     tests("PyTorchOpsTests", of: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "TestSupport"]),
+    tests("PyTorchStepsTests", of: ["PyTorchSteps"]),
     tests(
       "TransformerTests", of: ["Transformer", "Tensors", "Ledger", "Safetensors", "TestSupport"]),
     tests(
@@ -211,7 +215,8 @@ let package = Package(
     tests(
       "RetentionTests",
       of: [
-        "Retention", "HuggingFace", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger",
+        "Retention", "PyTorchSteps", "HuggingFace", "Transformer", "Autograd", "CPUBackend",
+        "Tensors", "Ledger",
         "Safetensors", "Patterns", "Values", "TestSupport",
       ]),
     tests(
@@ -229,7 +234,8 @@ let package = Package(
     tests(
       "PlanningTests",
       of: [
-        "Profiles", "Planning", "Measurement", "Reporting", "Retention", "Transformer",
+        "Profiles", "Planning", "PyTorchSteps", "Measurement", "Reporting", "Retention",
+        "Transformer",
         "CPUBackend", "Tensors", "Ledger", "TestSupport",
       ]),
     tests(

@@ -5,8 +5,8 @@ import Synchronization
 
 /// Steps that a plan has counted, by their points; threads share them.
 ///
-/// An optimizer changes no step of Ballast's: what it keeps is computed from the trained parameters.
-/// PyTorch's own step, of a recipe, has it.
+/// An optimizer changes no step of Ballast's own layers: what it keeps is computed from the trained
+/// parameters. PyTorch's step, of a recipe, has it.
 final class StepCounts: Sendable {
   private let steps = Mutex<[Point: [Int: StepResult]]>([:])
 

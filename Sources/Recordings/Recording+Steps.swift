@@ -34,7 +34,8 @@ extension Recording {
     self.init(
       made: Made(at: madeAt, by: versions), call: Call(command: command, options: [:]),
       model: Model(name: model, configuration: nil), point: point,
-      device: gpu == nil ? .cpu : .cuda, gpu: gpu, ranks: 1, rank: 0, assumptions: assumptions, notModelled: [],
+      device: gpu == nil ? .cpu : .cuda, gpu: gpu, ranks: 1, rank: 0, assumptions: assumptions,
+      notModelled: [],
       tables: columns.tables, tensors: columns.tensors,
       events: stream.events.map { $0 >= 0 ? .allocate($0) : .release(-$0 - 1) },
       phases: stream.spans.map {

@@ -44,7 +44,7 @@ package struct AdapterConfiguration: Hashable, Sendable {
   package static let ranks = 1...1 << 16
 
   /// Whether a linear map of a layer, by its full name, has an adapter.
-  package func isTarget(_ module: String) -> Bool {
+  func isTarget(_ module: String) -> Bool {
     switch targets {
     case .named(let names): names.contains { module == $0 || module.hasSuffix("." + $0) }
     case .all: true

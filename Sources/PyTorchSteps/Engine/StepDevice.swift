@@ -23,6 +23,7 @@ package enum StepDevice: Sendable, Hashable {
   ///   - width: D, of a head.
   ///   - isMasked: Whether there is a mask.
   ///   - isGrouped: Whether a head of keys serves several of queries.
+  /// - Returns: The kernel.
   func kernel(_ dtype: ElementType, width: Int, isMasked: Bool, isGrouped: Bool) -> Kernel? {
     guard case .cuda(let prefersCuDNN) = self else { return .cpuFlash }
     let isHalf = dtype != .float32

@@ -1,5 +1,5 @@
 /// Where the elements of tensors lie, by the rules of ATen.
-enum Strides {
+package enum Strides {
   /// Of a tensor whose last axis runs fastest.
   static func contiguous(_ shape: [Int]) -> [Int] {
     var strides = Array(repeating: 1, count: shape.count)
@@ -29,7 +29,7 @@ enum Strides {
   }
 
   /// The strides of a view of another shape, or nil if there is none (`computeStride`).
-  static func view(_ shape: [Int], _ strides: [Int], as new: [Int]) -> [Int]? {
+  package static func view(_ shape: [Int], _ strides: [Int], as new: [Int]) -> [Int]? {
     guard let last = strides.last else { return Array(repeating: 1, count: new.count) }
     var result = Array(repeating: 0, count: new.count)
     var (axis, base, elements, viewed) = (new.count - 1, last, 1, 1)
@@ -60,7 +60,7 @@ enum Strides {
   }
 
   /// The strides of an elementwise result (`TensorIterator`): those of its operands' order of axes.
-  static func elementwise(_ operands: [(shape: [Int], strides: [Int])]) -> (
+  package static func elementwise(_ operands: [(shape: [Int], strides: [Int])]) -> (
     shape: [Int], strides: [Int]
   ) {
     let shape = broadcast(operands.map(\.shape))

@@ -1,7 +1,7 @@
 /// PyTorch's state while a step runs: the stream, autograd's mode, the modules that run.
 ///
-/// Nothing is computed: tensors are shapes, and every op says what it makes, what autograd keeps and
-/// what its backward makes.
+/// Nothing is computed: tensors are shapes, and every op says what it makes, what autograd keeps
+/// and what its backward makes.
 package final class Torch {
   package var stream = StepStream()
   let device: StepDevice

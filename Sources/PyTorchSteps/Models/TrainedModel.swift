@@ -37,7 +37,8 @@ package struct TrainedModel: Sendable {
     family: Family, layers: Int, width: Int, heads: Int, kvHeads: Int, headWidth: Int,
     innerWidth: Int, vocab: Int, positions: Int, isTied: Bool, hasQueryBias: Bool,
     hasOutputBias: Bool, hasInnerBias: Bool, activation: String, windows: [Int?],
-    dtype: ElementType, rotary: Rotary = .plain, attention: Attention, isCheckpointed: Bool, adapters: [String: Int],
+    dtype: ElementType, rotary: Rotary = .plain, attention: Attention,
+    isCheckpointed: Bool, adapters: [String: Int],
     isTrained: @escaping @Sendable (String) -> Bool
   ) {
     self.family = family

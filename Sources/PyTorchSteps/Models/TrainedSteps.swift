@@ -34,6 +34,7 @@ package struct TrainedSteps: Sendable {
   /// - Parameters:
   ///   - isDetailed: Whether allocations say in which module they are made.
   ///   - hasState: Whether the optimizer has stepped before, so that its state stands.
+  /// - Returns: The stream, which begins with the making of the model.
   package func stream(isDetailed: Bool = true, hasState: Bool = false) -> StepStream {
     let torch = Torch(device, isDetailed: isDetailed)
     let modules = Modules(model, on: torch)
@@ -109,12 +110,12 @@ final class AdamW {
     if !hasStates { for parameter in stepped { makeState(of: parameter) } }
     hasStates = true
     if torch.device.isCUDA {
-      // Types one after the other, in the order in which they come.
+      // Types one after the other, the one that comes last first, as in PyTorch's map of them.
       var types: [ElementType] = []
       for parameter in stepped where !types.contains(parameter.dtype) {
         types.append(parameter.dtype)
       }
-      for type in types { takeAll(stepped.filter { $0.dtype == type }) }
+      for type in types.reversed() { takeAll(stepped.filter { $0.dtype == type }) }
     } else {
       takeOneByOne(stepped)
     }

@@ -101,9 +101,8 @@ extension Torch {
   /// `F.embedding`: rows of a table.
   func embedding(_ table: TorchTensor, _ indices: TorchTensor) -> TorchTensor {
     let node = node("EmbeddingBackward0", [table]) { torch, call in
-      [torch.expression {
-        torch.make("embedding_dense_backward", table.shape, call.gradient.dtype)
-      }]
+      let dtype = call.gradient.dtype
+      return [torch.expression { torch.make("embedding_dense_backward", table.shape, dtype) }]
     }
     save(indices, as: "indices", in: node, for: [0])
     let y = make("embedding", indices.shape + [table.shape[1]], table.dtype)

@@ -87,13 +87,7 @@ extension Torch {
     let old = x.shape
     let size = old[axis] / count
     let node = node("SplitBackward0", [x]) { torch, call in
-      [torch.expression {
-        let parts = call.gradients.map { part in
-          part ?? torch.make("zeros", call.node.results[0].shape, x.dtype)
-        }
-        _ = parts
-        return torch.make("cat", old, call.node.results[0].dtype)
-      }]
+      [torch.expression { torch.make("cat", old, call.node.results[0].dtype) }]
     }
     let parts = (0..<count).map { _ in
       var shape = old

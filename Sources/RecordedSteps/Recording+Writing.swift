@@ -1,5 +1,6 @@
 import CUDAAllocator
 import Ledger
+package import Recordings
 package import Spelling
 
 extension Recording {
