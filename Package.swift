@@ -76,16 +76,21 @@ let package = Package(
       uses: ["Tensors", "TiledAttention", "CKernels", "Jemalloc", "OneDNN", "Threading", "Ledger"]),
     module("Autograd", uses: ["Tensors", "Ledger"]),
     module("PyTorchOps", uses: ["Autograd", "Tensors", "Ledger"]),
+    // PyTorch's own step, allocation by allocation.
+    module("PyTorchSteps"),
     module(
       "Transformer",
-      uses: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "Safetensors", "Values", "Spelling"]),
+      uses: [
+        "PyTorchOps", "PyTorchSteps", "Autograd", "Tensors", "Ledger", "Safetensors", "Values",
+        "Spelling",
+      ]),
     module(
       "HuggingFace", uses: ["Transformer", "Tensors", "Patterns", "Values", "Files", "Spelling"]),
     module(
       "Retention",
       uses: [
-        "Transformer", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns", "Values",
-        "Spelling",
+        "Transformer", "PyTorchSteps", "Autograd", "Tensors", "Ledger", "Safetensors", "Patterns",
+        "Values", "Spelling",
       ]),
     module(
       "Reporting",
@@ -93,7 +98,10 @@ let package = Package(
     module("Traces", uses: ["Reporting", "Retention", "Ledger", "Spelling", ordered]),
     module(
       "Recordings",
-      uses: ["CUDAAllocator", "Reporting", "Ledger", "CZlib", "Values", "Files", "Spelling"]),
+      uses: [
+        "CUDAAllocator", "PyTorchSteps", "Reporting", "Ledger", "CZlib", "Values", "Files",
+        "Spelling",
+      ]),
     module(
       "RecordedSteps",
       uses: [
@@ -127,8 +135,8 @@ let package = Package(
     module(
       "Planning",
       uses: [
-        "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger", "Patterns",
-        "Values", "Spelling",
+        "PyTorchSteps", "Measurement", "Reporting", "Retention", "Transformer", "Tensors", "Ledger",
+        "Patterns", "Values", "Spelling",
       ]),
     module(
       "Budgets",
@@ -159,10 +167,8 @@ let package = Package(
       dependencies: [
         "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
         "RecordedPlans", "RecordedLaws", "RecordedSteps", "Traces", "Recordings", "CUDAAllocator",
-        "Reporting", "Retention",
-        "HuggingFace",
-        "Transformer", "Tensors", "Ledger", "Safetensors", "Values", "Files", "Spelling",
-        "Threading", argumentParser,
+        "PyTorchSteps", "Reporting", "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger",
+        "Safetensors", "Values", "Files", "Spelling", "Threading", argumentParser,
       ],
       swiftSettings: strict),
 
@@ -219,6 +225,7 @@ let package = Package(
       isOptimized: true),
     tests("AutogradTests", of: ["Autograd", "Tensors", "Ledger", "TestSupport"]),
     tests("PyTorchOpsTests", of: ["PyTorchOps", "Autograd", "Tensors", "Ledger", "TestSupport"]),
+    tests("PyTorchStepsTests", of: ["PyTorchSteps"]),
     tests(
       "TransformerTests", of: ["Transformer", "Tensors", "Ledger", "Safetensors", "TestSupport"]),
     tests(
@@ -229,7 +236,8 @@ let package = Package(
     tests(
       "RetentionTests",
       of: [
-        "Retention", "HuggingFace", "Transformer", "Autograd", "CPUBackend", "Tensors", "Ledger",
+        "Retention", "PyTorchSteps", "HuggingFace", "Transformer", "Autograd", "CPUBackend",
+        "Tensors", "Ledger",
         "Safetensors", "Patterns", "Values", "TestSupport",
       ]),
     tests(
@@ -247,7 +255,8 @@ let package = Package(
     tests(
       "PlanningTests",
       of: [
-        "Profiles", "Planning", "Measurement", "Reporting", "Retention", "Transformer",
+        "Profiles", "Planning", "PyTorchSteps", "Measurement", "Reporting", "Retention",
+        "Transformer",
         "CPUBackend", "Tensors", "Ledger", "TestSupport",
       ]),
     tests(

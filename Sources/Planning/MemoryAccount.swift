@@ -1,3 +1,4 @@
+package import PyTorchSteps
 package import Retention
 package import Tensors
 import Values
@@ -6,7 +7,8 @@ import Values
 ///
 /// Parameters, gradients and optimizer state are thought to stand all through the step, beside the
 /// highest moment of the activations: so they do where gradients are accumulated, or lie in one
-/// buffer.
+/// buffer. Of a recipe, whose step is PyTorch's own, all is counted at the moment at which most is
+/// held.
 package struct MemoryAccount: Hashable, Sendable {
   /// A part that can be counted or left out.
   package enum Part: String, AxisWord {
@@ -42,8 +44,28 @@ package struct MemoryAccount: Hashable, Sendable {
     case .gradients: sharding.share(of: step.trained.bytes(as: gradientDType), .gradients)
     case .optimizer: sharding.share(of: optimizer.stateBytes(of: step.trained), .optimizer)
     // Activations are gone when the optimizer's step begins.
-    case .activations: max(step.peakBytes, moment(of: optimizer, step.trained))
+    case .activations:
+      pytorch(in: step, optimizer: optimizer)?.rest
+        ?? max(step.peakBytes, moment(of: optimizer, step.trained))
     case .workspace: step.workspacePeakBytes
+    }
+  }
+
+  /// The moment at which PyTorch's own step holds the most, on a GPU; nil where that is not known,
+  /// or not all of it is counted as it stands.
+  package func pytorch(in step: StepResult, optimizer: Optimizer) -> StepPeaks.Moment? {
+    guard let found = step.pytorch, found.optimizer == optimizer, device == .any,
+      parts == [.parameters, .gradients, .optimizer, .activations], gradientDType == nil,
+      sharding.devices == 1, tensorParallelism.devices == 1
+    else { return nil }
+    let peaks = found.peaks
+    switch optimizerStep {
+    case .foreach, nil: return peaks.most
+    case .forLoop, .fused:
+      let stepping = StepPeaks.Moment(
+        parameters: step.parameterBytes, gradients: step.trained.bytes(),
+        states: optimizer.stateBytes(of: step.trained), rest: moment(of: optimizer, step.trained))
+      return stepping.total > peaks.step.total ? stepping : peaks.step
     }
   }
 
@@ -63,7 +85,9 @@ package struct MemoryAccount: Hashable, Sendable {
   /// The bytes that are held against a memory; beyond 64 bits for no step that is possible.
   package func total(of step: StepResult, optimizer: Optimizer) -> Int128 {
     switch device {
-    case .any: counted(in: step, optimizer: optimizer).reduce(0) { $0 + Int128($1.bytes) }
+    case .any:
+      pytorch(in: step, optimizer: optimizer).map { Int128($0.total) }
+        ?? counted(in: step, optimizer: optimizer).reduce(0) { $0 + Int128($1.bytes) }
     case .thisMachine:
       Int128(step.peakAllocatedBytes) + Int128(optimizer.stateBytes(of: step.trained))
     }

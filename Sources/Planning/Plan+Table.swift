@@ -10,6 +10,13 @@ import Transformer
 import Values
 
 extension Plan {
+  /// Whether rows are counted as PyTorch's own step holds them on a GPU.
+  package var isPyTorchs: Bool {
+    rows.allSatisfy {
+      request.account.pytorch(in: $0.figures, optimizer: $0.optimizer) != nil
+    }
+  }
+
   /// The plan as a person reads it: what is planned, what is counted, the combinations, an answer.
   ///
   /// Combinations that others beat are listed only if `listsAll`.
@@ -88,6 +95,7 @@ extension Plan {
   private func words(for part: MemoryAccount.Part, _ bytes: Int, _ row: PlanRow) -> String {
     let size = Units.bytes(bytes)
     let share = request.account.share(of: part)
+    let isPyTorch = request.account.pytorch(in: row.figures, optimizer: row.optimizer) != nil
     switch part {
     case .parameters:
       let adapter = row.combination.point.model.adapter?.dtype
@@ -95,9 +103,12 @@ extension Plan {
       return "\(size) of parameters, \(row.dtype.rawValue)\(types)\(share)"
     case .gradients:
       return "\(size) of gradients, \(row.gradientTypes(request.account))\(share)"
+        + (isPyTorch ? ", each from when it is made" : "")
     case .optimizer:
       return "\(size) of optimizer state, \(row.optimizer.composition(row.figures.trained))\(share)"
-    case .activations: return "the highest moment of activations, below" + optimizerMoment(row)
+    case .activations:
+      if isPyTorch { return "what PyTorch holds besides on a GPU when it holds the most, below" }
+      return "the highest moment of activations, below" + optimizerMoment(row)
     case .workspace: return "scratch of this program's kernels"
     }
   }

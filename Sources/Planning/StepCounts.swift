@@ -1,10 +1,12 @@
 import Measurement
+import PyTorchSteps
 import Retention
 import Synchronization
 
 /// Steps that a plan has counted, by their points; threads share them.
 ///
-/// An optimizer changes no step: what it keeps is computed from the trained parameters.
+/// An optimizer changes no step of Ballast's own layers: what it keeps is computed from the trained
+/// parameters. PyTorch's step, of a recipe, has it.
 final class StepCounts: Sendable {
   private let steps = Mutex<[Point: [Int: StepResult]]>([:])
 
@@ -14,7 +16,12 @@ final class StepCounts: Sendable {
     if let step = steps.withLock({ $0[key]?[point.nC] }) { return step }
     var counted = point
     counted.optimizer = .none
-    let step = try predictor.totals(of: counted)
+    var step = try predictor.totals(of: counted)
+    if point.recipe != .ballast, !predictor.isShared,
+      let steps = TrainedSteps(point, on: .cuda(prefersCuDNN: false))
+    {
+      step.pytorch = (point.optimizer, steps.peaks())
+    }
     steps.withLock { $0[key, default: [:]][point.nC] = step }
     return step
   }
@@ -26,7 +33,8 @@ final class StepCounts: Sendable {
 
   private static func key(_ point: Point) -> Point {
     var key = point
-    (key.nC, key.optimizer) = (0, .none)
+    key.nC = 0
+    if key.recipe == .ballast { key.optimizer = .none }
     return key
   }
 }

@@ -1,4 +1,5 @@
 package import Ledger
+package import PyTorchSteps
 
 /// What one training step kept, at most held, and took.
 package struct StepResult: Sendable {
@@ -23,6 +24,8 @@ package struct StepResult: Sendable {
   /// Wall-clock seconds; nil where nothing is computed.
   package var forwardSeconds: Double?
   package var backwardSeconds: Double?
+  /// What PyTorch's step holds at the most on a GPU, with an optimizer; nil where nobody asked.
+  package var pytorch: (optimizer: Optimizer, peaks: StepPeaks)?
 
   /// How many storages are retained.
   package var savedTensors: Int { saved.reduce(0) { $0 + $1.copies } }
@@ -36,4 +39,17 @@ package struct StepResult: Sendable {
   }
   /// The most requested activation bytes alive at once in the step.
   package var peakBytes: Int { max(peakForwardBytes, peakBackwardBytes) }
+}
+
+extension StepResult {
+  /// Takes the peaks of a recipe's step on a CPU, and gradients of the parameters' own types, from
+  /// PyTorch's own order of events, as far as that is known.
+  mutating func takePyTorchsPeaks(of point: Point) {
+    guard point.recipe != .ballast else { return }
+    gradientBytes = trained.bytes()
+    var point = point
+    point.optimizer = .none
+    guard let peaks = TrainedSteps(point, on: .cpu)?.peaks() else { return }
+    (peakForwardBytes, peakBackwardBytes) = (peaks.forward, peaks.backward)
+  }
 }

@@ -170,7 +170,7 @@ package final class TrainingStep {
       max(ledger.peakBytes(category, in: .forward), ledger.peakBytes(category, in: .backward))
     }
     let isTimed = tensors.kernels != nil
-    return StepResult(
+    var result = StepResult(
       loss: value,
       saved: saved,
       peakForwardBytes: ledger.peakBytes(.activation, in: .forward),
@@ -185,6 +185,8 @@ package final class TrainingStep {
       matmulFlops: tapes.matmulFlops,
       forwardSeconds: isTimed ? forwardTime / .seconds(1) : nil,
       backwardSeconds: isTimed ? backwardTime / .seconds(1) : nil)
+    if !tensors.memory.isShared { result.takePyTorchsPeaks(of: point) }
+    return result
   }
 
   /// The first gradient of the last run that is not finite, by its parameter's name; nil for none.

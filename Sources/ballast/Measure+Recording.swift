@@ -47,7 +47,7 @@ extension Measure {
   var pointOptions: [String] {
     let files = [
       ("--model", options.model), ("--weights", options.weights), ("--tokens", options.tokens),
-      ("--gradients", gradients), ("--gradient-errors", gradientErrors),
+      ("--gradients", gradients), ("--gradient-errors", gradientErrors), ("--stream", stream),
     ]
     return files.filter { $0.1 != nil }.map(\.0) + (noReference ? ["--no-reference"] : [])
       + options.axes.texts.filter { RecordedLaws.Variable(rawValue: $0.axis.name) == nil }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import CUDAAllocator
 import Files
 import Measurement
+import Recordings
 import Reporting
 import Retention
 import Spelling
@@ -78,12 +80,20 @@ struct Measure: ParsableCommand {
       several, separated by commas.
       """, valueName: "word"))
   var by: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Of a recipe: write PyTorch's step, allocation by allocation, as a file for --recording and \
+      ballast allocator, on the GPU of --gpu or else on a CPU; - for standard output.
+      """, valueName: "file.json"))
+  var stream: String?
   @OptionGroup(title: "Pictures of one step") var traces: TraceOptions
   @OptionGroup(title: "A recorded step") var recording: RecordingOptions
 
   func run() throws {
     if let recorded = try recording.recorded(
-      memory: try options.memory.given(), at: recordedLengths, besides: pointOptions)
+      memory: try options.memory.given(), at: recordedLengths, besides: pointOptions,
+      isForStream: stream != nil)
     {
       return try show(recorded)
     }
@@ -102,8 +112,14 @@ struct Measure: ParsableCommand {
     if gradients == "-" {
       throw UsageError("--gradients needs a file, since safetensors are no text to print; not -")
     }
+    let stream = try stream.map { _ in
+      try RecipeStream(planned.point, on: recording.gpu.map(GPU.given))
+    }
     let texts =
-      [("--ledger", ledger), ("--gradient-errors", gradientErrors), ("--json", json)]
+      [
+        ("--ledger", ledger), ("--gradient-errors", gradientErrors), ("--json", json),
+        ("--stream", self.stream),
+      ]
       + traces.texts
     let binaries = [("--gradients", gradients), ("--snapshot", traces.snapshot)]
     try traces.requireFile()
@@ -126,6 +142,7 @@ struct Measure: ParsableCommand {
     try outputs.write(
       "--gradient-errors", CSV.document(GradientRecord.rows(of: outcome.gradients, in: record)))
     try outputs.write("--json", JSONObject.text(of: record))
+    if let stream { try outputs.write("--stream", stream.json) }
     try traces.write(outcome, recorder, to: outputs, snapshot: snapshotFile)
     if outputs.printsRow {
       let tables = totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }

@@ -132,6 +132,7 @@ struct PlanCommand: ParsableCommand {
     let request: PlanRequest
     let format: Format
     let isTooLarge: Bool
+    let isPyTorchs: Bool
     do {
       format = try Format.given(self.format, for: "format") ?? .table
       guard !laws || format != .csv else {
@@ -162,6 +163,7 @@ struct PlanCommand: ParsableCommand {
         try format == .table ? Output.show(text) : Output.write(text)
       }
       isTooLarge = plan.isTooLarge
+      isPyTorchs = plan.isPyTorchs
     } catch let error as PlanError {
       guard error.isTooLarge else { throw Failure(error.description) }
       Output.note(error.description)
@@ -170,8 +172,11 @@ struct PlanCommand: ParsableCommand {
     let recipe = request.point.point.recipe
     if recipe != .ballast {
       Output.note(
-        "recipe \(recipe.rawValue): retained bytes are those of \(Recipe.versions); peaks follow "
-          + "its ops, without PyTorch's temporaries and caching allocator")
+        "recipe \(recipe.rawValue): retained bytes are those of \(Recipe.versions); "
+          + (isPyTorchs
+            ? "all together is what a GPU's allocator has handed out when it has most, but for "
+              + "cuBLAS's workspace and what kernels take inside"
+            : "peaks follow its ops, without PyTorch's temporaries and caching allocator"))
     }
     for note in request.point.notes { Output.note(note) }
     if isTooLarge { throw ExitCode(Status.budgetExceeded) }

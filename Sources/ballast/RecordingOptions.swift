@@ -69,12 +69,15 @@ struct RecordingOptions: ParsableArguments {
   /// - Parameters:
   ///   - others: Options that were given and go with a point alone.
   ///   - takesSeveral: Whether several GPUs may be given.
+  ///   - isForStream: Whether `--gpu` may say where a recipe's step runs.
   /// - Returns: The recording, with the GPUs that were given.
   /// - Throws: `UsageError` for options that do not go together, `FileError` for a file that is no
   ///   recording, `ValueError` for no GPU.
-  func opened(besides others: [String], takesSeveral: Bool = false) throws -> Opened? {
+  func opened(
+    besides others: [String], takesSeveral: Bool = false, isForStream: Bool = false
+  ) throws -> Opened? {
     guard let recording else {
-      guard gpu == nil else { throw UsageError("--gpu goes with --recording") }
+      guard gpu == nil || isForStream else { throw UsageError("--gpu goes with --recording") }
       return nil
     }
     if let other = others.first {
@@ -97,9 +100,9 @@ struct RecordingOptions: ParsableArguments {
   ///   recording, `ValueError` for no GPU.
   func recorded(
     memory: Int?, at lengths: [(variable: RecordedLaws.Variable, text: String)] = [],
-    besides others: [String]
+    besides others: [String], isForStream: Bool = false
   ) throws -> Recorded? {
-    guard let file = try opened(besides: others) else { return nil }
+    guard let file = try opened(besides: others, isForStream: isForStream) else { return nil }
     let opened = try file.evaluated(at: lengths)
     let device =
       memory.map { DeviceMemory(total: $0, held: opened.chip?.contextBytes ?? 0) }

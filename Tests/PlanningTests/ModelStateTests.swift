@@ -1,5 +1,6 @@
 import Measurement
 import Planning
+import PyTorchSteps
 import Reporting
 import Retention
 import Tensors
@@ -70,9 +71,14 @@ import Transformer
     let table = 5000 * 64 * 2
     #expect(Self.bytes(.gradients, tied) == 779_904)
     #expect(Self.bytes(.gradients, free) == 1_419_904)
-    // Beside them stands the loss, as in PyTorch the gradient with which backward begins.
-    #expect(tied.row.figures.peakBackwardBytes == 2 * table + 4)
-    #expect(Self.bytes(.gradients, tied) + tied.row.figures.peakBackwardBytes == 2_059_908)
+    // The gradient that the embedding's comes from stands beside both, before their sum does; the
+    // loss, and the gradient with which backward begins, all through.
+    let hidden = tied.row.combination.point.n * 64 * 2
+    #expect(tied.row.figures.peakBackwardBytes == 2 * table + hidden + 8)
+    // In a GPU's blocks: all gradients, the two that make up one of them, the caller's tokens.
+    let moment = try #require(tied.row.figures.pytorch?.peaks.step)
+    #expect(moment.gradients >= 779_904 && moment.gradients < 779_904 + 512 * 20)
+    #expect(moment.rest >= 2 * table && moment.rest < 2 * table + 512 * 8)
     // Untied, the highest moment lies elsewhere: the logits' gradient, in float32 and as it is.
     #expect(free.row.figures.peakBackwardBytes < 2 * table)
   }
@@ -87,8 +93,14 @@ import Transformer
     let settings = ["recipe": "transformers-sdpa", "dtype": "bfloat16", "optimizer": "adamw"]
     let planned = try Self.row(settings, model: Self.small(tied: true)) { $0.optimizerStep = step }
     #expect(planned.account.moment(of: .adamw, planned.row.figures.trained) == bytes)
+    // PyTorch's own step, in a GPU's blocks; or the sum where its optimizer takes another way.
+    let figures = planned.row.figures
+    let peaks = try #require(figures.pytorch?.peaks)
+    let stepping = figures.parameterBytes + 3 * figures.trained.bytes() + bytes
     #expect(
-      Self.bytes(.activations, planned) == max(bytes, planned.row.figures.peakBytes))
+      planned.account.total(of: figures, optimizer: .adamw)
+        == Int128(max(peaks.step.total, step == .foreach ? peaks.optimizer.total : stepping)))
+    #expect(peaks.optimizer.rest >= 779_904 && peaks.optimizer.rest < 779_904 + 512 * 20)
   }
 
   /// A loop over a pair of equal matrices holds three: the root and the denominator of one beside

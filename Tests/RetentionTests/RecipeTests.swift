@@ -1,6 +1,7 @@
 import CPUBackend
 import Foundation
 import Ledger
+import PyTorchSteps
 import Retention
 import Tensors
 import TestSupport
@@ -111,6 +112,24 @@ import Transformer
     let slope = try retained(51) - retained(50)
     #expect(slope == c.layers * (2 * 4 * c.queryWidth + 4 * 6) + 8)
     #expect(try retained(90) - retained(50) == 40 * slope)
+  }
+
+  /// The ledger's ops and PyTorch's own step say the same of what backward keeps.
+  @Test func `what a step keeps is what its ops keep`() throws {
+    for recipe in [Recipe.transformersEager, .transformersSDPA] {
+      for dtype in [DType.float32, .bfloat16] {
+        for trainable in ["", "mlp", "embed", "layers.2.*k_proj", "norm"] {
+          for batch in [1, 2] {
+            var point = Self.point(recipe, Self.llama, nC: 11, nG: 6, batch: batch)
+            (point.dtype, point.trainable) = (dtype, written(trainable))
+            point.model.slidingWindow = batch == 1 ? nil : 8
+            let stream = try #require(TrainedSteps(point, on: .cpu)).stream()
+            let kept = stream.allocations.filter(\.isKept).reduce(0) { $0 + $1.bytes }
+            #expect(try Self.run(point).retained.total == kept, "\(point)")
+          }
+        }
+      }
+    }
   }
 
   @Test func `equal layers are counted as if all ran`() throws {

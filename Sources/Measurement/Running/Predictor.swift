@@ -19,6 +19,9 @@ package final class Predictor {
     self.share = share
   }
 
+  /// Whether it counts what one of several devices holds.
+  package var isShared: Bool { share != nil }
+
   /// A step of a point on shapes, with no memory, no arithmetic and nothing drawn.
   ///
   /// - Throws: `PointError` for an impossible point.

@@ -100,6 +100,17 @@ def test_fused_dropout() -> None:
     assert ("native_dropout", 1000) not in made(on_gpu(run, without="fused-dropout"))
 
 
+def test_a_dropout_of_0_is_its_operand() -> None:
+    """`_dropout_impl` in Dropout.cpp; PyTorch's own decomposition in Python copies it."""
+    def run() -> None:
+        weights = torch.ones(1000, device="cuda", requires_grad=True)
+        functional.dropout(weights, 0.0).sum().backward()
+        functional.dropout(weights, 0.5, training=False)
+
+    assert "clone" not in [op for op, _ in made(on_gpu(run))]
+    assert "native_dropout" not in [op for op, _ in made(on_gpu(run))]
+
+
 def test_the_mask_of_dropout_comes_first() -> None:
     def run() -> None:
         functional.dropout(torch.ones(1000, device="cuda"), 0.5)

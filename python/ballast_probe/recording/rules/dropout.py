@@ -27,6 +27,8 @@ class FusedDropout(Rule):
                     and setting.recorder.is_on_device(tensor):
                 result: torch.Tensor = aten.native_dropout.default(tensor, probability, True)[0]
                 return result
+            if probability == 0 or not is_training:  # a decomposition in Python would copy it
+                return tensor
             composite: torch.Tensor = aten.dropout.default.decompose(
                 tensor, probability, is_training)
             return composite
