@@ -47,7 +47,9 @@ package struct LengthsFile: Sendable {
     var columns: (nC: Int, nG: Int?)?
     var isFirst = true
     var number = 0
-    for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]  // which spreadsheets put in front
+    let text = bytes.starts(with: mark) ? bytes.dropFirst(mark.count) : bytes[...]
+    for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
       let fields = fields(line)
       guard fields.contains(where: { !$0.isEmpty }) else { continue }

@@ -40,9 +40,11 @@ extension LengthsPlan {
     let count = answer.misfitCount
     sheet.add(
       name,
-      count == 0
-        ? "every sample fits" + (outsideCount > 0 ? " for which there are laws" : "")
-        : "\(Units.grouped(count)) of the samples do not fit; the highest peaks have")
+      kinds.isEmpty
+        ? "no sample could be judged"
+        : count == 0
+          ? "every sample fits" + (outsideCount > 0 ? " for which there are laws" : "")
+          : "\(Units.grouped(count)) of the samples do not fit; the highest peaks have")
     for kind in answer.misfits.prefix(LengthsAnswer.listed) {
       sheet.add("", "\(words(kind)), \(Units.bytes(kind.peak)) at the peak")
     }

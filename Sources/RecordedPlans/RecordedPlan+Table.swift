@@ -10,14 +10,17 @@ extension RecordedPlan {
   package var text: String {
     var sheet = Sheet()
     let named = Self.words(recording)
-    sheet.add("model", named.model)
-    sheet.add("step", named.step)
     if let only = answers.first, answers.count == 1 {
+      addLengths(only, to: &sheet)
+      sheet.add("model", named.model)
+      sheet.add("step", named.step)
       sheet.add(recording.device == .cuda ? "GPU" : "memory", deviceWords(only))
       add(only, to: &sheet)
       add(assumptions: recording.assumptions, to: &sheet)
       return sheet.text
     }
+    sheet.add("model", named.model)
+    sheet.add("step", named.step)
     let chips = Set(answers.compactMap(\.gpu?.name))
     if chips.count == 1, let gpu = answers[0].gpu { sheet.add("GPU", gpu.title) }
     add(assumptions: recording.assumptions, to: &sheet)
@@ -31,26 +34,25 @@ extension RecordedPlan {
   // MARK: One memory
 
   private func add(_ answer: RecordedAnswer, to sheet: inout Sheet) {
-    addLengths(answer, to: &sheet)
     sheet.add(
       answer.fits ? "peak" : "peak there",
       "\(Units.exactBytes(answer.peakAllocated)) allocated"
         + (answer.peakReserved.map { ", \(Units.exactBytes($0)) reserved of the GPU" } ?? ""))
-    if let least = answer.leastReserved, let most = answer.peakReserved, least < most {
+    if let least = answer.leastReserved, let most = answer.peakReserved,
+      Units.bytes(least) != Units.bytes(most)
+    {
       sheet.add(
-        "",
-        "\(Units.exactBytes(least)) to \(Units.exactBytes(most)) reserved, by the order of "
-          + "addresses that CUDA gives")
+        "", "from \(Units.exactBytes(least)) on, by the order in which CUDA gives addresses")
     }
-    if let left = answer.left { sheet.add("left", "\(Units.bytes(left)) of the memory") }
+    if let left = answer.left { sheet.add("free", "\(Units.bytes(left)) of the memory") }
     if answer.fits, answer.retries > 0 {
       let times = answer.retries == 1 ? "once" : "\(Units.grouped(answer.retries)) times"
-      sheet.add("", "the allocator gives its cache back \(times) there, which takes time")
+      sheet.add("", "cached memory is freed and taken again \(times) in these steps, which is slow")
     }
-    if let moment = answer.step.moment(ofEvent: answer.peakEvent) { sheet.add("peak is", moment) }
+    if let moment = answer.step.moment(ofEvent: answer.peakEvent) { sheet.add("peak at", moment) }
     let held = HeldAtPeak(answer.step, after: answer.peakEvent)
     sheet.add(
-      "stands there",
+      "held there",
       held.roles.prefix(6).map { "\(Units.bytes($0.bytes)) \($0.role.words)" }
         .joined(separator: ", "))
     sheet.add("largest", lines: held.kinds.prefix(5).map(Self.line))
@@ -71,9 +73,11 @@ extension RecordedPlan {
     }
     guard answer.fits, let lengths = answer.lengths else {
       let shortest = answer.lengths.map(RecordedLaws.words) ?? ""
-      sheet.add(variable.mostWords, "none fits, of those for which there are laws")
-      sheet.add("the least", "\(shortest) takes \(neededWords(answer))")
-      if let words = endWords(answer) { sheet.add("why", words) }
+      sheet.add(
+        variable.mostWords,
+        "none: the least that was recorded, \(shortest), takes "
+          + neededWords(answer))
+      if let words = endWords(answer) { sheet.add("limited by", words) }
       return
     }
     var unit = ""
@@ -81,28 +85,25 @@ extension RecordedPlan {
     let atLeast = answer.endedBy == "law" ? "at least " : ""
     sheet.add(
       variable.mostWords,
-      "\(atLeast)\(Units.grouped(lengths[variable]))\(unit) (\(variable.rawValue))")
-    sheet.add(
-      "sequence",
-      "\(Units.grouped(lengths.tokens)) tokens: \(RecordedLaws.words(lengths))")
-    if let words = endWords(answer) { sheet.add("beyond", words) }
+      "\(atLeast)\(Units.grouped(lengths[variable]))\(unit) (\(variable.rawValue)), in sequences of "
+        + "\(Units.grouped(lengths.tokens)): \(RecordedLaws.words(lengths))")
+    if let words = endWords(answer) { sheet.add("limited by", words) }
     if let bound = answer.bound?[variable], bound > lengths[variable] {
       sheet.add(
         "",
-        "what tensors take would fit up to \(variable.rawValue) \(Units.grouped(bound)); between "
-          + "are lengths at which no free piece of memory is enough, and perhaps some that fit")
+        "without fragmentation \(Units.grouped(bound))\(unit) would fit; some between may fit too")
     }
     if let more = answer.expandable?[variable] {
       sheet.add(
-        "to have more",
-        "with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True "
-          + "\(Units.grouped(more))\(unit) fit, of the same step")
+        "more fit",
+        "\(Units.grouped(more))\(unit) with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True")
     }
   }
 
   private func neededWords(_ answer: RecordedAnswer) -> String {
     "\(Units.bytes(answer.needed)) of memory"
-      + (answer.device.held > 0 ? ", \(Units.bytes(answer.device.held)) of it the driver's" : "")
+      + (answer.device.held > 0
+        ? ", of which CUDA itself takes \(Units.bytes(answer.device.held))" : "")
   }
 
   /// What ends a search, with the step that does not fit at hand.

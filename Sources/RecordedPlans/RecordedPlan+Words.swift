@@ -43,20 +43,22 @@ extension RecordedPlan {
     if let text = known("accumulate") { words.append("\(text) passes a step") }
     if let text = known("ranks") { words.append("one of \(text) processes") }
     let steps = Set(recording.phases.map(\.step)).count
-    words.append("\(steps) step\(steps == 1 ? "" : "s") after another")
+    words.append(steps == 1 ? "1 step" : "\(steps) steps in a row")
     return words.joined(separator: ", ")
   }
 
   /// A memory's name in a table: as it is typed, if that is short.
   static func name(of device: DeviceMemory) -> String {
     guard let total = device.total else { return "no limit" }
-    return total % (1 << 20) == 0 ? Units.short(total) : Units.bytes(total)
+    let isShort = total % (1 << 30) == 0 || total < 1 << 30 && total % (1 << 20) == 0
+    return isShort ? Units.short(total) : Units.bytes(total)
   }
 
   /// A device, with what of it is not PyTorch's.
   func words(_ device: DeviceMemory) -> String {
     let memory = device.total.map(Units.bytes) ?? "no limit"
-    return "\(memory)" + (device.held > 0 ? ", \(Units.bytes(device.held)) of it the driver's" : "")
+    return "\(memory)"
+      + (device.held > 0 ? ", of which CUDA itself takes \(Units.bytes(device.held))" : "")
   }
 }
 
@@ -82,12 +84,16 @@ extension RecordedAnswer {
     case .border(let border): return border.sentence
     case .memory(let lengths, let failure):
       let subject = variable.map { words(lengths, $0) } ?? "it"
-      let moment = beyond?.moment(ofEvent: failure.event).map { "in \($0): " } ?? ""
+      let moment = beyond?.place(ofEvent: failure.event).map { "in \($0): " } ?? ""
       let error = failure.error
       let cached = error.reserved - error.allocated
-      return "\(subject) does not fit: \(moment)\(Units.bytes(error.asked)) are asked for and "
-        + "\(Units.bytes(error.free)) are free, with \(Units.bytes(error.allocated)) in use"
-        + (cached > 0 ? " and \(Units.bytes(cached)) cached but not in one piece" : "")
+      let (asked, free) = (Units.bytes(error.asked), Units.bytes(error.free))
+      return "memory: \(subject) does not fit, \(moment)"
+        + (asked == free
+          ? "\(Units.grouped(error.asked)) bytes are asked for and \(Units.grouped(error.free))"
+          : "\(asked) are asked for and \(free)")
+        + " are free, with \(Units.bytes(error.allocated)) in use"
+        + (cached > 0 ? " and \(Units.bytes(cached)) cached in smaller pieces" : "")
     }
   }
 }

@@ -48,13 +48,20 @@ extension RecordedStep {
 extension Recording {
   /// When an allocation is, and what it is for; nil for anything but an allocation.
   package func moment(ofEvent event: Int) -> String? {
+    guard let place = place(ofEvent: event), case .allocate(let number) = events[event] else {
+      return nil
+    }
+    return place + ", \(Units.exactBytes(tensors.bytes[number]))"
+  }
+
+  /// The same without what it is for.
+  package func place(ofEvent event: Int) -> String? {
     guard events.indices.contains(event), let phase = phase(ofEvent: event),
       case .allocate(let number) = events[event]
     else { return nil }
     let tensor = tensor(number)
     return "\(phase.phase.rawValue) of step \(phase.step), \(tensor.op)"
       + (tensor.module.isEmpty ? "" : " in \(tensor.module)")
-      + ", \(Units.exactBytes(tensor.bytes))"
   }
 
   /// Tensors that are alive after an event, in order of allocation.

@@ -45,10 +45,10 @@ struct RecordingOptions: ParsableArguments {
       }
       let others = gpus.map(\.name).filter { $0 != recording.gpu?.name }
       if let made = recording.gpu, let first = others.first {
-        let all = Words.list(others)
         notes.append(
-          "\(path) was recorded for \(made.name), whose kernels' temporaries it holds; record it "
-            + "again with --gpu \(first) to have those of \(all)")
+          "\(path) was recorded for \(made.name), and kernels of \(Words.list(others)) may take other "
+            + "temporaries; record it again with --gpu \(first) to have "
+            + (others.count == 1 ? "its own" : "those of each"))
       }
       return notes
     }
@@ -83,10 +83,20 @@ struct RecordingOptions: ParsableArguments {
     if let other = others.first {
       throw UsageError("\(other) does not go with --recording, which says all about its step")
     }
-    let names = gpu.map { takesSeveral ? $0.split(separator: ",").map(String.init) : [$0] } ?? []
+    let names =
+      gpu.map {
+        takesSeveral
+          ? $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) : [$0]
+      } ?? []
+    if let twice = names.indices.first(where: { names[..<$0].contains(names[$0]) }) {
+      throw UsageError("--gpu names \(quoted(names[twice])) more than once; name it once")
+    }
+    if names.contains("") {
+      throw UsageError("--gpu \(quoted(gpu ?? "")) has an empty name; write it as --gpu h100,h200")
+    }
     return Opened(
       path: recording, recording: try RecordedFile.recording(recording),
-      gpus: try (names.isEmpty ? gpu.map { [$0] } ?? [] : names).map(GPU.given))
+      gpus: try names.map(GPU.given))
   }
 
   /// The recorded step that was named; nil for none.
