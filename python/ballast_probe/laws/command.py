@@ -19,8 +19,8 @@ from ..recording.command import add_step, place, training_of
 from ..recording.recording import Recording
 from ..recording.trainer import Training, record_training
 from .changes import CHANGES, changed
-from .fitting import Fit, Fitter, Model, batches, prompts
-from .planner import Question, require_program
+from .fitting import Fit, Fitter, Model, batches, prompts, refuse_lengths
+from .planner import Question, refuse_memory, require_program
 from .table import answer_of, table
 from .workers import processors, workers
 
@@ -81,6 +81,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
                          "ask for the longest prompt")
     if training.is_cpu:
         raise UsageError("fit is about the memory of GPUs, and --gpu is cpu; name a GPU")
+    refuse_memory(arguments.memory)
     changes = changed(training, arguments.also)
     require_program()
     name, values = asked_model(arguments)
@@ -100,11 +101,11 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             said.end()
             print(f"ballast-probe: {change}: {error}", file=sys.stderr)
             continue
+        said.end()
+        if not change:
+            print(fit.summary(), flush=True)
         if (file := files[change]) is not None:
             fit.recording.write(file)
-        if not change:
-            said.end()
-            print(fit.summary(file))
     said.end()
     if changes:
         print("\n" + table({change: answer_of(fit) for change, fit in fits.items()}))
@@ -123,6 +124,7 @@ def _fit(name: str, values: Mapping[str, Any], training: Training, question: Que
                                command=command)
 
     model = Model.of(subject.text)
+    refuse_lengths(model, max(training.n_c, 0), training.n_g)
     spans = prompts(model, training.n_g, training.batch) if training.n_c < 0 \
         else batches(training.n_c, training.n_g)
     with workers(record, processors()) as recorders:

@@ -114,15 +114,28 @@ class Fit:
             lines = [plan(where, self.question).rstrip()]
         if self.held:
             lengths = " and ".join(self.span.named(self.span.size(one)) for one in self.held)
-            lines.append(f"\nRecorded at {lengths}"
-                         + (" too: every allocation was as the laws say, to the byte."
-                            if self.recording.laws is not None else "."))
+            lines.append(f"\nChecked: the step was also recorded at {lengths}; every allocation was "
+                         "as predicted, to the byte." if self.recording.laws is not None
+                         else f"\nRecorded at {lengths}.")
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
 
 def _ends_with_laws(answer: Mapping[str, Any]) -> bool:
     """Whether more may fit than the laws reach."""
     return bool(answer.get("fits")) and answer.get("ended_by") == "law"
+
+
+def refuse_lengths(model: Model, n_c: int, n_g: int) -> None:
+    """Refuses lengths for which a model has no positions.
+
+    Raises:
+        UsageError: One sentence says how many it has.
+    """
+    most = model.most_tokens
+    if most is not None and n_c + n_g + (n_c == 0) > most:
+        asked = f"--n-c {n_c:,} and --n-g {n_g:,} are {n_c + n_g:,} tokens" if n_c else \
+            f"--n-g {n_g:,} leaves no room for a prompt"
+        raise UsageError(f"{asked}, and the model has positions for {most:,}")
 
 
 def prompts(model: Model, n_g: int, batch: int) -> list[Span]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ProbeError
+from ..errors import ProbeError, UsageError
 from ..recording.reserved import program
 
 MISSING = ("what fits is found by the program ballast, which is not installed: put it into PATH, or "
@@ -36,6 +37,22 @@ class Question:
                 *(["--memory", self.memory] if self.memory else [])]
 
 
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|KiB|MiB|GiB|TiB)?")
+
+
+def refuse_memory(words: str | None) -> None:
+    """Refuses what is no size of memory, before anything is recorded.
+
+    Raises:
+        UsageError: One sentence says which, and what a size is.
+    """
+    for word in [] if words is None else words.split(","):
+        found = _SIZE.fullmatch(word)
+        if found is None or float(found[1]) == 0:
+            raise UsageError(f"--memory has '{word}' and must be sizes such as 24GiB or 80GiB, "
+                             "separated by commas")
+
+
 def require_program() -> str:
     """The path of the program.
 
@@ -61,7 +78,7 @@ def plan(file: Path, question: Question, *words: str) -> str:
         raise ProbeError(f"{command[0]} cannot be run: {error}") from error
     if done.returncode not in (_DONE, _NOTHING_FITS):
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ProbeError(f"{command[0]} plan failed: {last.removeprefix('Error: ')}")
+        raise ProbeError(f"{command[0]} plan failed: {last.removeprefix('ballast: ')}")
     return done.stdout
 
 

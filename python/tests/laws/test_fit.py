@@ -206,6 +206,9 @@ def test_changes_are_named() -> None:
     (["--also", "magic"], "--also has 'magic'"),
     (["--n-c", "5", "--batch", "2"], "with --n-c the largest batch is asked for"),
     (["--n-c", "-5"], "--n-c is -5"), (["--memory", ""], "--memory is given an empty text"),
+    (["--n-g", "16384"], "--n-g 16,384 leaves no room for a prompt"),
+    (["--n-c", "16384"], "--n-c 16,384 and --n-g 512 are 16,896 tokens, and the model has"),
+    (["--memory", "much"], "--memory has 'much'"), (["--memory", "0"], "--memory has '0'"),
     (["--overwrite"], "--overwrite is about the recording in --output"),
     (["--batch", "0"], "--batch is 0"), (["--base", "4bit"], "give --lora"),
 ])
