@@ -55,7 +55,7 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.outputs: dict[str, tuple[int, list[str]]] = {}
-        for name in ("profiles", "scripts", ".build", ".venv", "python"):
+        for name in ("profiles", "scripts", "Tests", ".build", ".venv", "python"):
             if (ROOT / name).exists():
                 (folder / name).symlink_to(ROOT / name)
         # Commands write pictures there, which are no business of the repository's.
