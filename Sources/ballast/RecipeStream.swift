@@ -2,6 +2,7 @@ import CUDAAllocator
 import Foundation
 import Measurement
 import PyTorchSteps
+import RecordedSteps
 import Recordings
 import Reporting
 import Retention
