@@ -175,7 +175,7 @@ struct PlanCommand: ParsableCommand {
         "recipe \(recipe.rawValue): retained bytes are those of \(Recipe.versions); "
           + (isPyTorchs
             ? "all together is what a GPU's allocator has handed out when it has most, but for "
-              + "cuBLAS's workspace and what kernels take inside"
+              + "what kernels take inside and cuBLAS's workspace, 16.25 MiB, on Hopper 64 MiB"
             : "peaks follow its ops, without PyTorch's temporaries and caching allocator"))
     }
     for note in request.point.notes { Output.note(note) }

@@ -73,7 +73,7 @@ import Transformer
     #expect(Self.bytes(.gradients, free) == 1_419_904)
     // The gradient that the embedding's comes from stands beside both, before their sum does; the
     // loss, and the gradient with which backward begins, all through.
-    let hidden = tied.row.combination.point.n * 64 * 2
+    let hidden = (4 + 9) * 64 * 2
     #expect(tied.row.figures.peakBackwardBytes == 2 * table + hidden + 8)
     // In a GPU's blocks: all gradients, the two that make up one of them, the caller's tokens.
     let moment = try #require(tied.row.figures.pytorch?.peaks.step)

@@ -115,7 +115,16 @@ final class AdamW {
       for parameter in stepped where !types.contains(parameter.dtype) {
         types.append(parameter.dtype)
       }
-      for type in types.reversed() { takeAll(stepped.filter { $0.dtype == type }) }
+      var last: [TorchTensor] = []
+      for type in types.reversed() {
+        // The name of the list before stands for it until this one is there.
+        let roots = stepped.filter { $0.dtype == type }.map {
+          torch.make("_foreach_sqrt", $0.shape, $0.dtype)
+        }
+        torch.consume(last.reversed())
+        last = roots
+      }
+      torch.consume(last.reversed())
     } else {
       takeOneByOne(stepped)
     }
@@ -145,11 +154,5 @@ final class AdamW {
       last = quotient
     }
     torch.consume(last)
-  }
-
-  /// The denominators of all at once.
-  private func takeAll(_ stepped: [TorchTensor]) {
-    let roots = stepped.map { torch.make("_foreach_sqrt", $0.shape, $0.dtype) }
-    torch.consume(roots.reversed())
   }
 }
