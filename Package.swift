@@ -199,7 +199,10 @@ let package = Package(
     tests("CUDAAllocatorTests", of: ["CUDAAllocator", "Values", "TestSupport"]),
     tests(
       "RecordingsTests",
-      of: ["Recordings", "CUDAAllocator", "Traces", "Ledger", "Values", "Files", "TestSupport"]),
+      of: [
+        "Recordings", "RecordedSteps", "CUDAAllocator", "Traces", "Ledger", "Values", "Files",
+        "TestSupport",
+      ]),
     tests(
       "RecordedStepsTests",
       of: [

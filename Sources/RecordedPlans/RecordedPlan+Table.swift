@@ -85,8 +85,8 @@ extension RecordedPlan {
     let atLeast = answer.endedBy == "law" ? "at least " : ""
     sheet.add(
       variable.mostWords,
-      "\(atLeast)\(Units.grouped(lengths[variable]))\(unit) (\(variable.rawValue)), in sequences of "
-        + "\(Units.grouped(lengths.tokens)): \(RecordedLaws.words(lengths))")
+      "\(atLeast)\(Units.grouped(lengths[variable]))\(unit) (\(variable.rawValue)), in sequences "
+        + "of \(Units.grouped(lengths.tokens)): \(RecordedLaws.words(lengths))")
     if let words = endWords(answer) { sheet.add("limited by", words) }
     if let bound = answer.bound?[variable], bound > lengths[variable] {
       sheet.add(

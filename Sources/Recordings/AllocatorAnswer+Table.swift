@@ -172,7 +172,7 @@ extension AllocatorAnswer {
 
 extension MemoryStream {
   /// The most that tensors took together, each rounded up to 512 bytes.
-  var peaksByRounding: Int {
+  package var peaksByRounding: Int {
     let settings = AllocatorSettings()
     var now = requests.standing.reduce(0) { $0 + settings.blockSize(for: requests.bytes[$1]) }
     var peak = now

@@ -2,6 +2,7 @@ import ArgumentParser
 import CUDAAllocator
 import Files
 import Measurement
+import RecordedSteps
 import Recordings
 import Spelling
 import Values

@@ -46,8 +46,8 @@ struct RecordingOptions: ParsableArguments {
       let others = gpus.map(\.name).filter { $0 != recording.gpu?.name }
       if let made = recording.gpu, let first = others.first {
         notes.append(
-          "\(path) was recorded for \(made.name), and kernels of \(Words.list(others)) may take other "
-            + "temporaries; record it again with --gpu \(first) to have "
+          "\(path) was recorded for \(made.name), and kernels of \(Words.list(others)) may take "
+            + "other temporaries; record it again with --gpu \(first) to have "
             + (others.count == 1 ? "its own" : "those of each"))
       }
       return notes
@@ -105,6 +105,7 @@ struct RecordingOptions: ParsableArguments {
   ///   - memory: What `--memory` says, in bytes.
   ///   - lengths: Lengths that were given, for which the recording's laws give the step.
   ///   - others: Options that were given and go with a point alone.
+  ///   - isForStream: Whether `--gpu` may say where a recipe's step runs.
   /// - Returns: The step, with the device that was asked about.
   /// - Throws: `UsageError` for options that do not go together, `FileError` for a file that is no
   ///   recording, `ValueError` for no GPU.

@@ -1,5 +1,6 @@
 import CUDAAllocator
 import Files
+import RecordedSteps
 import Recordings
 import TestSupport
 import Testing

@@ -125,7 +125,7 @@ def _drawn(draw: random.Random, laws: Laws, n_g: int) -> Point:
 
 
 def _check_longest(case: Case, fitter: Fitter, laws: Laws, draw: random.Random) -> None:
-    """Whether the longest that fits some memory fits it when it is recorded, and one more does not."""
+    """Whether the longest that fits some memory does when it is recorded, and one more does not."""
     unit, (least, most) = laws.range.multiple, laws.range.tokens
     n_g = case.training.n_g
     tokens = draw.randint(least // unit + 1, most // unit - 1) * unit

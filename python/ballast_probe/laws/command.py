@@ -51,8 +51,8 @@ def add_parser(commands: Any) -> None:
                     "prompt that fits the GPU; then records the step at it and one past it to see.",
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     add_step(parser, n_g=_N_G)
-    parser.add_argument("--n-c", type=int, metavar="N", help="prefix tokens of each sequence, which "
-                        "carry no loss; with it the largest batch is found, of completions or "
+    parser.add_argument("--n-c", type=int, metavar="N", help="prefix tokens of each sequence, "
+                        "which carry no loss; with it the largest batch is found, of completions or "
                         "texts, and without it the longest prefix")
     answer = parser.add_argument_group("answer")
     answer.add_argument("--memory", metavar="SIZE", help="what the step has to fit, such as 80GiB; "
@@ -77,8 +77,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     training = training_of(arguments, _ASKED if arguments.n_c is None else arguments.n_c)
     replace(training, n_c=1 if arguments.n_c is None else arguments.n_c).validate()
     if training.n_c >= 0 and training.batch != 1:
-        raise UsageError("with --n-c the largest batch is asked for; leave --batch out, or --n-c to "
-                         "ask for the longest prompt")
+        raise UsageError("with --n-c the largest batch is asked for; leave --batch out, or --n-c "
+                         "to ask for the longest prompt")
     if training.is_cpu:
         raise UsageError("fit is about the memory of GPUs, and --gpu is cpu; name a GPU")
     refuse_memory(arguments.memory)

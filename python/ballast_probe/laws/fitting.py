@@ -3,7 +3,7 @@
     three lengths ──▶ laws ──▶ the longest that the model has positions for: do they hold there?
                         │
                         └──▶ ballast plan: the longest prefix that fits
-                               └──▶ recorded at it and one past it: the same bytes? else anew, around it
+                               └──▶ recorded at it and one past it: the same? else anew, around it
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Fit:
 
     @property
     def n_c(self) -> int | None:
-        """The longest prefix that fits; None if none does. Of several memories the first is meant."""
+        """The longest prefix that fits, of several memories the first; None if none does."""
         answer = self.answers[0]
         return int(answer["n_c"]) if answer.get("fits") else None
 
@@ -114,8 +114,8 @@ class Fit:
             lines = [plan(where, self.question).rstrip()]
         if self.held:
             lengths = " and ".join(self.span.named(self.span.size(one)) for one in self.held)
-            lines.append(f"\nChecked: the step was also recorded at {lengths}; every allocation was "
-                         "as predicted, to the byte." if self.recording.laws is not None
+            lines.append(f"\nChecked: the step was also recorded at {lengths}; every allocation "
+                         "was as predicted, to the byte." if self.recording.laws is not None
                          else f"\nRecorded at {lengths}.")
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 

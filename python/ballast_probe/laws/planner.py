@@ -12,8 +12,8 @@ from typing import Any
 from ..errors import ProbeError, UsageError
 from ..recording.reserved import program
 
-MISSING = ("what fits is found by the program ballast, which is not installed: put it into PATH, or "
-           "name it in BALLAST")
+MISSING = ("what fits is found by the program ballast, which is not installed: put it into "
+           "PATH, or name it in BALLAST")
 _SECONDS = 600
 _DONE, _NOTHING_FITS = 0, 2
 

@@ -21,7 +21,7 @@ class Trace:
 
     Attributes:
         values: The table in which expressions stand.
-        conditions: The truth of each comparison, by its place, in the order in which they were made.
+        conditions: The truth of each comparison, by its place, in the order of their making.
     """
 
     def __init__(self, values: Values) -> None:

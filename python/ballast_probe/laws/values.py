@@ -14,7 +14,7 @@ from typing import Any
 
 Entry = int | str | tuple[str, int] | tuple[str, int, int]
 
-#: What an expression does, by its name in a file. Division and modulo are Python's, which round down.
+#: What an expression does, by its name in a file. Division and modulo are Python's: rounded down.
 OPERATIONS: Mapping[str, Callable[..., int]] = {
     "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b,
     "//": lambda a, b: a // b, "%": lambda a, b: a % b, "<<": lambda a, b: a << b,

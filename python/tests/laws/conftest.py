@@ -31,7 +31,7 @@ def peak(step: Expected) -> int:
 
 @pytest.fixture
 def limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
-    """In place of `ballast plan`: the longest prefix of which so many bytes are allocated at most."""
+    """In place of `ballast plan`: the longest prefix with so many allocated bytes at most."""
     most = [0]
 
     def found(recording: Recording) -> dict[str, Any]:

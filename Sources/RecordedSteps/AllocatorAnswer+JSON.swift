@@ -1,4 +1,5 @@
 import CUDAAllocator
+package import Recordings
 package import Spelling
 
 extension AllocatorAnswer {
