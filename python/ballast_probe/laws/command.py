@@ -52,8 +52,8 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     add_step(parser, n_g=_N_G)
     parser.add_argument("--n-c", type=int, metavar="N", help="prefix tokens of each sequence, "
-                        "which carry no loss; with it the largest batch is found, of completions or "
-                        "texts, and without it the longest prefix")
+                        "which carry no loss; with it the largest batch is found, of completions "
+                        "or texts, and without it the longest prefix")
     answer = parser.add_argument_group("answer")
     answer.add_argument("--memory", metavar="SIZE", help="what the step has to fit, such as 80GiB; "
                         "several are separated by commas (default: the GPU's)")

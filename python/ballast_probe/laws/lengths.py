@@ -3,9 +3,9 @@
 The first is a multiple of 128, as kernels like them. The others are not multiples of anything that
 a kernel rounds to, and no two roundings give the same at both: 37 tokens over a multiple of 128 are
 40, 48, 64, 64 or 128, and 67 are 72, 80, 96, 128 or 128. Where masks are padded to a multiple of 8,
-and a step does otherwise at all other lengths, they are multiples of 8: 40 over is 40, 48, 64, 64 or
-128, and 72 over 72, 80, 96, 128 or 128. The completion is of another length each time, so that a law
-in it is not taken for one in the tokens.
+and a step does otherwise at all other lengths, they are multiples of 8: 40 over is 40, 48, 64, 64
+or 128, and 72 over 72, 80, 96, 128 or 128. The completion is of another length each time, so that a
+law in it is not taken for one in the tokens.
 """
 
 from __future__ import annotations

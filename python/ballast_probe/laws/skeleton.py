@@ -24,7 +24,7 @@ class Skeleton:
         tensors: The tensors that are left, in order.
         events: What is left of the events, by places in `tensors`.
         is_left: For each tensor of the stream, whether it is among them.
-        before: How many of the events before each event of the stream are left; one more at the end.
+        before: How many of the events before each event of the stream are left, and in all.
         launches: What the kernel of each block was given.
     """
 
@@ -50,8 +50,8 @@ class Skeleton:
                   for event in itertools.compress(stream.events, stays)]
         launches = list(stream.launches)
         assert all(isinstance(launch, Launch) for launch in launches)
-        return Skeleton(stream, tensors, events, [not one for one in temporary], [0, *itertools.accumulate(stays)],
-                        [launches[block.launch] for block in stream.blocks])  # type: ignore[misc]
+        return Skeleton(stream, tensors, events, [not one for one in temporary],
+                        [0, *itertools.accumulate(stays)], [launches[block.launch] for block in stream.blocks])  # type: ignore[misc]
 
     def difference(self, other: Skeleton) -> str | None:
         """Where another one is not the same, as words; None if it is."""

@@ -67,7 +67,8 @@ def regions_of(tensor: Tensor, layout: Layout | None) -> RegionBytes:
 
 
 def columns(stream: Stream, layout: Layout | None, places: Sequence[tuple[str, str, str]] = (),
-            known: Mapping[int, RegionBytes] = MappingProxyType({})) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[int]]]:
+            known: Mapping[int, RegionBytes] = MappingProxyType({})
+            ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[int]]]:
     """The tables and the tensors of a settled stream, as they stand in the file.
 
     Args:
