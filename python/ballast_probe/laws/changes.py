@@ -16,6 +16,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "checkpointing": {"recompute": "layer"},
     "lora": {"lora": _LORA},
     "qlora": {"lora": _LORA, "base": "4bit"},
+    "answer-logits": {"logits": "answer"},
     "fused-optimizer": {"optimizer": "adamw-fused"},
     "sgd": {"optimizer": "sgd"},
 }

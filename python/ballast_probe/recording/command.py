@@ -16,7 +16,7 @@ from . import writing
 from .answer import answer
 from .gpus import table
 from .trainer import (
-    ATTENTIONS, AUTOCASTS, BASES, OPTIMIZERS, RECOMPUTES, Training, record_training,
+    ATTENTIONS, AUTOCASTS, BASES, LOGITS, OPTIMIZERS, RECOMPUTES, Training, record_training,
 )
 
 EXAMPLES = """
@@ -69,7 +69,7 @@ def add_step(parser: argparse.ArgumentParser, *, n_g: int | None = None) -> None
                           help=f"{text} (default {getattr(standard, name)})")
     for name, words in (("attention", ATTENTIONS), ("autocast", tuple(AUTOCASTS)),
                         ("recompute", RECOMPUTES), ("optimizer", OPTIMIZERS),
-                        ("base", BASES)):
+                        ("base", BASES), ("logits", LOGITS)):
         step.add_argument(f"--{name}", default=getattr(standard, name), metavar="WORD",
                           help=f"{', '.join(words)} (default {getattr(standard, name)})")
     step.add_argument("--dtype", metavar="WORD", help=f"of the weights: {', '.join(DTYPES)} "
@@ -104,7 +104,7 @@ def training_of(arguments: argparse.Namespace, n_c: int) -> Training:
         recompute=arguments.recompute, lora=arguments.lora, base=arguments.base,
         trainable=arguments.trainable, optimizer=arguments.optimizer,
         clip=arguments.clip or None, steps=arguments.steps, accumulate=arguments.accumulate,
-        layers=arguments.layers, dropout=arguments.dropout,
+        layers=arguments.layers, dropout=arguments.dropout, logits=arguments.logits,
         ranks=arguments.ranks, parallel=arguments.parallel)
 
 

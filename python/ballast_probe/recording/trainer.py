@@ -33,6 +33,7 @@ ATTENTIONS = ("sdpa", "eager", *BACKENDS[1:])
 OPTIMIZERS = ("adamw", "adamw-loop", "adamw-fused", "sgd", "none")
 RECOMPUTES = ("none", "layer", "layer-reentrant")
 BASES = ("plain", "4bit")
+LOGITS = ("all", "answer")
 AUTOCASTS = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 _IGNORED = -100
@@ -61,6 +62,8 @@ class Training:
         accumulate: Forward and backward passes before each.
         layers: The first so many decoder layers; None for all.
         dropout: The probability of every dropout; None for the configuration's own.
+        logits: `answer` for those of rows that predict generated tokens alone (`logits_to_keep` of
+            transformers); `all` for every row's, as Trainer has them.
         ranks: How many processes train together, each on a GPU and a batch of its own.
         parallel: `fsdp2` or `ddp`; None for `fsdp2` where there are several ranks.
     """
@@ -82,6 +85,7 @@ class Training:
     accumulate: int = 1
     layers: int | None = None
     dropout: float | None = 0.0
+    logits: str = "all"
     ranks: int = 1
     parallel: str | None = None
 
@@ -106,6 +110,7 @@ class Training:
             ("autocast", self.autocast, tuple(AUTOCASTS)),
             ("recompute", self.recompute, RECOMPUTES),
             ("optimizer", self.optimizer, OPTIMIZERS), ("base", self.base, BASES),
+            ("logits", self.logits, LOGITS),
             ("parallel", self.parallel or FSDP2, PARALLELS),
         ):
             if word not in words:
@@ -191,7 +196,7 @@ def _point(subject: Subject, training: Training, name: str) -> dict[str, Any]:
     point = {
         "model": name, **sizes(subject.text), "n_c": training.n_c, "n_g": training.n_g,
         "batch": training.batch, "mode": "full-graph", "keep_prefix": 0, "loss_rows": "next-token",
-        "head": "all-rows", "dtype": training.dtype or dtype_of(subject.text),
+        "head": "all-rows" if training.logits == "all" else "loss-rows", "dtype": training.dtype or dtype_of(subject.text),
         "attention": "materialized" if is_eager else "fused",
         "recipe": f"transformers-{'eager' if is_eager else 'sdpa'}",
         "recompute": training.recompute.removesuffix("-reentrant"), "lora": training.lora,
@@ -323,6 +328,10 @@ def _train(model: torch.nn.Module, subject: Subject, training: Training, device:
     ids = torch.zeros(shape, dtype=torch.long)
     labels = torch.zeros(shape, dtype=torch.long)
     labels[:, :training.n_c] = _IGNORED
+    kept: dict[str, int] = {}
+    if training.logits == "answer" and training.n_c > 0:
+        rows = training.n_g + 1  # the last of the prefix predicts the first generated token
+        labels, kept = labels[:, -rows:], {"logits_to_keep": rows}
     optimizer = _optimizer(model, training)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
@@ -333,7 +342,7 @@ def _train(model: torch.nn.Module, subject: Subject, training: Training, device:
             batch = {"input_ids": ids.to(device, copy=True), "labels": labels.to(device, copy=True)}
             with exchanging(model, number == training.accumulate - 1):
                 with torch.autocast(device, dtype, enabled=dtype is not None):
-                    loss = model(**batch, use_cache=False).loss
+                    loss = model(**batch, **kept, use_cache=False).loss
                 del batch
                 if training.accumulate > 1:
                     loss = loss / training.accumulate

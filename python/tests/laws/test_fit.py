@@ -181,6 +181,20 @@ def test_laws_say_where_recordings_part() -> None:
                 ("n_c", "n_g"))
 
 
+def test_logits_of_the_answer_alone(limit: Limit) -> None:
+    """Nothing of the prompt's rows is as wide as the vocabulary then, and the loss is the same."""
+    whole, answer = fitter(SMALL), fitter(SMALL, logits="answer")
+    at = (3000, 64)
+    wide = [tensor for tensor in answer.at(at).tensors if 331 in tensor.shape
+            and not {64, 331} == set(tensor.shape)]
+    assert wide and all(65 in tensor.shape or 64 in tensor.shape for tensor in wide)
+    assert any(3064 in tensor.shape and 331 in tensor.shape for tensor in whole.at(at).tensors)
+    limit(whole.at(at).peak.bytes)
+    found, other = answer.run(), whole.run()
+    assert found.n_c is not None and other.n_c is not None and found.n_c > other.n_c
+    assert len(found.held) == 2 or found.n_c == 16_384 - 64
+
+
 def test_lengths_need_room() -> None:
     with pytest.raises(NoLaw, match="between 66 and 300 tokens with a completion of 64"):
         fitter(SMALL, most=300).laws(fitter(SMALL, most=300).spans[0])
@@ -189,7 +203,8 @@ def test_lengths_need_room() -> None:
 def test_changes_are_named() -> None:
     training = Training(n_c=1, n_g=2)
     every = changed(training, "all")
-    assert list(every) == ["checkpointing", "lora", "qlora", "fused-optimizer", "sgd"]
+    assert list(every) == [
+        "checkpointing", "lora", "qlora", "answer-logits", "fused-optimizer", "sgd"]
     assert every["qlora"].base == "4bit" and every["qlora"].lora
     assert changed(training, None) == {}
     for words, sentence in (("lora,lora", "more than once"), ("what", "must be some of")):
