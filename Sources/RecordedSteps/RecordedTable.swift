@@ -60,7 +60,8 @@ extension Recording {
       case .allocate(let number) = events[event]
     else { return nil }
     let tensor = tensor(number)
-    return "\(phase.phase.rawValue) of step \(phase.step), \(tensor.op)"
+    return "\(phase.phase.rawValue) of step \(phase.step)"
+      + (tensor.op.isEmpty ? "" : ", \(tensor.op)")
       + (tensor.module.isEmpty ? "" : " in \(tensor.module)")
   }
 

@@ -88,7 +88,7 @@ import Testing
     #expect(!plan.fits && members["fits"] == .bool(false) && members["n_c"] == .null)
     #expect(members["shown_n_c"] == .integer(1) && members["ended_by"] == .string("memory"))
     #expect(members["needed_bytes"] == .integer(7 << 20))
-    #expect(plan.text.contains("none fits"))
+    #expect(plan.text.contains("longest prompt  none: the least that was recorded"))
   }
 
   @Test func `answers for several memories side by side`() throws {
