@@ -156,6 +156,12 @@ struct Measure: ParsableCommand {
     }
     // After everything that can fail, so that a failure stays one sentence.
     for note in parsed.notes { Output.note(note) }
+    if planned.point.recipe != .ballast, traces.timeline != nil || traces.snapshot != nil {
+      Output.note(
+        "a recipe's timeline and snapshot are of what its ops hold; PyTorch's own order of releases, "
+          + "of which the peak is, is in --stream FILE: ballast measure --recording FILE --timeline …"
+      )
+    }
   }
 
   /// What to add up by.
