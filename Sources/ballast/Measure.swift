@@ -158,8 +158,8 @@ struct Measure: ParsableCommand {
     for note in parsed.notes { Output.note(note) }
     if planned.point.recipe != .ballast, traces.timeline != nil || traces.snapshot != nil {
       Output.note(
-        "a recipe's timeline and snapshot are of what its ops hold; PyTorch's own order of releases, "
-          + "of which the peak is, is in --stream FILE: ballast measure --recording FILE --timeline …"
+        "a recipe's timeline and snapshot are of what its ops hold; PyTorch's own order of "
+          + "releases, of which the peak is, is in --stream FILE, for measure --recording FILE"
       )
     }
   }
