@@ -41,19 +41,7 @@ extension PlanCommand {
   }
 
   private func show(
-    _ plan: RecordedPlan, _ opened: RecordingOptions.Opened, as format: Format
-  ) throws {
-    switch format {
-    case .table: try Output.show(plan.text)
-    case .json: try Output.write(plan.json)
-    case .csv: try Output.write(CSV.document(plan.records))
-    }
-    for note in opened.notes { Output.note(note) }
-    if !plan.fits { throw ExitCode(Status.budgetExceeded) }
-  }
-
-  private func show(
-    _ plan: LengthsPlan, _ opened: RecordingOptions.Opened, as format: Format
+    _ plan: some RecordedAnswers, _ opened: RecordingOptions.Opened, as format: Format
   ) throws {
     switch format {
     case .table: try Output.show(plan.text)
@@ -99,3 +87,15 @@ extension PlanCommand {
       + axes.texts.filter { !lengths.contains($0.axis.name) }.map { "--\($0.axis.option)" }
   }
 }
+
+/// What is said about a recorded step, in every format, and whether it fits.
+private protocol RecordedAnswers {
+  associatedtype Row: Record
+  var text: String { get }
+  var json: String { get }
+  var records: [Row] { get }
+  var fits: Bool { get }
+}
+
+extension RecordedPlan: RecordedAnswers {}
+extension LengthsPlan: RecordedAnswers {}

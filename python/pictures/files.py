@@ -52,6 +52,14 @@ def text_of(path: Path) -> str:
             raise Unplottable(f"{path} cannot be read: {getattr(error, 'strerror', error)}")
 
 
+def has_columns(path: Path, columns: set[str]) -> bool:
+    """Whether the header of a CSV file has these among its columns; no, of what is none."""
+    try:
+        return columns <= set(next(csv.reader(io.StringIO(text_of(path), newline="")), []))
+    except (FileNotFoundError, Unplottable, csv.Error):
+        return False
+
+
 def table(path: Path, columns: list[str], writer: str) -> list[dict[str, str]]:
     """The rows of a CSV file that must have these columns, as `writer` makes it."""
     try:

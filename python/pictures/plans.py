@@ -1,11 +1,9 @@
 """How long a prefix fits: what `ballast plan --memory … --format csv` says, over memory or as bars."""
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from pictures.files import Unplottable, shown, table, text_of
+from pictures.files import Unplottable, has_columns, shown, table
 from pictures.looks import STYLES, direct
 from pictures.schema import BIASED, MODES, WAYS, WHOLE
 from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
@@ -26,11 +24,7 @@ class Best:
 
 def is_plan(path: Path) -> bool:
     """Whether the header of a CSV file is a plan's."""
-    try:
-        header = next(csv.reader(io.StringIO(text_of(path), newline="")), [])
-        return {"counted_bytes", "relative_work"} <= set(header)
-    except (FileNotFoundError, Unplottable, csv.Error):
-        return False
+    return has_columns(path, {"counted_bytes", "relative_work"})
 
 
 def read(path: Path) -> tuple[dict[str, list[Best]], dict[str, str], list[float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pictures.files import Unplottable, shown, table, text_of
+from pictures.files import Unplottable, has_columns, shown, table, text_of
 from pictures.looks import direct
 from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
@@ -28,12 +28,11 @@ MOST_LINES = len(COLORS)
 
 @dataclass
 class Answer:
-    """What fits one memory: as the allocator is set, with segments that grow, and tensors alone."""
+    """What fits one memory, in GiB: as the allocator is set, and with segments that grow."""
     memory: float
     gpu: str
     fits: int | None
     expandable: int | None
-    bound: int | None
     is_end_of_laws: bool
 
 
@@ -50,11 +49,7 @@ def is_sweep(folder: Path) -> bool:
 
 def is_plan(path: Path) -> bool:
     """Whether the header of a CSV file is that of a recorded step's plan."""
-    try:
-        header = next(csv.reader(io.StringIO(text_of(path), newline="")), [])
-        return {"solves", "tensors_fit_until"} <= set(header)
-    except (FileNotFoundError, Unplottable, csv.Error):
-        return False
+    return has_columns(path, {"solves", "tensors_fit_until"})
 
 
 def number(text: str, where: str) -> int:
@@ -127,7 +122,7 @@ def read(path: Path) -> tuple[dict[str, list[Answer]], dict[str, str]]:
         lines.setdefault(row["file"], []).append(Answer(
             number(row["memory_bytes"], where) / GIB, shown(row["gpu"]),
             optional(solves) if row["fits"] == "yes" else None, optional("expandable_segments_fit"),
-            optional("tensors_fit_until"), row["ended_by"] != "memory"))
+            row["ended_by"] != "memory"))
     for answers in lines.values():
         answers.sort(key=lambda one: one.memory)
     if len(lines) > MOST_LINES:
