@@ -114,7 +114,7 @@ def step(
         stack.enter_context(resizing(recorder))
         stack.enter_context(making_subclasses(fake))
         stack.enter_context(following(
-            Setting(recorder, chip, attention, is_packed, is_padded), device, without,
+            Setting(recorder, chip, attention, is_packed, is_padded, layout), device, without,
             recording.assumptions))
         stack.enter_context(phases.watching(recorder))
         if is_cuda:
