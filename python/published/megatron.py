@@ -50,6 +50,7 @@ def trained(run: Run, steps: int) -> dict[str, Any]:
     """
     from megatron.core import parallel_state, tensor_parallel
 
+    torch.use_deterministic_algorithms(True)  # --deterministic-mode
     parallel_state.initialize_model_parallel(run.tensor_parallel, 1)
     tensor_parallel.model_parallel_cuda_manual_seed(1234)
     # `pretrain` has its start on the GPU for as long as it trains.
