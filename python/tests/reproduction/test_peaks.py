@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from published.cases import CASES
 from reproduction.peaks import NUMBER, SCORES, groups
 from reproduction.program import RECORDINGS, Program, Replayed
 from reproduction.rows import holds
@@ -50,6 +51,10 @@ def test_what_peft_trains() -> None:
     logits = 2 * 4 * 768 * 128_256
     states = weights + 16 * adapter  # float32: itself, its gradient, two moments
     assert 0 <= sum(sizes) - states - logits < logits  # and what the loss was made of
+
+
+def test_every_recording_can_be_made_again() -> None:
+    assert {f"{name}.json.gz" for name in CASES} == {file.name for file in RECORDINGS.iterdir()}
 
 
 class Given(Program):
