@@ -43,8 +43,11 @@ class KeyValues:
         if self.keys is None or self.values is None:
             raise AssertionError("gradients of rows that were never stored")
         if self.key_gradients is None or self.value_gradients is None:
-            self.key_gradients = torch.zeros_like(self.keys, dtype=self._gradient_type)
-            self.value_gradients = torch.zeros_like(self.values, dtype=self._gradient_type)
+            dtype = self.keys.dtype
+            if self._gradient_type is not None:
+                dtype = torch.promote_types(dtype, self._gradient_type)
+            self.key_gradients = torch.zeros_like(self.keys, dtype=dtype)
+            self.value_gradients = torch.zeros_like(self.values, dtype=dtype)
         end = first + keys.shape[2]
         if keys.shape[0] != self.keys.shape[0]:
             keys = keys.sum(0, keepdim=True)
