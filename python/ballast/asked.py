@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .errors import StepError
 from .losses import IGNORED
+from .values import are_known
 
 MODES = ("full", "pruned", "replayed", "detached")
 
@@ -86,6 +87,8 @@ def labels_of(ids: Tensor, lengths: list[int], given: Tensor | None,
     if given.shape != ids.shape:
         raise StepError(f"labels are {list(given.shape)} and input_ids {list(ids.shape)}; they have to "
                         "be of one shape (they are shifted inside)")
+    if not are_known(ids, given):
+        return given
     inside = ((given != IGNORED) & prefix).nonzero()
     if inside.numel():
         row, column = inside[0].tolist()

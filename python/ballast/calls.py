@@ -57,13 +57,13 @@ class Caller:
                             "set model.config.output_router_logits = False")
         self._output: type[Any] | None = None
         self._accepts = set(inspect.signature(causal.forward).parameters)
-        layers = [module for module in self.decoder.modules() if _is_checkpointed(module)]
-        on = bool(getattr(causal, "is_gradient_checkpointing", False))
+        layers: list[Any] = [m for m in self.decoder.modules() if _is_checkpointed(m)]
+        on = any(layer.gradient_checkpointing for layer in layers)
         self.recomputes = on if recompute is None else recompute
         if self.recomputes and not layers:
             raise StepError(f"{type(causal).__name__} has no layers that can be computed again; leave "
                             "out recompute=True, and gradient_checkpointing_enable()")
-        self._layers: list[Any] = layers
+        self._layers = layers
         # Whether the model attends as it likes, so that keys are copied together for it.
         self.copies_keys = not attention.can_run(causal, self.config)
 

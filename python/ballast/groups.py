@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from . import asked, distributed
 from .calls import Caller
@@ -94,7 +95,7 @@ def group_step(
     group = _Group(caller, prompt_ids, completions, mode, chunk, loss_chunk, kv_gradients)
     found = group.whole() if together == len(completions) else group.in_parts(together)
     if loss is None:
-        return -found.sum() / group.mask.sum()
+        return -found.sum() / sum(completion.numel() for completion in completions)
     value = loss(found, group.mask)
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise StepError("the loss has to give a scalar tensor")
@@ -113,7 +114,8 @@ class _Group:
         self._caller, self._mode, self._loss_chunk = caller, mode, loss_chunk
         count = prompt.shape[1] - 1
         self._first = count
-        longest = max(completion.numel() for completion in completions)
+        self._lengths = [completion.numel() for completion in completions]
+        longest = max(self._lengths)
         positions = torch.arange(count + 1 + longest, device=prompt.device)
         self._positions = positions[None, count:]
         self._ids = prompt.new_zeros(len(completions), 1 + longest)
@@ -151,17 +153,17 @@ class _Group:
     def log_probabilities(self, part: slice, cache: Any) -> Tensor:
         """Those of some completions [completions, tokens]; their rows are padded behind, which no token
         of theirs sees."""
-        mask = self.mask[part]
-        longest = int(mask.sum(1).max())
-        mask = mask[:, :longest]
+        lengths = self._lengths[part]
+        longest = max(lengths)
         ids = self._ids[part, :1 + longest]
         positions = self._positions[:, :1 + longest].expand(ids.shape[0], -1)
         hidden = self._caller.rows(ids, positions, None, cache, self._first)
-        values = log_probabilities(self._caller, hidden[:, :-1][mask], ids[:, 1:][mask], self._loss_chunk)
-        found = values.new_zeros(ids.shape[0], self.mask.shape[1])
-        full = torch.zeros_like(self.mask[part])
-        full[:, :longest] = mask
-        return found.masked_scatter(full, values)
+        # Rows of tokens alone, one completion behind the other.
+        rows = torch.cat([hidden[row, :count] for row, count in enumerate(lengths)])
+        targets = torch.cat([ids[row, 1:1 + count] for row, count in enumerate(lengths)])
+        values = log_probabilities(self._caller, rows, targets, self._loss_chunk)
+        return torch.stack([functional.pad(value, (0, self.mask.shape[1] - value.shape[0]))
+                            for value in values.split(lengths)])
 
     def without_graph(self, part: slice) -> Tensor:
         with torch.no_grad():

@@ -24,6 +24,7 @@ from .calls import Caller
 from .errors import StepError
 from .keyvalues import KeyValues
 from .surroundings import Autocast, RandomStates
+from .values import are_known
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ class Prefix:
             for made, stored, gathered in (
                     (fresh[0], layer.keys, layer.key_gradients),
                     (fresh[1], layer.values, layer.value_gradients)):
-                differences.append(_difference(made.detach(), stored[:, :, first:end]))
+                if are_known(made, stored):
+                    differences.append(_difference(made.detach(), stored[:, :, first:end]))
                 if made.requires_grad and gathered is not None:
                     roots.append(made)
                     gradients.append(gathered[:, :, first:end].to(made.dtype))

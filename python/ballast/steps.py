@@ -12,6 +12,7 @@ from .calls import Caller
 from .errors import StepError
 from .losses import IGNORED, log_probabilities
 from .prefix import Prefix, Rows
+from .values import all_true, are_known
 
 CHUNK = 1024
 """Prefix rows that run at a time, if nothing is said."""
@@ -83,9 +84,11 @@ def prefix_step(
         if given is not None and given.shape != input_ids.shape:
             raise StepError(f"{name} is {list(given.shape)} and input_ids {list(input_ids.shape)}; they "
                             "have to be of one shape")
-    if attention_mask is not None and bool(attention_mask.all()):
+    if attention_mask is not None and all_true(attention_mask):
         attention_mask = None
-    targets = asked.labels_of(input_ids, lengths, labels, attention_mask)
+    # Where every row behind the prefix carries loss, nothing has to be looked up.
+    is_whole = labels is None and attention_mask is None and len(set(lengths)) == 1
+    targets = input_ids if is_whole else asked.labels_of(input_ids, lengths, labels, attention_mask)
     asked.check_training(model)
     caller = Caller(model, recompute)
 
@@ -98,7 +101,9 @@ def prefix_step(
         first = cut - keep
         prefix = Prefix(caller, rows.part(0, first), chunk, kv_gradients) if first else None
         hidden = _behind(prefix, caller, rows, first, mode)
-    return _mean_loss(caller, hidden[:, :-1], targets[:, first + 1:], loss_chunk, num_items_in_batch)
+    skip = cut - first
+    return _mean_loss(caller, hidden[:, skip:-1], targets[:, cut + 1:], is_whole, loss_chunk,
+                      num_items_in_batch)
 
 
 def _behind(prefix: Prefix | None, caller: Caller, rows: Rows, first: int, mode: str) -> Tensor:
@@ -115,10 +120,14 @@ def _behind(prefix: Prefix | None, caller: Caller, rows: Rows, first: int, mode:
     return caller.rows(ids, positions, rows.mask, prefix.cache(), first)
 
 
-def _mean_loss(caller: Caller, hidden: Tensor, targets: Tensor, loss_chunk: int | None,
-               items: int | Tensor | None) -> Tensor:
+def _mean_loss(caller: Caller, hidden: Tensor, targets: Tensor, is_whole: bool,
+               loss_chunk: int | None, items: int | Tensor | None) -> Tensor:
     """Of hidden states [batch, rows, width] whose rows predict `targets` [batch, rows]."""
-    carries = targets != IGNORED
-    found = log_probabilities(caller, hidden[carries], targets[carries], loss_chunk)
+    if is_whole or not are_known(targets):
+        hidden, targets = hidden.flatten(0, 1), targets.flatten()
+    else:
+        carries = targets != IGNORED
+        hidden, targets = hidden[carries], targets[carries]
+    found = log_probabilities(caller, hidden, targets, loss_chunk)
     count = found.shape[0] if items is None else items
     return -found.sum() / count

@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor
 
+from .values import are_known
+
 
 class RandomStates:
     """The states of the generators that a pass on a device draws from."""
@@ -17,8 +19,8 @@ class RandomStates:
         self._states = self._now()
 
     def moved(self) -> bool:
-        """Whether something has been drawn since."""
-        return any(not torch.equal(one, other)
+        """Whether something has been drawn since; False where nothing is, since there are no values."""
+        return are_known(*self._states) and any(not torch.equal(one, other)
                    for one, other in zip(self._states, self._now(), strict=True))
 
     @contextmanager
