@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from . import attention
+from .distributed import Shared
 from .errors import StepError
 
 
@@ -39,6 +40,7 @@ class Caller:
 
         self.model = model
         self.root = model.module if isinstance(model, DistributedDataParallel) else model
+        self.shared = Shared(model, self.root)
         causal: Any = self.root
         if hasattr(causal, "_orig_mod"):
             causal = causal._orig_mod

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from . import asked, distributed
+from . import asked
 from .calls import Caller
 from .errors import StepError
 from .losses import log_probabilities
 from .prefix import Prefix, Rows, accumulating
 from .steps import CHUNK, LOSS_CHUNK
 from .surroundings import Autocast, RandomStates
+from .typing import apply, backward, split
 
 GroupLoss = Callable[[Tensor, Tensor], Tensor]
 """A loss of log-probabilities [completions, tokens], in float32, and of a mask of the same shape that is
@@ -95,14 +96,15 @@ def group_step(
     group = _Group(caller, prompt_ids, completions, mode, chunk, loss_chunk, kv_gradients)
     found = group.whole() if together == len(completions) else group.in_parts(together)
     if loss is None:
-        return -found.sum() / sum(completion.numel() for completion in completions)
+        count = sum(completion.numel() for completion in completions)
+        return caller.shared.watched(-found.sum() / count, defers=group.defers(together))
     value = loss(found, group.mask)
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise StepError("the loss has to give a scalar tensor")
     if not value.requires_grad:
         raise StepError("the loss does not depend on the completions' log-probabilities, so that no "
                         "parameter has a gradient of it")
-    return value
+    return caller.shared.watched(value, defers=group.defers(together))
 
 
 class _Group:
@@ -148,7 +150,7 @@ class _Group:
             self._prefix.run()
         trigger = torch.zeros((), device=self._ids.device, requires_grad=True)
         parts = [slice(first, first + together) for first in range(0, self.count, together)]
-        return _InParts.apply(trigger, self, parts)  # type: ignore[no-any-return]
+        return apply(_InParts, trigger, self, parts)  # type: ignore[no-any-return]
 
     def log_probabilities(self, part: slice, cache: Any) -> Tensor:
         """Those of some completions [completions, tokens]; their rows are padded behind, which no token
@@ -163,7 +165,7 @@ class _Group:
         targets = torch.cat([ids[row, 1:1 + count] for row, count in enumerate(lengths)])
         values = log_probabilities(self._caller, rows, targets, self._loss_chunk)
         return torch.stack([functional.pad(value, (0, self.mask.shape[1] - value.shape[0]))
-                            for value in values.split(lengths)])
+                            for value in split(values, lengths)])
 
     def without_graph(self, part: slice) -> Tensor:
         with torch.no_grad():
@@ -175,17 +177,21 @@ class _Group:
     def backward(self, part: slice, gradient: Tensor) -> None:
         with torch.enable_grad():
             found = self.log_probabilities(part, self._cache())
-        with distributed.synchronised(self._caller.root, self._is_last(part)):
-            found.backward(gradient)
+        if not self._replays and part.stop >= self.count:
+            self._caller.shared.last()
+        backward(found, gradient)
 
-    def _is_last(self, part: slice) -> bool:
-        replays = self._prefix is not None and self._mode == "replayed"
-        return not replays and part.stop >= self.count
+    @property
+    def _replays(self) -> bool:
+        return self._prefix is not None and self._mode == "replayed"
+
+    def defers(self, together: int) -> bool:
+        """Whether the step has several backward passes."""
+        return self._replays or together < self.count
 
     def finish(self) -> None:
-        if self._prefix is not None and self._mode == "replayed":
+        if self._prefix is not None and self._replays:
             self._prefix.replay()
-        distributed.finish(self._caller.model)
 
 
 class _InParts(torch.autograd.Function):
