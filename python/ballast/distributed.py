@@ -11,6 +11,7 @@ from torch.autograd import Variable
 from torch.autograd.function import once_differentiable
 from torch.nn.parallel import DistributedDataParallel
 
+from .errors import StepError
 from .typing import apply, backward
 
 
@@ -37,14 +38,21 @@ class Shared:
         """The loss, whose backward pass takes care that gradients are synchronised.
 
         Args:
-            defers: Whether the step calls `last` before its last backward pass.
+            defers: Whether the step has backward passes of its own inside; it calls `last` before the
+                last of them.
+
+        Raises:
+            StepError: In the backward pass, see `check_accumulates`.
         """
-        if (self._wrapper is None and not self._sharded) or not loss.requires_grad:
+        is_alone = self._wrapper is None and not self._sharded
+        if (is_alone and not defers) or not loss.requires_grad:
             return loss
         return apply(_Watched, loss, self, defers)  # type: ignore[no-any-return]
 
     def begin(self, defers: bool) -> None:
         """At the beginning of a step's backward pass."""
+        if defers:
+            check_accumulates()
         wrapper = self._wrapper
         if wrapper is not None and wrapper.require_backward_grad_sync:
             Variable._execution_engine.queue_callback(self._finish)
@@ -96,6 +104,17 @@ class Shared:
             else:
                 del own["forward"]
         backward(touched)
+
+
+def check_accumulates() -> None:
+    """Of a backward pass with others inside, which add to `.grad`.
+
+    Raises:
+        StepError: It is of `torch.autograd.grad`, or for named inputs.
+    """
+    if not torch.autograd._is_checkpoint_valid():  # type: ignore[no-untyped-call]
+        raise StepError("the step's gradient is added to .grad, and can be asked for by loss.backward() "
+                        "alone: not by torch.autograd.grad, nor for some inputs only")
 
 
 class _Watched(torch.autograd.Function):

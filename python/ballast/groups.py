@@ -15,7 +15,7 @@ from . import asked
 from .calls import Caller
 from .errors import StepError
 from .losses import log_probabilities
-from .prefix import Prefix, Rows, accumulating
+from .prefix import Prefix, Rows, half_way
 from .steps import CHUNK, LOSS_CHUNK
 from .surroundings import Autocast, RandomStates
 from .typing import apply, backward, split
@@ -120,11 +120,11 @@ class _Group:
         longest = max(self._lengths)
         positions = torch.arange(count + 1 + longest, device=prompt.device)
         self._positions = positions[None, count:]
-        self._ids = prompt.new_zeros(len(completions), 1 + longest)
+        self.ids = prompt.new_zeros(len(completions), 1 + longest)
         self.mask = torch.zeros(len(completions), longest, dtype=torch.bool, device=prompt.device)
         for row, completion in enumerate(completions):
-            self._ids[row, 0] = prompt[0, -1]
-            self._ids[row, 1:1 + completion.numel()] = completion
+            self.ids[row, 0] = prompt[0, -1]
+            self.ids[row, 1:1 + completion.numel()] = completion
             self.mask[row, :completion.numel()] = True
         self._prefix = None
         if count:
@@ -148,7 +148,7 @@ class _Group:
         """The same, of as many at a time, each run again in the backward pass."""
         if self._prefix is not None:
             self._prefix.run()
-        trigger = torch.zeros((), device=self._ids.device, requires_grad=True)
+        trigger = torch.zeros((), device=self.ids.device, requires_grad=True)
         parts = [slice(first, first + together) for first in range(0, self.count, together)]
         return apply(_InParts, trigger, self, parts)  # type: ignore[no-any-return]
 
@@ -157,7 +157,7 @@ class _Group:
         of theirs sees."""
         lengths = self._lengths[part]
         longest = max(lengths)
-        ids = self._ids[part, :1 + longest]
+        ids = self.ids[part, :1 + longest]
         positions = self._positions[:, :1 + longest].expand(ids.shape[0], -1)
         hidden = self._caller.rows(ids, positions, None, cache, self._first)
         # Rows of tokens alone, one completion behind the other.
@@ -203,7 +203,7 @@ class _InParts(torch.autograd.Function):
         ctx.autocast = Autocast(trigger.device)
         found = []
         for part in parts:
-            states = RandomStates(trigger.device)
+            states = RandomStates(group.ids)
             found.append(group.without_graph(part))
             if states.moved():
                 ctx.states[part.start] = states
@@ -213,7 +213,7 @@ class _InParts(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         group: _Group = ctx.group
-        with accumulating():
+        with half_way():
             for part in ctx.parts:
                 with ExitStack() as stack:
                     stack.enter_context(ctx.autocast.again())

@@ -74,7 +74,7 @@ class Prefix:
     def run(self) -> None:
         """Runs the prefix without a graph, and stores its keys and values."""
         for first, end in self._chunks:
-            states = RandomStates(self._rows.ids.device)
+            states = RandomStates(self._rows.ids)
             cache = self._cache(first, stores=True)
             with torch.no_grad():
                 self._call(first, end, cache)
@@ -114,7 +114,7 @@ class Prefix:
 
     def replay(self) -> None:
         """Goes on with the gradients that keys and values have gathered to the model's parameters."""
-        differences: list[Tensor] = []
+        difference: Tensor | None = None
         try:
             for first, end in reversed(self._chunks):
                 with ExitStack() as stack:
@@ -124,14 +124,15 @@ class Prefix:
                         stack.enter_context(self._states[first].again())
                     cache = self._cache(first, gathers=True)
                     self._call(first, end, cache)
-                differences += self._backward(cache, first, end, is_last=first == 0)
+                found = self._backward(cache, first, end, is_last=first == 0)
+                difference = found if difference is None else torch.maximum(difference, found)
         finally:
             for layer in self._layers:
                 if layer is not None:
                     layer.release()
-        self._check(differences)
+        self._check(difference)
 
-    def _backward(self, cache: PrefixCache, first: int, end: int, *, is_last: bool) -> list[Tensor]:
+    def _backward(self, cache: PrefixCache, first: int, end: int, *, is_last: bool) -> Tensor:
         roots: list[Tensor] = []
         gradients: list[Tensor] = []
         differences: list[Tensor] = []
@@ -141,8 +142,7 @@ class Prefix:
             for made, stored, gathered in (
                     (fresh[0], layer.keys, layer.key_gradients),
                     (fresh[1], layer.values, layer.value_gradients)):
-                if are_known(made, stored):
-                    differences.append(_difference(made.detach(), stored[:, :, first:end]))
+                differences.append(_difference(made.detach(), stored[:, :, first:end]))
                 if made.requires_grad and gathered is not None:
                     roots.append(made)
                     gradients.append(gathered[:, :, first:end].to(made.dtype))
@@ -152,12 +152,12 @@ class Prefix:
         if roots:
             self.shared.gather()
             torch.autograd.backward(roots, gradients)
-        return differences
+        return torch.stack(differences).max()
 
-    def _check(self, differences: list[Tensor]) -> None:
-        if not differences:
+    def _check(self, difference: Tensor | None) -> None:
+        if difference is None or not are_known(difference):
             return
-        worst = torch.stack(differences).max().item()
+        worst = difference.item()
         half = any(layer is not None and layer.keys is not None and layer.keys.dtype.itemsize == 2
                    for layer in self._layers)
         if not worst <= (0.25 if half else 1e-2):
@@ -196,21 +196,14 @@ class _Replay(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         prefix: Prefix = ctx.prefix
-        with accumulating():
+        with half_way():
             prefix.shared.afterwards(prefix.replay)
         return gradient.new_zeros(()), None
 
 
 @contextmanager
-def accumulating() -> Iterator[None]:
-    """Around backward passes inside a backward pass, which add to `.grad`.
-
-    Raises:
-        StepError: The outer one is of `torch.autograd.grad`, or of named inputs.
-    """
-    if not torch.autograd._is_checkpoint_valid():  # type: ignore[no-untyped-call]
-        raise StepError("the step's gradient is added to .grad, and can be asked for by loss.backward() "
-                        "alone: not by torch.autograd.grad, nor for some inputs only")
+def half_way() -> Iterator[None]:
+    """Around backward passes inside a backward pass: says of an error what it leaves behind."""
     try:
         yield
     except StepError:
