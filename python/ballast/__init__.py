@@ -1,0 +1,15 @@
+"""Training steps with a long prompt, on your own PyTorch model, with little kept of the prompt.
+
+    from ballast import prefix_step
+
+    loss = prefix_step(model, input_ids, n_c=prompt_tokens)
+    loss.backward()
+
+`group_step` does the same for several completions of one prompt.
+"""
+
+from .errors import StepError
+from .groups import group_step
+from .steps import prefix_step
+
+__all__ = ["StepError", "group_step", "prefix_step"]
