@@ -1,0 +1,195 @@
+"""Trainers whose steps have a prefix, against the same trainers as they are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ballast import PrefixMixin, StepError, with_prefix
+
+transformers: Any = pytest.importorskip("transformers")
+pytest.importorskip("accelerate")
+
+VOCABULARY = 97
+IGNORED = -100
+Rows = list[dict[str, list[int]]]
+Parameters = dict[str, Tensor]
+RECOMPUTED = pytest.mark.xfail(
+    reason="layers that gradient_checkpointing_enable() has computed again lose their cache", raises=StepError)
+
+
+def llama(**fields: Any) -> Any:
+    torch.manual_seed(5)
+    return transformers.AutoModelForCausalLM.from_config(transformers.LlamaConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=VOCABULARY, pad_token_id=0, bos_token_id=1, eos_token_id=1,
+        initializer_range=0.2, **fields))
+
+
+def rows(count: int, seed: int = 1) -> Rows:
+    """Rows of a prompt and an answer; the first has no prompt, and one no answer."""
+    draw = random.Random(seed)
+    made = []
+    for index in range(count):
+        prompt, answer = draw.randint(8, 30), draw.randint(2, 9)
+        prompt = 0 if index == 0 else prompt
+        ids = [draw.randrange(2, VOCABULARY) for _ in range(prompt + answer)]
+        labels = [IGNORED] * prompt + ids[prompt:]
+        if index == 3:
+            labels = [IGNORED] * len(ids)
+        made.append({"input_ids": ids, "labels": labels})
+    return made
+
+
+def collated(side: str) -> Callable[[Rows], dict[str, Tensor]]:
+    """Pads rows on a side."""
+    def collate(batch: Rows) -> dict[str, Tensor]:
+        width = max(len(row["input_ids"]) for row in batch)
+        lines = []
+        for row in batch:
+            gap = width - len(row["input_ids"])
+            ids, labels, mask = [0] * gap, [IGNORED] * gap, [0] * gap
+            own = row["input_ids"], row["labels"], [1] * len(row["input_ids"])
+            pairs = zip((ids, labels, mask), own, strict=True)
+            lines.append([a + b if side == "left" else b + a for a, b in pairs])
+        ids, labels, mask = (torch.tensor(line) for line in zip(*lines, strict=True))
+        return {"input_ids": ids, "labels": labels, "attention_mask": mask}
+
+    return collate
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, Any]:
+    return dict(output_dir=str(tmp_path), max_steps=4, per_device_train_batch_size=2, report_to=[],
+                save_strategy="no", disable_tqdm=True, use_cpu=True, logging_steps=1, seed=3,
+                learning_rate=1e-2, lr_scheduler_type="constant", optim="sgd")
+
+
+def trained(kind: Any, model: Any, given: dict[str, Any], **others: Any) -> tuple[Parameters, Any]:
+    arguments = transformers.TrainingArguments(**given)
+    trainer = kind(model=model, args=arguments, **others)
+    trainer.train()
+    return parameters_of(trainer.model), trainer
+
+
+def parameters_of(model: Any) -> Parameters:
+    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def moved(model: Any, trained: Parameters) -> None:
+    """Holds that training has moved every parameter."""
+    for name, parameter in parameters_of(model).items():
+        assert not torch.equal(parameter, trained[name]), name
+
+
+def near(found: Parameters, wanted: Parameters, error: float = 1e-5) -> None:
+    assert found.keys() == wanted.keys()
+    for name, want in wanted.items():
+        assert float((found[name] - want).norm() / want.norm()) <= error, name
+
+
+def losses(trainer: Any) -> list[float]:
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("side", "options", "given"), [
+    ("right", {"chunk": 5}, {}),
+    ("left", {"chunk": 5, "loss_chunk": 2}, {"gradient_accumulation_steps": 2}),
+    ("right", {"mode": "pruned"}, {"optim": "adamw_torch", "adam_epsilon": 1e-3}),
+    ("left", {"mode": "full"}, {"max_grad_norm": 0.1}),
+    pytest.param(
+        "right", {"chunk": 64}, {"gradient_checkpointing": True, "max_grad_norm": 0.1,
+                                 "gradient_accumulation_steps": 3}, marks=RECOMPUTED),
+    ("left", {"chunk": 7}, {"average_tokens_across_devices": False}),
+])
+def test_trainer_trains_the_same_parameters(
+        settings: dict[str, Any], side: str, options: Any, given: dict[str, Any]) -> None:
+    others = dict(train_dataset=rows(12), data_collator=collated(side))
+    wanted, plain = trained(transformers.Trainer, llama(), settings | given, **others)
+    found, trainer = trained(with_prefix(transformers.Trainer, **options), llama(), settings | given,
+                             **others)
+    near(found, wanted)
+    moved(llama(), wanted)
+    assert losses(trainer) == pytest.approx(losses(plain), rel=1e-4)
+
+
+def with_adapter(model: Any) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(6)
+    return get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"],
+                                            task_type="CAUSAL_LM", init_lora_weights=False))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trainer_trains_the_same_adapter(settings: dict[str, Any]) -> None:
+    pytest.importorskip("peft")
+    others = dict(train_dataset=rows(8), data_collator=collated("right"))
+    wanted, _ = trained(transformers.Trainer, with_adapter(llama()), settings, **others)
+    found, _ = trained(with_prefix(transformers.Trainer, chunk=5), with_adapter(llama()), settings,
+                       **others)
+    near(found, wanted)
+    moved(with_adapter(llama()), wanted)
+    assert all("lora" in name for name in found)
+
+
+@pytest.mark.xfail(
+    reason="kernels are handed float32 queries and keys beside bfloat16 values", raises=RuntimeError)
+@pytest.mark.filterwarnings("ignore")
+def test_trainer_in_bfloat16_autocast(settings: dict[str, Any]) -> None:
+    """The step is as near to float32's as the trainer's own is."""
+    others = dict(train_dataset=rows(8), data_collator=collated("right"))
+    one = settings | {"max_steps": 1}
+    exact, _ = trained(transformers.Trainer, llama(), one, **others)
+    half = one | {"bf16": True}
+    wanted, _ = trained(transformers.Trainer, llama(), half, **others)
+    found, _ = trained(with_prefix(transformers.Trainer, chunk=5), llama(), half, **others)
+    before = parameters_of(llama())
+    for name, start in before.items():
+        step = exact[name] - start
+        error, own = (float((one[name] - exact[name]).norm()) for one in (found, wanted))
+        assert 0 < error <= max(2 * own, 0.02 * float(step.norm())), name
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_evaluation_and_prediction_are_the_trainers_own(settings: dict[str, Any]) -> None:
+    others = dict(eval_dataset=rows(6, seed=9), train_dataset=rows(4), data_collator=collated("left"))
+    every = settings | {"eval_strategy": "steps", "eval_steps": 1, "max_steps": 2}
+    _, plain = trained(transformers.Trainer, llama(), every, **others)
+    _, trainer = trained(with_prefix(transformers.Trainer), llama(), every, **others)
+    found, wanted = ([entry["eval_loss"] for entry in one.state.log_history if "eval_loss" in entry]
+                     for one in (trainer, plain))
+    assert len(wanted) == 2 and found == pytest.approx(wanted, rel=1e-5)
+    logits = trainer.predict(others["eval_dataset"]).predictions
+    assert logits.shape[2] == VOCABULARY and not trainer.model.training
+
+
+def test_loss_and_outputs_of_a_batch(settings: dict[str, Any]) -> None:
+    trainer = with_prefix(transformers.Trainer, chunk=4)(
+        model=llama().train(), args=transformers.TrainingArguments(**settings))
+    batch = collated("right")(rows(6)[4:])
+    wanted = trainer.model(**batch)
+    loss, outputs = trainer.compute_loss(trainer.model, dict(batch), return_outputs=True)
+    assert torch.allclose(loss, wanted.loss) and outputs.loss is loss and outputs.logits is None
+    scaled = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=torch.tensor(40))
+    assert torch.allclose(scaled * 40, loss * (batch["labels"][:, 1:] != IGNORED).sum())
+    with torch.no_grad():
+        _, outputs = trainer.compute_loss(trainer.model, dict(batch), return_outputs=True)
+    assert outputs.logits.shape[:2] == batch["input_ids"].shape
+
+
+def test_a_batch_without_loss_has_a_gradient_of_zero(settings: dict[str, Any]) -> None:
+    trainer = with_prefix(transformers.Trainer)(
+        model=llama().train(), args=transformers.TrainingArguments(**settings))
+    batch = collated("right")(rows(6)[3:4])
+    loss = trainer.compute_loss(trainer.model, batch)
+    loss.backward()
+    assert loss.item() == 0
+    assert all(p.grad is not None and not p.grad.any() for p in trainer.model.parameters())
