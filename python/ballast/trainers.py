@@ -27,6 +27,8 @@ Class = TypeVar("Class", bound=type)
 _READ = {"input_ids", "labels", "attention_mask", "position_ids"}
 # What trainers set for all batches, and a step decides itself.
 _SETTINGS = {"use_cache", "return_dict", "return_loss"}
+# Classes whose `compute_loss` is that of labels.
+_LOSSES = {("transformers", "Trainer"), ("trl", "SFTTrainer")}
 
 
 class PrefixOptions(TypedDict, total=False):
@@ -52,8 +54,8 @@ def with_prefix(trainer: Class, **options: Unpack[PrefixOptions]) -> Class:
     Raises:
         StepError: An option or the trainer cannot be taken.
     """
-    made = type(f"Prefix{trainer.__name__}", (PrefixMixin, trainer), {"prefix_options": options})
-    return cast(Class, made)
+    bases = (trainer,) if issubclass(trainer, PrefixMixin) else (PrefixMixin, trainer)
+    return cast(Class, type(f"Prefix{trainer.__name__}", bases, {"prefix_options": options}))
 
 
 class PrefixMixin:
@@ -77,6 +79,9 @@ class PrefixMixin:
         _check_order(cls)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
+        given = named.get("args", arguments[1] if len(arguments) > 1 else None)
+        if given is not None:
+            _check_settings(given)  # before a data set is made ready
         super().__init__(*arguments, **named)
         _check_trainer(self)
 
@@ -176,33 +181,27 @@ def _check_options(options: PrefixOptions) -> None:
 
 def _check_order(cls: type) -> None:
     """Refuses a class whose own loss would go unheard, or be put in the place of a step's."""
-    for owner in (one for one in cls.__mro__ if "compute_loss" in vars(one)):
-        if issubclass(owner, PrefixMixin):
-            if owner is PrefixMixin:
-                continue
-            return  # a loss around the step's
-        index = cls.__mro__.index
-        if index(owner) < index(PrefixMixin):
-            raise StepError(f"PrefixMixin has to stand in front of {owner.__name__} among the bases of "
-                            f"{cls.__name__}")
-        if owner.__module__.split(".")[0] not in ("transformers", "trl") or owner.__name__ not in (
-                "Trainer", "SFTTrainer"):
-            raise StepError(f"{owner.__name__} has a loss of its own, which the step's would replace: only "
-                            "the losses of Trainer and SFTTrainer are the negative log-likelihood of "
-                            "labels")
+    order = cls.__mro__
+    # Classes below the mixin may have a loss around the step's.
+    owner = next((one for one in order
+                  if "compute_loss" in vars(one) and not issubclass(one, PrefixMixin)), None)
+    if owner is None:
         return
+    if order.index(owner) < order.index(PrefixMixin):
+        raise StepError(f"PrefixMixin has to stand in front of {owner.__name__} among the bases of "
+                        f"{cls.__name__}")
+    if (owner.__module__.split(".")[0], owner.__name__) not in _LOSSES:
+        raise StepError(f"{owner.__name__} has a loss of its own, which the step's would replace: only "
+                        "those of Trainer and SFTTrainer are the negative log-likelihood of labels")
 
 
-def _check_trainer(trainer: Any) -> None:
-    """Refuses settings of a trainer that a step with a prefix does not follow."""
-    args = trainer.args
-
+def _check_settings(args: Any) -> None:
+    """Refuses what a trainer is told to do that a step with a prefix does not follow."""
     def wants(name: str) -> bool:
         return bool(getattr(args, name, None))
 
-    parallel = getattr(trainer.accelerator, "parallelism_config", None)
     optimizer = str(getattr(args.optim, "value", args.optim))
-    refused = {
+    _refuse({
         "label_smoothing_factor smooths over logits that are never whole; set it to 0":
             wants("label_smoothing_factor"),
         "use_liger_kernel replaces the forward pass that a step with a prefix calls; leave it out":
@@ -211,27 +210,38 @@ def _check_trainer(trainer: Any) -> None:
             wants("packing"),
         "padding_free puts several rows into one, which has no one prefix; set padding_free=False":
             wants("padding_free"),
-        "compute_loss_func takes logits that are never whole; leave it out":
-            getattr(trainer, "compute_loss_func", None) is not None,
         "loss_type='dft' weighs each token by its probability; set loss_type='nll'":
             getattr(args, "loss_type", None) not in (None, "nll"),
         "activation_offloading follows one forward and one backward pass, and a step with a prefix "
         "has several; leave it out": wants("activation_offloading"),
         "neftune_noise_alpha scales its noise by the length of what runs, here a chunk; leave it out":
             getattr(args, "neftune_noise_alpha", None) is not None,
-        "the routers' auxiliary loss is of every row, the prefix's too; set router_aux_loss_coef=0.0":
-            bool(getattr(trainer, "aux_loss_enabled", False)),
         f"optim='{optimizer}' acts inside the backward pass, of which a step with a prefix has "
         "several": "lomo" in optimizer or "layerwise" in optimizer,
+        "nn.DataParallel copies the model for each call; start one process for each GPU (torchrun), or "
+        "let one GPU be seen (CUDA_VISIBLE_DEVICES)": getattr(args, "n_gpu", 1) > 1,
+    })
+
+
+def _check_trainer(trainer: Any) -> None:
+    """Refuses what a trainer has been made with."""
+    _check_settings(trainer.args)
+    parallel = getattr(trainer.accelerator, "parallelism_config", None)
+    _refuse({
+        "compute_loss_func takes logits that are never whole; leave it out":
+            getattr(trainer, "compute_loss_func", None) is not None,
+        "the routers' auxiliary loss is of every row, the prefix's too; set router_aux_loss_coef=0.0":
+            bool(getattr(trainer, "aux_loss_enabled", False)),
         "DeepSpeed's engine runs the model in its own way; use DDP or FSDP2":
             bool(getattr(trainer, "is_deepspeed_enabled", False)),
         "a context or a sequence in parallel leaves each process a part of the prefix":
             bool(getattr(parallel, "cp_enabled", False) or getattr(parallel, "sp_enabled", False)),
-        "nn.DataParallel copies the model for each call; start one process for each GPU (torchrun), or "
-        "let one GPU be seen (CUDA_VISIBLE_DEVICES)": getattr(args, "n_gpu", 1) > 1,
-    }
-    for sentence, is_asked in refused.items():
-        if is_asked:
+    })
+
+
+def _refuse(reasons: Mapping[str, bool]) -> None:
+    for sentence, is_so in reasons.items():
+        if is_so:
             raise StepError(sentence)
 
 

@@ -51,15 +51,15 @@ def collated(side: str) -> Callable[[Rows], dict[str, Tensor]]:
     """Pads rows on a side."""
     def collate(batch: Rows) -> dict[str, Tensor]:
         width = max(len(row["input_ids"]) for row in batch)
-        lines = []
-        for row in batch:
-            gap = width - len(row["input_ids"])
-            ids, labels, mask = [0] * gap, [IGNORED] * gap, [0] * gap
-            own = row["input_ids"], row["labels"], [1] * len(row["input_ids"])
-            pairs = zip((ids, labels, mask), own, strict=True)
-            lines.append([a + b if side == "left" else b + a for a, b in pairs])
-        ids, labels, mask = (torch.tensor(line) for line in zip(*lines, strict=True))
-        return {"input_ids": ids, "labels": labels, "attention_mask": mask}
+
+        def padded(name: str, value: int) -> Tensor:
+            lines = [row.get(name, [1] * len(row["input_ids"])) for row in batch]
+            gaps = [[value] * (width - len(line)) for line in lines]
+            return torch.tensor([gap + line if side == "left" else line + gap
+                                 for line, gap in zip(lines, gaps, strict=True)])
+
+        return {"input_ids": padded("input_ids", 0), "labels": padded("labels", IGNORED),
+                "attention_mask": padded("attention_mask", 0)}
 
     return collate
 
@@ -193,3 +193,79 @@ def test_a_batch_without_loss_has_a_gradient_of_zero(settings: dict[str, Any]) -
     loss.backward()
     assert loss.item() == 0
     assert all(p.grad is not None and not p.grad.any() for p in trainer.model.parameters())
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ({"position_ids": torch.tensor([[0, 1, 2, 3, 0, 1]])}, "position_ids do not count up by one"),
+    ({"pixel_values": torch.zeros(1)}, "the batch holds pixel_values"),
+    ({"labels": None}, "no input_ids or no labels"),
+])
+def test_a_batch_that_has_no_prefix_is_refused(
+        settings: dict[str, Any], change: dict[str, Any], sentence: str) -> None:
+    trainer = with_prefix(transformers.Trainer)(
+        model=llama().train(), args=transformers.TrainingArguments(**settings))
+    ids = torch.arange(2, 8)[None]
+    with pytest.raises(StepError, match=sentence) as found:
+        trainer.compute_loss(trainer.model, {"input_ids": ids, "labels": ids} | change)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(("options", "sentence"), [
+    ({"chunks": 3}, "there is no option chunks; there are mode, chunk"),
+    ({"mode": "frozen"}, "mode is 'frozen'"),
+    ({"chunk": 0}, "chunk=0 has to be a number of rows"),
+    ({"keep": 3}, "keep=3 leaves prefix rows"),
+])
+def test_options_are_checked_before_any_work(options: Any, sentence: str) -> None:
+    with pytest.raises(StepError, match=sentence):
+        with_prefix(transformers.Trainer, **options)
+
+
+def test_a_loss_of_ones_own_is_not_replaced() -> None:
+    class Weighted(transformers.Trainer):  # type: ignore[misc]
+        def compute_loss(self, *_: Any, **__: Any) -> Any:
+            raise AssertionError
+
+    with pytest.raises(StepError, match="Weighted has a loss of its own"):
+        with_prefix(Weighted)
+    with pytest.raises(StepError, match="Weighted has a loss of its own"):
+        type("Around", (PrefixMixin, Weighted), {"compute_loss": Weighted.compute_loss})
+    with pytest.raises(StepError, match="PrefixMixin has to stand in front of Trainer"):
+        type("Behind", (transformers.Trainer, PrefixMixin), {})
+
+    class Doubled(PrefixMixin, transformers.Trainer):  # type: ignore[misc]
+        prefix_options = {"mode": "pruned"}
+
+        def compute_loss(self, *arguments: Any, **named: Any) -> Any:
+            return 2 * super().compute_loss(*arguments, **named)
+
+    assert with_prefix(Doubled, chunk=8).prefix_options == {"chunk": 8}
+
+
+def test_rows_of_one_prompt_keep_as_many_of_it_as_there_are(settings: dict[str, Any]) -> None:
+    trainer = with_prefix(transformers.Trainer, mode="detached", keep=100)(
+        model=llama().train(), args=transformers.TrainingArguments(**settings))
+    batch = collated("right")(rows(6)[4:])
+    trainer.compute_loss(trainer.model, batch).backward()
+    found = {name: p.grad.clone() for name, p in trainer.model.named_parameters()}
+    trainer.model.zero_grad()
+    trainer.model(**batch).loss.backward()
+    near(found, {name: p.grad for name, p in trainer.model.named_parameters()})
+
+
+def test_padding_behind_rows_costs_no_copy_of_keys(
+        settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no token sees padding, no mask is needed, nor what it costs."""
+    from ballast.keyvalues import Seen
+
+    def joined(*_: Any) -> Any:
+        raise AssertionError("keys are copied together")
+
+    monkeypatch.setattr(Seen, "joined", joined)
+    trainer = with_prefix(transformers.Trainer, chunk=4)(
+        model=llama().train(), args=transformers.TrainingArguments(**settings))
+    batch = rows(6)[4:]
+    assert len({len(row["input_ids"]) for row in batch}) == 2
+    trainer.compute_loss(trainer.model, collated("right")(batch)).backward()
+    with pytest.raises(AssertionError, match="copied together"):
+        trainer.compute_loss(trainer.model, collated("left")(batch)).backward()
