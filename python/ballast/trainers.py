@@ -232,11 +232,17 @@ def _check_trainer(trainer: Any) -> None:
             getattr(trainer, "compute_loss_func", None) is not None,
         "the routers' auxiliary loss is of every row, the prefix's too; set router_aux_loss_coef=0.0":
             bool(getattr(trainer, "aux_loss_enabled", False)),
+        "an adapter that puts tokens of its own in front of a row moves every prefix; use one inside the "
+        "layers, such as LoRA": _has_virtual_tokens(trainer.model),
         "DeepSpeed's engine runs the model in its own way; use DDP or FSDP2":
             bool(getattr(trainer, "is_deepspeed_enabled", False)),
         "a context or a sequence in parallel leaves each process a part of the prefix":
             bool(getattr(parallel, "cp_enabled", False) or getattr(parallel, "sp_enabled", False)),
     })
+
+
+def _has_virtual_tokens(model: Any) -> bool:
+    return bool(getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False))
 
 
 def _refuse(reasons: Mapping[str, bool]) -> None:

@@ -9,50 +9,32 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from ballast import StepError, with_prefix
+from trainer_cases import (
+    adapter,
+    are_near,
+    have_moved,
+    logged,
+    parameters_of,
+    prompts_and_completions,
+    small_model,
+    text,
+    word_tokenizer,
+)
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 trl: Any = pytest.importorskip("trl")
 datasets: Any = pytest.importorskip("datasets")
 transformers: Any = pytest.importorskip("transformers")
 
-WORDS = 83
 RECOMPUTED = pytest.mark.xfail(
     reason="layers that gradient_checkpointing_enable() has computed again lose their cache", raises=StepError)
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def model(family: str = "llama", **fields: Any) -> Any:
-    torch.manual_seed(5)
-    config = transformers.AutoConfig.for_model(
-        family, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=WORDS, pad_token_id=0, bos_token_id=1, eos_token_id=1,
-        initializer_range=0.2, **fields)
-    return transformers.AutoModelForCausalLM.from_config(config)
-
-
-def tokenizer() -> Any:
-    import tokenizers
-
-    words = {"<pad>": 0, "<eos>": 1} | {f"w{number}": number for number in range(2, WORDS)}
-    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<pad>"))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="<pad>", eos_token="<eos>")
-
-
-def text(draw: random.Random, words: int) -> str:
-    return " ".join(f"w{draw.randrange(2, WORDS)}" for _ in range(words))
-
-
 def pairs(count: int, seed: int = 1) -> Any:
-    """Prompts and completions of several lengths."""
-    draw = random.Random(seed)
-    return datasets.Dataset.from_list([
-        {"prompt": text(draw, draw.randint(8, 30)) + " ", "completion": text(draw, draw.randint(2, 9))}
-        for _ in range(count)])
+    return datasets.Dataset.from_list(prompts_and_completions(count, seed))
 
 
 @pytest.fixture
@@ -64,12 +46,8 @@ def settings(tmp_path: Path) -> dict[str, Any]:
 
 
 def trainer_of(kind: Any, given: dict[str, Any], made: Any = None, **others: Any) -> Any:
-    return kind(model=model() if made is None else made, args=trl.SFTConfig(**given),
-                processing_class=tokenizer(), **{"train_dataset": pairs(16)} | others)
-
-
-def parameters_of(made: Any) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in made.named_parameters() if p.requires_grad}
+    return kind(model=small_model() if made is None else made, args=trl.SFTConfig(**given),
+                processing_class=word_tokenizer(), **{"train_dataset": pairs(16)} | others)
 
 
 def both(given: dict[str, Any], options: Any, **others: Any) -> tuple[Any, Any]:
@@ -81,14 +59,9 @@ def both(given: dict[str, Any], options: Any, **others: Any) -> tuple[Any, Any]:
         torch.manual_seed(7)
         trainer.train()
     found, wanted = (parameters_of(trainer.model) for trainer in made)
-    for name, want in wanted.items():
-        assert not torch.equal(want, start[name]), name
-        assert float((found[name] - want).norm() / want.norm()) <= 1e-5, name
+    have_moved(wanted, start)
+    are_near(found, wanted)
     return made[0], made[1]
-
-
-def logged(trainer: Any, name: str) -> list[float]:
-    return [entry[name] for entry in trainer.state.log_history if name in entry]
 
 
 @pytest.mark.parametrize(("options", "given"), [
@@ -105,10 +78,8 @@ def test_sft_trainer_trains_the_same_parameters(
 
 
 def test_sft_trainer_trains_the_same_adapter(settings: dict[str, Any]) -> None:
-    peft = pytest.importorskip("peft")
-    adapter = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"],
-                              task_type="CAUSAL_LM", init_lora_weights=False)
-    trainer, _ = both(settings, {"chunk": 5}, peft_config=adapter)
+    pytest.importorskip("peft")
+    trainer, _ = both(settings, {"chunk": 5}, peft_config=adapter())
     assert all("lora" in name for name in parameters_of(trainer.model))
 
 
@@ -145,6 +116,6 @@ def test_what_sft_trainer_does_otherwise_is_refused(
 def test_the_routers_loss_is_refused_until_it_is_off(settings: dict[str, Any]) -> None:
     experts: dict[str, Any] = dict(family="mixtral", num_local_experts=2, num_experts_per_tok=1)
     with pytest.raises(StepError, match="router_aux_loss_coef=0.0"):
-        trainer_of(with_prefix(trl.SFTTrainer), settings, made=model(**experts))
+        trainer_of(with_prefix(trl.SFTTrainer), settings, made=small_model(**experts))
     off = settings | {"router_aux_loss_coef": 0.0}
-    trainer_of(with_prefix(trl.SFTTrainer), off, made=model(**experts)).train()
+    trainer_of(with_prefix(trl.SFTTrainer), off, made=small_model(**experts)).train()

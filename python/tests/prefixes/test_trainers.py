@@ -12,24 +12,25 @@ import torch
 from torch import Tensor
 
 from ballast import PrefixMixin, StepError, with_prefix
+from trainer_cases import (
+    IGNORED,
+    VOCABULARY,
+    Parameters,
+    adapter,
+    are_near,
+    gradients_of,
+    have_moved,
+    logged,
+    parameters_of,
+    small_model,
+)
 
 transformers: Any = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 
-VOCABULARY = 97
-IGNORED = -100
 Rows = list[dict[str, list[int]]]
-Parameters = dict[str, Tensor]
 RECOMPUTED = pytest.mark.xfail(
     reason="layers that gradient_checkpointing_enable() has computed again lose their cache", raises=StepError)
-
-
-def llama(**fields: Any) -> Any:
-    torch.manual_seed(5)
-    return transformers.AutoModelForCausalLM.from_config(transformers.LlamaConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=VOCABULARY, pad_token_id=0, bos_token_id=1, eos_token_id=1,
-        initializer_range=0.2, **fields))
 
 
 def rows(count: int, seed: int = 1) -> Rows:
@@ -78,26 +79,6 @@ def trained(kind: Any, model: Any, given: dict[str, Any], **others: Any) -> tupl
     return parameters_of(trainer.model), trainer
 
 
-def parameters_of(model: Any) -> Parameters:
-    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
-
-
-def moved(model: Any, trained: Parameters) -> None:
-    """Holds that training has moved every parameter."""
-    for name, parameter in parameters_of(model).items():
-        assert not torch.equal(parameter, trained[name]), name
-
-
-def near(found: Parameters, wanted: Parameters, error: float = 1e-5) -> None:
-    assert found.keys() == wanted.keys()
-    for name, want in wanted.items():
-        assert float((found[name] - want).norm() / want.norm()) <= error, name
-
-
-def losses(trainer: Any) -> list[float]:
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("side", "options", "given"), [
     ("right", {"chunk": 5}, {}),
@@ -112,31 +93,31 @@ def losses(trainer: Any) -> list[float]:
 def test_trainer_trains_the_same_parameters(
         settings: dict[str, Any], side: str, options: Any, given: dict[str, Any]) -> None:
     others = dict(train_dataset=rows(12), data_collator=collated(side))
-    wanted, plain = trained(transformers.Trainer, llama(), settings | given, **others)
-    found, trainer = trained(with_prefix(transformers.Trainer, **options), llama(), settings | given,
+    wanted, plain = trained(transformers.Trainer, small_model(), settings | given, **others)
+    found, trainer = trained(with_prefix(transformers.Trainer, **options), small_model(), settings | given,
                              **others)
-    near(found, wanted)
-    moved(llama(), wanted)
-    assert losses(trainer) == pytest.approx(losses(plain), rel=1e-4)
+    are_near(found, wanted)
+    have_moved(wanted, parameters_of(small_model()))
+    assert logged(trainer, "loss") == pytest.approx(logged(plain, "loss"), rel=1e-4)
 
 
-def with_adapter(model: Any) -> Any:
-    from peft import LoraConfig, get_peft_model
+def with_adapter() -> Any:
+    from peft import get_peft_model
 
+    made = small_model()
     torch.manual_seed(6)
-    return get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"],
-                                            task_type="CAUSAL_LM", init_lora_weights=False))
+    return get_peft_model(made, adapter())
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_trainer_trains_the_same_adapter(settings: dict[str, Any]) -> None:
     pytest.importorskip("peft")
     others = dict(train_dataset=rows(8), data_collator=collated("right"))
-    wanted, _ = trained(transformers.Trainer, with_adapter(llama()), settings, **others)
-    found, _ = trained(with_prefix(transformers.Trainer, chunk=5), with_adapter(llama()), settings,
+    wanted, _ = trained(transformers.Trainer, with_adapter(), settings, **others)
+    found, _ = trained(with_prefix(transformers.Trainer, chunk=5), with_adapter(), settings,
                        **others)
-    near(found, wanted)
-    moved(with_adapter(llama()), wanted)
+    are_near(found, wanted)
+    have_moved(wanted, parameters_of(with_adapter()))
     assert all("lora" in name for name in found)
 
 
@@ -147,11 +128,11 @@ def test_trainer_in_bfloat16_autocast(settings: dict[str, Any]) -> None:
     """The step is as near to float32's as the trainer's own is."""
     others = dict(train_dataset=rows(8), data_collator=collated("right"))
     one = settings | {"max_steps": 1}
-    exact, _ = trained(transformers.Trainer, llama(), one, **others)
+    exact, _ = trained(transformers.Trainer, small_model(), one, **others)
     half = one | {"bf16": True}
-    wanted, _ = trained(transformers.Trainer, llama(), half, **others)
-    found, _ = trained(with_prefix(transformers.Trainer, chunk=5), llama(), half, **others)
-    before = parameters_of(llama())
+    wanted, _ = trained(transformers.Trainer, small_model(), half, **others)
+    found, _ = trained(with_prefix(transformers.Trainer, chunk=5), small_model(), half, **others)
+    before = parameters_of(small_model())
     for name, start in before.items():
         step = exact[name] - start
         error, own = (float((one[name] - exact[name]).norm()) for one in (found, wanted))
@@ -162,18 +143,17 @@ def test_trainer_in_bfloat16_autocast(settings: dict[str, Any]) -> None:
 def test_evaluation_and_prediction_are_the_trainers_own(settings: dict[str, Any]) -> None:
     others = dict(eval_dataset=rows(6, seed=9), train_dataset=rows(4), data_collator=collated("left"))
     every = settings | {"eval_strategy": "steps", "eval_steps": 1, "max_steps": 2}
-    _, plain = trained(transformers.Trainer, llama(), every, **others)
-    _, trainer = trained(with_prefix(transformers.Trainer), llama(), every, **others)
-    found, wanted = ([entry["eval_loss"] for entry in one.state.log_history if "eval_loss" in entry]
-                     for one in (trainer, plain))
-    assert len(wanted) == 2 and found == pytest.approx(wanted, rel=1e-5)
+    _, plain = trained(transformers.Trainer, small_model(), every, **others)
+    _, trainer = trained(with_prefix(transformers.Trainer), small_model(), every, **others)
+    wanted = logged(plain, "eval_loss")
+    assert len(wanted) == 2 and logged(trainer, "eval_loss") == pytest.approx(wanted, rel=1e-5)
     logits = trainer.predict(others["eval_dataset"]).predictions
     assert logits.shape[2] == VOCABULARY and not trainer.model.training
 
 
 def test_loss_and_outputs_of_a_batch(settings: dict[str, Any]) -> None:
     trainer = with_prefix(transformers.Trainer, chunk=4)(
-        model=llama().train(), args=transformers.TrainingArguments(**settings))
+        model=small_model().train(), args=transformers.TrainingArguments(**settings))
     batch = collated("right")(rows(6)[4:])
     wanted = trainer.model(**batch)
     loss, outputs = trainer.compute_loss(trainer.model, dict(batch), return_outputs=True)
@@ -187,7 +167,7 @@ def test_loss_and_outputs_of_a_batch(settings: dict[str, Any]) -> None:
 
 def test_a_batch_without_loss_has_a_gradient_of_zero(settings: dict[str, Any]) -> None:
     trainer = with_prefix(transformers.Trainer)(
-        model=llama().train(), args=transformers.TrainingArguments(**settings))
+        model=small_model().train(), args=transformers.TrainingArguments(**settings))
     batch = collated("right")(rows(6)[3:4])
     loss = trainer.compute_loss(trainer.model, batch)
     loss.backward()
@@ -203,11 +183,20 @@ def test_a_batch_without_loss_has_a_gradient_of_zero(settings: dict[str, Any]) -
 def test_a_batch_that_has_no_prefix_is_refused(
         settings: dict[str, Any], change: dict[str, Any], sentence: str) -> None:
     trainer = with_prefix(transformers.Trainer)(
-        model=llama().train(), args=transformers.TrainingArguments(**settings))
+        model=small_model().train(), args=transformers.TrainingArguments(**settings))
     ids = torch.arange(2, 8)[None]
     with pytest.raises(StepError, match=sentence) as found:
         trainer.compute_loss(trainer.model, {"input_ids": ids, "labels": ids} | change)
     assert "\n" not in str(found.value)
+
+
+def test_an_adapter_of_virtual_tokens_is_refused(settings: dict[str, Any]) -> None:
+    peft = pytest.importorskip("peft")
+    made = peft.get_peft_model(small_model(), peft.PromptTuningConfig(
+        task_type="CAUSAL_LM", num_virtual_tokens=4))
+    with pytest.raises(StepError, match="puts tokens of its own in front"):
+        with_prefix(transformers.Trainer)(
+            model=made, args=transformers.TrainingArguments(**settings))
 
 
 @pytest.mark.parametrize(("options", "sentence"), [
@@ -244,13 +233,13 @@ def test_a_loss_of_ones_own_is_not_replaced() -> None:
 
 def test_rows_of_one_prompt_keep_as_many_of_it_as_there_are(settings: dict[str, Any]) -> None:
     trainer = with_prefix(transformers.Trainer, mode="detached", keep=100)(
-        model=llama().train(), args=transformers.TrainingArguments(**settings))
+        model=small_model().train(), args=transformers.TrainingArguments(**settings))
     batch = collated("right")(rows(6)[4:])
     trainer.compute_loss(trainer.model, batch).backward()
-    found = {name: p.grad.clone() for name, p in trainer.model.named_parameters()}
+    found = gradients_of(trainer.model)
     trainer.model.zero_grad()
     trainer.model(**batch).loss.backward()
-    near(found, {name: p.grad for name, p in trainer.model.named_parameters()})
+    are_near(found, gradients_of(trainer.model))
 
 
 def test_padding_behind_rows_costs_no_copy_of_keys(
@@ -263,7 +252,7 @@ def test_padding_behind_rows_costs_no_copy_of_keys(
 
     monkeypatch.setattr(Seen, "joined", joined)
     trainer = with_prefix(transformers.Trainer, chunk=4)(
-        model=llama().train(), args=transformers.TrainingArguments(**settings))
+        model=small_model().train(), args=transformers.TrainingArguments(**settings))
     batch = rows(6)[4:]
     assert len({len(row["input_ids"]) for row in batch}) == 2
     trainer.compute_loss(trainer.model, collated("right")(batch)).backward()
