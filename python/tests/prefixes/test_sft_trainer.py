@@ -29,7 +29,8 @@ datasets: Any = pytest.importorskip("datasets")
 transformers: Any = pytest.importorskip("transformers")
 
 RECOMPUTED = pytest.mark.xfail(
-    reason="layers that gradient_checkpointing_enable() has computed again lose their cache", raises=StepError)
+    reason="layers that gradient_checkpointing_enable() has computed again lose their cache",
+    raises=StepError)
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 

@@ -30,7 +30,8 @@ pytest.importorskip("accelerate")
 
 Rows = list[dict[str, list[int]]]
 RECOMPUTED = pytest.mark.xfail(
-    reason="layers that gradient_checkpointing_enable() has computed again lose their cache", raises=StepError)
+    reason="layers that gradient_checkpointing_enable() has computed again lose their cache",
+    raises=StepError)
 
 
 def rows(count: int, seed: int = 1) -> Rows:
