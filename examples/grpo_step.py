@@ -2,7 +2,8 @@
 
 usage: scripts/with-pytorch examples/grpo_step.py
 
-The model is tiny and its weights are random; with your own model, tokens and rewards the step is the same.
+The model is tiny and its weights are random; with a model, tokens and rewards of yours the step is
+the same.
 """
 
 from __future__ import annotations

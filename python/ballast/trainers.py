@@ -133,9 +133,9 @@ def _batch_of(inputs: Mapping[str, Any]) -> _Batch | None:
     others = sorted(name for name, value in inputs.items()
                     if name not in _READ | _SETTINGS and value is not None)
     if others:
-        raise StepError(f"the batch holds {others[0]}, which a step with a prefix does not read: it takes "
-                        "input_ids, labels, attention_mask and position_ids; is it a packed one, or of "
-                        "pictures?")
+        raise StepError(f"the batch holds {others[0]}, which a step with a prefix does not read: "
+                        "it takes input_ids, labels, attention_mask and position_ids; is it a "
+                        "packed one, or of pictures?")
     ids, labels = inputs.get("input_ids"), inputs.get("labels")
     if ids is None or labels is None:
         raise StepError("the batch has no input_ids or no labels; a step with a prefix needs both")
@@ -175,8 +175,8 @@ def _check_options(options: PrefixOptions) -> None:
             raise StepError(f"there is no option {name}; there are {', '.join(known)}")
     keep = options.get("keep", 0)
     asked.check_mode(options.get("mode", "replayed"), keep, max(0, keep))
-    for name, rows in (("chunk", options.get("chunk", 1)), ("loss_chunk", options.get("loss_chunk"))):
-        asked.check_rows(name, rows)
+    asked.check_rows("chunk", options.get("chunk", 1))
+    asked.check_rows("loss_chunk", options.get("loss_chunk"))
 
 
 def _check_order(cls: type) -> None:
@@ -191,8 +191,9 @@ def _check_order(cls: type) -> None:
         raise StepError(f"PrefixMixin has to stand in front of {owner.__name__} among the bases of "
                         f"{cls.__name__}")
     if (owner.__module__.split(".")[0], owner.__name__) not in _LOSSES:
-        raise StepError(f"{owner.__name__} has a loss of its own, which the step's would replace: only "
-                        "those of Trainer and SFTTrainer are the negative log-likelihood of labels")
+        raise StepError(f"{owner.__name__} has a loss of its own, which the step's would replace: "
+                        "only those of Trainer and SFTTrainer are the negative log-likelihood of "
+                        "labels")
 
 
 def _check_settings(args: Any) -> None:
@@ -214,12 +215,12 @@ def _check_settings(args: Any) -> None:
             getattr(args, "loss_type", None) not in (None, "nll"),
         "activation_offloading follows one forward and one backward pass, and a step with a prefix "
         "has several; leave it out": wants("activation_offloading"),
-        "neftune_noise_alpha scales its noise by the length of what runs, here a chunk; leave it out":
+        "neftune_noise_alpha scales its noise by the length of what runs, a chunk; leave it out":
             getattr(args, "neftune_noise_alpha", None) is not None,
         f"optim='{optimizer}' acts inside the backward pass, of which a step with a prefix has "
         "several": "lomo" in optimizer or "layerwise" in optimizer,
-        "nn.DataParallel copies the model for each call; start one process for each GPU (torchrun), or "
-        "let one GPU be seen (CUDA_VISIBLE_DEVICES)": getattr(args, "n_gpu", 1) > 1,
+        "nn.DataParallel copies the model for each call; start one process for each GPU "
+        "(torchrun), or let one GPU be seen (CUDA_VISIBLE_DEVICES)": getattr(args, "n_gpu", 1) > 1,
     })
 
 
@@ -230,10 +231,10 @@ def _check_trainer(trainer: Any) -> None:
     _refuse({
         "compute_loss_func takes logits that are never whole; leave it out":
             getattr(trainer, "compute_loss_func", None) is not None,
-        "the routers' auxiliary loss is of every row, the prefix's too; set router_aux_loss_coef=0.0":
+        "the routers' loss is of every row, the prefix's too; set router_aux_loss_coef=0.0":
             bool(getattr(trainer, "aux_loss_enabled", False)),
-        "an adapter that puts tokens of its own in front of a row moves every prefix; use one inside the "
-        "layers, such as LoRA": _has_virtual_tokens(trainer.model),
+        "an adapter that puts tokens of its own in front of a row moves every prefix; use one "
+        "inside the layers, such as LoRA": _has_virtual_tokens(trainer.model),
         "DeepSpeed's engine runs the model in its own way; use DDP or FSDP2":
             bool(getattr(trainer, "is_deepspeed_enabled", False)),
         "a context or a sequence in parallel leaves each process a part of the prefix":
@@ -258,7 +259,7 @@ def _tensor_parallel(trainer: Any) -> int:
 
 
 def _count_tokens(trainer: Any, inputs: Mapping[str, Any]) -> None:
-    """What SFTTrainer logs as num_tokens. Its entropy and accuracy of tokens need logits of them all."""
+    """What SFTTrainer logs as num_tokens. Entropy and accuracy would need logits of all rows."""
     if not (hasattr(trainer, "_total_train_tokens") and hasattr(trainer, "_metrics")):
         return
     mask, ids = inputs.get("attention_mask"), inputs["input_ids"]

@@ -1,4 +1,4 @@
-"""examples/grpo_step.py against the naive step, in which each completion has a prompt of its own."""
+"""examples/grpo_step.py against the naive step, where each completion has its own prompt."""
 
 from __future__ import annotations
 

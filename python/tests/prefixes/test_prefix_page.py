@@ -57,6 +57,6 @@ def test_the_pages_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         source = "\n" * block.line + "\n".join(block.lines)  # as a traceback's line numbers
         exec(compile(source, str(PAGE), "exec"), names)
         if "loss.backward()" in source:
-            assert all(gradient.isfinite().all() for gradient in gradients_of(names["model"]).values())
+            assert all(one.isfinite().all() for one in gradients_of(names["model"]).values())
             names["model"].zero_grad()
     assert names["MyTrainer"].prefix_options["chunk"] == 512

@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with a prefix, against the same trainer as it is; left out where it is not installed."""
+"""TRL's SFTTrainer with a prefix, against the same trainer as it is; left out without TRL."""
 
 from __future__ import annotations
 

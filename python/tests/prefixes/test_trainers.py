@@ -95,8 +95,8 @@ def test_trainer_trains_the_same_parameters(
         settings: dict[str, Any], side: str, options: Any, given: dict[str, Any]) -> None:
     others = dict(train_dataset=rows(12), data_collator=collated(side))
     wanted, plain = trained(transformers.Trainer, small_model(), settings | given, **others)
-    found, trainer = trained(with_prefix(transformers.Trainer, **options), small_model(), settings | given,
-                             **others)
+    kind = with_prefix(transformers.Trainer, **options)
+    found, trainer = trained(kind, small_model(), settings | given, **others)
     are_near(found, wanted)
     have_moved(wanted, parameters_of(small_model()))
     assert logged(trainer, "loss") == pytest.approx(logged(plain, "loss"), rel=1e-4)
@@ -123,7 +123,8 @@ def test_trainer_trains_the_same_adapter(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.xfail(
-    reason="kernels are handed float32 queries and keys beside bfloat16 values", raises=RuntimeError)
+    reason="kernels are handed float32 queries and keys beside bfloat16 values",
+    raises=RuntimeError)
 @pytest.mark.filterwarnings("ignore")
 def test_trainer_in_bfloat16_autocast(settings: dict[str, Any]) -> None:
     """The step is as near to float32's as the trainer's own is."""
@@ -142,7 +143,8 @@ def test_trainer_in_bfloat16_autocast(settings: dict[str, Any]) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_evaluation_and_prediction_are_the_trainers_own(settings: dict[str, Any]) -> None:
-    others = dict(eval_dataset=rows(6, seed=9), train_dataset=rows(4), data_collator=collated("left"))
+    others = dict(eval_dataset=rows(6, seed=9), train_dataset=rows(4),
+                  data_collator=collated("left"))
     every = settings | {"eval_strategy": "steps", "eval_steps": 1, "max_steps": 2}
     _, plain = trained(transformers.Trainer, small_model(), every, **others)
     _, trainer = trained(with_prefix(transformers.Trainer), small_model(), every, **others)

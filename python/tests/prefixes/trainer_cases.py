@@ -20,8 +20,8 @@ def small_model(family: str = "llama", **fields: Any) -> Any:
     torch.manual_seed(5)
     config = transformers.AutoConfig.for_model(
         family, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=VOCABULARY, pad_token_id=0, bos_token_id=1, eos_token_id=1,
-        initializer_range=0.2, **fields)
+        num_key_value_heads=2, vocab_size=VOCABULARY, pad_token_id=0, bos_token_id=1,
+        eos_token_id=1, initializer_range=0.2, **fields)
     return transformers.AutoModelForCausalLM.from_config(config)
 
 
