@@ -13,8 +13,7 @@ import torch
 from ballast import StepError, with_prefix
 from trainer_cases import (
     adapter,
-    are_near,
-    have_moved,
+    are_trained_alike,
     logged,
     parameters_of,
     prompts_and_completions,
@@ -60,8 +59,7 @@ def both(given: dict[str, Any], options: Any, **others: Any) -> tuple[Any, Any]:
         torch.manual_seed(7)
         trainer.train()
     found, wanted = (parameters_of(trainer.model) for trainer in made)
-    have_moved(wanted, start)
-    are_near(found, wanted)
+    are_trained_alike(found, wanted, start)
     return made[0], made[1]
 
 
