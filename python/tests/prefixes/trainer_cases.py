@@ -69,7 +69,7 @@ def are_near(found: Parameters, wanted: Parameters, error: float = 1e-5) -> None
 
 
 def are_trained_alike(found: Parameters, wanted: Parameters, start: Parameters) -> None:
-    """Holds that two trainings came to the same parameters, by the same way: their difference is small
+    """Holds that two trainings came to the same parameters by the same way: their difference is small
     beside that too, and no parameter has stayed."""
     are_near(found, wanted)
     are_near({name: one - start[name] for name, one in found.items()},
