@@ -69,8 +69,8 @@ def are_near(found: Parameters, wanted: Parameters, error: float = 1e-5) -> None
 
 
 def are_trained_alike(found: Parameters, wanted: Parameters, start: Parameters) -> None:
-    """Holds that two trainings came to the same parameters by the same way: their difference is small
-    beside that too, and no parameter has stayed."""
+    """Holds that two trainings came to the same parameters by the same way: they differ little
+    even beside that, and no parameter has stayed."""
     are_near(found, wanted)
     are_near({name: one - start[name] for name, one in found.items()},
              {name: one - start[name] for name, one in wanted.items()}, error=1e-3)
