@@ -38,12 +38,13 @@ def check_training(model: nn.Module) -> None:
         raise StepError("no parameter of the model is trained: all have requires_grad=False")
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats:
-            raise StepError(f"{name} keeps statistics of the rows it runs, and a replayed prefix would "
-                            "be counted twice; keep it in the graph with mode='full'")
+            raise StepError(f"{name} keeps statistics of the rows it runs, and a replayed prefix "
+                            "would be counted twice; keep it in the graph with mode='full'")
     for name, parameter in model.named_parameters():
         if getattr(parameter, "_post_accumulate_grad_hooks", None):
-            raise StepError(f"{name} has a hook that acts when its gradient is accumulated, such as an "
-                            "optimizer inside the backward pass; a step accumulates it several times")
+            raise StepError(f"{name} has a hook that acts when its gradient is accumulated, such "
+                            "as an optimizer inside the backward pass; a step accumulates it "
+                            "several times")
 
 
 def check_ids(name: str, ids: Tensor, dimensions: int) -> None:
@@ -69,8 +70,8 @@ def prefix_lengths(n_c: int | Sequence[int] | Tensor, batch: int, tokens: int) -
         raise StepError(f"n_c gives {len(given)} lengths for a batch of {batch}")
     for n in given:
         if n < 1:
-            raise StepError(f"n_c is {n}: the first token that carries loss needs one before it; give 1 "
-                            "or more")
+            raise StepError(f"n_c is {n}: the first token that carries loss needs one before it; "
+                            "give 1 or more")
         if n >= tokens:
             raise StepError(f"n_c is {n} of {tokens} tokens: none is left that carries loss")
     return given
@@ -85,8 +86,8 @@ def labels_of(ids: Tensor, lengths: list[int], given: Tensor | None,
         labels = ids.masked_fill(prefix, IGNORED)
         return labels if mask is None else labels.masked_fill(mask == 0, IGNORED)
     if given.shape != ids.shape:
-        raise StepError(f"labels are {list(given.shape)} and input_ids {list(ids.shape)}; they have to "
-                        "be of one shape (they are shifted inside)")
+        raise StepError(f"labels are {list(given.shape)} and input_ids {list(ids.shape)}; they "
+                        "have to be of one shape (they are shifted inside)")
     if not are_known(ids, given):
         return given
     inside = ((given != IGNORED) & prefix).nonzero()

@@ -1,13 +1,14 @@
-"""The attention that a step runs a model with, in place of PyTorch's: it reads a prefix where it lies.
+"""The attention that a step runs a model with, in place of PyTorch's: it reads a prefix where it
+lies.
 
-transformers' own would copy a layer's stored keys and values behind each other with the new ones, and
-once more for each query head that shares them, and keep the copies for the backward pass. This one runs
-a kernel over the prefix, which all rows see, another over the rows themselves, and puts both together;
-it keeps no copy, and adds the prefix's gradients where they are gathered. Rows of a batch that share one
-prefix read the same keys.
+transformers' own would copy a layer's stored keys and values behind each other with the new ones,
+and once more for each query head that shares them, and keep the copies for the backward pass. This
+one runs a kernel over the prefix, which all rows see, another over the rows themselves, and puts
+both together; it keeps no copy, and adds the prefix's gradients where they are gathered. Rows of a
+batch that share one prefix read the same keys.
 
-Where a mask is needed (a sliding window, padding) or no kernel suits, the keys are copied together and
-the model's own attention runs.
+Where a mask is needed (a sliding window, padding) or no kernel suits, the keys are copied together
+and the model's own attention runs.
 """
 
 from __future__ import annotations
@@ -92,11 +93,11 @@ def _mask(*, q_length: int, q_offset: int = 0, attention_mask: Tensor | None = N
         **{**others, "allow_is_causal_skip": q_offset == 0 and allow_is_causal_skip})
 
 
-def _attention(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
-               dropout: float = 0.0, scaling: float | None = None,
+def _attention(module: Any, query: Tensor, key: Tensor, value: Tensor,
+               attention_mask: Tensor | None, dropout: float = 0.0, scaling: float | None = None,
                **others: Any) -> tuple[Tensor, None]:
-    """As `ALL_ATTENTION_FUNCTIONS` call it: query [batch, heads, rows, width], key and value of fewer
-    heads; gives [batch, rows, heads, width]."""
+    """As `ALL_ATTENTION_FUNCTIONS` call it: query [batch, heads, rows, width], key and value of
+    fewer heads; gives [batch, rows, heads, width]."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     seen: Seen | None = getattr(key, _TAG, None)
@@ -104,15 +105,16 @@ def _attention(module: Any, query: Tensor, key: Tensor, value: Tensor, attention
     if seen is None and run is not None:
         run.passes_on = False
         if run.prefix_rows:
-            raise StepError(f"{type(module).__name__} does not read the keys as its cache gave them")
+            raise StepError(f"{type(module).__name__} does not read the keys as its cache gave "
+                            "them")
     if seen is None or seen.end == seen.first:
         return sdpa_attention_forward(  # type: ignore[no-any-return]
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
     special = any(others.get(name) is not None for name in ("softcap", "s_aux", "position_bias"))
     if attention_mask is None and not dropout and not special and kernels.suits(query, key, value):
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        output = apply(_PrefixAttention, seen.anchor, query, key, value, seen.keys, seen.values, seen,
-                       scale)
+        output = apply(_PrefixAttention, seen.anchor, query, key, value, seen.keys, seen.values,
+                       seen, scale)
         return output.transpose(1, 2), None
     key, value = seen.joined(key, value)
     if attention_mask is None:
@@ -148,7 +150,8 @@ class _PrefixAttention(torch.autograd.Function):
         folded = fold.fold(gradient), fold.fold(query)
         whole = Attended(fold.fold(output), fold.fold(logsumexp.unsqueeze(-1)).squeeze(-1))
         flows = ctx.needs_input_grad[4] and not seen.gathers
-        past_gradients = (torch.empty_like(past_key), torch.empty_like(past_value)) if flows else None
+        past_gradients = ((torch.empty_like(past_key), torch.empty_like(past_value)) if flows
+                          else None)
         total = None
         for start in range(0, past_key.shape[2], kernels.BLOCK):
             rows = slice(start, start + kernels.BLOCK)
@@ -182,8 +185,8 @@ def _over_both(query: Tensor, key: Tensor, value: Tensor, past_key: Tensor, past
 class _Fold:
     """Query heads that share a key head, and batch rows that share a prefix, as more rows of one.
 
-    [batch, heads, rows, width] of a query becomes [prefixes, key heads, batch · groups · rows, width],
-    which a kernel reads over keys that are not repeated.
+    [batch, heads, rows, width] of a query becomes [prefixes, key heads, batch · groups · rows,
+    width], which a kernel reads over keys that are not repeated.
     """
 
     def __init__(self, query: Tensor, past_key: Tensor) -> None:

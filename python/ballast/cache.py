@@ -1,7 +1,7 @@
 """The cache that a model is handed: it stores a prefix, or puts one in front of new rows.
 
-It never grows with what it is handed after the prefix, so that a layer may be run a second time, and
-several continuations may read one prefix.
+It never grows with what it is handed after the prefix, so that a layer may be run a second time,
+and several continuations may read one prefix.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _WITHOUT = {"dummy"}
 
 
 def windows(config: Any) -> list[int | None | str]:
-    """For each layer of a decoder: its window in tokens, None if it sees all, "none" if it keeps none.
+    """For each layer of a decoder: its window in tokens, None if it sees all, "none" if it keeps
+    none.
 
     Raises:
         StepError: A layer keeps something else than keys and values of each token.
@@ -44,9 +45,9 @@ def windows(config: Any) -> list[int | None | str]:
             found.append(None)
         else:
             raise StepError(
-                f"layer {index} of {config.model_type} is of type '{kind}', which keeps more than keys "
-                "and values of each token; a prefix of it can only be kept in the graph whole: "
-                "mode='full'")
+                f"layer {index} of {config.model_type} is of type '{kind}', which keeps more than "
+                "keys and values of each token; a prefix of it can only be kept in the graph "
+                "whole: mode='full'")
     return found
 
 
@@ -87,8 +88,8 @@ class PrefixCache(Cache):  # type: ignore[misc]
                 found.append(None)
             elif layer.fresh is None:
                 raise StepError(
-                    f"layer {index} handed no keys and values to its cache; a prefix of this model can "
-                    "only be kept in the graph whole: mode='full'")
+                    f"layer {index} handed no keys and values to its cache; a prefix of this model "
+                    "can only be kept in the graph whole: mode='full'")
             else:
                 found.append(layer.fresh)
         return found

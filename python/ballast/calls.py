@@ -1,8 +1,8 @@
 """A causal language model as a step calls it: rows to hidden states, hidden states to logits.
 
-Both go through the model's own forward pass, whatever is wrapped around it (PEFT's adapters, autocast,
-sharded parameters): for the first a hook reads what the decoder gives, for the second the decoder gives
-what it is told.
+Both go through the model's own forward pass, whatever is wrapped around it (PEFT's adapters,
+autocast, sharded parameters): for the first a hook reads what the decoder gives, for the second the
+decoder gives what it is told.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ class Caller:
         head = causal.get_output_embeddings() if isinstance(causal, PreTrainedModel) else None
         if head is None:
             raise StepError(
-                f"{type(causal).__name__} is no causal language model of transformers; give a model "
-                "of AutoModelForCausalLM, or a PEFT model around one")
+                f"{type(causal).__name__} is no causal language model of transformers; give a "
+                "model of AutoModelForCausalLM, or a PEFT model around one")
         self.causal = causal
         self.decoder = _decoder(causal)
         self.config: Any = self.decoder.config
         if getattr(self.config, "output_router_logits", False):
-            raise StepError("output_router_logits adds a loss of every row's routing, the prefix's too; "
-                            "set model.config.output_router_logits = False")
+            raise StepError("output_router_logits adds a loss of every row's routing, the prefix's "
+                            "too; set model.config.output_router_logits = False")
         self._output: type[Any] | None = None
         self._accepts = set(inspect.signature(causal.forward).parameters)
         layers: list[Any] = [m for m in self.decoder.modules() if _is_checkpointed(m)]
         on = any(layer.gradient_checkpointing for layer in layers)
         self.recomputes = on if recompute is None else recompute
         if self.recomputes and not layers:
-            raise StepError(f"{type(causal).__name__} has no layers that can be computed again; leave "
-                            "out recompute=True, and gradient_checkpointing_enable()")
+            raise StepError(f"{type(causal).__name__} has no layers that can be computed again; "
+                            "leave out recompute=True, and gradient_checkpointing_enable()")
         self._layers = layers
         self._flagged: list[Any] = [m for m in causal.modules()
                                     if getattr(m, "gradient_checkpointing", False) is True]
@@ -84,7 +84,8 @@ class Caller:
             taken.append(output[0])
             self._output = type(output)
 
-        given: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": cache is not None}
+        given: dict[str, Any] = {"input_ids": ids, "attention_mask": mask,
+                                 "use_cache": cache is not None}
         if cache is not None:
             given["past_key_values"] = cache
         if "position_ids" in self._accepts:
@@ -130,8 +131,8 @@ class Caller:
 
     @contextmanager
     def _layers_again(self, prefix_rows: int | None) -> Iterator[None]:
-        """Has layers computed again in the backward pass, if asked for: in the way that is decided here,
-        since transformers denies a layer that it computes again its cache."""
+        """Has layers computed again in the backward pass, if asked for: in the way that is decided
+        here, since transformers denies a layer that it computes again its cache."""
         with ExitStack() as stack:
             for module in self._flagged:
                 stack.enter_context(_replaced(module, "gradient_checkpointing", False))

@@ -18,15 +18,16 @@ from .typing import apply, backward
 class Shared:
     """A model whose gradients other processes have part in, or not.
 
-    DistributedDataParallel's hooks listen to a backward pass after a forward pass through its wrapper. A
-    step calls the model inside, several times; when its backward pass has ended, a pass through the
-    wrapper with gradients of zero lets the hooks see what is in `.grad`.
+    DistributedDataParallel's hooks listen to a backward pass after a forward pass through its
+    wrapper. A step calls the model inside, several times; when its backward pass has ended, a pass
+    through the wrapper with gradients of zero lets the hooks see what is in `.grad`.
 
-    FSDP2's modules gather their parameters when the gradient of their output comes, and sum gradients
-    over processes at the end of each backward pass. A prefix's gradient comes in by keys and values, past
-    all outputs, so that its parameters are gathered beforehand. A forward pass inside a backward pass
-    they take for a layer that is computed again, so that a replay waits for the end of the backward pass
-    that calls for it. Gradients are summed in the last pass of a step alone.
+    FSDP2's modules gather their parameters when the gradient of their output comes, and sum
+    gradients over processes at the end of each backward pass. A prefix's gradient comes in by keys
+    and values, past all outputs, so that its parameters are gathered beforehand. A forward pass
+    inside a backward pass they take for a layer that is computed again, so that a replay waits for
+    the end of the backward pass that calls for it. Gradients are summed in the last pass of a step
+    alone.
     """
 
     def __init__(self, model: nn.Module, root: nn.Module) -> None:
@@ -38,8 +39,8 @@ class Shared:
         """The loss, whose backward pass takes care that gradients are synchronised.
 
         Args:
-            defers: Whether the step has backward passes of its own inside; it calls `last` before the
-                last of them.
+            defers: Whether the step has backward passes of its own inside; it calls `last` before
+                the last of them.
 
         Raises:
             StepError: In the backward pass, see `check_accumulates`.
@@ -113,8 +114,9 @@ def check_accumulates() -> None:
         StepError: It is of `torch.autograd.grad`, or for named inputs.
     """
     if not torch.autograd._is_checkpoint_valid():  # type: ignore[no-untyped-call]
-        raise StepError("the step's gradient is added to .grad, and can be asked for by loss.backward() "
-                        "alone: not by torch.autograd.grad, nor for some inputs only")
+        raise StepError("the step's gradient is added to .grad, and can be asked for by "
+                        "loss.backward() alone: not by torch.autograd.grad, nor for some inputs "
+                        "only")
 
 
 class _Watched(torch.autograd.Function):

@@ -21,8 +21,8 @@ from .surroundings import Autocast, RandomStates
 from .typing import apply, backward, split
 
 GroupLoss = Callable[[Tensor, Tensor], Tensor]
-"""A loss of log-probabilities [completions, tokens], in float32, and of a mask of the same shape that is
-True where a completion has a token; log-probabilities are 0 elsewhere."""
+"""A loss of log-probabilities [completions, tokens], in float32, and of a mask of the same shape
+that is True where a completion has a token; log-probabilities are 0 elsewhere."""
 
 MODES = ("replayed", "pruned", "detached")
 
@@ -45,19 +45,20 @@ def group_step(
         loss = group_step(model, prompt, completions)
         loss.backward()
 
-    `loss.backward()` adds to `.grad` what it would if each completion had been run behind a prompt of
-    its own, to rounding, in every mode but 'detached'.
+    `loss.backward()` adds to `.grad` what it would if each completion had been run behind a prompt
+    of its own, to rounding, in every mode but 'detached'.
 
     Args:
-        model: A causal language model of transformers, in train(), as it is or in PEFT, DDP or FSDP2.
+        model: A causal language model of transformers, in train(), as it is or in PEFT, DDP or
+            FSDP2.
         prompt_ids: Tokens [tokens] or [1, tokens].
         completions: Tokens [tokens] of each completion; lengths may differ.
-        loss: A function of log-probabilities and their mask, each [completions, longest completion],
-            that gives a scalar: a policy gradient (GRPO), a preference (DPO). Default: the mean of the
-            negative log-probabilities over all tokens of all completions.
-        mode: 'replayed': the prompt runs without a graph, then once more in the backward pass, `chunk`
-            rows at a time: exact. 'pruned': the prompt stays in the graph: exact. 'detached': its part
-            of the gradient is left out: biased.
+        loss: A function of log-probabilities and their mask, each [completions, longest
+            completion], that gives a scalar: a policy gradient (GRPO), a preference (DPO). Default:
+            the mean of the negative log-probabilities over all tokens of all completions.
+        mode: 'replayed': the prompt runs without a graph, then once more in the backward pass,
+            `chunk` rows at a time: exact. 'pruned': the prompt stays in the graph: exact.
+            'detached': its part of the gradient is left out: biased.
         at_a_time: Completions in a graph at a time. Default: all, each run once. With fewer, every
             completion is run without a graph for the loss, and once more in the backward pass.
         chunk, loss_chunk, recompute, kv_gradients: As of `prefix_step`.
@@ -88,8 +89,8 @@ def group_step(
         asked.check_rows(name, rows)
     together = len(completions) if at_a_time is None else min(at_a_time, len(completions))
     if mode == "pruned" and together < len(completions):
-        raise StepError("mode='pruned' keeps the prompt in one graph, which all completions share: leave "
-                        "out at_a_time, or use mode='replayed'")
+        raise StepError("mode='pruned' keeps the prompt in one graph, which all completions share: "
+                        "leave out at_a_time, or use mode='replayed'")
     asked.check_training(model)
 
     caller = Caller(model, recompute)
@@ -102,14 +103,14 @@ def group_step(
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise StepError("the loss has to give a scalar tensor")
     if not value.requires_grad:
-        raise StepError("the loss does not depend on the completions' log-probabilities, so that no "
-                        "parameter has a gradient of it")
+        raise StepError("the loss does not depend on the completions' log-probabilities, so that "
+                        "no parameter has a gradient of it")
     return caller.shared.watched(value, defers=group.defers(together))
 
 
 class _Group:
-    """Completions behind a prompt. The prompt's last token leads each of them, since it predicts the
-    first token of each; the prefix is what stands before it."""
+    """Completions behind a prompt. The prompt's last token leads each of them, since it predicts
+    the first token of each; the prefix is what stands before it."""
 
     def __init__(self, caller: Caller, prompt: Tensor, completions: Sequence[Tensor], mode: str,
                  chunk: int, loss_chunk: int | None, kv_gradients: torch.dtype | None) -> None:
@@ -153,8 +154,8 @@ class _Group:
         return apply(_InParts, trigger, self, parts)  # type: ignore[no-any-return]
 
     def log_probabilities(self, part: slice, cache: Any) -> Tensor:
-        """Those of some completions [completions, tokens]; their rows are padded behind, which no token
-        of theirs sees."""
+        """Those of some completions [completions, tokens]; their rows are padded behind, which no
+        token of theirs sees."""
         lengths = self._lengths[part]
         longest = max(lengths)
         ids = self.ids[part, :1 + longest]

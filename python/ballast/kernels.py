@@ -1,9 +1,9 @@
 """Attention over keys that all queries see, or that each sees up to itself, with its log-sum-exp.
 
-The log-sum-exp of each query's scores, [batch, heads, rows], is what lets attention over two sets of
-keys be put together, and what a backward pass needs beside the output (Dao et al., "FlashAttention",
-2022, section 3): with the output and the log-sum-exp of *all* keys, the backward kernel of a part of
-the keys gives exactly that part's gradients.
+The log-sum-exp of each query's scores, [batch, heads, rows], is what lets attention over two sets
+of keys be put together, and what a backward pass needs beside the output (Dao et al.,
+"FlashAttention", 2022, section 3): with the output and the log-sum-exp of *all* keys, the backward
+kernel of a part of the keys gives exactly that part's gradients.
 """
 
 from __future__ import annotations

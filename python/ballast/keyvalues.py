@@ -1,4 +1,5 @@
-"""The keys and values of a prefix: stored once, read by every later row, gathering their gradients."""
+"""The keys and values of a prefix: stored once, read by every later row, gathering their
+gradients."""
 
 from __future__ import annotations
 
@@ -74,9 +75,10 @@ class Seen:
         layer: The layer's keys and values.
         first, end: The prefix rows seen: those below `first` are outside of the layer's window.
         anchor: A scalar that every reader hangs its graph on, so that a backward pass has been
-            through all readers before it reaches what the anchor came from; None where it needs not.
-        gathers: Whether the layer gathers gradients. Where it does not, they flow to `layer.keys` if
-            these are in a graph, or nowhere.
+            through all readers before it reaches what the anchor came from; None where it needs
+            not.
+        gathers: Whether the layer gathers gradients. Where it does not, they flow to `layer.keys`
+            if these are in a graph, or nowhere.
     """
 
     layer: KeyValues

@@ -20,8 +20,8 @@ def log_probabilities(caller: Caller, hidden: Tensor, targets: Tensor, rows: int
     Args:
         hidden: [rows, width].
         targets: [rows] of tokens.
-        rows: As many have logits at a time; they are computed again in the backward pass where there
-            are more. None for all at once.
+        rows: As many have logits at a time; they are computed again in the backward pass where
+            there are more. None for all at once.
     """
     if rows is None or hidden.shape[0] <= rows:
         return _piece(caller, hidden, targets)

@@ -1,10 +1,11 @@
 """A prefix without loss, run ahead of the rows that read it, and exact replay of its gradient.
 
-A prefix's keys and values are all that later rows read of it. It is run without a graph, some rows at a
-time, and these are stored. Rows behind it read them and gather their gradients. Then the prefix is run a
-second time with a graph, from its last chunk to its first, and each chunk's backward pass starts from
-the gradients that later rows have gathered in its own keys and values; what it reads of earlier chunks
-gathers there in turn. That is the chain rule in another order: the gradient is the whole graph's.
+A prefix's keys and values are all that later rows read of it. It is run without a graph, some rows
+at a time, and these are stored. Rows behind it read them and gather their gradients. Then the
+prefix is run a second time with a graph, from its last chunk to its first, and each chunk's
+backward pass starts from the gradients that later rows have gathered in its own keys and values;
+what it reads of earlier chunks gathers there in turn. That is the chain rule in another order: the
+gradient is the whole graph's.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from .values import are_known
 
 @dataclass(frozen=True)
 class Rows:
-    """Tokens [batch, rows] with their positions, and which columns before and among them are padding.
+    """Tokens [batch, rows] with their positions, and which columns before and among them are
+    padding.
 
     Attributes:
         mask: [batch, columns from the first on], None where nothing is padded.
@@ -83,15 +85,16 @@ class Prefix:
                 self._states[first] = states
 
     def run_in_graph(self) -> None:
-        """Runs the prefix with a graph, of which its keys and values are left: what the last layer does
-        with its rows beyond them goes at once.
+        """Runs the prefix with a graph, of which its keys and values are left: what the last layer
+        does with its rows beyond them goes at once.
 
         Raises:
             StepError: The model's parameters are sharded.
         """
         if self.shared.is_sharded:
-            raise StepError("mode='pruned' has a gradient come into layers past their outputs, where "
-                            "FSDP2 does not gather their parameters; use mode='replayed' or 'full'")
+            raise StepError("mode='pruned' has a gradient come into layers past their outputs, "
+                            "where FSDP2 does not gather their parameters; use mode='replayed' or "
+                            "'full'")
         cache = self._cache(0)
         self._call(0, self.count, cache)
         for layer, fresh in zip(self._layers, cache.fresh(), strict=True):
@@ -99,7 +102,8 @@ class Prefix:
                 layer.keys, layer.values = fresh
 
     def replayed(self) -> None:
-        """Has the rows read from here on gather gradients, and their backward pass replay the prefix."""
+        """Has the rows read from here on gather gradients, and their backward pass replay the
+        prefix."""
         device = self._rows.ids.device
         trigger = torch.zeros((), device=device, requires_grad=True)
         self._anchor = apply(_Replay, trigger, self)
@@ -113,7 +117,8 @@ class Prefix:
         return self._cache(self.count, gathers=gathers)
 
     def replay(self) -> None:
-        """Goes on with the gradients that keys and values have gathered to the model's parameters."""
+        """Goes on with the gradients that keys and values have gathered to the model's
+        parameters."""
         difference: Tensor | None = None
         try:
             for first, end in reversed(self._chunks):
@@ -162,10 +167,10 @@ class Prefix:
                    for layer in self._layers)
         if not worst <= (0.25 if half else 1e-2):
             raise StepError(
-                f"the prefix's keys and values came out otherwise when it was run again (by {worst:.2g} "
-                "of their size): the model draws or counts something in its forward pass that a second "
-                "pass cannot repeat. The gradients in .grad are wrong: set them to zero, and keep the "
-                "prefix in the graph with mode='full'")
+                "the prefix's keys and values came out otherwise when it was run again (by "
+                f"{worst:.2g} of their size): the model draws or counts something in its forward "
+                "pass that a second pass cannot repeat. The gradients in .grad are wrong: set them "
+                "to zero, and keep the prefix in the graph with mode='full'")
 
     def _call(self, first: int, end: int, cache: PrefixCache) -> None:
         part = self._rows.part(first, end)
@@ -209,6 +214,6 @@ def half_way() -> Iterator[None]:
     except StepError:
         raise
     except BaseException as error:
-        error.add_note("ballast: the step's backward pass ended half-way; what it has added to .grad is "
-                       "not its gradient: set the gradients to zero before the next step")
+        error.add_note("ballast: the step's backward pass ended half-way; what it has added to "
+                       ".grad is not its gradient: set the gradients to zero before the next step")
         raise

@@ -46,25 +46,28 @@ def prefix_step(
     rounding, in every mode but 'detached'.
 
     Args:
-        model: A causal language model of transformers, in train(), as it is or in PEFT, DDP or FSDP2.
+        model: A causal language model of transformers, in train(), as it is or in PEFT, DDP or
+            FSDP2.
         input_ids: Tokens [batch, tokens].
         n_c: Columns before the first token that carries loss: one number, or one for each row.
-        mode: 'replayed': the prefix runs without a graph, then once more in the backward pass, `chunk`
-            rows at a time: exact. 'pruned': the prefix stays in the graph, but for what nothing reads:
-            exact. 'full': all stays, with logits of the rows that carry loss alone: exact. 'detached':
-            the prefix runs without a graph, and its part of the gradient is left out: biased.
-        labels: [batch, tokens], shifted inside as transformers does, -100 for tokens without loss, as
-            all inside the prefix have to be. Default: the tokens behind the prefix.
+        mode: 'replayed': the prefix runs without a graph, then once more in the backward pass,
+            `chunk` rows at a time: exact. 'pruned': the prefix stays in the graph, but for what
+            nothing reads: exact. 'full': all stays, with logits of the rows that carry loss alone:
+            exact. 'detached': the prefix runs without a graph, and its part of the gradient is left
+            out: biased.
+        labels: [batch, tokens], shifted inside as transformers does, -100 for tokens without loss,
+            as all inside the prefix have to be. Default: the tokens behind the prefix.
         attention_mask: [batch, tokens], 0 for padding, on either side.
         position_ids: [batch, tokens]. Default: 0, 1, 2, …, padding counted, as transformers does.
         chunk: Prefix rows that run at a time, for 'replayed' and 'detached'.
         keep: Last prefix rows that 'detached' leaves in the graph.
         loss_chunk: Rows that have logits at a time; None for all.
-        recompute: Whether the layers of rows in a graph are computed again in the backward pass; None
-            for what the model is set to (`gradient_checkpointing_enable()`).
-        kv_gradients: Type in which 'replayed' gathers the gradients of keys and values; None for their
-            own, which halves them in bfloat16 and rounds each sum.
-        num_items_in_batch: What the sum over tokens is divided by; default: how many carry loss here.
+        recompute: Whether the layers of rows in a graph are computed again in the backward pass;
+            None for what the model is set to (`gradient_checkpointing_enable()`).
+        kv_gradients: Type in which 'replayed' gathers the gradients of keys and values; None for
+            their own, which halves them in bfloat16 and rounds each sum.
+        num_items_in_batch: What the sum over tokens is divided by; default: how many carry loss
+            here.
 
     Returns:
         The mean negative log-likelihood, a scalar in float32.
@@ -82,8 +85,8 @@ def prefix_step(
     asked.check_mode(mode, keep, cut)
     for name, given in (("attention_mask", attention_mask), ("position_ids", position_ids)):
         if given is not None and given.shape != input_ids.shape:
-            raise StepError(f"{name} is {list(given.shape)} and input_ids {list(input_ids.shape)}; they "
-                            "have to be of one shape")
+            raise StepError(f"{name} is {list(given.shape)} and input_ids {list(input_ids.shape)}; "
+                            "they have to be of one shape")
     if attention_mask is not None and all_true(attention_mask):
         attention_mask = None
     # Where every row behind the prefix carries loss, nothing has to be looked up.

@@ -1,4 +1,5 @@
-"""What a forward pass depends on besides its inputs: random states and autocast; kept for a second one."""
+"""What a forward pass depends on besides its inputs: random states and autocast; kept for a second
+one."""
 
 from __future__ import annotations
 

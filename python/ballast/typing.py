@@ -9,7 +9,8 @@ from torch import Tensor
 
 
 def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
-    """Runs an autograd function: its forward pass, and its backward pass where the graph needs it."""
+    """Runs an autograd function: its forward pass, and its backward pass where the graph needs
+    it."""
     return function.apply(*arguments)  # type: ignore[no-untyped-call]
 
 

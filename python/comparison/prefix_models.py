@@ -101,8 +101,8 @@ def built(fields: Fields, attention: str, dtype: torch.dtype, seed: int) -> Any:
 
 @contextmanager
 def in_float64() -> Iterator[None]:
-    """Has transformers compute in float64 what it computes in float32 whatever a model's type is: norms,
-    rotary angles, some softmaxes."""
+    """Has transformers compute in float64 what it computes in float32 whatever a model's type is:
+    norms, rotary angles, some softmaxes."""
     single, alias, method = torch.float32, torch.float, torch.Tensor.float
     before = torch.get_default_dtype()
     torch.float32 = torch.float = torch.float64  # type: ignore[misc]

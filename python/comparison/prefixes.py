@@ -192,8 +192,8 @@ def gradients_of(model: Any) -> Gradients:
 
 
 def worst(found: Gradients, wanted: Gradients) -> tuple[float, str]:
-    """The largest relative error (L2) of a parameter's gradient. One that is 0 but for rounding, such as
-    of a bias of keys, is held against a millionth of the whole gradient."""
+    """The largest relative error (L2) of a parameter's gradient. One that is 0 but for rounding,
+    such as of a bias of keys, is held against a millionth of the whole gradient."""
     if found.keys() != wanted.keys():
         return float("inf"), ", ".join(sorted(found.keys() ^ wanted.keys()))
     whole = sum(float(g.double().norm()) ** 2 for g in wanted.values()) ** 0.5
@@ -261,9 +261,9 @@ def main(words: list[str]) -> int:
         elif sys.stdout.isatty():
             print(f"{number}: {case.name}: {double:.1e} in float64, {single:.1e} in float32")
     count = len(doubles)
-    print(f"{count - bad} of {count} steps have the whole graph's gradient: to {max(doubles):.1e} in "
-          f"float64 and {max(singles):.1e} in float32, of the largest relative error of a parameter; "
-          f"seed {given.seed}, {time.monotonic() - began:.0f} s")
+    print(f"{count - bad} of {count} steps have the whole graph's gradient: to {max(doubles):.1e} "
+          f"in float64 and {max(singles):.1e} in float32, of the largest relative error of a "
+          f"parameter; seed {given.seed}, {time.monotonic() - began:.0f} s")
     return 1 if bad else 0
 
 

@@ -34,7 +34,8 @@ def tokens() -> Tensor:
 def loss_of(trained: nn.Module, rows: Tensor, way: str) -> Tensor:
     if way != "group":
         return prefix_step(trained, rows, PREFIX, mode=way, chunk=7)
-    found = [group_step(trained, row[:PREFIX], [row[PREFIX:], row[PREFIX + 2:]], at_a_time=1, chunk=7)
+    found = [group_step(trained, row[:PREFIX], [row[PREFIX:], row[PREFIX + 2:]], at_a_time=1,
+                        chunk=7)
              for row in rows]
     return torch.stack(found).mean()
 

@@ -104,8 +104,9 @@ def _relative(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[floa
 
 
 def test_dropout_draws_the_same_masks_in_the_replay() -> None:
-    fields = dict(model_type="gpt2", n_embd=48, n_layer=3, n_head=4, n_positions=256, vocab_size=101,
-                  resid_pdrop=0.3, embd_pdrop=0.2, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0)
+    fields = dict(model_type="gpt2", n_embd=48, n_layer=3, n_head=4, n_positions=256,
+                  vocab_size=101, resid_pdrop=0.3, embd_pdrop=0.2, attn_pdrop=0.0, bos_token_id=0,
+                  eos_token_id=0)
     model, ids = built(fields, "sdpa", torch.float32, 0), tokens(1, 40)
     found = []
     # In one chunk, the prefix and then the rows behind it draw the same in both.
@@ -254,8 +255,8 @@ def test_models_that_no_step_can_train_are_refused() -> None:
     next(hooked.parameters()).register_post_accumulate_grad_hook(lambda _: None)
     with pytest.raises(StepError, match="hook"):
         prefix_step(hooked, ids, 30)
-    recurrent = built(LLAMA | dict(model_type="qwen3_next", head_dim=16, num_hidden_layers=4), "sdpa",
-                      torch.float32, 0)
+    recurrent = built(LLAMA | dict(model_type="qwen3_next", head_dim=16, num_hidden_layers=4),
+                      "sdpa", torch.float32, 0)
     with pytest.raises(StepError, match="linear_attention"):
         prefix_step(recurrent, ids, 30)
 
