@@ -30,12 +30,14 @@ def check_rows(name: str, rows: int | None) -> None:
         raise StepError(f"{name}={rows!r} has to be a number of rows, 1 or more")
 
 
-def check_training(model: nn.Module) -> None:
-    """Refuses a model that no step trains, or that keeps count of what it runs."""
+def check_training(model: nn.Module, mode: str) -> None:
+    """Refuses a model that no step trains, or, where rows run twice, that keeps count of them."""
     if not model.training:
         raise StepError("the model is in eval(); call model.train() before a training step")
     if not any(p.requires_grad for p in model.parameters()):
         raise StepError("no parameter of the model is trained: all have requires_grad=False")
+    if mode not in ("replayed", "detached"):
+        return
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats:
             raise StepError(f"{name} keeps statistics of the rows it runs, and a replayed prefix "
@@ -54,6 +56,24 @@ def check_ids(name: str, ids: Tensor, dimensions: int) -> None:
         raise StepError(f"{name} has to be token numbers {kind}; it is {found}")
     if not ids.numel():
         raise StepError(f"{name} is empty")
+
+
+def check_positions(positions: Tensor, mask: Tensor | None) -> None:
+    """Refuses rows of several documents, which have no one prefix."""
+    if not are_known(positions):
+        return
+    jumps = positions[:, 1:] - positions[:, :-1] != 1
+    if mask is not None:
+        jumps &= (mask[:, 1:] != 0) & (mask[:, :-1] != 0)
+    if bool(jumps.any()):
+        raise StepError("position_ids do not count up by one: rows of several documents (packing, "
+                        "padding_free) have no one prefix; give each document a row of its own")
+
+
+def is_behind(mask: Tensor, labels: Tensor) -> bool:
+    """Whether all padding is behind its row's tokens, none of which sees it, and carries no loss."""
+    return (are_known(mask, labels) and bool((mask[:, 1:] <= mask[:, :-1]).all())
+            and not bool(((labels != IGNORED) & (mask == 0)).any()))
 
 
 def prefix_lengths(n_c: int | Sequence[int] | Tensor, batch: int, tokens: int) -> list[int]:

@@ -47,6 +47,15 @@ class Run:
     passes_on: bool = True
 
 
+def as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors as autocast hands them to PyTorch's attention: it knows no kernels called by name."""
+    kind = tensors[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return tensors
+    dtype = torch.get_autocast_dtype(kind)
+    return tuple(one.to(dtype) if one.dtype != torch.float64 else one for one in tensors)
+
+
 def tag(keys: Tensor, seen: Seen) -> None:
     """Marks the keys of new rows with the prefix in front of them."""
     setattr(keys, _TAG, seen)
@@ -110,6 +119,7 @@ def _attention(module: Any, query: Tensor, key: Tensor, value: Tensor,
     if seen is None or seen.end == seen.first:
         return sdpa_attention_forward(  # type: ignore[no-any-return]
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
+    query, key, value = as_autocast(query, key, value)
     special = any(others.get(name) is not None for name in ("softcap", "s_aux", "position_bias"))
     if attention_mask is None and not dropout and not special and kernels.suits(query, key, value):
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling

@@ -108,6 +108,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any,
                **__: Any) -> tuple[Tensor, Tensor]:
         seen = self._seen
+        key_states, value_states = attention.as_autocast(key_states, value_states)
         if not (key_states.requires_grad or value_states.requires_grad):
             # Nothing that is trained has part in them, so it has none in the prefix's either.
             seen = replace(seen, anchor=None, gathers=False)

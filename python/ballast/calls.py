@@ -51,6 +51,13 @@ class Caller:
             raise StepError(
                 f"{type(causal).__name__} is no causal language model of transformers; give a "
                 "model of AutoModelForCausalLM, or a PEFT model around one")
+        if getattr(causal.config, "is_encoder_decoder", False):
+            raise StepError(f"{type(causal).__name__} has an encoder, which reads the prompt whole; "
+                            "a step with a prefix is of decoders")
+        adapter = getattr(self.root, "active_peft_config", None)
+        if getattr(adapter, "is_prompt_learning", False):
+            raise StepError("an adapter that puts tokens of its own in front of a row moves every "
+                            "prefix; use one inside the layers, such as LoRA")
         self.causal = causal
         self.decoder = _decoder(causal)
         self.config: Any = self.decoder.config

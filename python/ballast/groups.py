@@ -91,7 +91,7 @@ def group_step(
     if mode == "pruned" and together < len(completions):
         raise StepError("mode='pruned' keeps the prompt in one graph, which all completions share: "
                         "leave out at_a_time, or use mode='replayed'")
-    asked.check_training(model)
+    asked.check_training(model, mode)
 
     caller = Caller(model, recompute)
     group = _Group(caller, prompt_ids, completions, mode, chunk, loss_chunk, kv_gradients)

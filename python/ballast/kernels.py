@@ -33,7 +33,7 @@ class Gradients(NamedTuple):
 def suits(query: Tensor, key: Tensor, value: Tensor) -> bool:
     """Whether a kernel here takes these tensors."""
     width = query.shape[-1]
-    if not key.shape[-1] == value.shape[-1] == width or query.dtype != key.dtype:
+    if not key.shape[-1] == value.shape[-1] == width or not query.dtype == key.dtype == value.dtype:
         return False
     if query.device.type == "cuda":
         half = query.dtype in (torch.float16, torch.bfloat16)

@@ -57,7 +57,8 @@ def prefix_step(
             out: biased.
         labels: [batch, tokens], shifted inside as transformers does, -100 for tokens without loss,
             as all inside the prefix have to be. Default: the tokens behind the prefix.
-        attention_mask: [batch, tokens], 0 for padding, on either side.
+        attention_mask: [batch, tokens], 0 for padding, on either side. Padding on the left has
+            keys copied together, which takes memory; padding behind a row costs nothing.
         position_ids: [batch, tokens]. Default: 0, 1, 2, …, padding counted, as transformers does.
         chunk: Prefix rows that run at a time, for 'replayed' and 'detached'.
         keep: Last prefix rows that 'detached' leaves in the graph.
@@ -89,10 +90,14 @@ def prefix_step(
                             "they have to be of one shape")
     if attention_mask is not None and all_true(attention_mask):
         attention_mask = None
+    if position_ids is not None:
+        asked.check_positions(position_ids, attention_mask)
     # Where every row behind the prefix carries loss, nothing has to be looked up.
     is_whole = labels is None and attention_mask is None and len(set(lengths)) == 1
     targets = input_ids if is_whole else asked.labels_of(input_ids, lengths, labels, attention_mask)
-    asked.check_training(model)
+    if attention_mask is not None and asked.is_behind(attention_mask, targets):
+        attention_mask = None
+    asked.check_training(model, mode)
     caller = Caller(model, recompute)
 
     if position_ids is None:

@@ -140,9 +140,8 @@ def _batch_of(inputs: Mapping[str, Any]) -> _Batch | None:
     if ids is None or labels is None:
         raise StepError("the batch has no input_ids or no labels; a step with a prefix needs both")
     mask, positions = inputs.get("attention_mask"), inputs.get("position_ids")
-    if positions is not None and _jumps(positions, mask):
-        raise StepError("position_ids do not count up by one: rows of several documents (packing, "
-                        "padding_free) have no one prefix")
+    if positions is not None:
+        asked.check_positions(positions, mask)
     # Nothing predicts the first token of a row.
     labels = torch.cat([torch.full_like(labels[:, :1], IGNORED), labels[:, 1:]], dim=1)
     carries = labels != IGNORED
@@ -151,21 +150,7 @@ def _batch_of(inputs: Mapping[str, Any]) -> _Batch | None:
     lengths = torch.where(some, carries.int().argmax(dim=1), labels.shape[1] - 1).tolist()
     if not any(some.tolist()):
         return None
-    if mask is not None and _is_behind(mask) and not bool((carries & (mask == 0)).any()):
-        mask = None
     return _Batch(ids, labels, lengths, mask, positions)
-
-
-def _is_behind(mask: Tensor) -> bool:
-    """Whether all padding is behind its row's tokens, none of which sees it."""
-    return mask.ndim == 2 and bool((mask[:, 1:] <= mask[:, :-1]).all())
-
-
-def _jumps(positions: Tensor, mask: Tensor | None) -> bool:
-    steps = positions[:, 1:] - positions[:, :-1] != 1
-    if mask is not None:
-        steps &= (mask[:, 1:] != 0) & (mask[:, :-1] != 0)
-    return bool(steps.any())
 
 
 def _check_options(options: PrefixOptions) -> None:

@@ -105,12 +105,12 @@ def in_float64() -> Iterator[None]:
     norms, rotary angles, some softmaxes."""
     single, alias, method = torch.float32, torch.float, torch.Tensor.float
     before = torch.get_default_dtype()
-    torch.float32 = torch.float = torch.float64  # type: ignore[misc]
-    torch.Tensor.float = torch.Tensor.double  # type: ignore[assignment, method-assign]
+    torch.float32 = torch.float = torch.float64
+    torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
     torch.set_default_dtype(torch.float64)
     try:
         yield
     finally:
-        torch.float32, torch.float = single, alias  # type: ignore[misc]
+        torch.float32, torch.float = single, alias
         torch.Tensor.float = method  # type: ignore[method-assign]
         torch.set_default_dtype(before)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from ballast import StepError
 from checkout import ROOT
 from checks.docs import blocks
 from trainer_cases import gradients_of, prompts_and_completions, small_model, word_tokenizer
@@ -42,8 +41,6 @@ def a_readers_own() -> dict[str, Any]:
         "reference": torch.full((2, 5), -4.5), "chosen": tokens(5), "rejected": tokens(4)}
 
 
-@pytest.mark.xfail(reason="SFTTrainer has layers computed again by default, which lose their cache",
-                   raises=StepError)
 @pytest.mark.filterwarnings("ignore")
 def test_the_pages_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trl: Any = pytest.importorskip("trl")

@@ -103,6 +103,40 @@ def _relative(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[floa
     return (error / size) ** 0.5, size ** 0.5
 
 
+def test_autocast_is_as_near_as_the_whole_graphs() -> None:
+    model, ids = llama(), tokens(1, 200)
+    wanted = whole(model, ids, 150)
+    with torch.autocast("cpu", torch.bfloat16):
+        own, _ = _relative(whole(model, ids, 150), wanted)
+    model.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = prefix_step(model, ids, 150, chunk=64)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None and p.grad.dtype == p.dtype for p in model.parameters())
+    found, _ = _relative(gradients_of(model), wanted)
+    assert found < 1.2 * own
+
+
+def test_padding_behind_rows_copies_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ballast.keyvalues import Seen
+
+    model, ids = llama(), tokens(2, 40)
+    mask = torch.ones_like(ids)
+    mask[1, 35:] = 0
+    labels = ids.masked_fill(mask == 0, -100)
+    labels[:, :30] = -100
+    model.zero_grad()
+    model(ids, labels=labels, attention_mask=mask, use_cache=False).loss.backward()
+    wanted = gradients_of(model)
+
+    def copied(*_: Any) -> Any:
+        raise AssertionError("keys are copied together")
+
+    monkeypatch.setattr(Seen, "joined", copied)
+    found = stepped(model, ids, 30, chunk=7, labels=labels, attention_mask=mask)
+    assert worst(found, wanted)[0] < 1e-5
+
+
 def test_dropout_draws_the_same_masks_in_the_replay() -> None:
     fields = dict(model_type="gpt2", n_embd=48, n_layer=3, n_head=4, n_positions=256,
                   vocab_size=101, resid_pdrop=0.3, embd_pdrop=0.2, attn_pdrop=0.0, bos_token_id=0,
@@ -234,6 +268,7 @@ def test_a_gradient_of_some_inputs_is_refused() -> None:
     (dict(n_c=30, labels=torch.ones(1, 40, dtype=torch.long)), "inside the prefix"),
     (dict(n_c=30, labels=torch.full((1, 40), -100)), "no token carries loss"),
     (dict(n_c=30, attention_mask=torch.ones(40)), "attention_mask is"),
+    (dict(n_c=30, position_ids=torch.arange(40)[None] % 20), "rows of several documents"),
 ])
 def test_what_cannot_be_is_one_sentence(given: dict[str, Any], said: str) -> None:
     model = llama()

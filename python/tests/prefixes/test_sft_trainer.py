@@ -27,9 +27,6 @@ trl: Any = pytest.importorskip("trl")
 datasets: Any = pytest.importorskip("datasets")
 transformers: Any = pytest.importorskip("transformers")
 
-RECOMPUTED = pytest.mark.xfail(
-    reason="layers that gradient_checkpointing_enable() has computed again lose their cache",
-    raises=StepError)
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -66,7 +63,7 @@ def both(given: dict[str, Any], options: Any, **others: Any) -> tuple[Any, Any]:
 @pytest.mark.parametrize(("options", "given"), [
     ({"chunk": 5}, {}),
     ({"mode": "pruned", "loss_chunk": 3}, {"optim": "adamw_torch", "adam_epsilon": 1e-3}),
-    pytest.param({"chunk": 7}, {"gradient_checkpointing": True}, marks=RECOMPUTED),
+    ({"chunk": 7}, {"gradient_checkpointing": True}),
 ])
 def test_sft_trainer_trains_the_same_parameters(
         settings: dict[str, Any], options: Any, given: dict[str, Any]) -> None:
