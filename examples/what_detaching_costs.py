@@ -79,7 +79,7 @@ def copy(rows: int, chance: torch.Generator) -> Batch:
 
 
 TASKS = {task.name: task for task in (
-    Task("lookup", words=17, n_c=18, rows=32, steps=500, keep=4, chunk=9, draw=lookup),
+    Task("lookup", words=17, n_c=18, rows=32, steps=1000, keep=4, chunk=9, draw=lookup),
     Task("copy", words=65, n_c=33, rows=16, steps=300, keep=8, chunk=16, draw=copy))}
 
 
@@ -178,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--output", type=Path, default=Path("results/detaching"), metavar="FOLDER")
     parser.add_argument("--task", choices=TASKS, help="one of them, not both")
-    parser.add_argument("--steps", type=int, help="default: 500 and 300")
+    parser.add_argument("--steps", type=int, help="default: 1000 and 300")
     parser.add_argument("--seeds", type=int, default=3, metavar="N")
     parser.add_argument("--modes", default="full,replayed,detached,kept", metavar="A,B,…",
                         help="of these and pruned; kept: detached but for some prompt rows")
