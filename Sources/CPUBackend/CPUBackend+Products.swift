@@ -86,7 +86,7 @@ extension MatmulOperand {
       switch tensor.dtype {
       case .float32: .float32
       case .bfloat16: .bfloat16
-      case .float16, .uint8, .int64: refuseType()
+      case .float16, .uint8, .int64, .bool: refuseType()
       }
     self.init(type, rank: tensor.shape.rank) { (tensor.extent($0), tensor.strides[$0]) }
   }

@@ -13,7 +13,7 @@ func dispatch<Result>(
   case .float32: float32(Rows(x, isFlat))
   case .bfloat16: bfloat16(Rows(x, isFlat))
   case .uint8: uint8(Rows(x, isFlat))
-  case .float16, .int64: refuseType()
+  case .float16, .int64, .bool: refuseType()
   }
 }
 

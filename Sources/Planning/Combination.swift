@@ -19,12 +19,15 @@ package struct Combination: Sendable {
   /// The point with a prefix of so many tokens.
   func point(nC: Int) -> Point { point.withPrefix(nC) }
 
-  /// Every combination of what a request leaves open; what cannot be combined is left out.
+  /// Every combination of what a request leaves open; what cannot be combined is left out, and of
+  /// PyTorch's own step every head but the one that it has by habit.
   ///
   /// - Throws: `PointError` if none can be.
   static func all(of request: PointRequest) throws -> [Combination] {
     var choices: [[(PointAxis, AxisValue)]] = [[]]
+    let isPyTorchs = request.point.recipe != .ballast
     for axis in axes where request.settings[axis.name] == nil {
+      if isPyTorchs, axis.name == "head" { continue }
       choices = choices.flatMap { choice in axis.choices.map { choice + [(axis, $0)] } }
     }
     var refusal: (any Error)?

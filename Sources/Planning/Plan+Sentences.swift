@@ -125,7 +125,7 @@ extension Plan {
 
   /// What else the reader must know.
   package var notes: [String] {
-    var notes = ladder.map { [$0.sentence] } ?? []
+    var notes = [inPyTorch, ladder?.sentence].compactMap(\.self)
     if case .longestPrefix(let memories) = request.question, !further.isEmpty {
       let ways = further.prefix(3).map { "\(Units.grouped($0.nC)) tokens with \($0.options)" }
       let last = rows.suffix(rows.count / max(memories.count, 1))

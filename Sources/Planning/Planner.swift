@@ -1,5 +1,6 @@
 import Dispatch
 package import Measurement
+package import PyTorchSteps
 import Reporting
 import Retention
 import Synchronization
@@ -54,7 +55,7 @@ package struct PlanError: Error, CustomStringConvertible {
 package struct Planner: Sendable {
   private let engine: Engine
   private let threads: Int
-  let steps = StepCounts()
+  let steps: StepCounts
   /// What takes a plan's time.
   package enum Stage: String, Sendable {
     case combinations, laws
@@ -65,7 +66,16 @@ package struct Planner: Sendable {
 
   private let progress: Progress?
 
-  package init(engine: Engine, threads: Int, progress: Progress? = nil) {
+  /// - Parameters:
+  ///   - engine: What counts.
+  ///   - threads: How many combinations are counted at a time.
+  ///   - gpu: Where PyTorch's own steps run.
+  ///   - progress: Hears what is done.
+  package init(
+    engine: Engine, threads: Int, pytorchOn gpu: StepDevice = .cuda(prefersCuDNN: false),
+    progress: Progress? = nil
+  ) {
+    steps = StepCounts(on: gpu)
     (self.engine, self.threads, self.progress) = (engine, threads, progress)
   }
 

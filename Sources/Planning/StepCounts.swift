@@ -8,7 +8,11 @@ import Synchronization
 /// An optimizer changes no step of Ballast's own layers: what it keeps is computed from the trained
 /// parameters. PyTorch's step, of a recipe, has it.
 final class StepCounts: Sendable {
+  /// The GPU that PyTorch's steps run on.
+  private let device: StepDevice
   private let steps = Mutex<[Point: [Int: StepResult]]>([:])
+
+  init(on device: StepDevice) { self.device = device }
 
   /// What the point's step keeps and takes; counted once.
   func totals(of point: Point, by predictor: Predictor) throws -> StepResult {
@@ -18,7 +22,7 @@ final class StepCounts: Sendable {
     counted.optimizer = .none
     var step = try predictor.totals(of: counted)
     if point.recipe != .ballast, !predictor.isShared,
-      let steps = TrainedSteps(point, on: .cuda(prefersCuDNN: false))
+      let steps = TrainedSteps(point, on: device)
     {
       step.pytorch = (point.optimizer, steps.peaks())
     }

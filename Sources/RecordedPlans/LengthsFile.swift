@@ -4,8 +4,9 @@ import Spelling
 
 /// Samples of a data set by their lengths: a line each, `n_c,n_g` or `n_c n_g`.
 ///
-/// Blank lines are passed over. n_g may be missing: it is then the recording's own. The first line
-/// may name columns, of which `n_c` and `n_g` are read, in any order.
+/// Blank lines are passed over. A line of one number, or a file without a column `n_g`, has the
+/// recording's own. The first line may name columns, of which `n_c` and `n_g` are read, in any
+/// order; what stands in quotes may hold commas and line ends, as RFC 4180 has it.
 package struct LengthsFile: Sendable {
   package struct Sample: Hashable, Sendable {
     /// From 1 on.
@@ -49,7 +50,10 @@ package struct LengthsFile: Sendable {
     var number = 0
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]  // which spreadsheets put in front
     let text = bytes.starts(with: mark) ? bytes.dropFirst(mark.count) : bytes[...]
-    for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+    var rest = text
+    while !rest.isEmpty {
+      let line = try cutLine(from: &rest, at: number + 1)
+      defer { number += line.count { $0 == UInt8(ascii: "\n") } }
       number += 1
       let fields = fields(line)
       guard fields.contains(where: { !$0.isEmpty }) else { continue }
@@ -63,6 +67,11 @@ package struct LengthsFile: Sendable {
         place.flatMap { fields.indices.contains($0) && !fields[$0].isEmpty ? fields[$0] : nil }
       }
       let generated = field(places.nG)
+      if let place = places.nG, fields.indices.contains(place), generated == nil {
+        throw RecordingFault(
+          "line \(number), \(quoted(String(decoding: line, as: UTF8.self))), has an empty n_g; "
+            + "write a number, or leave the comma or the column out for the recording's own n_g")
+      }
       guard columns != nil || fields.count <= 2, let nC = field(places.nC).flatMap(integer),
         generated == nil || generated.flatMap(integer) != nil
       else {
@@ -76,15 +85,43 @@ package struct LengthsFile: Sendable {
     return samples
   }
 
-  /// What commas separate, or else spaces.
+  private static let (quote, comma, end) = (
+    UInt8(ascii: "\""), UInt8(ascii: ","), UInt8(ascii: "\n")
+  )
+
+  /// Takes a line off, without its end: the first end that stands in no quotes.
+  private static func cutLine(
+    from rest: inout ArraySlice<UInt8>, at number: Int
+  ) throws(RecordingFault) -> ArraySlice<UInt8> {
+    var isQuoted = false
+    var place = rest.startIndex
+    while place < rest.endIndex, isQuoted || rest[place] != end {
+      if rest[place] == quote { isQuoted.toggle() }
+      place += 1
+    }
+    guard !isQuoted else {
+      throw RecordingFault("line \(number) has a quote that nothing closes")
+    }
+    defer { rest = rest[min(place + 1, rest.endIndex)...] }
+    return rest[..<place]
+  }
+
+  /// What commas outside of quotes separate, or else spaces; without its quotes.
   private static func fields(_ line: ArraySlice<UInt8>) -> [String] {
-    let text = String(decoding: line, as: UTF8.self)
-    guard line.contains(UInt8(ascii: ",")) else {
-      return text.split(whereSeparator: \.isWhitespace).map(String.init)
+    var fields: [[UInt8]] = [[]]
+    var isQuoted = false
+    for byte in line {
+      if byte == quote {
+        isQuoted.toggle()
+      } else if byte == comma, !isQuoted {
+        fields.append([])
+      } else {
+        fields[fields.count - 1].append(byte)
+      }
     }
-    return text.split(separator: ",", omittingEmptySubsequences: false).map {
-      $0.filter { !$0.isWhitespace && $0 != "\"" }
-    }
+    let texts = fields.map { String(decoding: $0, as: UTF8.self) }
+    guard texts.count == 1 else { return texts.map { $0.filter { !$0.isWhitespace } } }
+    return texts[0].split(whereSeparator: \.isWhitespace).map(String.init)
   }
 
   private static func integer(_ text: String) -> Int? {

@@ -14,6 +14,15 @@ extension LengthsPlan {
     sheet.add(
       "samples",
       "\(Units.grouped(file.samples.count)), of \(Units.grouped(kinds.count)) different lengths")
+    if raised.count > 0 {
+      let isOne = raised.count == 1
+      sheet.add(
+        "",
+        "\(Units.grouped(raised.count)) of them "
+          + (isOne ? "is" : "are")
+          + " shorter than where laws begin, \(Units.grouped(raised.tokens)) "
+          + "tokens, and \(isOne ? "is" : "are") judged as that long: longer steps take more")
+    }
     let places: [(String, Int)] = [("half of them", 500), ("99 in 100", 990), ("all", 1000)]
     for (index, place) in places.enumerated() {
       guard let peak = peak(atThousandth: place.1) else { continue }
@@ -97,6 +106,7 @@ extension LengthsRecord: Record {
     Column("peak_allocated_bytes") { .integer(orEmpty: $0.answer.highest?.allocated) },
     Column("peak_reserved_line") { .integer(orEmpty: $0.answer.mostReserved?.kind.line) },
     Column("peak_reserved_bytes") { .integer(orEmpty: $0.answer.mostReserved?.reserved) },
+    Column("samples_shorter_than_laws") { .integer($0.plan.raised.count) },
   ]
 
   fileprivate var json: JSONText {

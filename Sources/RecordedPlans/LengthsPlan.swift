@@ -10,6 +10,9 @@ import Synchronization
 /// Lengths that are equal are looked at once. Peaks are exact but for what the allocator adds in
 /// blocks that it does not split; those with the highest ones go through the allocator, until
 /// several in a row fit without its cache given back.
+///
+/// A sample that is shorter than where laws begin is judged as the shortest step for which there
+/// are any, where steps take the more the longer they are.
 package struct LengthsPlan: Sendable {
   let file: LengthsFile
   let recording: Recording
@@ -20,6 +23,8 @@ package struct LengthsPlan: Sendable {
   /// Samples for which there are no laws: the first ones, and how many there are.
   let outside: [(line: Int, sentence: String)]
   let outsideCount: Int
+  /// Samples shorter than where laws begin, which are judged as longer ones, and as how long.
+  let raised: (count: Int, tokens: Int)
   package let answers: [LengthsAnswer]
 
   /// Samples of the same lengths.
@@ -45,8 +50,15 @@ package struct LengthsPlan: Sendable {
     var own = laws.own
     for (variable, number) in question.given { own[variable] = number }
     var groups: [StepLengths: (line: Int, count: Int)] = [:]
+    let least = (laws.tokens.lowerBound + laws.multiple - 1) / laws.multiple * laws.multiple
+    let grows = Self.grows(laws, from: least, beside: own)
+    var raisedCount = 0
     for sample in file.samples {
-      let lengths = StepLengths(nC: sample.nC, nG: sample.nG ?? own.nG, batch: own.batch)
+      var lengths = StepLengths(nC: sample.nC, nG: sample.nG ?? own.nG, batch: own.batch)
+      if grows, lengths.tokens < least, laws.variables.contains(.nC) {
+        lengths.nC = least - lengths.nG
+        raisedCount += 1
+      }
       groups[lengths, default: (sample.line, 0)].count += 1
     }
     let judged = Self.peaks(of: Array(groups.keys), laws)
@@ -60,12 +72,30 @@ package struct LengthsPlan: Sendable {
       case nil: break
       }
     }
+    raised = (raisedCount, least)
     kinds.sort { ($1.peak, $0.line) < ($0.peak, $1.line) }
     self.kinds = kinds
     self.outside = outside.sorted { $0.line < $1.line }.prefix(LengthsAnswer.listed)
       .map { ($0.line, $0.sentence) }
     outsideCount = outside.reduce(0) { $0 + $1.count }
     answers = devices.map { LengthsAnswer(kinds, laws, on: $0, question.settings) }
+  }
+
+  /// Whether a step takes the more the longer it is, at a few lengths of all for which there are
+  /// laws.
+  private static func grows(
+    _ laws: RecordedLaws, from least: Int, beside own: StepLengths
+  ) -> Bool {
+    let most = min(laws.tokens.upperBound, laws.mostTokens ?? .max)
+    guard laws.variables.contains(.nC), most > least else { return false }
+    let steps = 8
+    let places = (0...steps).map { (most - least) / laws.multiple * $0 / steps * laws.multiple }
+    let peaks = Set(places).sorted().map { place -> Int? in
+      let lengths = StepLengths(nC: least + place - own.nG, nG: own.nG, batch: own.batch)
+      return (try? laws.step(at: lengths))?.leastPeak
+    }
+    let known = peaks.compactMap(\.self)
+    return known.count == peaks.count && zip(known, known.dropFirst()).allSatisfy { $0 <= $1 }
   }
 
   /// The peak at each of some lengths; those that are the same step are gone through once.

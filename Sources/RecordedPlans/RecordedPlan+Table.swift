@@ -64,10 +64,13 @@ extension RecordedPlan {
   private func addLengths(_ answer: RecordedAnswer, to sheet: inout Sheet) {
     guard let variable else {
       if let lengths = answer.lengths { sheet.add("lengths", RecordedLaws.words(lengths)) }
-      sheet.add("answer", answer.fits ? "the recorded step fits" : "the recorded step does not fit")
+      let subject = laws == nil ? "the recorded step" : "this step"
+      sheet.add("answer", subject + (answer.fits ? " fits" : " does not fit"))
       if let words = endWords(answer) { sheet.add("why", words) }
-      sheet.add(
-        "", "ballast-probe fit records the step with laws, which answer for every length")
+      if laws == nil {
+        sheet.add(
+          "", "ballast-probe fit records the step with laws, which answer for every length")
+      }
       if !answer.fits { sheet.add("it takes", neededWords(answer)) }
       return
     }
@@ -108,7 +111,7 @@ extension RecordedPlan {
 
   /// What ends a search, with the step that does not fit at hand.
   func endWords(_ answer: RecordedAnswer) -> String? {
-    var beyond: Recording? = variable == nil ? recording : nil
+    var beyond: Recording? = variable == nil ? answer.step : nil
     if case .memory(let lengths, _) = answer.end, variable != nil {
       beyond = try? laws?.recording(at: lengths)
     }

@@ -8,7 +8,8 @@ package struct RecordedPlan: Sendable {
   package let file: String
   /// The step as it was recorded.
   let recording: Recording
-  /// The laws of the file, and what is as long as it may be; nil without laws.
+  /// The laws of the file, and what is as long as it may be; nil without laws, and where all
+  /// lengths were given.
   let laws: RecordedLaws?
   let variable: RecordedLaws.Variable?
   let answers: [RecordedAnswer]
@@ -88,10 +89,16 @@ extension RecordedPlan {
       }
       return
     }
-    let variable = try Self.variable(laws, question.given)
-    self.variable = variable
+    variable = Self.variable(laws, question.given)
     var base = laws.own
     for (variable, number) in question.given { base[variable] = number }
+    guard let variable else {
+      let step = try laws.recording(at: base)
+      answers = question.devices.map { gpu, memory in
+        RecordedAnswer(step, on: memory, question.settings).of(gpu)
+      }
+      return
+    }
     let range = try LengthRange(of: variable, laws, beside: base)
     answers = try question.devices.map { gpu, memory in
       try RecordedAnswer(laws, range, on: memory, question.settings).of(gpu)
@@ -102,16 +109,12 @@ extension RecordedPlan {
   package static let withoutLaws = RecordingFault(
     "has no laws, which give the step at other lengths; ballast-probe fit records it with laws")
 
-  /// What the recorder was asked to find the most of, or else what is left to find.
+  /// What the recorder was asked to find the most of, or else what is left to find; nil where all
+  /// is given, and the question is whether that fits.
   private static func variable(
     _ laws: RecordedLaws, _ given: [RecordedLaws.Variable: Int]
-  ) throws(RecordingFault) -> RecordedLaws.Variable {
-    let order = [laws.solves, .nC, .batch, .nG]
-    guard let free = order.first(where: { laws.variables.contains($0) && given[$0] == nil }) else {
-      throw RecordingFault(
-        "has laws of no other length than those given; ballast measure says what that step takes")
-    }
-    return free
+  ) -> RecordedLaws.Variable? {
+    [laws.solves, .nC, .batch, .nG].first { laws.variables.contains($0) && given[$0] == nil }
   }
 }
 
@@ -123,7 +126,7 @@ extension RecordedAnswer {
     return answer
   }
 
-  /// Of a recording's own step.
+  /// Of one step: a recording's own, or that of its laws at given lengths.
   init(_ recording: Recording, on device: DeviceMemory, _ settings: AllocatorSettings) {
     let requests = recording.requests
     let kind = recording.device

@@ -27,6 +27,7 @@ package struct RecordedStep: Sendable {
   /// Where the memory of the device that was asked about ends; nil where it is enough, and on a
   /// CPU.
   package let failure: (event: Int, error: OutOfMemory)?
+  private let device: DeviceMemory
 
   /// A phase of the recording with its peaks.
   package struct Phase: Equatable, Sendable {
@@ -49,7 +50,7 @@ package struct RecordedStep: Sendable {
     _ recording: Recording, settings: AllocatorSettings = AllocatorSettings(),
     device: DeviceMemory = .unlimited
   ) {
-    self.recording = recording
+    (self.recording, self.device) = (recording, device)
     kept = Self.kept(in: recording)
     retained = kept.reduce(into: RegionBytes()) {
       $0 += recording.regions(ofTensor: $1)
@@ -86,6 +87,17 @@ package struct RecordedStep: Sendable {
     moments.finish()
     (phases, peakEvent) = (moments.phases, moments.peakEvent)
   }
+
+  /// Whether the memory of the device that was asked about is enough.
+  package var fits: Bool {
+    switch recording.device {
+    case .cuda: failure == nil
+    case .cpu: peakAllocated <= device.room
+    }
+  }
+
+  /// What of that memory there is for tensors.
+  var room: Int { device.room }
 
   /// The most that was allocated at once.
   package var peakAllocated: Int { phases.map(\.allocated).max() ?? 0 }

@@ -36,6 +36,12 @@ extension RecordedStep {
 
   /// Whether it fits the device that was asked about, in a sentence; empty where there is no limit.
   package var verdict: [String] {
+    if recording.device == .cpu, !fits {
+      return [
+        "it does not fit: \(Units.bytes(peakAllocated)) are held when most is, and there are "
+          + Units.bytes(room)
+      ]
+    }
     guard let failure, let phase = recording.phase(ofEvent: max(failure.event, 0)) else {
       return []
     }

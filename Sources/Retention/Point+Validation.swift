@@ -139,7 +139,6 @@ extension Point {
     try self.require(
       recompute == .none || mode.name == .fullGraph, .step(.recipeRecomputing(recipe)))
     try require("attention", attention, memory)
-    try require("head", head, .allRows)
   }
 
   /// Keeps every byte count within 64 bits; work is counted in 128.

@@ -76,8 +76,14 @@ struct StepPass {
 
   /// The same of Hugging Face's model code; the rows before the cut go into its cache at once.
   private func forward(as attention: HuggingFacePass.Attention, on tape: Tape) throws -> Tensor {
+    let head: HuggingFacePass.Head =
+      switch point.head {
+      case .allRows: .allRows
+      case .lossRows: point.nC > 0 ? .lastRows(point.nG + 1) : .allRows
+      case .chunked: .pieces
+      }
     let pass = try HuggingFacePass(
-      decoder, attention: attention, checkpointsLayers: point.recompute == .layer,
+      decoder, attention: attention, head: head, checkpointsLayers: point.recompute == .layer,
       batch: point.sequences, tokens: point.n, on: tape)
     let runs = layerRuns
     let caches = try pass.prefill(0..<point.cut, runs: runs)

@@ -8,6 +8,8 @@ package enum DType: String, CaseIterable, Sendable {
   case uint8
   /// Token numbers and labels, where PyTorch's ops read them as tensors.
   case int64
+  /// Yes and no, as PyTorch's ops keep them.
+  case bool
 
   /// The types that parameters and activations may have.
   package static let numeric: [DType] = [.float32, .bfloat16, .float16]
@@ -17,7 +19,7 @@ package enum DType: String, CaseIterable, Sendable {
     switch self {
     case .float32: 4
     case .bfloat16, .float16: 2
-    case .uint8: 1
+    case .uint8, .bool: 1
     case .int64: 8
     }
   }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Files
 import RecordedLaws
 import RecordedSteps
@@ -41,6 +42,7 @@ extension Measure {
       }
     }
     for note in recorded.notes + step.verdict { Output.note(note) }
+    if recorded.isAskedToFit, !step.fits { throw ExitCode(Status.budgetExceeded) }
   }
 
   /// Options that were given and say something about a point that is run.

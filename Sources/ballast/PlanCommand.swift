@@ -1,7 +1,10 @@
 import ArgumentParser
+import CUDAAllocator
 import Foundation
 import Measurement
 import Planning
+import PyTorchSteps
+import Recordings
 import Reporting
 import Retention
 import Spelling
@@ -125,11 +128,14 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup(title: "A recorded step") var recording: RecordingOptions
 
   func run() throws {
-    if let opened = try recording.opened(besides: modelOptions, takesSeveral: true) {
+    if let opened = try recording.opened(
+      besides: modelOptions, takesSeveral: true, isForStream: axes.text(of: "recipe") != nil)
+    {
       return try plan(opened)
     }
     guard set == nil else { throw UsageError("--set goes with --recording") }
     let request: PlanRequest
+    let gpu: GPU?
     let format: Format
     let isTooLarge: Bool
     let isPyTorchs: Bool
@@ -142,11 +148,14 @@ struct PlanCommand: ParsableCommand {
         throw UsageError(
           "laws go without --sequence-parallel: shares of tokens are rounded up, no polynomial")
       }
-      request = try self.request()
+      gpu = try recording.gpu.map(GPU.given)
+      request = try self.request(on: gpu)
       let progress = ProgressLine(total: 0, done: 0)
       let start = ContinuousClock.now
-      let planner = Planner(engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount) {
-        stage, done, count in
+      let planner = Planner(
+        engine: .cpu, threads: ProcessInfo.processInfo.activeProcessorCount,
+        pytorchOn: gpu?.stepDevice ?? .cuda(prefersCuDNN: false)
+      ) { stage, done, count in
         guard ContinuousClock.now - start > .milliseconds(500) else { return }
         progress.show("planning: \(stage.rawValue), \(done) of \(count)")
       }
@@ -175,8 +184,14 @@ struct PlanCommand: ParsableCommand {
         "recipe \(recipe.rawValue): retained bytes are those of \(Recipe.versions); "
           + (isPyTorchs
             ? "all together is what a GPU's allocator has handed out when it has most, but for "
-              + "what kernels take inside and cuBLAS's workspace, 16.25 MiB, on Hopper 64 MiB"
+              + "what kernels take inside"
+              + (gpu == nil ? " and cuBLAS's workspace, 16.25 MiB, on Hopper 64 MiB" : "")
             : "peaks follow its ops, without PyTorch's temporaries and caching allocator"))
+    }
+    if let gpu {
+      Output.note(
+        "of the memory of \(gpu.title) CUDA itself takes \(Units.bytes(gpu.contextBytes)), which "
+          + "are taken off; what the allocator has cached in pieces too small is not counted")
     }
     for note in request.point.notes { Output.note(note) }
     if isTooLarge { throw ExitCode(Status.budgetExceeded) }
@@ -195,7 +210,7 @@ struct PlanCommand: ParsableCommand {
     }
   }
 
-  private func request() throws -> PlanRequest {
+  private func request(on gpu: GPU?) throws -> PlanRequest {
     guard let model else { throw UsageError("--model must be given") }
     var point = PointRequest(model: try ModelSource.resolve(model))
     point.threads = ProcessInfo.processInfo.activeProcessorCount
@@ -214,7 +229,10 @@ struct PlanCommand: ParsableCommand {
       throw UsageError("--tensor-parallel does not know how devices divide an adapter")
     }
     let recipe = point.point.recipe
-    var request = PlanRequest(point, try question(point))
+    guard gpu == nil || recipe != .ballast else {
+      throw UsageError("--gpu is about PyTorch's step; it goes with --recipe or --recording")
+    }
+    var request = PlanRequest(point, try question(point, on: gpu))
     request.account = try account(of: point.point)
     let step = try OptimizerStep.given(optimizerStep, for: "optimizer-step")
     guard recipe != .ballast || step == nil else {
@@ -225,8 +243,10 @@ struct PlanCommand: ParsableCommand {
   }
 
   /// What is asked: of a length what it takes, of memories how long a prefix fits.
-  private func question(_ point: PointRequest) throws -> PlanRequest.Question {
-    let memories = try self.memories()
+  private func question(
+    _ point: PointRequest, on gpu: GPU?
+  ) throws -> PlanRequest.Question {
+    let memories = try memories(leftBy: gpu)
     guard ["n_c", "lengths"].contains(where: { point.settings[$0] != nil }) else {
       guard !memories.isEmpty else {
         throw UsageError(
@@ -238,6 +258,23 @@ struct PlanCommand: ParsableCommand {
       throw UsageError("with --n-c or --lengths there is one --memory at the most")
     }
     return .cost(nC: point.point.nC, memory: memories.first)
+  }
+
+  /// What CUDA leaves of a GPU's memory, or of that which was given.
+  private func memories(leftBy gpu: GPU?) throws -> [Int] {
+    let given = try memories()
+    guard let gpu else { return given }
+    guard let most = gpu.memoryBytes ?? given.last else {
+      throw UsageError("give --memory: the entry of \(gpu.name) says none")
+    }
+    return try (given.isEmpty ? [most] : given).map { memory in
+      guard memory > gpu.contextBytes else {
+        throw UsageError(
+          "of \(Units.bytes(memory)) CUDA itself takes \(Units.bytes(gpu.contextBytes)) on "
+            + "\(gpu.name); nothing is left")
+      }
+      return memory - gpu.contextBytes
+    }
   }
 
   func memories() throws -> [Int] {

@@ -25,7 +25,7 @@ struct RecipeStream {
       throw UsageError(
         "--stream is about PyTorch's step; give --recipe transformers-sdpa or transformers-eager")
     }
-    let device: StepDevice = gpu.map { .cuda(prefersCuDNN: $0.prefersCuDNN) } ?? .cpu
+    let device = gpu.map(\.stepDevice) ?? .cpu
     guard let steps = TrainedSteps(point, on: device) else {
       throw UsageError(
         "--stream takes plain training steps: mode full-graph, next-token rows, one length, no "
@@ -53,15 +53,20 @@ struct RecipeStream {
     [
       "counted on shapes by the recipe \(point.recipe.written), for \(Recipe.versions)",
       gpu == nil
-        ? nil : "what kernels take for themselves and cuBLAS's workspace are not counted",
+        ? nil : "what kernels take for themselves is not counted, but for cuBLAS's workspace",
       "what a model returns is dropped before backward, as transformers' Trainer does",
     ].compactMap(\.self)
   }
 }
 
 extension GPU {
+  /// What of it decides about PyTorch's step.
+  var stepDevice: StepDevice {
+    .cuda(prefersCuDNN: prefersCuDNN, workspace: cublasWorkspaceBytes)
+  }
+
   /// Whether PyTorch tries cuDNN's attention first: capabilities 9 and 10.
-  var prefersCuDNN: Bool {
+  private var prefersCuDNN: Bool {
     ["9", "10"].contains(computeCapability.split(separator: ".").first.map(String.init) ?? "")
   }
 }

@@ -6,6 +6,8 @@ import RecordedLaws
 import RecordedPlans
 import RecordedSteps
 import Recordings
+import Reporting
+import Retention
 import Spelling
 import Values
 
@@ -23,7 +25,8 @@ struct RecordingOptions: ParsableArguments {
       """
       The GPU that the recorded step has to fit: \(GPU.names.joined(separator: ", ")), or a JSON \
       file of another (default: the one that it was recorded for; --memory says its memory). \
-      plan takes several, separated by commas.
+      plan takes several, separated by commas; with --recipe it is the one that PyTorch's step \
+      runs on.
       """, valueName: "name"))
   var gpu: String?
 
@@ -43,6 +46,11 @@ struct RecordingOptions: ParsableArguments {
       if let note = recording.note(readBy: BallastVersion.current) {
         notes.append("\(path) \(note)")
       }
+      if recording.device == .cuda, chip == nil {
+        notes.append(
+          "\(path) names no GPU, so that no memory is taken off for the driver's context; --gpu "
+            + "says which it is")
+      }
       let others = gpus.map(\.name).filter { $0 != recording.gpu?.name }
       if let made = recording.gpu, let first = others.first {
         notes.append(
@@ -58,6 +66,8 @@ struct RecordingOptions: ParsableArguments {
   struct Recorded {
     let opened: Opened
     let device: DeviceMemory
+    /// Whether a memory was named, with which the command says by its status whether it fits.
+    let isAskedToFit: Bool
 
     var path: String { opened.path }
     var step: RecordedStep { RecordedStep(opened.recording, device: device) }
@@ -118,7 +128,8 @@ struct RecordingOptions: ParsableArguments {
     let device =
       memory.map { DeviceMemory(total: $0, held: opened.chip?.contextBytes ?? 0) }
       ?? opened.chip.map { DeviceMemory($0) } ?? .unlimited
-    return Recorded(opened: opened, device: device)
+    return Recorded(
+      opened: opened, device: device, isAskedToFit: memory != nil || !opened.gpus.isEmpty)
   }
 }
 
@@ -138,13 +149,14 @@ extension RecordingOptions.Opened {
     }
   }
 
-  /// A length that was given: a whole number of 0 or more.
+  /// A length that was given: a whole number of 0 or more, and no more than a point may have.
   func length(_ text: String, _ variable: RecordedLaws.Variable) throws -> Int {
     let least = variable == .batch ? 1 : 0
-    guard let number = Int(text), number >= least else {
+    let most = PointAxis.named(variable.rawValue).range?.upperBound ?? .max
+    guard let number = Int(text), (least...most).contains(number) else {
       throw UsageError(
-        "--\(variable.rawValue.replacing("_", with: "-")) must be a whole number of \(least) or "
-          + "more, not \(quoted(text))")
+        "--\(variable.rawValue.replacing("_", with: "-")) must be a whole number from \(least) to "
+          + "\(Units.grouped(most)), not \(quoted(text))")
     }
     return number
   }

@@ -42,6 +42,38 @@ import Testing
     let lengths = try folder.add("samples.csv", "4,2\n900,2\n")
     #expect(try Program.run(plan + ["64MiB", "--lengths", lengths]).status == 2)
     #expect(try Program.run(plan + ["1GiB", "--lengths", lengths]).status == 0)
+    let whole = ["--n-c", "298", "--n-g", "2"]
+    #expect(try Program.run(plan + ["1GiB"] + whole).status == 0)
+    #expect(try Program.run(plan + ["64MiB"] + whole).status == 2)
+    let measure = ["measure", "--recording", file, "--n-c", "298"]
+    #expect(try Program.run(measure).status == 0)
+    #expect(try Program.run(measure + ["--memory", "1GiB"]).status == 0)
+    let tight = try Program.run(measure + ["--memory", "64MiB"])
+    #expect(tight.status == 2 && tight.errors.contains("it does not fit"), "\(tight.errors)")
+    #expect(tight.output.contains("298"))
+  }
+
+  @Test func `a length that cannot be is refused as it was given`() throws {
+    let folder = try Folder()
+    let file = try folder.add("step.json", Self.sample.text)
+    for command in ["measure", "plan"] {
+      let refused = try Program.run(
+        [command, "--recording", file, "--n-c", "9223372036854775807"])
+      #expect(refused.status == 64 && refused.output.isEmpty)
+      #expect(
+        refused.sentence?.contains("not \"9223372036854775807\"") == true, "\(refused.errors)")
+    }
+  }
+
+  @Test func `a recording of no GPU says that no context is counted`() throws {
+    let folder = try Folder()
+    let text = Self.sample.text
+    let start = try #require(text.range(of: "\"gpu\": {") ?? text.range(of: "\"gpu\":{"))
+    let end = try #require(text[start.upperBound...].firstIndex(of: "}"))
+    let file = try folder.add(
+      "step.json", text.replacingCharacters(in: start.lowerBound...end, with: "\"gpu\": null"))
+    let result = try Program.run(["measure", "--recording", file, "--memory", "1GiB"])
+    #expect(result.status == 0 && result.errors.contains("names no GPU"), "\(result.errors)")
   }
 
   @Test(arguments: [

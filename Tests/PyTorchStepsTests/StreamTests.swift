@@ -55,6 +55,50 @@ struct StreamTests {
     }
   }
 
+  @Test(arguments: [StepHead.lastRows(4), .pieces(rows: 3)])
+  func `no head leaves anything behind`(head: StepHead) {
+    for family in Self.families {
+      for device in [StepDevice.cpu, .cuda(prefersCuDNN: true)] {
+        for isTied in [false, true] {
+          let model = Self.model(family, isTied: isTied, dtype: .bfloat16)
+          let steps = TrainedSteps(
+            model: model, batch: 2, tokens: 5, optimizer: .none, steps: 2, head: head, on: device)
+          guard steps.isKnown else { continue }
+          let left = Self.left(steps.stream())
+          #expect(Set(left.keys).isSubset(of: [.parameter, .buffer]), "\(family) \(left)")
+        }
+      }
+    }
+  }
+
+  @Test func `the first product of a thread takes cuBLAS's workspace, for good`() throws {
+    let steps = TrainedSteps(
+      model: Self.model(.llama, dtype: .bfloat16), batch: 1, tokens: 6, optimizer: .none, steps: 2,
+      on: .cuda(prefersCuDNN: true, workspace: 4096))
+    let stream = steps.stream()
+    let taken = stream.allocations.indices.filter { stream.allocations[$0].role == .workspace }
+    #expect(taken.map { stream.allocations[$0].bytes } == [4096, 4096])
+    #expect(Self.left(stream)[.workspace] == 8192)
+    let ops = taken.map { stream.allocations[$0 - 1].op }
+    #expect(ops == ["aten::mm", "aten::mm"] && stream.allocations[taken[1]].node == "MmBackward0")
+    // A later step has both from its beginning on.
+    var bare = steps
+    bare.device = .cuda(prefersCuDNN: true)
+    #expect(steps.peaks().step.total == bare.peaks().step.total + 8192)
+  }
+
+  @Test func `in pieces only rows with a label are scored on a GPU`() {
+    func kept(_ rows: Int) -> Int {
+      let stream = TrainedSteps(
+        model: Self.model(.llama, dtype: .bfloat16), batch: 2, tokens: 9, optimizer: .none,
+        steps: 1, head: .pieces(rows: rows), on: .cuda(prefersCuDNN: true)
+      ).stream()
+      return stream.allocations.filter(\.isKept).reduce(0) { $0 + $1.bytes }
+    }
+    // Hidden states, a label, and two statistics of each.
+    #expect(kept(5) - kept(4) == 2 * (2 * 32 + 8 + 4 + 4))
+  }
+
   @Test func `the second step makes what the first makes, but for states`() {
     for family in Self.families {
       let stream = TrainedSteps(

@@ -119,9 +119,9 @@ import Transformer
     for recipe in [Recipe.transformersEager, .transformersSDPA] {
       for dtype in [DType.float32, .bfloat16] {
         for trainable in ["", "mlp", "embed", "layers.2.*k_proj", "norm"] {
-          for batch in [1, 2] {
+          for (batch, head) in [(1, HeadKind.allRows), (2, .lossRows), (2, .chunked)] {
             var point = Self.point(recipe, Self.llama, nC: 11, nG: 6, batch: batch)
-            (point.dtype, point.trainable) = (dtype, written(trainable))
+            (point.dtype, point.trainable, point.head) = (dtype, written(trainable), head)
             point.model.slidingWindow = batch == 1 ? nil : 8
             let stream = try #require(TrainedSteps(point, on: .cpu)).stream()
             let kept = stream.allocations.filter(\.isKept).reduce(0) { $0 + $1.bytes }
@@ -130,6 +130,47 @@ import Transformer
         }
       }
     }
+  }
+
+  /// The rows of a prompt keep no logits, and in pieces no row does.
+  @Test(arguments: [1, 3]) func `a head of fewer rows keeps less`(batch: Int) throws {
+    let (c, nC, nG) = (Self.llama, 8, 5)
+    var point = Self.point(.transformersSDPA, c, nC: nC, nG: nG, batch: batch)
+    let all = try Self.run(point).retained.total
+    point.head = .lossRows
+    let (rows, last) = (batch * (nC + nG), batch * (nG + 1))
+    // Sequences that lie apart are copied for the head's product, and keep the norm's no more.
+    let input = batch == 1 ? 0 : 4 * c.dModel * (rows - last)
+    // One sequence's labels are a view of padded ones.
+    let less = (rows - last) * (4 * c.vocab + 8) + input
+    #expect(try Self.run(point).retained.total == all - less)
+    point.head = .chunked
+    let scored = batch * (nC + nG - 1)
+    let whole = 4 * rows * c.vocab + 8 * (batch == 1 ? rows + 1 : rows) + 4
+    let hidden = batch == 1 ? 0 : 4 * c.dModel * (rows - scored)
+    // Labels, two statistics and whether there is a label, of each row; the number of labels.
+    let pieces = scored * (8 + 4 + 4 + 1) + 8
+    #expect(try Self.run(point).retained.total == all - whole - hidden + pieces)
+    // Logits are made again in backward.
+    let lean = try Self.run(point).matmulFlops
+    point.head = .allRows
+    let product = 2 * Int128(c.dModel) * Int128(c.vocab)
+    #expect(
+      try Self.run(point).matmulFlops - lean
+        == product * (3 * Int128(rows) - 4 * Int128(scored)))
+  }
+
+  @Test func `a head of fewer rows under a detached prefix has those behind it`() throws {
+    var point = Self.point(.transformersSDPA, Self.llama, nC: 30, nG: 5, batch: 2)
+    point.mode = .detachedPrefix(keep: 0)
+    let all = try Self.run(point).retained
+    point.head = .lossRows
+    // All that is left is the last row of the prefix and the completion.
+    #expect(try Self.run(point).retained == all)
+    point.mode = .detachedPrefix(keep: 7)
+    let kept = try Self.run(point).retained.total
+    point.head = .allRows
+    #expect(try Self.run(point).retained.total > kept)
   }
 
   @Test func `equal layers are counted as if all ran`() throws {
@@ -176,7 +217,7 @@ import Transformer
     try good.validate()
     let changes: [(inout Point) -> Void] = [
       { $0.backend = .cpu }, { $0.mode = .prunedGraph }, { $0.mode = .replayedPrefix() },
-      { $0.recompute = .attention }, { $0.attention = .materialized }, { $0.head = .lossRows },
+      { $0.recompute = .attention }, { $0.attention = .materialized },
       { $0.lossRows = .generated }, { $0.dropout = 0.1 },
       {
         $0.mode = .detachedPrefix(keep: 0)

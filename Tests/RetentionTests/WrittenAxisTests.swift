@@ -73,7 +73,8 @@ import Values
     #expect(axes { $0.batch = 0 } == ["batch"])
     #expect(axes { $0.dropout = 0.5 } == ["dropout"])
     #expect(axes { ($0.mode, $0.head) = (.prunedGraph, .allRows) } == ["head", "mode"])
-    #expect(axes { ($0.recipe, $0.backend) = (.transformersSDPA, .shape) } == ["recipe", "head"])
+    #expect(
+      axes { ($0.recipe, $0.backend) = (.transformersEager, .shape) } == ["recipe", "attention"])
     #expect(axes { $0.lora = written("targets=c_attn") } == ["adapter", "lora"])
     #expect(axes { $0.packing = .padded } == ["layout"])
   }

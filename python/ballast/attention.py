@@ -26,6 +26,7 @@ from . import kernels
 from .errors import StepError
 from .kernels import Attended
 from .keyvalues import Seen
+from .typing import apply
 
 NAME = "ballast"
 _TAG = "_ballast_seen"
@@ -110,8 +111,8 @@ def _attention(module: Any, query: Tensor, key: Tensor, value: Tensor, attention
     special = any(others.get(name) is not None for name in ("softcap", "s_aux", "position_bias"))
     if attention_mask is None and not dropout and not special and kernels.suits(query, key, value):
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        output = _PrefixAttention.apply(
-            seen.anchor, query, key, value, seen.keys, seen.values, seen, scale)
+        output = apply(_PrefixAttention, seen.anchor, query, key, value, seen.keys, seen.values, seen,
+                       scale)
         return output.transpose(1, 2), None
     key, value = seen.joined(key, value)
     if attention_mask is None:

@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from . import attention
+from .distributed import Shared
 from .errors import StepError
 
 
@@ -39,6 +40,7 @@ class Caller:
 
         self.model = model
         self.root = model.module if isinstance(model, DistributedDataParallel) else model
+        self.shared = Shared(model, self.root)
         causal: Any = self.root
         if hasattr(causal, "_orig_mod"):
             causal = causal._orig_mod
@@ -64,6 +66,8 @@ class Caller:
             raise StepError(f"{type(causal).__name__} has no layers that can be computed again; leave "
                             "out recompute=True, and gradient_checkpointing_enable()")
         self._layers = layers
+        self._flagged: list[Any] = [m for m in causal.modules()
+                                    if getattr(m, "gradient_checkpointing", False) is True]
         # Whether the model attends as it likes, so that keys are copied together for it.
         self.copies_keys = not attention.can_run(causal, self.config)
 
@@ -129,19 +133,21 @@ class Caller:
         """Has layers computed again in the backward pass, if asked for: in the way that is decided here,
         since transformers denies a layer that it computes again its cache."""
         with ExitStack() as stack:
+            for module in self._flagged:
+                stack.enter_context(_replaced(module, "gradient_checkpointing", False))
             for layer in self._layers:
-                stack.enter_context(_replaced(layer, "gradient_checkpointing", False))
                 if self.recomputes and torch.is_grad_enabled():
-                    again = partial(self._again, layer.forward, prefix_rows)
+                    again = partial(self._again, layer, layer.forward, prefix_rows)
                     stack.enter_context(_replaced(layer, "forward", again))
             yield
 
-    def _again(self, forward: Callable[..., Any], prefix_rows: int | None, *arguments: Any,
-               **named: Any) -> Any:
+    def _again(self, layer: Any, forward: Callable[..., Any], prefix_rows: int | None,
+               *arguments: Any, **named: Any) -> Any:
         def run(*arguments: Any, **named: Any) -> Any:
-            if prefix_rows is None:
-                return forward(*arguments, **named)
-            with attention.running(self.config, prefix_rows):
+            with ExitStack() as stack:
+                stack.enter_context(_replaced(layer, "gradient_checkpointing", False))
+                if prefix_rows is not None:
+                    stack.enter_context(attention.running(self.config, prefix_rows))
                 return forward(*arguments, **named)
 
         return checkpoint(run, *arguments, use_reentrant=False, **named)

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from . import asked, distributed
+from . import asked
 from .calls import Caller
 from .errors import StepError
 from .losses import log_probabilities
-from .prefix import Prefix, Rows, accumulating
+from .prefix import Prefix, Rows, half_way
 from .steps import CHUNK, LOSS_CHUNK
 from .surroundings import Autocast, RandomStates
+from .typing import apply, backward, split
 
 GroupLoss = Callable[[Tensor, Tensor], Tensor]
 """A loss of log-probabilities [completions, tokens], in float32, and of a mask of the same shape that is
@@ -95,14 +96,15 @@ def group_step(
     group = _Group(caller, prompt_ids, completions, mode, chunk, loss_chunk, kv_gradients)
     found = group.whole() if together == len(completions) else group.in_parts(together)
     if loss is None:
-        return -found.sum() / sum(completion.numel() for completion in completions)
+        count = sum(completion.numel() for completion in completions)
+        return caller.shared.watched(-found.sum() / count, defers=group.defers(together))
     value = loss(found, group.mask)
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise StepError("the loss has to give a scalar tensor")
     if not value.requires_grad:
         raise StepError("the loss does not depend on the completions' log-probabilities, so that no "
                         "parameter has a gradient of it")
-    return value
+    return caller.shared.watched(value, defers=group.defers(together))
 
 
 class _Group:
@@ -118,11 +120,11 @@ class _Group:
         longest = max(self._lengths)
         positions = torch.arange(count + 1 + longest, device=prompt.device)
         self._positions = positions[None, count:]
-        self._ids = prompt.new_zeros(len(completions), 1 + longest)
+        self.ids = prompt.new_zeros(len(completions), 1 + longest)
         self.mask = torch.zeros(len(completions), longest, dtype=torch.bool, device=prompt.device)
         for row, completion in enumerate(completions):
-            self._ids[row, 0] = prompt[0, -1]
-            self._ids[row, 1:1 + completion.numel()] = completion
+            self.ids[row, 0] = prompt[0, -1]
+            self.ids[row, 1:1 + completion.numel()] = completion
             self.mask[row, :completion.numel()] = True
         self._prefix = None
         if count:
@@ -146,16 +148,16 @@ class _Group:
         """The same, of as many at a time, each run again in the backward pass."""
         if self._prefix is not None:
             self._prefix.run()
-        trigger = torch.zeros((), device=self._ids.device, requires_grad=True)
+        trigger = torch.zeros((), device=self.ids.device, requires_grad=True)
         parts = [slice(first, first + together) for first in range(0, self.count, together)]
-        return _InParts.apply(trigger, self, parts)  # type: ignore[no-any-return]
+        return apply(_InParts, trigger, self, parts)  # type: ignore[no-any-return]
 
     def log_probabilities(self, part: slice, cache: Any) -> Tensor:
         """Those of some completions [completions, tokens]; their rows are padded behind, which no token
         of theirs sees."""
         lengths = self._lengths[part]
         longest = max(lengths)
-        ids = self._ids[part, :1 + longest]
+        ids = self.ids[part, :1 + longest]
         positions = self._positions[:, :1 + longest].expand(ids.shape[0], -1)
         hidden = self._caller.rows(ids, positions, None, cache, self._first)
         # Rows of tokens alone, one completion behind the other.
@@ -163,7 +165,7 @@ class _Group:
         targets = torch.cat([ids[row, 1:1 + count] for row, count in enumerate(lengths)])
         values = log_probabilities(self._caller, rows, targets, self._loss_chunk)
         return torch.stack([functional.pad(value, (0, self.mask.shape[1] - value.shape[0]))
-                            for value in values.split(lengths)])
+                            for value in split(values, lengths)])
 
     def without_graph(self, part: slice) -> Tensor:
         with torch.no_grad():
@@ -175,17 +177,21 @@ class _Group:
     def backward(self, part: slice, gradient: Tensor) -> None:
         with torch.enable_grad():
             found = self.log_probabilities(part, self._cache())
-        with distributed.synchronised(self._caller.root, self._is_last(part)):
-            found.backward(gradient)
+        if not self._replays and part.stop >= self.count:
+            self._caller.shared.last()
+        backward(found, gradient)
 
-    def _is_last(self, part: slice) -> bool:
-        replays = self._prefix is not None and self._mode == "replayed"
-        return not replays and part.stop >= self.count
+    @property
+    def _replays(self) -> bool:
+        return self._prefix is not None and self._mode == "replayed"
+
+    def defers(self, together: int) -> bool:
+        """Whether the step has several backward passes."""
+        return self._replays or together < self.count
 
     def finish(self) -> None:
-        if self._prefix is not None and self._mode == "replayed":
+        if self._prefix is not None and self._replays:
             self._prefix.replay()
-        distributed.finish(self._caller.model)
 
 
 class _InParts(torch.autograd.Function):
@@ -197,7 +203,7 @@ class _InParts(torch.autograd.Function):
         ctx.autocast = Autocast(trigger.device)
         found = []
         for part in parts:
-            states = RandomStates(trigger.device)
+            states = RandomStates(group.ids)
             found.append(group.without_graph(part))
             if states.moved():
                 ctx.states[part.start] = states
@@ -207,7 +213,7 @@ class _InParts(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         group: _Group = ctx.group
-        with accumulating():
+        with half_way():
             for part in ctx.parts:
                 with ExitStack() as stack:
                     stack.enter_context(ctx.autocast.again())

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .typing import apply
+
 
 class KeyValues:
     """One layer's keys and values of a prefix, and the gradients that they gather.
@@ -101,7 +103,7 @@ class Seen:
     def joined(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The prefix's keys and values with these of later rows behind them, copied together."""
         if self.gathers:
-            return _Joined.apply(self.anchor, keys, values, self)  # type: ignore[no-any-return]
+            return apply(_Joined, self.anchor, keys, values, self)  # type: ignore[no-any-return]
         return _behind(self.keys, keys), _behind(self.values, values)
 
 

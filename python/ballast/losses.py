@@ -8,6 +8,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from .calls import Caller
+from .typing import split
 
 IGNORED = -100
 """The label of a token that carries no loss, as everywhere in transformers."""
@@ -27,7 +28,7 @@ def log_probabilities(caller: Caller, hidden: Tensor, targets: Tensor, rows: int
     pieces = [
         checkpoint(_piece, caller, part, target, use_reentrant=False, preserve_rng_state=False)
         if torch.is_grad_enabled() else _piece(caller, part, target)
-        for part, target in zip(hidden.split(rows), targets.split(rows), strict=True)]
+        for part, target in zip(split(hidden, rows), split(targets, rows), strict=True)]
     return torch.cat(pieces)
 
 

@@ -9,7 +9,7 @@ gathers there in turn. That is the chain rule in another order: the gradient is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from . import distributed
 from .cache import PrefixCache, windows
 from .calls import Caller
 from .errors import StepError
 from .keyvalues import KeyValues
 from .surroundings import Autocast, RandomStates
+from .typing import apply
 from .values import are_known
 
 
@@ -57,6 +57,7 @@ class Prefix:
     def __init__(self, caller: Caller, rows: Rows, chunk: int,
                  gradient_type: torch.dtype | None) -> None:
         self._caller, self._rows, self._gradient_type = caller, rows, gradient_type
+        self.shared = caller.shared
         self.count = rows.ids.shape[1]
         self._chunks = [(first, min(first + chunk, self.count))
                         for first in range(0, self.count, chunk)]
@@ -73,7 +74,7 @@ class Prefix:
     def run(self) -> None:
         """Runs the prefix without a graph, and stores its keys and values."""
         for first, end in self._chunks:
-            states = RandomStates(self._rows.ids.device)
+            states = RandomStates(self._rows.ids)
             cache = self._cache(first, stores=True)
             with torch.no_grad():
                 self._call(first, end, cache)
@@ -83,7 +84,14 @@ class Prefix:
 
     def run_in_graph(self) -> None:
         """Runs the prefix with a graph, of which its keys and values are left: what the last layer does
-        with its rows beyond them goes at once."""
+        with its rows beyond them goes at once.
+
+        Raises:
+            StepError: The model's parameters are sharded.
+        """
+        if self.shared.is_sharded:
+            raise StepError("mode='pruned' has a gradient come into layers past their outputs, where "
+                            "FSDP2 does not gather their parameters; use mode='replayed' or 'full'")
         cache = self._cache(0)
         self._call(0, self.count, cache)
         for layer, fresh in zip(self._layers, cache.fresh(), strict=True):
@@ -94,7 +102,7 @@ class Prefix:
         """Has the rows read from here on gather gradients, and their backward pass replay the prefix."""
         device = self._rows.ids.device
         trigger = torch.zeros((), device=device, requires_grad=True)
-        self._anchor = _Replay.apply(trigger, self.replay, self._caller)
+        self._anchor = apply(_Replay, trigger, self)
 
     def cache(self) -> PrefixCache:
         """A cache with the whole prefix, for rows behind it."""
@@ -106,7 +114,7 @@ class Prefix:
 
     def replay(self) -> None:
         """Goes on with the gradients that keys and values have gathered to the model's parameters."""
-        differences: list[Tensor] = []
+        difference: Tensor | None = None
         try:
             for first, end in reversed(self._chunks):
                 with ExitStack() as stack:
@@ -116,14 +124,15 @@ class Prefix:
                         stack.enter_context(self._states[first].again())
                     cache = self._cache(first, gathers=True)
                     self._call(first, end, cache)
-                differences += self._backward(cache, first, end, is_last=first == 0)
+                found = self._backward(cache, first, end, is_last=first == 0)
+                difference = found if difference is None else torch.maximum(difference, found)
         finally:
             for layer in self._layers:
                 if layer is not None:
                     layer.release()
-        self._check(differences)
+        self._check(difference)
 
-    def _backward(self, cache: PrefixCache, first: int, end: int, *, is_last: bool) -> list[Tensor]:
+    def _backward(self, cache: PrefixCache, first: int, end: int, *, is_last: bool) -> Tensor:
         roots: list[Tensor] = []
         gradients: list[Tensor] = []
         differences: list[Tensor] = []
@@ -133,21 +142,22 @@ class Prefix:
             for made, stored, gathered in (
                     (fresh[0], layer.keys, layer.key_gradients),
                     (fresh[1], layer.values, layer.value_gradients)):
-                if are_known(made, stored):
-                    differences.append(_difference(made.detach(), stored[:, :, first:end]))
+                differences.append(_difference(made.detach(), stored[:, :, first:end]))
                 if made.requires_grad and gathered is not None:
                     roots.append(made)
                     gradients.append(gathered[:, :, first:end].to(made.dtype))
         del cache, fresh, made
+        if is_last:
+            self.shared.last()
         if roots:
-            with distributed.synchronised(self._caller.root, is_last):
-                torch.autograd.backward(roots, gradients)
-        return differences
+            self.shared.gather()
+            torch.autograd.backward(roots, gradients)
+        return torch.stack(differences).max()
 
-    def _check(self, differences: list[Tensor]) -> None:
-        if not differences:
+    def _check(self, difference: Tensor | None) -> None:
+        if difference is None or not are_known(difference):
             return
-        worst = torch.stack(differences).max().item()
+        worst = difference.item()
         half = any(layer is not None and layer.keys is not None and layer.keys.dtype.itemsize == 2
                    for layer in self._layers)
         if not worst <= (0.25 if half else 1e-2):
@@ -169,37 +179,31 @@ class Prefix:
 
 def _difference(made: Tensor, stored: Tensor) -> Tensor:
     """The largest difference of two tensors in terms of their root mean square."""
-    size = torch.linalg.vector_norm(stored, dtype=torch.float32) / max(1, stored.numel()) ** 0.5
-    return (made - stored).abs().max().float() / size.clamp_min(1e-12)
+    wide = torch.promote_types(stored.dtype, torch.float32)
+    size: Tensor = torch.linalg.vector_norm(stored, dtype=wide) / max(1, stored.numel()) ** 0.5
+    return (made - stored).abs().max() / size.clamp_min(1e-12)
 
 
 class _Replay(torch.autograd.Function):
     """A scalar whose backward pass runs a prefix's replay."""
 
     @staticmethod
-    def forward(ctx: Any, trigger: Tensor, replay: Callable[[], None], caller: Caller) -> Tensor:
-        ctx.replay, ctx.caller = replay, caller
+    def forward(ctx: Any, trigger: Tensor, prefix: Prefix) -> Tensor:
+        ctx.prefix = prefix
         return trigger.detach().clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        with accumulating():
-            ctx.replay()
-            distributed.finish(ctx.caller.model)
-        return gradient.new_zeros(()), None, None
+        prefix: Prefix = ctx.prefix
+        with half_way():
+            prefix.shared.afterwards(prefix.replay)
+        return gradient.new_zeros(()), None
 
 
 @contextmanager
-def accumulating() -> Iterator[None]:
-    """Around backward passes inside a backward pass, which add to `.grad`.
-
-    Raises:
-        StepError: The outer one is of `torch.autograd.grad`, or of named inputs.
-    """
-    if not torch.autograd._is_checkpoint_valid():  # type: ignore[no-untyped-call]
-        raise StepError("the step's gradient is added to .grad, and can be asked for by loss.backward() "
-                        "alone: not by torch.autograd.grad, nor for some inputs only")
+def half_way() -> Iterator[None]:
+    """Around backward passes inside a backward pass: says of an error what it leaves behind."""
     try:
         yield
     except StepError:

@@ -102,8 +102,9 @@ def prefix_step(
         prefix = Prefix(caller, rows.part(0, first), chunk, kv_gradients) if first else None
         hidden = _behind(prefix, caller, rows, first, mode)
     skip = cut - first
-    return _mean_loss(caller, hidden[:, skip:-1], targets[:, cut + 1:], is_whole, loss_chunk,
+    loss = _mean_loss(caller, hidden[:, skip:-1], targets[:, cut + 1:], is_whole, loss_chunk,
                       num_items_in_batch)
+    return caller.shared.watched(loss, defers=mode == "replayed" and first > 0)
 
 
 def _behind(prefix: Prefix | None, caller: Caller, rows: Rows, first: int, mode: str) -> Tensor:

@@ -12,16 +12,17 @@ from .values import are_known
 
 
 class RandomStates:
-    """The states of the generators that a pass on a device draws from."""
+    """The states of the generators that a pass over some tokens draws from."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, tokens: Tensor) -> None:
+        self._device = tokens.device
+        self._has_values = are_known(tokens)
         self._states = self._now()
 
     def moved(self) -> bool:
-        """Whether something has been drawn since; False where nothing is, since there are no values."""
-        return are_known(*self._states) and any(not torch.equal(one, other)
-                   for one, other in zip(self._states, self._now(), strict=True))
+        """Whether something has been drawn since; of shapes alone nothing is."""
+        return self._has_values and any(not torch.equal(one, other) for one, other
+                                        in zip(self._states, self._now(), strict=True))
 
     @contextmanager
     def again(self) -> Iterator[None]:

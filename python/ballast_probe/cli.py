@@ -17,7 +17,7 @@ from .asked import add_model, asked_model
 from .configuration import configuration_file
 from .errors import OutOfMemory, ProbeError, UsageError
 from .laws import command as fit_command
-from .options import ATTENTIONS, DEVICES, DTYPES, MODES, RECOMPUTES, PointOptions
+from .options import ATTENTIONS, DEVICES, DTYPES, LOGITS, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
 from .recording import command as record_command
 from .words import first_line, printable
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     point.add_argument("--batch", type=_whole_numbers, **several, metavar="LIST",
                        help="sequences at a time (default 1)")
     for name, words in (("mode", MODES), ("attention", ATTENTIONS), ("dtype", DTYPES),
-                        ("recompute", RECOMPUTES)):
+                        ("recompute", RECOMPUTES), ("logits", LOGITS)):
         standard = {"attention": "sdpa", "dtype": "the configuration's, or else float32"}.get(
             name, words[0])
         point.add_argument(f"--{name}", type=_words, **several, metavar="LIST",
@@ -117,17 +117,17 @@ def _parser() -> argparse.ArgumentParser:
 def _points(arguments: argparse.Namespace) -> list[PointOptions]:
     """Every combination, those of one model together."""
     points = []
-    for mode, attention, dtype, recompute, batch, n_g, n_c in itertools.product(
+    for mode, attention, dtype, recompute, logits, batch, n_g, n_c in itertools.product(
             arguments.mode or [MODES[0]], arguments.attention or ["sdpa"],
-            arguments.dtype or [None], arguments.recompute or ["none"], arguments.batch or [1],
-            arguments.n_g, arguments.n_c):
+            arguments.dtype or [None], arguments.recompute or ["none"],
+            arguments.logits or [LOGITS[0]], arguments.batch or [1], arguments.n_g, arguments.n_c):
         point = PointOptions(
             n_c=n_c, n_g=n_g, batch=batch, mode=mode, attention=attention, dtype=dtype,
             recompute=recompute, layers=arguments.layers, seed=arguments.seed,
             keep_prefix=arguments.keep_prefix if mode != MODES[0] or len(arguments.mode or ()) < 2
             else 0,
             trainable=arguments.trainable, lora=arguments.lora, device=arguments.device,
-            dropout=arguments.dropout)
+            dropout=arguments.dropout, logits=logits)
         point.validate()
         if point not in points:
             points.append(point)

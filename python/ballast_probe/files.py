@@ -18,7 +18,7 @@ import torch
 from . import versions
 from .errors import ProbeError, UsageError
 from .modules import op_of
-from .options import PointOptions
+from .options import HEADS, PointOptions
 from .points import ProbeResult
 from .words import printable
 
@@ -90,7 +90,7 @@ def _axes(row: Row) -> dict[str, Any]:
     options = row.result.options if row.result else row.options
     return {
         "model": row.model, "dtype": options.dtype, "attention": _ATTENTION[options.attention],
-        "head": "all-rows", "recompute": options.recompute, "loss_rows": "next-token",
+        "head": HEADS[options.logits], "recompute": options.recompute, "loss_rows": "next-token",
         "mode": options.mode, "keep_prefix": options.keep_prefix, "chunk": 256,
         "backend": "pytorch",
         "threads": torch.get_num_threads() if options.device in ("cpu", "cuda") else 1,

@@ -17,6 +17,7 @@ import torch
 from .configuration import Subject, dtype_of
 from .errors import OutOfMemory, ProbeError, UsageError
 from .options import DTYPES, PointOptions, lora_settings
+from .pieces import add_head, import_head
 from .recorder import Probe, record
 from .words import first_line
 
@@ -186,6 +187,8 @@ class Model:
         Raises:
             ProbeError: The model cannot run it.
         """
+        if options.logits == "chunked":
+            import_head()
         torch.manual_seed(options.seed)
         try:
             with self._running(), self._placed(), warnings.catch_warnings():
@@ -211,6 +214,13 @@ class Model:
         ids = torch.randint(0, int(self.config.vocab_size), (options.batch, n))
         labels = ids.clone()
         labels[:, :options.n_c] = _IGNORED
+        rows = min(options.kept_rows or n, n - cut)
+        labels, kept = labels[:, n - rows:], dict[str, Any]()
+        if options.kept_rows is not None:
+            kept = {"logits_to_keep": rows}
+        elif options.logits == "chunked":
+            add_head(self.module)
+            kept = {"fused_lm_head": True}
         is_cuda = self.device == "cuda"
         before = None
         if is_cuda:
@@ -219,11 +229,11 @@ class Model:
             before = torch.cuda.memory_allocated()
         with record(self.module, options.layout) as probe:
             if cut == 0:
-                loss = self.module(input_ids=ids, labels=labels, use_cache=False).loss
+                loss = self.module(input_ids=ids, labels=labels, use_cache=False, **kept).loss
             else:
                 cache = self._prefix(ids[:, :cut])
-                loss = self.module(input_ids=ids[:, cut:], labels=labels[:, cut:],
-                                   past_key_values=cache, use_cache=True).loss
+                loss = self.module(input_ids=ids[:, cut:], labels=labels,
+                                   past_key_values=cache, use_cache=True, **kept).loss
                 del cache
             if not isinstance(loss, torch.Tensor):
                 raise ProbeError(f"the model of type '{self.config.model_type}' returned no loss")

@@ -14,6 +14,9 @@ MODES = ("full-graph", "detached-prefix")
 ATTENTIONS = ("eager", "sdpa")
 DTYPES = ("float32", "bfloat16", "float16")
 RECOMPUTES = ("none", "layer")
+#: The rows of which logits are made, and Ballast's words for them.
+HEADS = {"all": "all-rows", "answer": "loss-rows", "chunked": "chunked"}
+LOGITS = tuple(HEADS)
 DEVICES = ("fake", "meta", "cpu", "cuda")
 
 _MOST_TOKENS = 1 << 28
@@ -42,6 +45,8 @@ class PointOptions:
         device: `fake` runs on shapes alone and takes the ways that a CPU takes; `meta` runs on
             shapes alone; `cpu` and `cuda` compute.
         dropout: The probability of every dropout; None for what the configuration says.
+        logits: `answer` for those of rows that predict generated tokens alone (`logits_to_keep` of
+            transformers); `chunked` for none, but the loss in pieces, by TRL's fused head.
     """
 
     n_c: int
@@ -58,6 +63,7 @@ class PointOptions:
     seed: int = 0
     device: str = "fake"
     dropout: float | None = 0.0
+    logits: str = "all"
 
     def validate(self) -> None:
         """Refuses what cannot be.
@@ -76,6 +82,7 @@ class PointOptions:
         for name, word, words in (
             ("mode", self.mode, MODES), ("attention", self.attention, ATTENTIONS),
             ("dtype", self.dtype or DTYPES[0], DTYPES), ("recompute", self.recompute, RECOMPUTES),
+            ("logits", self.logits, LOGITS),
             ("device", self.device, DEVICES),
         ):
             if word not in words:
@@ -108,6 +115,11 @@ class PointOptions:
         if self.mode != "detached-prefix":
             return 0
         return max(0, self.n_c - max(self.keep_prefix, 1))
+
+    @property
+    def kept_rows(self) -> int | None:
+        """The last rows of which `answer` makes logits; None for all, as without a prefix."""
+        return self.n_g + 1 if self.logits == "answer" and self.n_c > 0 else None
 
     @property
     def layout(self) -> Layout:

@@ -15,6 +15,7 @@ import torch
 import transformers
 
 from ballast_probe import PointOptions, ProbeError, probe_configuration
+from ballast_probe.options import LOGITS
 from ballast_probe.recorder import Saved
 from checkout import Failure
 from checkout.command import Words
@@ -41,6 +42,7 @@ class Case:
         parts += [f"batch {o.batch}"] if o.batch > 1 else []
         parts += [f"keep {o.keep_prefix}"] if o.keep_prefix else []
         parts += ["checkpointed"] if o.recompute == "layer" else []
+        parts += [f"logits {o.logits}"] if o.logits != LOGITS[0] else []
         parts += [f"trains {o.trainable}"] if o.trainable else []
         parts += [f"lora {o.lora}"] if o.lora else []
         return " ".join(parts)
@@ -105,7 +107,7 @@ def random_case(draw: random.Random) -> Case:
         mode=mode, keep_prefix=keep,
         attention=draw.choice(("eager", "sdpa")), dtype=draw.choice(("float32", "bfloat16", "float16")),
         recompute=draw.choice(("none", "layer")) if mode == "full-graph" else "none",
-        lora=lora, device="cpu" if lora or "rope_scaling" in model else "fake",
+        lora=lora, logits=draw.choice(LOGITS), device="cpu" if lora or "rope_scaling" in model else "fake",
         trainable=draw.choice((
             None, None, "q_proj|c_attn", "mlp", "norm|ln_", r"\.0\.", "embed|wte", "bias|v_proj|wpe",
             "lm_head|down_proj|c_proj", r"layers\.1\.|h\.1\.|k_proj|c_fc"))))
@@ -185,6 +187,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--mode", choices=("full-graph", "detached-prefix"), default="full-graph")
     parser.add_argument("--recompute", choices=("none", "layer"), default="none")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"))
+    parser.add_argument("--logits", choices=LOGITS, default=LOGITS[0])
     parser.add_argument("--trainable")
     parser.add_argument("--lora")
     given = parser.parse_args(words)
@@ -193,7 +196,7 @@ def main(words: list[str]) -> int:
         cases = [Case(given.model, PointOptions(
             n_c=given.n_c, n_g=given.n_g, batch=given.batch, layers=given.layers,
             attention=given.attention, mode=given.mode, recompute=given.recompute,
-            dtype=given.dtype, trainable=given.trainable, lora=given.lora,
+            dtype=given.dtype, trainable=given.trainable, lora=given.lora, logits=given.logits,
             device="cpu" if given.lora else "fake"))]
     else:
         draw = random.Random(given.seed)

@@ -12,6 +12,7 @@ import subprocess
 from collections import Counter
 
 from ballast_probe import PointOptions, ProbeError
+from ballast_probe.options import HEADS
 from ballast_probe.recorder import Saved
 from checkout import program
 
@@ -60,7 +61,8 @@ def step_options(model: str, o: PointOptions) -> list[str]:
     """The options that make `ballast` take the same step."""
     words = [
         "--model", model, "--recipe", o.recipe, "--n-c", str(o.n_c), "--n-g", str(o.n_g),
-        "--batch", str(o.batch), "--mode", o.mode, "--recompute", o.recompute]
+        "--batch", str(o.batch), "--mode", o.mode, "--recompute", o.recompute,
+        "--head", HEADS[o.logits]]
     for option, value in (("--dtype", o.dtype), ("--keep-prefix", o.keep_prefix), ("--trainable", o.trainable),
                           ("--lora", o.lora), ("--layers", o.layers)):
         words += [option, str(value)] if value else []

@@ -20,6 +20,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 import torch  # noqa: E402
 import transformers  # noqa: E402, reads the words above
 
+from ballast_probe.options import HEADS, LOGITS  # noqa: E402
 from ballast_probe.recording.recording import Recording  # noqa: E402
 from ballast_probe.recording.stream import Role  # noqa: E402
 from ballast_probe.recording.trainer import Training, record_training  # noqa: E402
@@ -29,13 +30,15 @@ from checkout.command import Words  # noqa: E402
 from .recordings_steps import FAMILIES, random_model  # noqa: E402
 
 # What a recipe has not: it is inside kernels.
-INSIDE = (Role.TEMPORARY, Role.WORKSPACE)
+INSIDE = (Role.TEMPORARY,)
 LINEAR = {
     "gpt2": ("c_attn", "c_proj", "c_fc"),
     "llama": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
 }
 TRAINABLE = ("norm|ln_", "embed|wte", "layers.0|h.0", "bias|norm", "down_proj|mlp",
              "q_proj|c_attn")
+# More than a tile of TRL's fused head is wide.
+WORDS = 40_001
 # Around the first difference.
 LINES = 6
 
@@ -54,7 +57,7 @@ class Step:
         ask = self.training
         attention = "eager" if ask.attention == "eager" else "sdpa"
         words = ["--recipe", f"transformers-{attention}", "--backend", "shape",
-                 "--head", "all-rows", "--n-c", str(ask.n_c), "--n-g", str(ask.n_g),
+                 "--head", HEADS[ask.logits], "--n-c", str(ask.n_c), "--n-g", str(ask.n_g),
                  "--batch", str(ask.batch), "--dtype", str(ask.dtype),
                  "--recompute", ask.recompute, "--optimizer", ask.optimizer]
         if attention == "eager":
@@ -183,7 +186,9 @@ def random_step(draw: random.Random, family: str, gpu: str) -> Step:
         n_c=n_c, n_g=tokens - n_c, batch=draw.choice((1, 2, 3)), gpu=gpu, attention=attention,
         dtype=dtype, recompute=draw.choice(("none", "layer")), lora=lora, clip=None,
         trainable=draw.choice((None, None, *TRAINABLE)), optimizer=optimizer,
-        steps=2 if optimizer == "adamw" else 1)
+        steps=2 if optimizer == "adamw" else 1, logits=draw.choice(LOGITS))
+    if training.logits == "chunked" and draw.random() < 0.3:
+        model["vocab_size"] = WORDS
     return Step(model, training, _name(model, training))
 
 
@@ -206,6 +211,7 @@ def _name(model: dict[str, Any], ask: Training) -> str:
     words += [f"recompute {ask.recompute}"] if ask.recompute != "none" else []
     words += [f"lora {ask.lora}"] if ask.lora else []
     words += [f"trains {ask.trainable}"] if ask.trainable else []
+    words += [f"logits {ask.logits}"] if ask.logits != "all" else []
     words += ["tied"] if model["tie_word_embeddings"] else []
     return ", ".join([*words, f"optimizer {ask.optimizer}"])
 

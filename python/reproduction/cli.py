@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checkout import program
 from checkout.command import Words
-from reproduction import korthikanti, others, slopes
+from reproduction import korthikanti, others, peaks, slopes
 from reproduction.program import Program
 from reproduction.rows import as_json, as_text, holds
 
@@ -19,6 +19,7 @@ def main(words: list[str]) -> int:
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
         ballast = Program((given.ballast or program()).resolve(), Path(folder))
-        groups = [group for part in (korthikanti, others, slopes) for group in part.groups(ballast)]
+        groups = [group for part in (korthikanti, others, slopes, peaks)
+                  for group in part.groups(ballast)]
     print(as_json(groups) if given.json else as_text(groups))
     return 0 if holds(groups) else 1

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkout import Failure
+from checkout import ROOT, Failure
+
+RECORDINGS = ROOT / "Tests/Fixtures/recordings/published"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,20 @@ class Laws:
     parts: dict[str, Law]
     retained: Law
     peaks: tuple[Law, ...]
+    command: str
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What `ballast allocator` says of a recorded step: of PyTorch's allocator, in bytes.
+
+    `peak` is the most that is allocated, `standing` what is at the end, `reserved` the most that is
+    taken of the device, over several orders of addresses.
+    """
+
+    peak: int
+    standing: int
+    reserved: int
     command: str
 
 
@@ -111,6 +127,15 @@ class Program:
             raise Failure(f"the laws do not give what is retained: {command}")
         return Laws(parts, whole, tuple(law for _, law in laws["peak"]), command)
 
+    def replayed(self, name: str) -> Replayed:
+        """A recording of Tests/Fixtures, put through the allocator from its first event on."""
+        file = RECORDINGS / f"{name}.json.gz"
+        command = f"ballast allocator {file.relative_to(ROOT)}"
+        done = self._call(["allocator", str(file), "--json", "-"], command)
+        found = json.loads(done.stdout)["replayed"]
+        return Replayed(found["peak_allocated"], found["allocated_end"],
+                        found["peak_reserved_most"], command)
+
     def _plan(self, model: str, options: dict[str, Any], outputs: list[str]) -> tuple[dict[str, Any], str]:
         done = self._run("plan", model, {"mode": "full-graph", **options},
                          ["--format", "json", *outputs])
@@ -126,12 +151,15 @@ class Program:
         for name, value in options.items():
             option = "--" + name.replace("_", "-")
             words += [option] if value is True else [option, str(value)]
+        return self._call([*words, *outputs], " ".join(["ballast", *words]))
+
+    def _call(self, words: list[str], command: str) -> subprocess.CompletedProcess[str]:
         try:
-            done = subprocess.run([self.path, *words, *outputs], cwd=self.folder, text=True,
+            done = subprocess.run([self.path, *words], cwd=self.folder, text=True,
                                   capture_output=True)
         except OSError as error:
             raise Failure(f"{self.path} cannot be run: {error.strerror}") from None
-        done.args = " ".join(["ballast", *words])
+        done.args = command
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
             raise Failure(f"{done.args}: {last}")

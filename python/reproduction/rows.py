@@ -12,8 +12,9 @@ class Row:
     """A figure: as published, and ours.
 
     `reasons` are pairs: by how many bytes ours is more, and why. They speak only where it is.
-    A row that is not `exact` is known to differ, by the reasons alone. Without a published figure
-    it is there to be seen.
+    A row that is not `exact` is known to differ, by the reasons alone, or by them and `not_known`
+    bytes for which no reason is known. A published figure that is `at_most` ours is of something
+    that ours is a bound of. Without a published figure it is there to be seen.
     """
 
     what: str
@@ -24,6 +25,8 @@ class Row:
     commands: tuple[str, ...]
     reasons: tuple[tuple[int, str], ...] = ()
     exact: bool = True
+    not_known: int = 0
+    at_most: bool = False
 
     @property
     def difference(self) -> int:
@@ -31,10 +34,12 @@ class Row:
 
     @property
     def is_explained(self) -> bool:
-        return self.difference == sum(more for more, _ in self.reasons)
+        return self.difference == sum(more for more, _ in self.reasons) + self.not_known
 
     @property
     def holds(self) -> bool:
+        if self.at_most:
+            return self.difference >= 0
         return self.difference == 0 or (self.is_explained and not self.exact)
 
     @property
@@ -48,8 +53,14 @@ class Row:
         """Why it differs, or what the row is there for."""
         if self.published is None:
             return "; ".join(why for _, why in self.reasons)
+        if self.at_most:
+            known = "; ".join(why for _, why in self.reasons)
+            return known if self.holds else f"should be at most ours: {known}"
         if not self.difference:
             return ""
+        if self.is_explained and self.not_known:
+            return "; ".join([*(f"{more:+,}: {why}" for more, why in self.reasons),
+                              f"not known: {self.not_known:+,}"])
         known = "; ".join(why for _, why in self.reasons) if self.is_explained else ""
         reason = known or "no reason is known that accounts for every byte"
         return f"should be exact: {reason}" if self.exact else reason
@@ -75,12 +86,20 @@ def holds(groups: list[Group]) -> bool:
 
 def verdict(groups: list[Group]) -> str:
     rows = judged(groups)
-    exact = [row for row in rows if not row.difference]
-    known = [row for row in rows if row.difference and row.holds]
+    bounds = [row for row in rows if row.at_most and row.holds]
+    exact = [row for row in rows if not row.difference and not row.at_most]
+    differing = [row for row in rows if row.difference and row.holds and not row.at_most]
+    known = [row for row in differing if not row.not_known]
+    partly = [row.not_known for row in differing if row.not_known]
     wrong = [row for row in rows if not row.holds]
     text = f"{len(exact)} of {len(rows)} exact"
     if known:
         text += f"; {len(known)} differ by what the line below each accounts for"
+    if partly:
+        text += (f"; {len(partly)} differ by bytes of which some are not known, at most "
+                 f"{max(map(abs, partly)):,}")
+    if bounds:
+        text += f"; {len(bounds)} are under a bound"
     if wrong:
         text += f"; {len(wrong)} should not differ"
     return text
@@ -104,12 +123,12 @@ def as_text(groups: list[Group]) -> str:
         found += ["", group.title]
         if group.about:
             found += [fill(group.about, COLUMNS, initial_indent="  ", subsequent_indent="  "), ""]
-        for row in group.rows:
+        for row, after in zip(group.rows, [*group.rows[1:], None]):
             found.append(line(next(remaining)))
-            if row.sentence:
+            if row.sentence and (after is None or after.sentence != row.sentence):
                 found.append(fill(row.sentence, COLUMNS, initial_indent="    ↳ ",
                                   subsequent_indent="      "))
-    return "\n".join([*found, "", verdict(groups)])
+    return "\n".join([*found, "", fill(verdict(groups), COLUMNS)])
 
 
 def as_json(groups: list[Group]) -> str:
@@ -119,6 +138,7 @@ def as_json(groups: list[Group]) -> str:
             "published_bytes": row.published, "ours_bytes": row.ours, "how": row.how,
             "difference_bytes": None if row.published is None else row.difference,
             "should_be_exact": row.exact and row.published is not None, "holds": row.holds,
+            "not_known_bytes": row.not_known, "is_bound": row.at_most,
             "reason": row.sentence or None, "commands": list(row.commands),
         } for group in groups for row in group.rows],
         "verdict": verdict(groups), "holds": holds(groups),

@@ -92,7 +92,7 @@ struct AttentionBackwardKernel {
     switch x.dtype {
     case .float32: headDots(Rows<Float>(x), Rows<Float>(y), to: dots)
     case .bfloat16: headDots(Rows<BFloat16>(x), Rows<BFloat16>(y), to: dots)
-    case .float16, .uint8, .int64: refuseType()
+    case .float16, .uint8, .int64, .bool: refuseType()
     }
     return dots
   }
@@ -163,7 +163,7 @@ struct AttentionBackwardKernel {
     switch probabilities.dtype {
     case .float32: run(Float.self)
     case .bfloat16: run(BFloat16.self)
-    case .float16, .uint8, .int64: refuseType()
+    case .float16, .uint8, .int64, .bool: refuseType()
     }
     guard pass.dO.dtype != .float32, let place = plan.factor else { return gradient }
     let rounded = part.tile(scratch, at: place, keys, pass.dO.dtype)

@@ -81,7 +81,7 @@ struct AttentionForwardKernel {
     switch factors.dtype {
     case .float32: run(Float.self)
     case .bfloat16: run(BFloat16.self)
-    case .float16, .uint8, .int64: refuseType()
+    case .float16, .uint8, .int64, .bool: refuseType()
     }
   }
 
@@ -92,7 +92,7 @@ struct AttentionForwardKernel {
     switch output.dtype {
     case .float32: finishSoftmax(x, to: Rows<Float>(output), maxima: maxima, sums: sums)
     case .bfloat16: finishSoftmax(x, to: Rows<BFloat16>(output), maxima: maxima, sums: sums)
-    case .float16, .uint8, .int64: refuseType()
+    case .float16, .uint8, .int64, .bool: refuseType()
     }
   }
 

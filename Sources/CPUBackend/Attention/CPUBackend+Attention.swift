@@ -83,7 +83,7 @@ extension Attention {
     switch x.dtype {
     case .float32: masking.apply(Rows<Float>(x), to: Rows<Float>(y), mask: rows)
     case .bfloat16: masking.apply(Rows<BFloat16>(x), to: Rows<BFloat16>(y), mask: rows)
-    case .float16, .uint8, .int64: refuseType()
+    case .float16, .uint8, .int64, .bool: refuseType()
     }
   }
 }

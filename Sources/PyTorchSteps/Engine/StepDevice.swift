@@ -2,10 +2,16 @@
 package enum StepDevice: Sendable, Hashable {
   case cpu
   /// A GPU, by whether PyTorch tries cuDNN's attention before its own there, as it does on Hopper
-  /// and on Blackwell's data center chips.
-  case cuda(prefersCuDNN: Bool)
+  /// and on Blackwell's data center chips, and by the bytes of cuBLAS's workspace.
+  case cuda(prefersCuDNN: Bool, workspace: Int = 0)
 
   var isCUDA: Bool { self != .cpu }
+
+  /// What a thread's first product takes for cuBLAS, for good.
+  var workspace: Int {
+    guard case .cuda(_, let bytes) = self else { return 0 }
+    return bytes
+  }
 
   /// A kernel of scaled dot products.
   enum Kernel: String {
@@ -25,7 +31,7 @@ package enum StepDevice: Sendable, Hashable {
   ///   - isGrouped: Whether a head of keys serves several of queries.
   /// - Returns: The kernel.
   func kernel(_ dtype: ElementType, width: Int, isMasked: Bool, isGrouped: Bool) -> Kernel? {
-    guard case .cuda(let prefersCuDNN) = self else { return .cpuFlash }
+    guard case .cuda(let prefersCuDNN, _) = self else { return .cpuFlash }
     let isHalf = dtype != .float32
     let isAligned = width % (isHalf ? 8 : 4) == 0
     guard isAligned, width <= 256 else { return nil }

@@ -26,6 +26,8 @@ package final class Torch {
   /// What the graph holds as leaves, parameters aside.
   private var leaves: [TorchTensor] = []
 
+  /// The threads that have multiplied: forward's, and backward's (true).
+  private var multiplied: Set<Bool> = []
   private let isDetailed: Bool
 
   package init(_ device: StepDevice = .cpu, isDetailed: Bool = true) {
@@ -65,6 +67,30 @@ package final class Torch {
     }
     return enter(
       TorchTensor(storage, shape: shape, strides: strides, dtype: dtype, base: nil))
+  }
+
+  /// The result of a matrix product.
+  func product(_ op: String, _ shape: [Int], _ dtype: ElementType) -> TorchTensor {
+    let y = make(op, shape, dtype)
+    takeWorkspace(op)
+    return y
+  }
+
+  /// Those of both threads, as after a step.
+  func takeWorkspaces() {
+    for isBackward in [false, true] { takeWorkspace("mm", isBackward) }
+  }
+
+  /// cuBLAS's workspace, behind the first product of a thread.
+  func takeWorkspace(_ op: String) { takeWorkspace(op, running != nil) }
+
+  private func takeWorkspace(_ op: String, _ isBackward: Bool) {
+    let bytes = device.workspace
+    guard bytes > 0, !isStopped, multiplied.insert(isBackward).inserted else { return }
+    _ = stream.allocate(
+      StepAllocation(
+        bytes: bytes, op: "aten::\(op)", module: module, node: running?.name ?? "", dtype: .bool,
+        shape: [bytes], role: .workspace))
   }
 
   /// A view of a tensor.

@@ -2,19 +2,31 @@
 struct CausalModel {
   let torch: Torch
   let modules: Modules
+  var head = StepHead.allRows
   var model: TrainedModel { modules.model }
   var isGPT2: Bool { model.family == .gpt2 }
   private var isQwen: Bool { [.qwen2, .qwen3].contains(model.family) }
 
-  /// `LlamaForCausalLM.forward`: the loss and the logits.
+  /// `LlamaForCausalLM.forward`: the loss, and what else a call returns.
   func callAsFunction(_ ids: TorchTensor, labels: TorchTensor) -> [TorchTensor] {
+    if case .pieces(let rows) = head { return fused(ids, labels: labels, rows: rows) }
     let py = Locals(torch, ["input_ids": ids, "labels": labels])
-    py.hidden_states = torch.module(isGPT2 ? "transformer" : "model", ids) {
-      isGPT2 ? gpt2(ids) : llama(ids)
-    }
-    py.logits = linear("lm_head", py.hidden_states, modules.head)
+    py.hidden_states = body(ids)
+    py.logits = linear("lm_head", kept(py.hidden_states), modules.head)
     py.loss = loss(py.logits, labels)
     return py.leave([py.loss, py.logits])
+  }
+
+  /// The model without its head.
+  func body(_ ids: TorchTensor) -> TorchTensor {
+    torch.module(isGPT2 ? "transformer" : "model", ids) { isGPT2 ? gpt2(ids) : llama(ids) }
+  }
+
+  /// `hidden_states[:, -logits_to_keep:, :]`; for all rows another name for the same.
+  private func kept(_ x: TorchTensor) -> TorchTensor {
+    let tokens = x.shape[1]
+    guard case .lastRows(let rows) = head else { return x }
+    return torch.slice(x, 1, tokens - rows..<tokens)
   }
 
   /// `LlamaModel.forward`.

@@ -1,3 +1,12 @@
+/// The rows of which a step makes logits.
+package enum StepHead: Hashable, Sendable {
+  case allRows
+  /// The last rows of each sequence: `logits_to_keep` of transformers, with as many labels.
+  case lastRows(Int)
+  /// None: the loss in pieces, of so many rows of each sequence, as TRL's fused head has it.
+  case pieces(rows: Int)
+}
+
 /// Training steps of a model, as a loop of transformers' Trainer has them.
 package struct TrainedSteps: Sendable {
   /// Whether and how parameters are stepped.
@@ -8,14 +17,16 @@ package struct TrainedSteps: Sendable {
   package var tokens: Int
   package var optimizer: StepOptimizer
   package var steps: Int
+  package var head: StepHead
   package var device: StepDevice
 
   package init(
     model: TrainedModel, batch: Int, tokens: Int, optimizer: StepOptimizer, steps: Int,
-    on device: StepDevice = .cpu
+    head: StepHead = .allRows, on device: StepDevice = .cpu
   ) {
     (self.model, self.batch, self.tokens) = (model, batch, tokens)
     (self.optimizer, self.steps, self.device) = (optimizer, steps, device)
+    self.head = head
   }
 
   /// Whether the kernels of attention that the device would take are known here.
@@ -33,13 +44,16 @@ package struct TrainedSteps: Sendable {
   ///
   /// - Parameters:
   ///   - isDetailed: Whether allocations say in which module they are made.
-  ///   - hasState: Whether the optimizer has stepped before, so that its state stands.
+  ///   - hasState: Whether a step has run before, so that the optimizer's state stands and cuBLAS's
+  ///     workspaces do.
   /// - Returns: The stream, which begins with the making of the model.
   package func stream(isDetailed: Bool = true, hasState: Bool = false) -> StepStream {
     let torch = Torch(device, isDetailed: isDetailed)
     let modules = Modules(model, on: torch)
-    let pass = CausalModel(torch: torch, modules: modules)
+    let pass = CausalModel(torch: torch, modules: modules, head: head)
     let shape = [batch, tokens]
+    var labels = shape
+    if case .lastRows(let rows) = head { labels[1] = min(rows, tokens) }
     let py = Locals(torch, [:])
     if !device.isCUDA {
       // The caller's own, and the -100 that goes into the prefix's labels.
@@ -48,15 +62,19 @@ package struct TrainedSteps: Sendable {
       torch.consume(torch.make("lift_fresh", [], .int64))
     }
     let optimizer = AdamW(modules.parameters, on: torch)
-    if hasState, self.optimizer == .adamw { optimizer.makeStates() }
+    if hasState {
+      // As after a first step, in which both threads have multiplied.
+      torch.takeWorkspaces()
+      if self.optimizer == .adamw { optimizer.makeStates() }
+    }
     for step in 0..<steps {
       py.input_ids = torch.make("_to_copy", shape, .int64, role: .other)
-      py.batch_labels = torch.make("_to_copy", shape, .int64, role: .other)
+      py.batch_labels = torch.make("_to_copy", labels, .int64, role: .other)
       torch.stream.begin(.forward, step: step)
       let outputs = pass(py.input_ids, labels: py.batch_labels)
       torch.stream.begin(.loss)
       py.loss = outputs[0]
-      torch.consume(outputs[1])
+      pass.drop(outputs)
       py.delete("input_ids")
       py.delete("batch_labels")
       torch.backward(from: py.loss)

@@ -9,7 +9,7 @@ extension Torch {
     }
     save(b, as: "mat2", in: node, for: [0])
     save(a, as: "self", in: node, for: [1])
-    let y = make("mm", [a.shape[0], b.shape[1]], a.dtype)
+    let y = product("mm", [a.shape[0], b.shape[1]], a.dtype)
     attach(y, to: node)
     consume(a, b)
     return y
@@ -24,7 +24,7 @@ extension Torch {
     }
     save(a, as: "mat1", in: node, for: [2])
     save(b, as: "mat2", in: node, for: [1])
-    let y = make("addmm", [a.shape[0], b.shape[1]], a.dtype)
+    let y = product("addmm", [a.shape[0], b.shape[1]], a.dtype)
     attach(y, to: node)
     consume(bias, a, b)
     return y
@@ -65,7 +65,7 @@ extension Torch {
     }
     save(b, as: "mat2", in: node, for: [0])
     save(a, as: "self", in: node, for: [1])
-    let y = make("bmm", [a.shape[0], a.shape[1], b.shape[2]], a.dtype)
+    let y = product("bmm", [a.shape[0], a.shape[1], b.shape[2]], a.dtype)
     attach(y, to: node)
     consume(a, b)
     return y
@@ -83,11 +83,18 @@ extension Torch {
     }
   }
 
-  /// `F.linear` of `[B, T, in]` and a weight `[out, in]`.
+  /// `F.linear` of `[B, T, in]` and a weight `[out, in]`: one product of all rows, unless their
+  /// sequences lie apart and the weight's gradient would not make good for a copy (`should_fold`).
   func linear(_ x: TorchTensor, _ weight: TorchTensor, _ bias: TorchTensor?) -> TorchTensor {
     composite(x) {
       let rows = x.shape[0] * x.shape[1]
       let shape = Array(x.shape[..<2]) + [weight.shape[0]]
+      if bias == nil, !weight.requiresGradient,
+        Strides.view(x.shape, x.strides, as: [rows, x.shape[2]]) == nil
+      {
+        let factors = expand(t(weight), [x.shape[0], weight.shape[1], weight.shape[0]])
+        return view(bmm(expand(x, x.shape), factors), shape, node: "UnsafeViewBackward0")
+      }
       guard let bias else {
         let transposed = t(weight)
         return view(

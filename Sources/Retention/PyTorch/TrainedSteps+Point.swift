@@ -38,7 +38,18 @@ extension TrainedSteps {
     else { return nil }
     self.init(
       model: model, batch: point.sequences, tokens: point.n, optimizer: optimizer,
-      steps: steps ?? (optimizer == .none ? 1 : 2), on: device)
+      steps: steps ?? (optimizer == .none ? 1 : 2), head: point.stepHead, on: device)
     guard isKnown else { return nil }
+  }
+}
+
+extension Point {
+  /// The head of PyTorch's step: with no prefix all rows are those that carry loss.
+  fileprivate var stepHead: StepHead {
+    switch head {
+    case .allRows: .allRows
+    case .lossRows: nC > 0 ? .lastRows(nG + 1) : .allRows
+    case .chunked: .pieces(rows: n - max(nC, 1))
+    }
   }
 }

@@ -16,8 +16,18 @@ package struct HuggingFacePass {
   /// Whose attention.
   package enum Attention: Sendable { case eager, sdpa }
 
+  /// The rows of which logits are made.
+  package enum Head: Sendable {
+    case allRows
+    /// The last of each sequence, at most: `logits_to_keep`.
+    case lastRows(Int)
+    /// None: TRL's fused head.
+    case pieces
+  }
+
   let decoder: Decoder
   let attention: Attention
+  let head: Head
   /// Whether each layer is checkpointed, as `gradient_checkpointing_enable()` does it.
   let checkpointsLayers: Bool
   let batch: Int
@@ -31,15 +41,16 @@ package struct HuggingFacePass {
     let v: Tensor
   }
 
-  private var configuration: DecoderConfiguration { decoder.configuration }
-  private var tensors: TensorFactory { tape.tensors }
+  var configuration: DecoderConfiguration { decoder.configuration }
+  var tensors: TensorFactory { tape.tensors }
   private var isGPT2: Bool { configuration.family == .gpt2 }
 
   package init(
-    _ decoder: Decoder, attention: Attention, checkpointsLayers: Bool, batch: Int, tokens: Int,
-    on tape: Tape
+    _ decoder: Decoder, attention: Attention, head: Head = .allRows, checkpointsLayers: Bool,
+    batch: Int, tokens: Int, on tape: Tape
   ) throws {
     (self.decoder, self.attention, self.batch) = (decoder, attention, batch)
+    self.head = head
     (self.checkpointsLayers, self.tape) = (checkpointsLayers, tape)
     ids = try tape.tensors.make(
       "input_ids", .indices, Shape(.plain(batch), .tokens(0..<tokens)), .int64, for: .input)
@@ -79,11 +90,7 @@ package struct HuggingFacePass {
     }
     x = try normalize(
       Op(.module(.finalNorm), name: isGPT2 ? "transformer.ln_f" : "model.norm"), x, decoder.norm)
-    return try crossEntropy(
-      tape.pytorchLinear(
-        Op(.module(.head), name: "lm_head"), x, decoder.head, bias: nil,
-        width: configuration.vocab, as: .logits),
-      rows: rows)
+    return try loss(of: x, rows: rows)
   }
 
   private func inLayer(_ layer: Int, _ body: () throws -> Variable) throws -> Variable {
@@ -119,39 +126,6 @@ package struct HuggingFacePass {
       PyTorchRotation(
         cos: try tensors.make("cos", .rotation, shape, decoder.dtype),
         sin: try tensors.make("sin", .rotation, shape, decoder.dtype))
-    }
-  }
-
-  /// `ForCausalLMLoss`: logits of all rows in float32; labels padded by one and shifted, which for
-  /// one sequence is a view of the padded ones.
-  private func crossEntropy(_ logits: Variable, rows: Range<Int>) throws -> Tensor {
-    let op = Op(.loss, name: "model")
-    let wide = try tape.pytorchCast(op, logits, .logits, to: .float32)
-    let count = batch * rows.count
-    let view = [count, configuration.vocab]
-    let logProbabilities = try tape.pytorch(
-      op, as: "log_softmax", .logits, wide.value.shape, .float32, from: [wide],
-      keeping: [PyTorchSave("LogSoftmaxBackward0.result", nil, view, for: wide.gradient)])
-    return try tape.op(op) {
-      let labels =
-        batch == 1
-        ? Shape(.tokens(rows.lowerBound..<rows.upperBound + 1))
-        : Shape(.plain(batch), .tokens(rows))
-      let target = try tensors.make("labels", .indices, labels, .int64)
-      let weight = try tensors.make("total_weight", .indices, Shape(), .float32)
-      func kept(_ name: String, _ tensor: Tensor, _ view: [Int]) -> PyTorchSave {
-        PyTorchSave("NllLossBackward0.\(name)", tensor, view, for: logProbabilities.gradient)
-      }
-      let loss = try tape.pytorch(
-        op, as: "loss", .loss, Shape(.plain(1)), .float32, from: [logProbabilities],
-        keeping: [
-          kept("self", logProbabilities.value, view), kept("target", target, [count]),
-          kept("total_weight", weight, []),
-        ])
-      if let slot = loss.gradient {
-        tape.record { [tensors] in try slot.accumulate(from: tensors) { _, _ in } }
-      }
-      return loss.value
     }
   }
 

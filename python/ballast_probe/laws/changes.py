@@ -17,6 +17,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "lora": {"lora": _LORA},
     "qlora": {"lora": _LORA, "base": "4bit"},
     "answer-logits": {"logits": "answer"},
+    "chunked-loss": {"logits": "chunked"},
     "fused-optimizer": {"optimizer": "adamw-fused"},
     "sgd": {"optimizer": "sgd"},
 }

@@ -11,12 +11,12 @@ from typing import Any
 
 from ..asked import add_model, asked_model
 from ..errors import ProbeError, UsageError
-from ..options import DTYPES
+from ..options import DTYPES, LOGITS
 from . import writing
 from .answer import answer
 from .gpus import table
 from .trainer import (
-    ATTENTIONS, AUTOCASTS, BASES, LOGITS, OPTIMIZERS, RECOMPUTES, Training, record_training,
+    ATTENTIONS, AUTOCASTS, BASES, OPTIMIZERS, RECOMPUTES, Training, record_training,
 )
 
 EXAMPLES = """

@@ -72,9 +72,10 @@ class Phases:
 
     def _tell_parameters(self) -> None:
         for part, path in self.modules.parts:
-            for role, tensors in ((Role.PARAMETER, part.parameters(recurse=False)),
-                                  (Role.BUFFER, part.buffers(recurse=False))):
-                for tensor in tensors:
+            # Not by its methods: a wrapper may have others of that name, as Megatron's has.
+            for role, tensors in ((Role.PARAMETER, part._parameters.values()),
+                                  (Role.BUFFER, part._buffers.values())):
+                for tensor in filter(torch.is_tensor, tensors):
                     if self._on.is_everything:
                         self._on.know(tensor, role)
                     for row in self._on.rows([tensor]):

@@ -8,6 +8,7 @@ launcher (`torchrun`) and NCCL would.
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,8 +26,8 @@ _NCCL = "what NCCL takes of the GPU for its own buffers does not come from PyTor
 
 
 @contextlib.contextmanager
-def process_group(ranks: int) -> Iterator[None]:
-    """Makes this process rank 0 of so many inside.
+def process_group(ranks: int, rank: int = 0) -> Iterator[None]:
+    """Makes this process one of so many inside, rank 0 unless told otherwise.
 
     Raises:
         ProbeError: PyTorch was built without process groups.
@@ -43,22 +44,37 @@ def process_group(ranks: int) -> Iterator[None]:
     from torch.distributed import distributed_c10d
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
-    def initialize(*_: Any, world_size: int = -1, rank: int = -1, **__: Any) -> None:
-        if world_size not in (-1, ranks) or rank not in (-1, 0):
-            raise ProbeError(f"the step makes a process group as rank {rank} of {world_size}, and "
-                             f"rank 0 of {ranks} is recorded")
+    own = rank
 
-    words = {"RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0", "WORLD_SIZE": str(ranks),
+    def initialize(*_: Any, world_size: int = -1, rank: int = -1, **__: Any) -> None:
+        if world_size not in (-1, ranks) or rank not in (-1, own):
+            raise ProbeError(f"the step makes a process group as rank {rank} of {world_size}, and "
+                             f"rank {own} of {ranks} is recorded")
+
+    make_part: Callable[..., Any] = dist.new_group
+
+    def part(ranks: Any = None, timeout: Any = None, *_: Any, group_desc: str | None = None,
+             **__: Any) -> Any:
+        """A group of some ranks, which is of the fake kind too, whatever kind is asked for."""
+        return make_part(ranks, timeout, group_desc=group_desc)
+
+    def gather_objects(found: list[Any], one: Any, group: Any = None) -> None:
+        """Every rank has what this one has: a pickle of shapes alone could not be sent."""
+        found[:] = [copy.deepcopy(one) for _ in found]
+
+    words = {"RANK": str(rank), "LOCAL_RANK": "0", "GROUP_RANK": "0", "WORLD_SIZE": str(ranks),
              "LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
     with contextlib.ExitStack() as stack:
         _forget()
         stack.callback(_forget)
         stack.enter_context(mock.patch.dict(os.environ, words))
         make: Any = dist.init_process_group
-        make("fake", store=FakeStore(), rank=0, world_size=ranks)
+        make("fake", store=FakeStore(), rank=rank, world_size=ranks)
         stack.callback(dist.destroy_process_group)
         for owner in (dist, distributed_c10d):
             stack.enter_context(mock.patch.object(owner, "init_process_group", initialize))
+            stack.enter_context(mock.patch.object(owner, "new_group", part))
+            stack.enter_context(mock.patch.object(owner, "all_gather_object", gather_objects))
             stack.enter_context(mock.patch.object(
                 owner, "destroy_process_group", lambda *_, **__: None))
         stack.enter_context(_aside())
@@ -144,10 +160,10 @@ def _aside() -> Iterator[None]:
         yield
 
 
-def notes(ranks: int, device: str) -> list[str]:
+def notes(ranks: int, device: str, rank: int = 0) -> list[str]:
     """What is taken for given with several ranks, in sentences."""
     if ranks == 1:
         return []
-    said = [f"rank 0 of {ranks} is recorded, with its own part of the batch; no other rank holds "
-            "more"]
+    said = [f"rank {rank} of {ranks} is recorded, with its own part of the batch"
+            + ("; no other rank holds more" if rank == 0 else "")]
     return [*said, _NCCL] if device == "cuda" else said

@@ -46,6 +46,7 @@ class Recording:
         assumptions: What was taken for given, in sentences.
         not_modelled: The ops whose kernels' temporaries are not known, with their calls.
         ranks: How many processes train together.
+        rank: Which of them this is.
         laws: What the stream is at other lengths, if that is known.
         out_of_memory: Where the device's memory ended, in a sentence; None if it was enough.
     """
@@ -61,6 +62,7 @@ class Recording:
     assumptions: list[str] = field(default_factory=list)
     not_modelled: dict[str, int] = field(default_factory=dict)
     ranks: int = 1
+    rank: int = 0
     laws: writing.Lawful | None = None
     is_final: bool = False
     made_at: str = field(default_factory=lambda: datetime.datetime.now(
@@ -128,7 +130,7 @@ class Recording:
             "made": {"at": self.made_at, "by": made_by()},
             "call": {"command": self.call, "options": writing.words_of(self.options)},
             "model": self.model, "point": self.point, "device": self.device,
-            "gpu": dict(self.gpu) if self.gpu else None, "ranks": self.ranks, "rank": 0,
+            "gpu": dict(self.gpu) if self.gpu else None, "ranks": self.ranks, "rank": self.rank,
             "assumptions": self.assumptions,
             "not_modelled": [{"op": op, "calls": calls}
                              for op, calls in sorted(self.not_modelled.items())],

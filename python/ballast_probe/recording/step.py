@@ -45,7 +45,7 @@ def step(
     model: torch.nn.Module | None = None, *, device: str = "cuda", gpu: Any = "h100",
     layout: Layout | None = None, attention: str = "auto", reads: Values = None,
     is_packed: bool = False, is_padded: bool = False, without: Sequence[str] = (),
-    ranks: int = 1,
+    ranks: int = 1, rank: int = 0,
 ) -> Iterator[Recording]:
     """Records what a training step allocates and releases, without computing it.
 
@@ -71,7 +71,8 @@ def step(
             `{"train.py:42": 3.0}`.
         without: Names of rules that are left out, to see what they are worth.
         ranks: How many processes train together. With more than one a process group is there, of
-            which this is rank 0; `init_process_group` and meshes in the step are its own.
+            which this is one; `init_process_group` and meshes in the step are its own.
+        rank: Which of them is recorded.
 
     Yields:
         The recording, final at the end of the block.
@@ -86,6 +87,8 @@ def step(
         raise UsageError(f"device is '{device}' and must be one of {', '.join(DEVICES)}")
     if type(ranks) is not int or not 1 <= ranks <= processes.MOST_RANKS:
         raise UsageError(f"ranks is {ranks} and must be from 1 to {processes.MOST_RANKS}")
+    if type(rank) is not int or not 0 <= rank < ranks:
+        raise UsageError(f"rank is {rank} and must be from 0 to {ranks - 1}")
     import_first()
     if any(isinstance(mode, Recorder) for mode in _get_current_dispatch_mode_stack()):
         raise UsageError("a step is being recorded already; leave its block before the next one")
@@ -93,16 +96,16 @@ def step(
     chip = gpu_of(gpu) if is_cuda else None
     stream = Stream(to_blocks if is_cuda else exactly)
     recording = Recording(stream, device, layout=layout, gpu=chip.values() if chip else None,
-                          ranks=ranks)
+                          ranks=ranks, rank=rank)
     recording.options = {"device": device, "gpu": chip.name if chip else None,
                          "attention": attention if chip else None,
                          "without": list(without) or None}
-    recording.assumptions += processes.notes(ranks, device)
+    recording.assumptions += processes.notes(ranks, device, rank)
     if chip is not None and (sentence := versions.of_recorder()) is not None:
         recording.assumptions.append(sentence)
     with contextlib.ExitStack() as stack:
         if ranks > 1:
-            stack.enter_context(processes.process_group(ranks))
+            stack.enter_context(processes.process_group(ranks, rank))
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         phases = Phases()
         recorder = Recorder(stream, fake, phases.modules, is_everything=not is_cuda,
@@ -114,7 +117,7 @@ def step(
         stack.enter_context(resizing(recorder))
         stack.enter_context(making_subclasses(fake))
         stack.enter_context(following(
-            Setting(recorder, chip, attention, is_packed, is_padded), device, without,
+            Setting(recorder, chip, attention, is_packed, is_padded, layout), device, without,
             recording.assumptions))
         stack.enter_context(phases.watching(recorder))
         if is_cuda:

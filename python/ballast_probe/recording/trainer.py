@@ -16,7 +16,8 @@ import torch
 from ..configuration import Subject, dtype_of, make_subject, sizes
 from ..errors import ProbeError, UsageError
 from ..forward import freeze, leave_text
-from ..options import DTYPES, lora_settings, refuse_dropout
+from ..options import DTYPES, HEADS, LOGITS, lora_settings, refuse_dropout
+from ..pieces import add_head, import_head
 from ..regions import Layout
 from ..words import first_line
 from .gpus import gpu_of
@@ -33,7 +34,6 @@ ATTENTIONS = ("sdpa", "eager", *BACKENDS[1:])
 OPTIMIZERS = ("adamw", "adamw-loop", "adamw-fused", "sgd", "none")
 RECOMPUTES = ("none", "layer", "layer-reentrant")
 BASES = ("plain", "4bit")
-LOGITS = ("all", "answer")
 AUTOCASTS = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 _IGNORED = -100
@@ -63,7 +63,8 @@ class Training:
         layers: The first so many decoder layers; None for all.
         dropout: The probability of every dropout; None for the configuration's own.
         logits: `answer` for those of rows that predict generated tokens alone (`logits_to_keep` of
-            transformers); `all` for every row's, as Trainer has them.
+            transformers); `chunked` for none at all: the loss in pieces, as TRL's trainers have it;
+            `all` for every row's, as Trainer has them.
         ranks: How many processes train together, each on a GPU and a batch of its own.
         parallel: `fsdp2` or `ddp`; None for `fsdp2` where there are several ranks.
     """
@@ -196,7 +197,7 @@ def _point(subject: Subject, training: Training, name: str) -> dict[str, Any]:
     point = {
         "model": name, **sizes(subject.text), "n_c": training.n_c, "n_g": training.n_g,
         "batch": training.batch, "mode": "full-graph", "keep_prefix": 0, "loss_rows": "next-token",
-        "head": "all-rows" if training.logits == "all" else "loss-rows", "dtype": training.dtype or dtype_of(subject.text),
+        "head": HEADS[training.logits], "dtype": training.dtype or dtype_of(subject.text),
         "attention": "materialized" if is_eager else "fused",
         "recipe": f"transformers-{'eager' if is_eager else 'sdpa'}",
         "recompute": training.recompute.removesuffix("-reentrant"), "lora": training.lora,
@@ -256,6 +257,8 @@ def _build(subject: Subject, training: Training, device: str) -> torch.nn.Module
         enable: Any = getattr(model, "activation_checkpointing_enable", None) \
             or getattr(model, "gradient_checkpointing_enable")
         enable({"use_reentrant": training.recompute == "layer-reentrant"})
+    if training.logits == "chunked":
+        add_head(model)
     if training.lora is not None:
         return _adapted(model, training)
     freeze(model, training.trainable)
@@ -281,11 +284,15 @@ def _import(training: Training) -> None:
     needed = [("peft", "--lora needs PEFT")] if training.lora is not None else []
     if training.base == "4bit":
         needed.append(("bitsandbytes", "--base 4bit needs bitsandbytes"))
+    if training.logits == "chunked":
+        needed.append(("trl", "--logits chunked needs TRL"))
     for package, sentence in needed:
         try:
             importlib.import_module(package)
         except ImportError as error:
             raise ProbeError(f"{sentence}; pip install {package}") from error
+    if training.logits == "chunked":
+        import_head()
 
 
 def _leave(model: torch.nn.Module) -> None:
@@ -328,7 +335,7 @@ def _train(model: torch.nn.Module, subject: Subject, training: Training, device:
     ids = torch.zeros(shape, dtype=torch.long)
     labels = torch.zeros(shape, dtype=torch.long)
     labels[:, :training.n_c] = _IGNORED
-    kept: dict[str, int] = {}
+    kept: dict[str, Any] = {"fused_lm_head": True} if training.logits == "chunked" else {}
     if training.logits == "answer" and training.n_c > 0:
         rows = training.n_g + 1  # the last of the prefix predicts the first generated token
         labels, kept = labels[:, -rows:], {"logits_to_keep": rows}

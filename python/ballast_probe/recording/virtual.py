@@ -87,12 +87,19 @@ class VirtualDevice(TorchFunctionMode):
             return answer(CUDA if is_here else META if _is_meta(args[0]) else CPU)
         if func in _MOVES:
             return self._moved(func, args, kwargs)
+        if func is _Tensor.type and len(args) == 1 and not kwargs \
+                and self._recorder.is_on_device(args[0]):
+            return str(func(args[0])).replace("torch.", "torch.cuda.", 1)
         if func is _Tensor.pin_memory:
             return args[0]
         if func is _Tensor.data_ptr and isinstance(args[0], FakeTensor):
             return args[0].untyped_storage()._cdata  # tells tensors apart, as an address would
         if func in (_Tensor.tolist, _Tensor.numpy) and isinstance(args[0], FakeTensor):
             return self._numbers(func, args[0])
+        if func is torch.tensor and args and isinstance(args[0], (list, tuple)):
+            # Of tensors: PyTorch reads each one's number for it.
+            args = ([self._recorder.reads.answer(func) if isinstance(one, FakeTensor) else one
+                     for one in args[0]], *args[1:])
         if func is torch.device and args and type(args[0]) is int and is_cuda(args[0]):
             return CUDA
         device = kwargs.get("device")

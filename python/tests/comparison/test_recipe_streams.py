@@ -27,7 +27,7 @@ def recording(events: list[int], roles: list[int], kept: list[int] | None = None
 
 def test_what_kernels_take_inside_is_left_out() -> None:
     seen = listed(recording([0, 1, -2, 2, -1, 3], [0, 1, 0, 2], [1, 1, 0, 0]))
-    assert seen.events == [(24, False), (26, False), (24, True)]
+    assert seen.events == [(24, False), (26, False), (24, True), (27, False)]
     assert seen.phases == [("forward", 0, 0), ("backward", 0, 1)]
     assert seen.kept == 24
     assert seen.line(0) == "+ 24 mm 2×3 model" and seen.line(9) == ""

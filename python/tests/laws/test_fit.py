@@ -204,7 +204,8 @@ def test_changes_are_named() -> None:
     training = Training(n_c=1, n_g=2)
     every = changed(training, "all")
     assert list(every) == [
-        "checkpointing", "lora", "qlora", "answer-logits", "fused-optimizer", "sgd"]
+        "checkpointing", "lora", "qlora", "answer-logits", "chunked-loss", "fused-optimizer",
+        "sgd"]
     assert every["qlora"].base == "4bit" and every["qlora"].lora
     assert changed(training, None) == {}
     for words, sentence in (("lora,lora", "more than once"), ("what", "must be some of")):

@@ -72,6 +72,22 @@ def test_indexing_that_adds_up() -> None:
     assert taken(on_gpu(run))[-7:] == [size, size, dense, size, size, size, 72_191]
 
 
+def test_indexing_sorts_where_every_run_has_to_give_the_same() -> None:
+    def run() -> None:
+        there = torch.zeros(10_000, device="cuda")
+        places = torch.zeros(4096, dtype=torch.long).to("cuda")
+        there[places] = torch.ones(4096, device="cuda")
+        there[places] = 0.0  # of one value it does not matter which comes last
+
+    assert taken(on_gpu(run)) == []
+    torch.use_deterministic_algorithms(True)
+    try:
+        recording = on_gpu(run)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert taken(recording) == [8 * 4096] * 5 + [72_191]
+
+
 def test_workspaces_of_both_threads() -> None:
     def run() -> None:
         weight = torch.ones(8, 8, device="cuda", requires_grad=True)

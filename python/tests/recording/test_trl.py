@@ -11,12 +11,14 @@ import pytest
 
 from ballast_probe import ProbeError
 from ballast_probe.recording import Phase, Recording, step
+from ballast_probe.recording.trainer import Training, record_training
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 trl: Any = pytest.importorskip("trl")
 
 _WORDS = 211
+_TILE = 32_768
 Run = Callable[..., Recording]
 
 
@@ -99,17 +101,38 @@ _ALL = {Phase.FORWARD, Phase.BACKWARD, Phase.CLIP, Phase.OPTIMIZER}
 @pytest.mark.filterwarnings("ignore")
 def test_sft_trainer_with_its_own_loss(sft: Run) -> None:
     recording = sft()
-    assert _ALL <= _phases(recording) and not recording.not_modelled
-    # Its loss is of the rows that have a next token alone: no logits of all 64.
-    rows = {one.shape[0] for one in recording.tensors
+    assert _ALL <= _phases(recording)
+    assert all("masked_scatter" in name for name in recording.not_modelled)
+    # Its loss is of the rows that have a next token alone, in a tile of logits that a kernel of
+    # Triton's folds where it lies: no logits in float32.
+    assert not [one for one in recording.tensors
+                if one.shape[1:] == (_WORDS,) and one.dtype == "float32"]
+    assert {one.shape[0] for one in recording.tensors if one.shape[1:] == (_TILE,)} == {2 * 31}
+    # As a CPU folds it, which has no Triton.
+    rows = {one.shape[0] for one in sft("fused-head").tensors
             if one.shape[1:] == (_WORDS,) and one.dtype == "float32"}
     assert rows == {2 * 31}
+
+
+@pytest.mark.parametrize("n_c, rows", [(7, 2 * 5), (1, 2 * 11), (0, 2 * 11)])
+def test_the_loss_in_pieces_scores_the_answer_alone(n_c: int, rows: int) -> None:
+    model = dict(model_type="llama", hidden_size=32, intermediate_size=40, num_hidden_layers=1,
+                 num_attention_heads=4, num_key_value_heads=2, vocab_size=_WORDS,
+                 max_position_embeddings=64, tie_word_embeddings=False)
+    asked = Training(n_c=n_c, n_g=12 - n_c, batch=2, dtype="bfloat16", logits="chunked",
+                     gpu="a100-80gb", steps=1, clip=None)
+    recording = record_training(model, asked)
+    tiles = [one for one in recording.tensors if one.shape[1:] == (_TILE,)]
+    assert [one.shape[0] for one in tiles] == [rows, rows]  # forward's, and backward's
+    assert not [one for one in recording.tensors if one.shape[-1:] == (_WORDS,)]
+    assert recording.point["head"] == "chunked"
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_grpo_trainer_with_completions_that_are_given(grpo: Run) -> None:
     recording = grpo()
-    assert _ALL <= _phases(recording) and not recording.not_modelled
+    assert _ALL <= _phases(recording)
+    assert all("masked_scatter" in name for name in recording.not_modelled)
     assert len(recording.stream.boundaries) == 1
     assert recording.stream.most_allocated == recording.peak.bytes > 0
 

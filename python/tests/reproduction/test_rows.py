@@ -36,6 +36,35 @@ def test_a_table_says_what_differs_and_why() -> None:
     assert not holds(groups) and "1 should not differ" in verdict(groups)
 
 
+def test_bytes_that_are_not_known_are_counted_apart() -> None:
+    unknown = Row("peak", "most", 100, 90, "recorded", (), ((-3, "a buffer"),), False, -7)
+    assert unknown.holds and unknown.sentence == "-3: a buffer; not known: -7"
+    assert not Row("peak", "most", 100, 91, "recorded", (), ((-3, "a buffer"),), False, -7).holds
+    assert not Row("peak", "most", 100, 93, "recorded", (), (), True, -7).holds
+    group = Group("A run", "", [row(8, 8), unknown])
+    assert verdict([group]) == ("1 of 2 exact; 1 differ by bytes of which some are not known, "
+                                "at most 7")
+
+
+def test_a_bound_has_to_be_above() -> None:
+    def bound(ours: int) -> Row:
+        return Row("max", "reserved", 100, ours, "recorded", (), ((0, "a bound"),), False, 0, True)
+
+    assert bound(120).holds and bound(100).holds and bound(120).sentence == "a bound"
+    assert not bound(99).holds and bound(99).sentence == "should be at most ours: a bound"
+    assert verdict([Group("A run", "", [bound(120), bound(100)])]) == (
+        "0 of 2 exact; 2 are under a bound")
+    assert "1 should not differ" in verdict([Group("A run", "", [bound(99)])])
+
+
+def test_a_sentence_stands_once_for_rows_that_share_it() -> None:
+    rows = [row(8, 9, (1, "a byte"), exact=False), row(9, 10, (1, "a byte"), exact=False),
+            row(8, 8), row(7, 8, (1, "a byte"), exact=False)]
+    lines = as_text([Group("A paper", "", rows)]).splitlines()
+    assert [line.strip().startswith("↳") for line in lines[3:9]] == [
+        False, False, True, False, False, True]
+
+
 def test_ledgers_laws_and_sizes() -> None:
     ledger = Ledger((Saved(0, "attention", "q", "bfloat16", 6), Saved(None, "attention", "q", "bfloat16", 1)), "")
     assert ledger.of("attention:q") == 6 and ledger.of("attention:q", layers=False) == 1

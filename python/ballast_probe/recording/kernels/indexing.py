@@ -13,13 +13,15 @@ _FEW_INDICES = 3_072
 
 
 @kernel("aten::index_put", "aten::index_put_", "aten::_index_put_impl_", source=(
+    "aten/src/ATen/native/TensorAdvancedIndexing.cpp: _index_put_impl_; "
     "aten/src/ATen/native/cuda/Indexing.cu: index_put_with_sort_kernel; cub/device/dispatch/"
     "dispatch_radix_sort.cuh: InvokeOnesweep"))
 def _index_put(launch: Launch) -> Iterable[Step]:
     moved = _moved(launch)
-    if not launch.argument(3, "accumulate", False):
-        return moved
     filled, values = launch.first, launch.argument(2, "values")
+    if not launch.argument(3, "accumulate", False) \
+            and not (launch.is_deterministic and values.numel() > 1):
+        return moved
     indices = [index for index in launch.arguments[1] if index is not None]
     size = 8 * indices[0].numel()
     rows = 1

@@ -18,6 +18,7 @@ from .counting import WholeHistograms
 from .dropout import FusedDropout, MaskFirst
 from .foreach import ForeachIsDefault
 from .grouping import GroupedProducts
+from .heads import FusedHead
 from .in_place import InPlaceFormulas, InPlaceGradients
 from .logging import TrainersLogs
 from .masks import RealMasks
@@ -27,8 +28,8 @@ from .norms import FloatStatistics, FusedRootMeanSquare
 RULES: tuple[Rule, ...] = (
     InPlaceGradients(), InPlaceFormulas(), MaskInPlace(), CudaAutocast(), FusedDropout(),
     MaskFirst(), CudaAttention(), HostSeeds(), FloatStatistics(), FusedRootMeanSquare(),
-    RealMasks(), ForeachIsDefault(), GroupedProducts(), WholeHistograms(), TrainersLogs(),
-    ExchangedBuffers(), BucketsOnDevice(),
+    RealMasks(), ForeachIsDefault(), GroupedProducts(), WholeHistograms(), FusedHead(),
+    TrainersLogs(), ExchangedBuffers(), BucketsOnDevice(),
 )
 
 __all__ = ["RULES", "Rule", "Setting", "following"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ...regions import Layout
 from ..gpus import GPU
 from ..recorder import PASS, Call, Recorder
 
@@ -24,6 +25,7 @@ class Setting:
         attention: The backend of scaled dot products that is asked for, or `auto`.
         is_packed: Whether several sequences lie in a row.
         is_padded: Whether a batch has padding.
+        layout: The lengths of its sequences; None where nobody has said.
     """
 
     recorder: Recorder
@@ -31,6 +33,7 @@ class Setting:
     attention: str = "auto"
     is_packed: bool = False
     is_padded: bool = False
+    layout: Layout | None = None
 
 
 class Rule:

@@ -11,6 +11,10 @@ from .base import Rule
 
 _IN_A_PASS = (Role.ACTIVATION, Role.BACKWARD, Role.TEMPORARY)
 
+#: Several collectives in one, into tensors that are there: PyTorch has no fake kernels of them.
+_COALESCED = ("c10d::allgather_into_tensor_coalesced_", "c10d::reduce_scatter_tensor_coalesced_",
+              "c10d::allreduce_coalesced_")
+
 
 class ExchangedBuffers(Rule):
     """What goes through a collective is a buffer of it, and to wait for one makes no tensor.
@@ -38,4 +42,8 @@ class ExchangedBuffers(Rule):
                 row.role = Role.COLLECTIVE
         if call.name == "_c10d_functional::wait_tensor":
             return call.arguments[0]
+        if call.name in _COALESCED:
+            from torch._C._distributed_c10d import FakeWork
+
+            return FakeWork().boxed()
         return PASS

@@ -1,0 +1,1 @@
+"""Training steps whose memory others have published, recorded; see scripts/record-published."""
