@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checkout import Failure
 from checkout.command import Words, name
-from pictures import choice, flow, plans, recorded
+from pictures import choice, flow, plans, recorded, training
 from pictures.data import read
 from pictures.files import Unplottable, printable
 
@@ -23,6 +23,8 @@ def draw(argument: str) -> None:
         plans.draw(path)
     elif argument.endswith(".csv") and recorded.is_plan(path):
         recorded.draw_plan(path)
+    elif argument.endswith(".csv") and training.is_training(path):
+        training.draw(path)
     elif recorded.is_sweep(path):
         recorded.draw_sweep(path)
     elif positions := flow.asked(argument):

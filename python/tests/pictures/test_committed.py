@@ -23,14 +23,15 @@ class Committed(unittest.TestCase):
         """Every picture, drawn by the program itself from copies of the results."""
         shutil.copytree(COMMITTED, target, dirs_exist_ok=True)
         folders = sorted(path for path in target.iterdir() if path.is_dir())
-        for argument in [*folders, f"{target}/flow.csv:24", target / "plan.csv"]:
+        for argument in [*folders, f"{target}/flow.csv:24", target / "plan.csv",
+                         target / "training.csv"]:
             subprocess.run([PLOT, argument], check=True)
         return {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*.svg")}
 
     def test_a_second_run_is_the_same_to_the_byte(self) -> None:
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
             first, second = self.draw(Path(one)), self.draw(Path(other))
-        self.assertEqual(len(first), 8)
+        self.assertEqual(len(first), 9)
         self.assertEqual(first, second)
 
     def test_titles_say_what_the_rows_say(self) -> None:
