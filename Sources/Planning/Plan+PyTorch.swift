@@ -9,7 +9,7 @@ extension Plan {
   }
 
   /// The same of a point.
-  static func call(of point: Point) -> String? {
+  package static func call(of point: Point) -> String? {
     var options: [String]
     switch point.mode {
     case .fullGraph: return nil
