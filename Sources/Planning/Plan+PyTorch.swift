@@ -1,4 +1,4 @@
-import Retention
+package import Retention
 
 extension Plan {
   /// The call of the Python package `ballast` that runs the recommended row in PyTorch; nil where

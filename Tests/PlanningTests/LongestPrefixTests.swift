@@ -100,6 +100,7 @@ import Transformer
 
   @Test func `names the call that runs the recommended row in PyTorch`() throws {
     var request = PointRequest(model: try ModelSource.resolve("llama-3.1-8b"))
+    request.settings["n_g"] = AxisValue(128)
     for (axis, word) in [("backend", "shape"), ("mode", "replayed-prefix"), ("head", "chunked")] {
       try request.settings.set(axis, word)
     }
@@ -113,28 +114,30 @@ import Transformer
     #expect(plan.notes.contains { $0.hasPrefix("In PyTorch: prefix_step(") })
   }
 
-  @Test(arguments: [
-    (["mode": "full-graph"], nil),
-    (["mode": "pruned-graph"], #"prefix_step(model, input_ids, n_c, mode="pruned")"#),
-    (
-      ["mode": "detached-prefix", "keep_prefix": "64", "chunk": "32"],
-      #"prefix_step(model, input_ids, n_c, mode="detached", keep=64, chunk=32)"#
-    ),
-    (
-      ["mode": "replayed-prefix", "kv_gradients": "activations"],
-      #"prefix_step(model, input_ids, n_c, mode="replayed", chunk=256, kv_gradients=None)"#
-    ),
-    (
-      [
-        "mode": "replayed-prefix", "suffixes": "8", "sharing": "prefix",
-        "suffixes_at_a_time": "2",
-      ],
-      #"group_step(model, prompt_ids, completions, mode="replayed", chunk=256, at_a_time=2)"#
-    ),
-  ] as [([String: String], String?)])
+  @Test(
+    arguments: [
+      (["mode": "full-graph"], nil),
+      (["mode": "pruned-graph"], #"prefix_step(model, input_ids, n_c, mode="pruned")"#),
+      (
+        ["mode": "detached-prefix", "keep_prefix": "64", "chunk": "32"],
+        #"prefix_step(model, input_ids, n_c, mode="detached", keep=64, chunk=32)"#
+      ),
+      (
+        ["mode": "replayed-prefix", "kv_gradients": "activations"],
+        #"prefix_step(model, input_ids, n_c, mode="replayed", chunk=256, kv_gradients=None)"#
+      ),
+      (
+        [
+          "mode": "replayed-prefix", "suffixes": "8", "sharing": "prefix",
+          "suffixes_at_a_time": "2",
+        ],
+        #"group_step(model, prompt_ids, completions, mode="replayed", chunk=256, at_a_time=2)"#
+      ),
+    ] as [([String: String], String?)])
   func `says each way's call`(words: [String: String], call: String?) throws {
     var request = PointRequest(model: try ModelSource.resolve("llama-3.1-8b"))
     request.settings["n_c"] = AxisValue(1024)
+    request.settings["n_g"] = AxisValue(128)
     try request.settings.set("backend", "shape")
     for (axis, word) in words { try request.settings.set(axis, word) }
     #expect(Plan.call(of: try request.planned().point) == call)
