@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ def check_mode(mode: str, keep: int, prefix_rows: int) -> None:
 
 def check_rows(name: str, rows: int | None) -> None:
     if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
-        raise StepError(f"{name}={rows!r} has to be a number of rows, 1 or more")
+        raise StepError(f"{name}={rows!r} has to be a number of tokens, 1 or more")
 
 
 def check_training(model: nn.Module, mode: str) -> None:
@@ -52,7 +53,8 @@ def check_training(model: nn.Module, mode: str) -> None:
 def check_ids(name: str, ids: Tensor, dimensions: int) -> None:
     if not isinstance(ids, Tensor) or ids.ndim != dimensions or ids.is_floating_point():
         kind = "[batch, tokens]" if dimensions == 2 else "[tokens]"
-        found = list(ids.shape) if isinstance(ids, Tensor) else type(ids).__name__
+        found = f"{list(ids.shape)} of {ids.dtype}" if isinstance(ids, Tensor) \
+            else type(ids).__name__
         raise StepError(f"{name} has to be token numbers {kind}; it is {found}")
     if not ids.numel():
         raise StepError(f"{name} is empty")
@@ -78,12 +80,15 @@ def is_behind(mask: Tensor, labels: Tensor) -> bool:
 
 def prefix_lengths(n_c: int | Sequence[int] | Tensor, batch: int, tokens: int) -> list[int]:
     """The columns before the first that carries loss, of each row of a batch."""
+    given: list[Any]
     if isinstance(n_c, Tensor):
-        given = [int(n) for n in n_c.reshape(-1).tolist()]
-    elif isinstance(n_c, int):
-        given = [n_c]
+        given = n_c.reshape(-1).tolist()
     else:
-        given = [int(n) for n in n_c]
+        given = list(n_c) if isinstance(n_c, list | tuple) else [n_c]
+    for n in given:
+        if isinstance(n, bool) or not isinstance(n, int):
+            raise StepError("n_c has to be a whole number, or one for each row of the batch; it is "
+                            f"{n_c!r}")
     if len(given) == 1:
         given *= batch
     if len(given) != batch:

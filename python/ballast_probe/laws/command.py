@@ -104,15 +104,30 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         said.end()
         if not change:
             print(fit.summary(), flush=True)
+            print(_untold(training, asked_for_changes=bool(changes)), flush=True)
         if (file := files[change]) is not None:
             fit.recording.write(file)
     said.end()
     if changes:
         print("\n" + table({change: answer_of(fit) for change, fit in fits.items()}))
     if (file := files[""]) is not None:
-        print(f"\nThe recording is in {file}; for another length or memory:\n"
-              f"  ballast plan --recording {file} --memory 24GiB,48GiB,80GiB")
+        ballast = shlex.quote(require_program())
+        print(f"\nThe recording is in {file}; for other GPUs (this one's kernels are in it), memories "
+              f"or completions:\n  {ballast} plan --recording {file} --gpu rtx-4090,h100,h200\n"
+              f"  {ballast} plan --recording {file} --memory 40GiB --n-g {2 * training.n_g}")
     return 0
+
+
+def _untold(training: Training, *, asked_for_changes: bool) -> str:
+    """What the step has and has not, and what has not been tried, in words of who asked."""
+    has = [f"LoRA {training.lora}" if training.lora else "every weight is trained",
+           "layers are checkpointed" if training.recompute != "none" else "no checkpointing",
+           f"a completion of {training.n_g:,} tokens behind the prompt (--n-g)"]
+    lines = [f"In this step {', '.join(has)}; it was recorded without a GPU."]
+    if not asked_for_changes:
+        lines.append("Not tried: checkpointing, LoRA, a loss in pieces and others; --also all says "
+                     "what each would let fit.")
+    return "\n" + "\n".join(lines)
 
 
 def _fit(name: str, values: Mapping[str, Any], training: Training, question: Question,

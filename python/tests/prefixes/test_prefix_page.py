@@ -31,7 +31,8 @@ def a_readers_own() -> dict[str, Any]:
     labels[:, :16] = -100
     batch = {"input_ids": ids, "labels": labels, "attention_mask": torch.ones_like(ids), "n_c": 16}
     return {
-        "torch": torch, "model": small_model().train(), "tokenizer": word_tokenizer(),
+        "torch": torch, "model": small_model().train(), "make_model": small_model,
+        "tokenizer": word_tokenizer(),
         "input_ids": ids, "prompt_tokens": 16, "batches": [batch, batch],
         "rows": [{"input_ids": row.tolist(), "labels": label.tolist(), "attention_mask": [1] * 24}
                  for row, label in zip(ids, labels, strict=True)] * 2,
@@ -49,7 +50,7 @@ def test_the_pages_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     names = a_readers_own()
     found = [block for block in blocks(PAGE.read_text()) if block.language == "python"]
-    assert len(found) == 8
+    assert len(found) == 9
     for block in found:
         source = "\n" * block.line + "\n".join(block.lines)  # as a traceback's line numbers
         exec(compile(source, str(PAGE), "exec"), names)

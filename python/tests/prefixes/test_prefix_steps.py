@@ -258,6 +258,8 @@ def test_a_gradient_of_some_inputs_is_refused() -> None:
 @pytest.mark.parametrize(("given", "said"), [
     (dict(n_c=0), "n_c is 0"),
     (dict(n_c=40), "none is left that carries loss"),
+    (dict(n_c=30.0), "whole number"),
+    (dict(n_c="30"), "whole number"),
     (dict(n_c=[30, 20]), "2 lengths for a batch of 1"),
     (dict(n_c=30, mode="exact"), "one of full, pruned, replayed, detached"),
     (dict(n_c=30, keep=3), "mode='detached'"),
