@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .errors import StepError
 from .losses import IGNORED
+from .sizes import bytes_of
 from .values import are_known
 
 MODES = ("full", "pruned", "replayed", "detached")
@@ -29,6 +30,13 @@ def check_mode(mode: str, keep: int, prefix_rows: int) -> None:
 def check_rows(name: str, rows: int | None) -> None:
     if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
         raise StepError(f"{name}={rows!r} has to be a number of tokens, 1 or more")
+
+
+def check_chunk(chunk: int | str) -> None:
+    if isinstance(chunk, str):
+        bytes_of(chunk)
+    else:
+        check_rows("chunk", chunk)
 
 
 def check_training(model: nn.Module, mode: str) -> None:

@@ -66,6 +66,9 @@ class Caller:
                             "too; set model.config.output_router_logits = False")
         self._output: type[Any] | None = None
         self._accepts = set(inspect.signature(causal.forward).parameters)
+        if not self._accepts & {"past_key_values", "kwargs"}:
+            raise StepError(f"{type(causal).__name__} has no cache of keys and values, so that a "
+                            "prefix cannot be put in front of other rows")
         layers: list[Any] = [m for m in self.decoder.modules() if _is_checkpointed(m)]
         on = any(layer.gradient_checkpointing for layer in layers)
         self.recomputes = on if recompute is None else recompute

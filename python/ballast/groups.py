@@ -16,6 +16,7 @@ from .calls import Caller
 from .errors import StepError
 from .losses import log_probabilities
 from .prefix import Prefix, Rows, half_way
+from .sizes import chunk_rows
 from .steps import CHUNK, LOSS_CHUNK
 from .surroundings import Autocast, RandomStates
 from .typing import apply, backward, split
@@ -35,7 +36,7 @@ def group_step(
     *,
     mode: str = "replayed",
     at_a_time: int | None = None,
-    chunk: int = CHUNK,
+    chunk: int | str = CHUNK,
     loss_chunk: int | None = LOSS_CHUNK,
     recompute: bool | None = None,
     kv_gradients: torch.dtype | None = torch.float32,
@@ -85,7 +86,8 @@ def group_step(
                             f"{prompt_ids.device}")
     if mode not in MODES:
         raise StepError(f"mode is '{mode}'; it has to be one of {', '.join(MODES)}")
-    for name, rows in (("at_a_time", at_a_time), ("chunk", chunk), ("loss_chunk", loss_chunk)):
+    asked.check_chunk(chunk)
+    for name, rows in (("at_a_time", at_a_time), ("loss_chunk", loss_chunk)):
         asked.check_rows(name, rows)
     together = len(completions) if at_a_time is None else min(at_a_time, len(completions))
     if mode == "pruned" and together < len(completions):
@@ -113,7 +115,7 @@ class _Group:
     the first token of each; the prefix is what stands before it."""
 
     def __init__(self, caller: Caller, prompt: Tensor, completions: Sequence[Tensor], mode: str,
-                 chunk: int, loss_chunk: int | None, kv_gradients: torch.dtype | None) -> None:
+                 chunk: int | str, loss_chunk: int | None, kv_gradients: torch.dtype | None) -> None:
         self._caller, self._mode, self._loss_chunk = caller, mode, loss_chunk
         count = prompt.shape[1] - 1
         self._first = count
@@ -130,7 +132,7 @@ class _Group:
         self._prefix = None
         if count:
             rows = Rows(prompt[:, :-1], positions[None, :count], None)
-            self._prefix = Prefix(caller, rows, chunk, kv_gradients)
+            self._prefix = Prefix(caller, rows, chunk_rows(caller, rows.ids, chunk), kv_gradients)
         self.count = len(completions)
 
     def whole(self) -> Tensor:

@@ -12,6 +12,7 @@ from .calls import Caller
 from .errors import StepError
 from .losses import IGNORED, log_probabilities
 from .prefix import Prefix, Rows
+from .sizes import chunk_rows
 from .values import all_true, are_known
 
 CHUNK = 1024
@@ -30,7 +31,7 @@ def prefix_step(
     labels: Tensor | None = None,
     attention_mask: Tensor | None = None,
     position_ids: Tensor | None = None,
-    chunk: int = CHUNK,
+    chunk: int | str = CHUNK,
     keep: int = 0,
     loss_chunk: int | None = LOSS_CHUNK,
     recompute: bool | None = None,
@@ -60,7 +61,8 @@ def prefix_step(
         attention_mask: [batch, tokens], 0 for padding, on either side. Padding on the left has
             keys copied together, which takes memory; padding behind a row costs nothing.
         position_ids: [batch, tokens]. Default: 0, 1, 2, …, padding counted, as transformers does.
-        chunk: Prefix rows that run at a time, for 'replayed' and 'detached'.
+        chunk: Prefix rows that run at a time, for 'replayed' and 'detached'; or what the graph of
+            as many may keep, such as '512MiB'.
         keep: Last prefix rows that 'detached' leaves in the graph.
         loss_chunk: Rows that have logits at a time; None for all.
         recompute: Whether the layers of rows in a graph are computed again in the backward pass;
@@ -80,7 +82,7 @@ def prefix_step(
     asked.check_ids("input_ids", input_ids, 2)
     batch, tokens = input_ids.shape
     lengths = asked.prefix_lengths(n_c, batch, tokens)
-    asked.check_rows("chunk", chunk)
+    asked.check_chunk(chunk)
     asked.check_rows("loss_chunk", loss_chunk)
     cut = min(lengths) - 1
     asked.check_mode(mode, keep, cut)
@@ -107,7 +109,8 @@ def prefix_step(
         hidden, first = caller.rows(input_ids, position_ids, attention_mask, None), 0
     else:
         first = cut - keep
-        prefix = Prefix(caller, rows.part(0, first), chunk, kv_gradients) if first else None
+        count = chunk_rows(caller, input_ids[:, :first], chunk) if first else 0
+        prefix = Prefix(caller, rows.part(0, first), count, kv_gradients) if first else None
         hidden = _behind(prefix, caller, rows, first, mode)
     skip = cut - first
     loss = _mean_loss(caller, hidden[:, skip:-1], targets[:, cut + 1:], is_whole, loss_chunk,

@@ -36,7 +36,7 @@ class PrefixOptions(TypedDict, total=False):
     that is fewer."""
 
     mode: str
-    chunk: int
+    chunk: int | str
     keep: int
     loss_chunk: int | None
     recompute: bool | None
@@ -160,7 +160,7 @@ def _check_options(options: PrefixOptions) -> None:
             raise StepError(f"there is no option {name}; there are {', '.join(known)}")
     keep = options.get("keep", 0)
     asked.check_mode(options.get("mode", "replayed"), keep, max(0, keep))
-    asked.check_rows("chunk", options.get("chunk", 1))
+    asked.check_chunk(options.get("chunk", 1))
     asked.check_rows("loss_chunk", options.get("loss_chunk"))
 
 

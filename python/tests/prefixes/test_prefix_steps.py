@@ -137,6 +137,20 @@ def test_padding_behind_rows_copies_no_keys(monkeypatch: pytest.MonkeyPatch) -> 
     assert worst(found, wanted)[0] < 1e-5
 
 
+def test_a_chunk_of_bytes_keeps_no_more() -> None:
+    from ballast.calls import Caller
+    from ballast.sizes import _saved_bytes, chunk_rows
+
+    model, ids = llama(), tokens(1, 1000)
+    caller = Caller(model, None)
+    rows = chunk_rows(caller, ids, "2MiB")
+    assert _saved_bytes(caller, ids[:, :rows]) <= 2 << 20 < _saved_bytes(caller, ids[:, :rows + 2])
+    wanted = whole(model, ids, 900)
+    assert worst(stepped(model, ids, 900, chunk="2MiB"), wanted)[0] < 1e-5
+    with pytest.raises(StepError, match="less than one row takes"):
+        chunk_rows(caller, ids, "16B")
+
+
 def test_dropout_draws_the_same_masks_in_the_replay() -> None:
     fields = dict(model_type="gpt2", n_embd=48, n_layer=3, n_head=4, n_positions=256,
                   vocab_size=101, resid_pdrop=0.3, embd_pdrop=0.2, attn_pdrop=0.0, bos_token_id=0,
@@ -265,6 +279,8 @@ def test_a_gradient_of_some_inputs_is_refused() -> None:
     (dict(n_c=30, keep=3), "mode='detached'"),
     (dict(n_c=30, mode="detached", keep=30), "give 0 to 29"),
     (dict(n_c=30, chunk=0), "chunk=0"),
+    (dict(n_c=30, chunk="12 apples"), "bytes such as '512MiB'"),
+    (dict(n_c=30, chunk="0MiB"), "bytes such as '512MiB'"),
     (dict(n_c=30, loss_chunk=-1), "loss_chunk=-1"),
     (dict(n_c=30, labels=torch.ones(1, 39, dtype=torch.long)), "one shape"),
     (dict(n_c=30, labels=torch.ones(1, 40, dtype=torch.long)), "inside the prefix"),
