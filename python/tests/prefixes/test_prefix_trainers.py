@@ -197,7 +197,7 @@ def test_an_adapter_of_virtual_tokens_is_refused(settings: dict[str, Any]) -> No
 @pytest.mark.parametrize(("options", "sentence"), [
     ({"chunks": 3}, "there is no option chunks; there are mode, chunk"),
     ({"mode": "frozen"}, "mode is 'frozen'"),
-    ({"chunk": 0}, "chunk=0 has to be a number of rows"),
+    ({"chunk": 0}, "chunk=0 has to be a number of tokens"),
     ({"keep": 3}, "keep=3 leaves prefix rows"),
 ])
 def test_options_are_checked_before_any_work(options: Any, sentence: str) -> None:
