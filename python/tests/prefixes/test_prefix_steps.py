@@ -19,14 +19,6 @@ LLAMA = dict(
     bos_token_id=0, eos_token_id=0, pad_token_id=0)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def llama(**fields: Any) -> Any:
     return built(LLAMA | fields, "sdpa", torch.float32, 0)
 
@@ -86,7 +78,8 @@ def test_layers_computed_again_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("mode", ["replayed", "pruned"])
-def test_bfloat16_errs_no_more_than_the_whole_graph_does(mode: str) -> None:
+def test_bfloat16_errs_as_the_whole_graph_does(mode: str) -> None:
+    """Twelve seeds: 0.96 to 1.08 times its error, since the two parts of an attention are rounded."""
     exact = llama()
     ids = tokens(1, 300)
     wanted = whole(exact, ids, 250)
