@@ -79,7 +79,7 @@ def test_layers_computed_again_change_nothing() -> None:
 
 @pytest.mark.parametrize("mode", ["replayed", "pruned"])
 def test_bfloat16_errs_as_the_whole_graph_does(mode: str) -> None:
-    """Twelve seeds: 0.96 to 1.08 times its error, since the two parts of an attention are rounded."""
+    """Twelve seeds: 0.96 to 1.08 times its error; both parts of an attention are rounded."""
     exact = llama()
     ids = tokens(1, 300)
     wanted = whole(exact, ids, 250)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fixtures.words import word_tokenizer as tokenizer_of_words
+
 VOCABULARY = 97
 IGNORED = -100
 Parameters = dict[str, Tensor]
@@ -33,14 +35,7 @@ def adapter(**fields: Any) -> Any:
 
 
 def word_tokenizer() -> Any:
-    import tokenizers
-    import transformers
-
-    words = {"<pad>": 0, "<eos>": 1} | {f"w{number}": number for number in range(2, VOCABULARY)}
-    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<pad>"))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="<pad>", eos_token="<eos>")
+    return tokenizer_of_words(VOCABULARY)
 
 
 def text(draw: random.Random, words: int) -> str:

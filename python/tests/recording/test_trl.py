@@ -12,6 +12,7 @@ import pytest
 from ballast_probe import ProbeError
 from ballast_probe.recording import Phase, Recording, step
 from ballast_probe.recording.trainer import Training, record_training
+from fixtures.words import word_tokenizer
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -31,14 +32,7 @@ def _model() -> Any:
 
 
 def _tokenizer() -> Any:
-    import tokenizers
-    import transformers
-
-    words = {"<pad>": 0, "<eos>": 1} | {f"w{number}": number for number in range(2, _WORDS)}
-    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<pad>"))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="<pad>", eos_token="<eos>")
+    return word_tokenizer(_WORDS)
 
 
 @pytest.fixture
