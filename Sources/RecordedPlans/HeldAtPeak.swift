@@ -5,6 +5,8 @@ import RecordedSteps
 struct HeldAtPeak {
   let roles: [(role: Recording.Role, bytes: Int)]
   let kinds: [Kind]
+  /// Of all tensors together.
+  let bytes: Int
 
   /// Tensors that are alike, of whatever layers.
   struct Kind {
@@ -53,6 +55,7 @@ struct HeldAtPeak {
     }
     roles = Recording.Role.allCases.compactMap { role in sums[role].map { (role, $0) } }
       .sorted { $0.bytes > $1.bytes }
+    bytes = sums.values.reduce(0, +)
     self.kinds = kinds.enumerated()
       .sorted { ($1.element.total, $0.offset) < ($0.element.total, $1.offset) }.map(\.element)
   }
@@ -75,4 +78,8 @@ extension Recording.Role {
     case .other: "other"
     }
   }
+
+  /// What the allocator adds to these tensors: it gives whole blocks of 512 bytes, and a free block
+  /// that is a little larger than was asked for as it is. Empty where it adds nothing.
+  func rounding(of allocated: Int) -> [Int] { allocated > bytes ? [allocated - bytes] : [] }
 }

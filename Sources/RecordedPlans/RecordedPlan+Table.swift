@@ -53,7 +53,8 @@ extension RecordedPlan {
     let held = HeldAtPeak(answer.step, after: answer.peakEvent)
     sheet.add(
       "held there",
-      held.roles.prefix(6).map { "\(Units.bytes($0.bytes)) \($0.role.words)" }
+      (held.roles.map { "\(Units.bytes($0.bytes)) \($0.role.words)" }
+        + held.rounding(of: answer.peakAllocated).map { "\(Units.bytes($0)) rounding" })
         .joined(separator: ", "))
     sheet.add("largest", lines: held.kinds.prefix(5).map(Self.line))
     if let variable, let further = answer.further {
@@ -94,7 +95,8 @@ extension RecordedPlan {
     if let bound = answer.bound?[variable], bound > lengths[variable] {
       sheet.add(
         "",
-        "without fragmentation \(Units.grouped(bound))\(unit) would fit; some between may fit too")
+        "up to \(Units.grouped(bound))\(unit) if free memory were never in pieces; of those "
+          + "between, some may fit")
     }
     if let more = answer.expandable?[variable] {
       sheet.add(

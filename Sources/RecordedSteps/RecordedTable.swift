@@ -46,7 +46,7 @@ extension RecordedStep {
       return []
     }
     return [
-      "it does not fit: in \(phase.phase.rawValue) of step \(phase.step), \(failure.error.message)"
+      "it does not fit: in \(phase.words), \(failure.error.message)"
     ]
   }
 }
@@ -66,7 +66,7 @@ extension Recording {
       case .allocate(let number) = events[event]
     else { return nil }
     let tensor = tensor(number)
-    return "\(phase.phase.rawValue) of step \(phase.step)"
+    return phase.words
       + (tensor.op.isEmpty ? "" : ", \(tensor.op)")
       + (tensor.module.isEmpty ? "" : " in \(tensor.module)")
   }

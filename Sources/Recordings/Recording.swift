@@ -95,6 +95,13 @@ extension Recording {
     /// Steps are counted from 0.
     package let step: Int
     package var firstEvent: Int
+
+    /// Such as `backward of the second step`, as people count.
+    package var words: String {
+      let ordinals = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"]
+      return phase.rawValue
+        + (ordinals.indices.contains(step) ? " of the \(ordinals[step]) step" : " of step \(step + 1)")
+    }
   }
 
   /// The recording with another step, which whoever gives it has made of this one, and no laws.

@@ -157,6 +157,6 @@ struct AllocatorCommand: ParsableCommand {
   /// What a recorded step was at.
   private func moment(of event: Int, in recorded: RecordedFile) -> String? {
     guard case .recording(let recording) = recorded, event >= 0 else { return nil }
-    return recording.phase(ofEvent: event).map { "\($0.phase.rawValue) of step \($0.step)" }
+    return recording.phase(ofEvent: event)?.words
   }
 }

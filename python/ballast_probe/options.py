@@ -154,6 +154,9 @@ def lora_settings(text: str) -> dict[str, Any]:
     words = dict(pairs)
     if not set(words) <= {"r", "alpha", "targets", "rslora", "dropout"}:
         raise wrong
+    if "targets" not in words and "" not in words.values():
+        raise UsageError(f"--lora '{text}' does not say which maps get an adapter; add "
+                         "targets=all-linear, or some such as targets=q_proj+v_proj")
     if (again := next((name for name in words if [one for one, _ in pairs].count(name) > 1), None)):
         raise UsageError(f"--lora '{text}' gives {again} more than once")
     targets, scaled = words.get("targets", "").split("+"), words.get("rslora", "false")

@@ -29,6 +29,7 @@ from .streams import (  # noqa: E402
 )
 
 _CAST = "an operand of another type, cast to the common one; CUDA's kernels cast as they read"
+_PACKED = "operands packed by oneDNN, which multiplies bfloat16 where the processor does"
 # What a CPU takes from its allocator inside a call: op without its overload, and what for.
 KERNELS: dict[str, str] = {
     NUMBER: "8 bytes at most, of Python's or of an op's own",
@@ -39,6 +40,7 @@ KERNELS: dict[str, str] = {
     "aten::_softmax_backward_data": "a gradient that is not dense, made so",
     "aten::add": _CAST, "aten::sub": _CAST, "aten::mul": _CAST, "aten::div": _CAST,
     "aten::add_": _CAST, "aten::sub_": _CAST, "aten::mul_": _CAST, "aten::div_": _CAST,
+    "aten::addmm": _PACKED, "aten::baddbmm": _PACKED, "aten::bmm": _PACKED, "aten::mm": _PACKED,
     "aten::cumsum": "its operand in the type of the sums",
     "aten::gather": "an index that is not dense, made so",
     "aten::histc": "the counts of a thread",

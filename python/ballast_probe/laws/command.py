@@ -56,7 +56,8 @@ def add_parser(commands: Any) -> None:
                         "or texts, and without it the longest prefix")
     answer = parser.add_argument_group("answer")
     answer.add_argument("--memory", metavar="SIZE", help="what the step has to fit, such as 80GiB; "
-                        "several are separated by commas (default: the GPU's)")
+                        "several are separated by commas (default: the GPU's, which is a little "
+                        "less than it is sold as)")
     answer.add_argument("--also", metavar="LIST", help="record the step with each of these changes "
                         f"too, and say what they let fit: {', '.join(CHANGES)}, or all")
     output = parser.add_argument_group("output")
@@ -125,8 +126,9 @@ def _untold(training: Training, *, asked_for_changes: bool) -> str:
            f"a completion of {training.n_g:,} tokens behind the prompt (--n-g)"]
     lines = [f"In this step {', '.join(has)}; it was recorded without a GPU."]
     if not asked_for_changes:
-        lines.append("Not tried: checkpointing, LoRA, a loss in pieces and others; --also all says "
-                     "what each would let fit.")
+        lines.append("Not tried: checkpointing (--recompute layer), LoRA (--lora), the answer's "
+                     "logits alone\n(--logits answer) and others; --also all says what each would "
+                     "let fit.")
     return "\n" + "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ The table is Ballast's own (`Sources/CUDAAllocator/GPU+All.swift`), exported int
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -88,8 +89,10 @@ def gpu_of(entry: str | Mapping[str, Any] | GPU) -> GPU:
         if entry in table():
             return table()[entry]
         if not entry.endswith(".json") and "/" not in entry:
-            raise UsageError(f"there is no GPU '{entry}'; give one of {', '.join(table())}, or a "
-                             "JSON file with an entry of your own")
+            like = difflib.get_close_matches(entry.lower(), table(), 1)
+            meant = f"did you mean {like[0]}? Else " if like else ""
+            raise UsageError(f"there is no GPU '{entry}'; {meant}give one of "
+                             f"{', '.join(table())}, or a JSON file with an entry of your own")
         return _checked(read_json(Path(entry), "GPU file"), f"{entry}: ")
     return _checked(entry, "")
 

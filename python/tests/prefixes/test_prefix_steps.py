@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
+import statistics
 from typing import Any
 
 import pytest
@@ -77,16 +79,28 @@ def test_layers_computed_again_change_nothing() -> None:
     assert model.model.layers[0].gradient_checkpointing
 
 
-@pytest.mark.parametrize("mode", ["replayed", "pruned"])
-def test_bfloat16_errs_as_the_whole_graph_does(mode: str) -> None:
-    """Twelve seeds: 0.96 to 1.08 times its error; both parts of an attention are rounded."""
-    exact = llama()
-    ids = tokens(1, 300)
-    wanted = whole(exact, ids, 250)
-    half = llama().to(torch.bfloat16)
-    own, _ = _relative(whole(half, ids, 250), wanted)
-    found, _ = _relative(stepped(half, ids, 250, mode=mode, chunk=64), wanted)
-    assert found < 1.1 * own
+@pytest.mark.parametrize(
+    ("way", "most"),
+    [("autocast", 1.03), ("weights", 1.05)])
+def test_bfloat16_errs_as_the_whole_graph_does(way: str, most: float) -> None:
+    """Over 60 and 120 seeds in the mean 0.988 times its error under autocast, and 1.014 times with
+    weights of bfloat16, to whose `.grad` each chunk adds and rounds; one seed deviates by 0.04."""
+    ratios = []
+    for seed in range(12):
+        draw = torch.Generator().manual_seed(seed)
+        exact = llama()
+        for parameter in exact.parameters():
+            if parameter.dim() > 1:
+                spread = float(parameter.detach().std())
+                parameter.data = torch.randn(parameter.shape, generator=draw) * spread
+        ids = torch.randint(1, 101, (1, 300), generator=draw)
+        wanted = whole(exact, ids, 250)
+        half = exact if way == "autocast" else copy.deepcopy(exact).to(torch.bfloat16)
+        with torch.autocast("cpu", torch.bfloat16, enabled=way == "autocast"):
+            own, _ = _relative(whole(half, ids, 250), wanted)
+            found, _ = _relative(stepped(half, ids, 250, chunk=64), wanted)
+        ratios.append(found / own)
+    assert statistics.mean(ratios) < most
 
 
 def _relative(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[float, float]:
@@ -96,18 +110,15 @@ def _relative(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[floa
     return (error / size) ** 0.5, size ** 0.5
 
 
-def test_autocast_is_as_near_as_the_whole_graphs() -> None:
+def test_a_backward_pass_outside_of_autocast_repeats_the_prefix_inside() -> None:
     model, ids = llama(), tokens(1, 200)
     wanted = whole(model, ids, 150)
-    with torch.autocast("cpu", torch.bfloat16):
-        own, _ = _relative(whole(model, ids, 150), wanted)
     model.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
         loss = prefix_step(model, ids, 150, chunk=64)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None and p.grad.dtype == p.dtype for p in model.parameters())
-    found, _ = _relative(gradients_of(model), wanted)
-    assert found < 1.2 * own
+    assert 1e-4 < _relative(gradients_of(model), wanted)[0] < 2e-2
 
 
 def test_padding_behind_rows_copies_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:

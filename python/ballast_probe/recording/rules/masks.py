@@ -38,8 +38,9 @@ class RealMasks(Rule):
             if "transformers" not in frame.f_code.co_filename:
                 return None
             name = frame.f_code.co_name
-            said = (f"several sequences {'lie' if setting.is_packed else 'do not lie'} in a row, "
-                    f"and rows {'are' if setting.is_padded else 'are not'} padded")
+            said = (("several sequences are packed into a row of the batch, " if setting.is_packed
+                     else "each row of the batch holds one sequence, ")
+                    + ("with padding" if setting.is_padded else "without padding"))
             if said not in self._notes:
                 self._notes.append(said)
             if name == "find_packed_sequence_indices":
