@@ -59,6 +59,10 @@ struct HeldAtPeak {
     self.kinds = kinds.enumerated()
       .sorted { ($1.element.total, $0.offset) < ($0.element.total, $1.offset) }.map(\.element)
   }
+
+  /// What the allocator adds to these tensors: it gives whole blocks of 512 bytes, and a free block
+  /// that is a little larger than was asked for as it is. Nil where it adds nothing.
+  func rounding(of allocated: Int) -> Int? { allocated > bytes ? allocated - bytes : nil }
 }
 
 extension Recording.Role {
@@ -78,8 +82,4 @@ extension Recording.Role {
     case .other: "other"
     }
   }
-
-  /// What the allocator adds to these tensors: it gives whole blocks of 512 bytes, and a free block
-  /// that is a little larger than was asked for as it is. Empty where it adds nothing.
-  func rounding(of allocated: Int) -> [Int] { allocated > bytes ? [allocated - bytes] : [] }
 }

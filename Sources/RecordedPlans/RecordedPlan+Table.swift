@@ -51,11 +51,9 @@ extension RecordedPlan {
     }
     if let moment = answer.step.moment(ofEvent: answer.peakEvent) { sheet.add("peak at", moment) }
     let held = HeldAtPeak(answer.step, after: answer.peakEvent)
-    sheet.add(
-      "held there",
-      (held.roles.map { "\(Units.bytes($0.bytes)) \($0.role.words)" }
-        + held.rounding(of: answer.peakAllocated).map { "\(Units.bytes($0)) rounding" })
-        .joined(separator: ", "))
+    let roles = held.roles.map { "\(Units.bytes($0.bytes)) \($0.role.words)" }
+    let rounding = held.rounding(of: answer.peakAllocated).map { "\(Units.bytes($0)) of rounding" }
+    sheet.add("held there", (roles + [rounding].compactMap(\.self)).joined(separator: ", "))
     sheet.add("largest", lines: held.kinds.prefix(5).map(Self.line))
     if let variable, let further = answer.further {
       sheet.add("growth", "\(variable.furtherWords): \(Units.bytes(further)) at the peak")

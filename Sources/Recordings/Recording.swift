@@ -99,8 +99,8 @@ extension Recording {
     /// Such as `backward of the second step`, as people count.
     package var words: String {
       let ordinals = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"]
-      return phase.rawValue
-        + (ordinals.indices.contains(step) ? " of the \(ordinals[step]) step" : " of step \(step + 1)")
+      let when = ordinals.indices.contains(step) ? "the \(ordinals[step]) step" : "step \(step + 1)"
+      return "\(phase.rawValue) of \(when)"
     }
   }
 

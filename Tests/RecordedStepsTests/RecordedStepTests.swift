@@ -76,7 +76,7 @@ extension RecordedSample {
     let step = RecordedStep(recording, device: DeviceMemory(total: 1 << 20))
     #expect(try step.record().status == .outOfMemory)
     #expect(try step.record().peakAllocatedBytes == 10240)
-    #expect(step.verdict.first?.hasPrefix("it does not fit: in model of step 0, ") ?? false)
+    #expect(step.verdict.first?.hasPrefix("it does not fit: in model of the first step, ") ?? false)
     #expect(RecordedStep(recording, device: DeviceMemory(total: 2 << 20)).verdict.isEmpty)
   }
 
