@@ -58,11 +58,12 @@ def test_without_the_program_a_line_says_what_to_install(
 @pytest.mark.parametrize("words, sentence, status", [
     (["--n-g", "8"], "--n-c", 64),
     (["--n-c", "1", "--n-g", "0"], "--n-g is 0", 64),
-    (["--n-c", "1", "--n-g", "8", "--gpu", "h1000"], "there is no GPU 'h1000'", 64),
+    (["--n-c", "1", "--n-g", "8", "--gpu", "h1000"], "did you mean h100?", 64),
     (["--n-c", "1", "--n-g", "8", "--optimizer", "lion"], "--optimizer is 'lion'", 64),
     (["--n-c", "1", "--n-g", "8", "--attention", "sparse"], "--attention is 'sparse'", 64),
     (["--n-c", "1", "--n-g", "8", "--clip", "-1"], "--clip is -1", 64),
-    (["--n-c", "1", "--n-g", "8", "--lora", "r=2"], "--lora 'r=2' must be like", 64),
+    (["--n-c", "1", "--n-g", "8", "--lora", "r=2"], "add targets=all-linear", 64),
+    (["--n-c", "1", "--n-g", "8", "--lora", "rank=2"], "--lora 'rank=2' must be like", 64),
     (["--n-c", "1", "--n-g", "8", "--trainable", "nothing.like.it"], "is found in no", 1),
     (["--n-c", "1", "--n-g", "8", "--gpu", "missing.json"], "missing.json", 1),
 ])

@@ -151,8 +151,8 @@ def test_a_shape_that_values_decide_is_named() -> None:
 
 
 def test_what_is_no_gpu_is_refused() -> None:
-    with pytest.raises(UsageError, match="there is no GPU 'h1000'; give one of a100-40gb"):
-        on_gpu(lambda: None, gpu="h1000")
+    with pytest.raises(UsageError, match="there is no GPU 'none'; give one of a100-40gb"):
+        on_gpu(lambda: None, gpu="none")
     with pytest.raises(ProbeError, match="does not say its memory_bytes"):
         on_gpu(lambda: None, gpu={"name": "mine", "title": "Mine"})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="device is 'tpu'"):
