@@ -81,11 +81,12 @@ class Caller:
         # Whether the model attends as it likes, so that keys are copied together for it.
         self.copies_keys = not attention.can_run(causal, self.config)
 
-    def rows(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any,
+    def rows(self, ids: Tensor, positions: Tensor | None, mask: Tensor | None, cache: Any,
              prefix_rows: int = 0) -> Tensor:
         """The hidden states [batch, rows, width] of tokens [batch, rows] behind a cache's prefix.
 
         Args:
+            positions: [batch, rows]; None for those that the model counts.
             mask: [batch, prefix rows and rows] of ones and zeros; None where no row is padding.
         """
         taken: list[Tensor] = []
@@ -98,7 +99,7 @@ class Caller:
                                  "use_cache": cache is not None}
         if cache is not None:
             given["past_key_values"] = cache
-        if "position_ids" in self._accepts:
+        if positions is not None and "position_ids" in self._accepts:
             given["position_ids"] = positions
         if "logits_to_keep" in self._accepts:
             given["logits_to_keep"] = 1
@@ -134,8 +135,14 @@ class Caller:
             with self._layers_again(None):
                 self.root(**given)
             return
-        with attention.running(self.config, prefix_rows) as run, self._layers_again(prefix_rows):
+        with self._attending(prefix_rows), self._layers_again(prefix_rows):
             self.root(**given)
+
+    @contextmanager
+    def _attending(self, prefix_rows: int) -> Iterator[None]:
+        """Attention over a prefix where it lies; sees whether the model hands its keys on."""
+        with attention.running(self.config, prefix_rows) as run:
+            yield
         if not run.passes_on:
             self.copies_keys = True
 
@@ -158,7 +165,7 @@ class Caller:
             with ExitStack() as stack:
                 stack.enter_context(_replaced(layer, "gradient_checkpointing", False))
                 if prefix_rows is not None:
-                    stack.enter_context(attention.running(self.config, prefix_rows))
+                    stack.enter_context(self._attending(prefix_rows))
                 return forward(*arguments, **named)
 
         return checkpoint(run, *arguments, use_reentrant=False, **named)

@@ -34,16 +34,18 @@ class Rows:
     padding.
 
     Attributes:
+        positions: [batch, rows]; None where the model counts them, of the mask or of the columns.
         mask: [batch, columns from the first on], None where nothing is padded.
     """
 
     ids: Tensor
-    positions: Tensor
+    positions: Tensor | None
     mask: Tensor | None
 
-    def part(self, first: int, end: int) -> Rows:
-        """The columns [first, end) of rows that begin at column 0."""
-        return Rows(self.ids[:, first:end], self.positions[:, first:end],
+    def part(self, first: int, end: int | None) -> Rows:
+        """The columns [first, end) of rows that begin at column 0; None for the last."""
+        return Rows(self.ids[:, first:end],
+                    None if self.positions is None else self.positions[:, first:end],
                     None if self.mask is None else self.mask[:, :end])
 
 

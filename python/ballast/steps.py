@@ -60,7 +60,8 @@ def prefix_step(
             as all inside the prefix have to be. Default: the tokens behind the prefix.
         attention_mask: [batch, tokens], 0 for padding, on either side. Padding on the left has
             keys copied together, which takes memory; padding behind a row costs nothing.
-        position_ids: [batch, tokens]. Default: 0, 1, 2, …, padding counted, as transformers does.
+        position_ids: [batch, tokens]. Default: as the model counts them itself: 0, 1, 2, …, padding
+            too, in most.
         chunk: Prefix rows that run at a time, for 'replayed' and 'detached'; or what the graph of
             as many may keep, such as '512MiB'.
         keep: Last prefix rows that 'detached' leaves in the graph.
@@ -102,7 +103,7 @@ def prefix_step(
     asked.check_training(model, mode)
     caller = Caller(model, recompute)
 
-    if position_ids is None:
+    if position_ids is None and attention_mask is None:
         position_ids = torch.arange(tokens, device=input_ids.device).expand(batch, -1)
     rows = Rows(input_ids, position_ids, attention_mask)
     if mode == "full" or cut == 0:
@@ -120,16 +121,16 @@ def prefix_step(
 
 def _behind(prefix: Prefix | None, caller: Caller, rows: Rows, first: int, mode: str) -> Tensor:
     """The hidden states of the rows from `first` on, which read the prefix as the mode says."""
-    ids, positions = rows.ids[:, first:], rows.positions[:, first:]
     if prefix is None:
-        return caller.rows(ids, positions, rows.mask, None)
+        return caller.rows(rows.ids, rows.positions, rows.mask, None)
     if mode == "pruned":
         prefix.run_in_graph()
     else:
         prefix.run()
         if mode == "replayed":
             prefix.replayed()
-    return caller.rows(ids, positions, rows.mask, prefix.cache(), first)
+    behind = rows.part(first, None)
+    return caller.rows(behind.ids, behind.positions, behind.mask, prefix.cache(), first)
 
 
 def _mean_loss(caller: Caller, hidden: Tensor, targets: Tensor, is_whole: bool,

@@ -204,8 +204,8 @@ def worst(found: Gradients, wanted: Gradients) -> tuple[float, str]:
                for name, want in wanted.items())
 
 
-def error(case: Case, dtype: torch.dtype) -> tuple[float, str]:
-    """How far a step's gradient is from the whole graph's, and in which parameter."""
+def both(case: Case, dtype: torch.dtype) -> tuple[Gradients, Gradients]:
+    """The whole graph's gradient and that of a step with a prefix, in a type."""
     results: list[Gradients] = []
     for run in (whole_graph, with_prefix):
         model = adapted(built(case.model, case.attention, dtype, case.seed), case)
@@ -213,17 +213,23 @@ def error(case: Case, dtype: torch.dtype) -> tuple[float, str]:
             parameter.data = parameter.data.to(dtype)
         run(model, case, torch.Generator().manual_seed(case.seed))
         results.append(gradients_of(model))
-    return worst(results[1], results[0])
+    return results[0], results[1]
 
 
 def check(case: Case) -> tuple[str | None, float, float]:
-    """What is wrong, if anything, and the errors in float64 and in float32."""
+    """What is wrong, if anything, and the errors in float64 and in float32.
+
+    In float32 it has to be the whole graph's to 1e-3. A gradient that is what little large terms
+    leave is not; it has to be at most three times as far from that in float64.
+    """
     with in_float64():
-        double, name = error(case, torch.float64)
+        wanted, found = both(case, torch.float64)
+    double, name = worst(found, wanted)
     if not double <= 1e-10:
         return f"{double:.2g} in float64, at {name}", double, 0.0
-    single, name = error(case, torch.float32)
-    if not single <= 1e-3:
+    whole, found = both(case, torch.float32)
+    single, name = worst(found, whole)
+    if not single <= 1e-3 and not worst(found, wanted)[0] <= 3 * worst(whole, wanted)[0]:
         return f"{single:.2g} in float32, at {name}", double, single
     return None, double, single
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import statistics
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,19 @@ def test_random_steps_have_the_whole_graphs_gradient(family: str) -> None:
     fault, double, single = check(random_case(random.Random(family), family))
     assert fault is None
     assert double < 1e-10 and single < 1e-3
+
+
+@pytest.mark.parametrize(("family", "mode", "recomputes"), [
+    ("opt", "replayed", False),  # counts positions without padding, most models with it
+    ("deepseek_v3", "pruned", True),  # its keys are its own, which is found in the first pass
+])
+def test_padding_on_the_left_is_the_models_own(family: str, mode: str, recomputes: bool) -> None:
+    draw = random.Random(family)
+    case = replace(random_case(draw, family), api="prefix", mode=mode, attention="sdpa", batch=2,
+                   lengths=(3, 30), suffixes=(3, 14), padding="left", chunk=16, at_a_time=None,
+                   recomputes=recomputes, adapter="none", accumulation=1)
+    fault, double, _ = check(case)
+    assert fault is None and double < 1e-10
 
 
 def test_every_family_is_drawn() -> None:
