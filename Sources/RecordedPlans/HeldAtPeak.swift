@@ -60,6 +60,17 @@ struct HeldAtPeak {
       .sorted { ($1.element.total, $0.offset) < ($0.element.total, $1.offset) }.map(\.element)
   }
 
+  /// ` in bfloat16` where that is the type of what stays for the whole training, but for a twentieth.
+  func typeWords(_ role: Recording.Role) -> String {
+    guard [.parameter, .gradient, .optimizerState].contains(role) else { return "" }
+    var sums: [String: Int] = [:]
+    for kind in kinds where kind.role == role { sums[kind.dtype, default: 0] += kind.total }
+    guard let most = sums.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }), !most.key.isEmpty,
+      most.value > sums.values.reduce(0, +) / 100 * 95
+    else { return "" }
+    return " in \(most.key)"
+  }
+
   /// What the allocator adds to these tensors: it gives whole blocks of 512 bytes, and a free block
   /// that is a little larger than was asked for as it is. Nil where it adds nothing.
   func rounding(of allocated: Int) -> Int? { allocated > bytes ? allocated - bytes : nil }

@@ -51,7 +51,9 @@ extension RecordedPlan {
     }
     if let moment = answer.step.moment(ofEvent: answer.peakEvent) { sheet.add("peak at", moment) }
     let held = HeldAtPeak(answer.step, after: answer.peakEvent)
-    let roles = held.roles.map { "\(Units.bytes($0.bytes)) \($0.role.words)" }
+    let roles = held.roles.map {
+      "\(Units.bytes($0.bytes)) \($0.role.words)\(held.typeWords($0.role))"
+    }
     let rounding = held.rounding(of: answer.peakAllocated).map { "\(Units.bytes($0)) of rounding" }
     sheet.add("held there", (roles + [rounding].compactMap(\.self)).joined(separator: ", "))
     sheet.add("largest", lines: held.kinds.prefix(5).map(Self.line))
