@@ -42,19 +42,25 @@ extension RecordedPlan {
       Units.bytes(least) != Units.bytes(most)
     {
       sheet.add(
-        "", "from \(Units.exactBytes(least)) on, by the order in which CUDA gives addresses")
+        "", "\(Units.exactBytes(least)) reserved, if CUDA gives addresses in another order")
     }
-    if let left = answer.left { sheet.add("free", "\(Units.bytes(left)) of the memory") }
+    if let left = answer.left {
+      sheet.add("left", "\(Units.bytes(left)) of the memory, never reserved")
+    }
     if answer.fits, answer.retries > 0 {
       let times = answer.retries == 1 ? "once" : "\(Units.grouped(answer.retries)) times"
-      sheet.add("", "cached memory is freed and taken again \(times) in these steps, which is slow")
+      sheet.add(
+        "",
+        "the allocator empties its cache and asks anew \(times) in these steps: slow, no failure")
     }
     if let moment = answer.step.moment(ofEvent: answer.peakEvent) { sheet.add("peak at", moment) }
     let held = HeldAtPeak(answer.step, after: answer.peakEvent)
     let roles = held.roles.map {
       "\(Units.bytes($0.bytes)) \($0.role.words)\(held.typeWords($0.role))"
     }
-    let rounding = held.rounding(of: answer.peakAllocated).map { "\(Units.bytes($0)) of rounding" }
+    let rounding = held.rounding(of: answer.peakAllocated).map {
+      "\(Units.bytes($0)) of the allocator's rounding"
+    }
     sheet.add("held there", (roles + [rounding].compactMap(\.self)).joined(separator: ", "))
     sheet.add("largest", lines: held.kinds.prefix(5).map(Self.line))
     if let variable, let further = answer.further {
@@ -89,14 +95,15 @@ extension RecordedPlan {
     let atLeast = answer.endedBy == "law" ? "at least " : ""
     sheet.add(
       variable.mostWords,
-      "\(atLeast)\(Units.grouped(lengths[variable]))\(unit) (\(variable.rawValue)), in sequences "
-        + "of \(Units.grouped(lengths.tokens)): \(RecordedLaws.words(lengths))")
+      "\(atLeast)\(Units.grouped(lengths[variable]))\(unit): n_c \(Units.grouped(lengths.nC)) of "
+        + "prompt and n_g \(Units.grouped(lengths.nG)) of answer make sequences of "
+        + "\(Units.grouped(lengths.tokens)), batch \(Units.grouped(lengths.batch))")
     if let words = endWords(answer) { sheet.add("limited by", words) }
     if let bound = answer.bound?[variable], bound > lengths[variable] {
       sheet.add(
         "",
-        "up to \(Units.grouped(bound))\(unit) if free memory were never in pieces; of those "
-          + "between, some may fit")
+        "\(Units.grouped(bound))\(unit) is an upper bound, without fragmentation; between them some "
+          + "may fit")
     }
     if let more = answer.expandable?[variable] {
       sheet.add(
@@ -122,7 +129,8 @@ extension RecordedPlan {
 
   private static func line(_ kind: HeldAtPeak.Kind) -> String {
     let shape = kind.shape.map(String.init).joined(separator: "×")
-    return Units.bytes(kind.total) + (kind.count > 1 ? " (\(kind.count) of them)" : "")
+    return Units.bytes(kind.total)
+      + (kind.count > 1 ? " (\(kind.count) × \(Units.bytes(kind.bytes)))" : "")
       + " \(kind.role.rawValue), \(kind.op)" + (kind.place == kind.op ? "" : " in \(kind.place)")
       + (shape.isEmpty ? "" : ", \(shape)") + (kind.dtype.isEmpty ? "" : " \(kind.dtype)")
   }

@@ -23,6 +23,11 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def options_of(change: str) -> str:
+    """What asks for a change on a command line, such as `--recompute layer`."""
+    return " ".join(f"--{name} {value}" for name, value in CHANGES[change].items())
+
+
 def changed(training: Training, words: str | None) -> dict[str, Training]:
     """The trainings with the changes that were asked for; those that change nothing are left out.
 

@@ -18,7 +18,7 @@ from ..recording import writing
 from ..recording.command import add_step, place, training_of
 from ..recording.recording import Recording
 from ..recording.trainer import Training, record_training
-from .changes import CHANGES, changed
+from .changes import CHANGES, changed, options_of
 from .fitting import Fit, Fitter, Model, batches, prompts, refuse_lengths
 from .planner import Question, refuse_memory, require_program
 from .table import answer_of, table
@@ -111,6 +111,9 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     said.end()
     if changes:
         print("\n" + table({change: answer_of(fit) for change, fit in fits.items()}))
+        print("\nEach is the step above with one change; several are asked for by their options "
+              "together:\n" + "\n".join(f"  {name:{max(map(len, changes))}}  {options_of(name)}"
+                                        for name in changes))
     if (file := files[""]) is not None:
         ballast = shlex.quote(require_program())
         print(f"\nThe recording is in {file}; for other GPUs (this one's kernels are in it), memories "
@@ -123,12 +126,11 @@ def _untold(training: Training, *, asked_for_changes: bool) -> str:
     """What the step has and has not, and what has not been tried, in words of who asked."""
     has = [f"LoRA {training.lora}" if training.lora else "every weight is trained",
            "layers are checkpointed" if training.recompute != "none" else "no checkpointing",
-           f"a completion of {training.n_g:,} tokens behind the prompt (--n-g)"]
+           f"an answer of {training.n_g:,} tokens behind the prompt (--n-g)"]
     lines = [f"In this step {', '.join(has)}; it was recorded without a GPU."]
-    if not asked_for_changes:
-        lines.append("Not tried: checkpointing (--recompute layer), LoRA (--lora), the answer's "
-                     "logits alone\n(--logits answer) and others; --also all says what each would "
-                     "let fit.")
+    left = [f"{name} ({options_of(name)})" for name in changed(training, "all")]
+    if left and not asked_for_changes:
+        lines.append(f"Not tried: {', '.join(left)}.\n--also all says what each of them lets fit.")
     return "\n" + "\n".join(lines)
 
 

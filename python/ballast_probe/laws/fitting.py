@@ -114,8 +114,8 @@ class Fit:
             lines = [plan(where, self.question).rstrip()]
         if self.held:
             lengths = " and ".join(self.span.named(self.span.size(one)) for one in self.held)
-            lines.append(f"\nChecked: the step was also recorded at {lengths}; every allocation "
-                         "was as predicted, to the byte." if self.recording.laws is not None
+            lines.append(f"\nChecked: the step was recorded at {lengths} as well, without a GPU; "
+                         "every allocation was as predicted, to the byte." if self.recording.laws is not None
                          else f"\nRecorded at {lengths}.")
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
