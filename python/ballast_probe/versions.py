@@ -14,7 +14,7 @@ def installed() -> dict[str, str]:
 def own() -> str:
     """This package's version; that of the source tree where it is not installed."""
     try:
-        return metadata.version("ballast-probe")
+        return metadata.version("ballast")
     except metadata.PackageNotFoundError:
         return "0.1.0"
 

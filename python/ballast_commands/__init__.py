@@ -1,0 +1,44 @@
+"""The commands that a wheel installs beside the program `ballast`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import resources
+
+NEEDED = {"torch": "PyTorch", "transformers": "transformers"}
+
+
+def probe() -> None:
+    """`ballast-probe`, which asks PyTorch about a step."""
+    _need("ballast-probe", NEEDED, "torch")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: nothing is downloaded
+    entry: Callable[[], None] = importlib.import_module("ballast_probe.cli").entry
+    entry()
+
+
+def plot() -> None:
+    """`ballast-plot`, which draws results."""
+    words = sys.argv[1:]
+    if "-h" in words or "--help" in words:
+        print(resources.files(__name__).joinpath("plot.txt").read_text())
+        sys.exit(0)
+    _need("ballast-plot", {"matplotlib": "matplotlib"}, "plot")
+    main: Callable[[Sequence[str]], int] = importlib.import_module("pictures.cli").main
+    try:
+        sys.exit(main(words))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _need(command: str, modules: dict[str, str], extra: str) -> None:
+    """Ends with a sentence where a package is missing that only this command needs."""
+    missing = [name for module, name in modules.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        print(f"{command}: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed; "
+              f"pip install 'ballast[{extra}]', or the {' and '.join(missing)} of your own, into this "
+              "environment", file=sys.stderr)
+        sys.exit(1)
