@@ -163,4 +163,9 @@ int ballast_matmul_execute(
 
 void ballast_matmul_destroy(ballast_matmul *matmul) { delete matmul; }
 
-int ballast_onednn_major(void) { return dnnl_version()->major; }
+void ballast_onednn_version(int version[3]) {
+  const dnnl_version_t *loaded = dnnl_version();
+  version[0] = loaded->major;
+  version[1] = loaded->minor;
+  version[2] = loaded->patch;
+}

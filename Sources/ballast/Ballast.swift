@@ -23,7 +23,7 @@ struct Ballast: ParsableCommand {
         0 done; 1 it failed, with one sentence on standard error; 2 a budget was
         exceeded; 64 wrong usage.
       """,
-    version: BallastVersion.current,
+    version: BallastVersion.text,
     subcommands: [
       Measure.self, FlowCommand.self, PlanCommand.self, SweepCommand.self, MergeCommand.self,
       Check.self, Compare.self, ReportCommand.self, AllocatorCommand.self, WorkerProgram.self,

@@ -15,6 +15,10 @@ import Testing
     let result = try Program.run(arguments)
     #expect(result.status == 0 && result.errors.isEmpty && !result.output.isEmpty)
     if arguments.last == "--help" { #expect(result.output.contains("EXAMPLES")) }
+    if arguments.last == "--version" {
+      let inside = /[0-9.]+\nSwift 6\..*, jemalloc [0-9.]+, oneDNN [0-9.]+, .*: [a-z0-9]+\n/
+      #expect(result.output.wholeMatch(of: inside) != nil)
+    }
   }
 
   @Test func `measure prints its row as CSV, as JSON and as a table`() throws {

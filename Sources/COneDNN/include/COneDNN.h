@@ -52,8 +52,8 @@ int ballast_matmul_execute(
     ballast_matmul *matmul, int slot, const void *a, const void *b, void *c, void *scratchpad);
 void ballast_matmul_destroy(ballast_matmul *matmul);
 
-/// dnnl_version: the major version of the library that was loaded.
-int ballast_onednn_major(void);
+/// dnnl_version: major, minor and patch of the library that was loaded.
+void ballast_onednn_version(int version[3]);
 
 #ifdef __cplusplus
 }
