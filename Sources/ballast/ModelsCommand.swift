@@ -14,9 +14,9 @@ struct ModelsCommand: ParsableCommand {
     commandName: "models",
     abstract: "List the models that have a name, with their public names and sizes.",
     discussion: """
-      A model's name and its public name both go with --model. Families that \
-      ballast-probe alone takes are PyTorch's: ballast-probe fit, record and run count their steps, \
-      and ballast plan --recording reads what fit writes. Any other model is given by its config.json, its \
+      A model's name and its public name both go with --model. Families that ballast-probe alone \
+      takes are PyTorch's: ballast-probe fit, record and run count their steps, and ballast plan \
+      --recording reads what fit writes. Any other model is given by its config.json, its \
       directory, or its name on the Hugging Face Hub, if it is in the cache of this machine.
 
       EXAMPLES

@@ -28,7 +28,7 @@ import Testing
   }
 
   static let missing: [(String, String)] = [
-    ("meta-llama/Llama-3.1-8B-Instruct", "config.json, or give \"llama-3.1-8b\", which is built in"),
+    ("meta-llama/Llama-3.1-8B-Instruct", "or give \"llama-3.1-8b\", which is built in"),
     ("meta-llama/llama-3.1-8b", "config.json, or give \"llama-3.1-8b\", which is built in"),
     ("Qwen/Qwen2.5-7B-Instruct", "or give \"qwen2.5-7b\", which is built in"),
     ("mistralai/Mistral-7B-Instruct-v0.1", "or give \"mistral-7b-v0.1\", which is built in"),
@@ -102,21 +102,22 @@ import Testing
 
   @Test func `a folder, a pipe or nothing in place of a configuration is a sentence`() throws {
     let folder = try Folder()
+    let manager = FileManager.default
     let file = try snapshot("org/tiny", "{}", in: folder) + "/config.json"
     for (part, status, make) in [
       ("has no config.json in the Hugging Face cache", Int32(64), {}),
       (
         "is a directory", 1,
-        { try? FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true) }
+        { try? manager.createDirectory(atPath: file, withIntermediateDirectories: false) }
       ),
       ("is not a regular file", 1, { _ = unsafe mkfifo(file, 0o600) }),
     ] {
-      try FileManager.default.removeItem(atPath: file)
+      try manager.removeItem(atPath: file)
       make()
       let result = try run("plan --model org/tiny --n-c 4", in: folder)
       #expect(result.status == status && result.output.isEmpty)
       #expect(result.sentence?.contains(part) == true, "\(result.errors)")
-      if part.hasPrefix("has no") { _ = FileManager.default.createFile(atPath: file, contents: nil) }
+      if part.hasPrefix("has no") { _ = manager.createFile(atPath: file, contents: nil) }
     }
   }
 
@@ -140,7 +141,8 @@ import Testing
     #expect(table.output.contains("\ngemma2, by ballast-probe alone\ngemma-2-2b"))
     #expect(table.output.split(separator: "\n").allSatisfy { $0.count <= 100 })
     let csv = try run("models --format csv", in: folder).output.split(separator: "\n")
-    #expect(csv.first == "model,public_name,family,layers,d_model,parameters,context_length,taken_by")
+    let columns = "model,public_name,family,layers,d_model,parameters,context_length,taken_by"
+    #expect(csv.first.map(String.init) == columns)
     #expect(
       csv.contains("phi-4,microsoft/phi-4,phi3,40,5120,14659507200,16384,ballast-probe"))
     let json = try run("models --format json", in: folder).output
