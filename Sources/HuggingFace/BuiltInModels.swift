@@ -1,14 +1,39 @@
+import Transformer
+
+/// A public model that has a name here.
+package struct BuiltInModel: Equatable, Sendable {
+  package let name: String
+  /// Its name on the Hugging Face Hub; nil for a model that was never published.
+  package let publicName: String?
+  /// Its `model_type`.
+  package let family: String
+  package let layers: Int
+  package let dModel: Int
+  package let parameters: Int
+  package let contextLength: Int
+
+  /// Whether Ballast has layers for it; those of others are PyTorch's alone.
+  package var isBuilt: Bool { DecoderConfiguration.Family(rawValue: family) != nil }
+}
+
 /// Public models that `--model` knows by name, wherever the binary is started.
 ///
 /// Their `config.json` files are in `profiles/models`, and what matters of them in the binary.
 package enum BuiltInModels {
-  /// All names, in the order of the contract.
-  package static let names = [
-    "gpt2", "gpt3-175b", "llama-3.2-1b", "llama-3.1-8b", "llama-3.1-70b", "llama-3.1-405b",
-    "mistral-7b", "qwen2.5-0.5b", "qwen2.5-7b", "qwen3-8b",
-  ]
+  /// The names of those that Ballast has layers for.
+  package static let names = all.filter(\.isBuilt).map(\.name)
 
-  /// The configuration of a built-in model; nil if there is none of that name.
+  /// The model of a name of ours; nil if there is none.
+  package static func model(named name: String) -> BuiltInModel? {
+    all.first { $0.name == name }
+  }
+
+  /// The model of a name on the Hub, such as `Qwen/Qwen3-8B`; nil if there is none.
+  package static func model(publicName: String) -> BuiltInModel? {
+    all.first { $0.publicName == publicName }
+  }
+
+  /// The configuration of a built-in model; nil if there is none of that name that Ballast builds.
   ///
   /// - Throws: `ConfigurationError` if the file in the binary is broken, which the tests exclude.
   package static func configuration(

@@ -26,6 +26,7 @@ struct Ballast: ParsableCommand {
     version: BallastVersion.text,
     subcommands: [
       Measure.self, FlowCommand.self, PlanCommand.self, SweepCommand.self, MergeCommand.self,
-      Check.self, Compare.self, ReportCommand.self, AllocatorCommand.self, WorkerProgram.self,
+      Check.self, Compare.self, ReportCommand.self, AllocatorCommand.self, ModelsCommand.self,
+      WorkerProgram.self,
     ])
 }

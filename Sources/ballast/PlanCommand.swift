@@ -51,11 +51,7 @@ struct PlanCommand: ParsableCommand {
             which samples of a data set fit, from a file with a line n_c,n_g for each
       """)
 
-  @Option(
-    help: """
-      A built-in model (\(ModelSource.names.joined(separator: ", "))), a Hugging Face config.json, \
-      or a directory holding one.
-      """)
+  @Option(help: "\(ModelHelp.sources) holding one.")
   var model: String?
   @OptionGroup(title: "Step") var axes: AxisOptions
   @Option(

@@ -8,10 +8,7 @@ import Values
 /// The options of a point; they are the same words as a profile's keys.
 struct PointOptions: ParsableArguments {
   @Option(
-    help: """
-      A built-in model (\(ModelSource.names.joined(separator: ", "))), a Hugging Face config.json, \
-      or a directory holding one and perhaps model.safetensors.
-      """)
+    help: "\(ModelHelp.sources) holding one and perhaps model.safetensors.")
   var model: String?
   @Option(
     help: ArgumentHelp(

@@ -127,23 +127,6 @@ import Testing
     #expect(result.sentence?.contains(part) == true, "\(result.errors)")
   }
 
-  static let models: [(String, String)] = [
-    ("llama3", "did you mean \"llama-3.1-8b\""),
-    ("meta-llama/Llama-3.1-8B", "nothing is downloaded; did you mean \"llama-3.1-8b\""),
-    ("Qwen/Qwen2.5-7B-Instruct", "nothing is downloaded; did you mean \"qwen2.5-7b\""),
-    ("mistralai/Mistral-7B-v0.3", "nothing is downloaded; did you mean \"mistral-7b\""),
-    ("meta-llama/Llama-2-7b-hf", "nothing is downloaded; give a directory that save_pretrained"),
-    ("Meta-Llama-3.1-8B-Instruct", "did you mean \"llama-3.1-8b\""),
-  ]
-
-  @Test(arguments: models)
-  func `a model's name on the Hub leads to the built-in one`(model: String, part: String) throws {
-    let folder = try Folder()
-    let result = try run("measure --model \(model) --n-c 4 --n-g 4", in: folder.path)
-    #expect(result.status == 64 && result.output.isEmpty)
-    #expect(result.sentence?.contains(part) == true, "\(result.errors)")
-  }
-
   @Test func `a path whose folder is there is a path, not a name on the Hub`() throws {
     let folder = try Folder()
     try FileManager.default.createDirectory(

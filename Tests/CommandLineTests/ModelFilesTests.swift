@@ -240,9 +240,9 @@ private struct Case: Decodable {
   /// Options, the exit status, and what the sentence says.
   static let refusals: [(String, Int32, String)] = [
     ("--model llama-gq --n-c 4 --n-g 4", 64, "unknown model \"llama-gq\", and no such file"),
-    ("--model llama-3.1-8 --n-c 4 --n-g 4", 64, "did you mean \"llama-3.1-8b\", one of seed,"),
-    ("--model gemma-3-12b --n-c 4 --n-g 4", 64, "and no such file; built in are seed, one-layer"),
-    ("--model gpt4 --n-c 4 --n-g 4", 64, "or measure PyTorch's step with ballast-probe"),
+    ("--model llama-3.1-8 --n-c 4 --n-g 4", 64, "did you mean \"llama-3.1-8b\", one of those"),
+    ("--model gemma-3-12b --n-c 4 --n-g 4", 64, "by ballast-probe fit --model gemma-3-12b, and"),
+    ("--model gpt4 --n-c 4 --n-g 4", 64, "ballast models lists those that are built in; of any"),
     ("--model ./gpt2 --n-c 4 --n-g 4", 1, "./gpt2: cannot be opened: No such file"),
     ("--model /dev/null --n-c 4 --n-g 4", 1, "/dev/null: is not a regular file"),
     ("--model . --n-c 4 --n-g 4", 1, "./config.json: is missing"),

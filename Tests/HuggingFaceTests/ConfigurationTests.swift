@@ -1,4 +1,5 @@
 import Files
+import Foundation
 import HuggingFace
 import Tensors
 import TestSupport
@@ -309,22 +310,16 @@ import Transformer
 }
 
 @Suite struct `Built-in models` {
-  /// Parameters as the repositories state them.
-  ///
-  /// GPT-3 is 96 · (12 d² + 13 d) + (50257 + 2048 + 2) d.
-  private static let parameters: [String: Int] = [
-    "gpt2": 124_439_808, "gpt3-175b": 174_604_259_328, "llama-3.2-1b": 1_235_814_400,
-    "llama-3.1-8b": 8_030_261_248, "llama-3.1-70b": 70_553_706_496,
-    "llama-3.1-405b": 405_853_388_800, "mistral-7b": 7_248_023_552,
-    "qwen2.5-0.5b": 494_032_768, "qwen2.5-7b": 7_615_616_512, "qwen3-8b": 8_190_735_360,
-  ]
-
-  @Test(arguments: BuiltInModels.names)
-  func `have the published number of parameters`(_ name: String) throws {
-    let read = try #require(try BuiltInModels.configuration(named: name))
-    #expect(WeightMap(read.decoder).parameterCount == Self.parameters[name])
-    #expect(read.notes.isEmpty)
-    #expect(read.decoder.slidingWindow == nil)
+  /// Against what transformers builds of the same files (`python/tests/probe/test_hub.py`).
+  @Test(arguments: BuiltInModels.all.filter(\.isBuilt))
+  func `have transformers' number of parameters`(_ model: BuiltInModel) throws {
+    let read = try #require(try BuiltInModels.configuration(named: model.name))
+    #expect(WeightMap(read.decoder).parameterCount == model.parameters)
+    #expect(read.notes.isEmpty, "\(read.notes)")
+    #expect((read.decoder.slidingWindow != nil) == (model.name == "mistral-7b-v0.1"))
+    #expect(read.decoder.layers == model.layers && read.decoder.dModel == model.dModel)
+    #expect(read.decoder.contextLength == model.contextLength)
+    #expect(read.decoder.family.rawValue == model.family)
   }
 
   @Test(arguments: BuiltInModels.names)
@@ -335,6 +330,10 @@ import Transformer
 
   @Test func `are all there is`() throws {
     #expect(try BuiltInModels.configuration(named: "gpt-5") == nil)
-    #expect(Set(BuiltInModels.names) == Set(Self.parameters.keys))
+    let files = try FileManager.default.contentsOfDirectory(
+      atPath: "\(Repository.path)/profiles/models")
+    let names = files.filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }
+    #expect(Set(BuiltInModels.all.map(\.name)) == Set(names) && names.count > 40)
+    #expect(BuiltInModels.all.count == names.count)
   }
 }

@@ -29,6 +29,28 @@ private func makeRequest(_ model: String) throws -> PointRequest {
     #expect(planned.point.dtype == planned.point.model.dtype ?? .float32)
   }
 
+  @Test(arguments: BuiltInModels.all.filter { !$0.isBuilt })
+  func `a model that PyTorch alone runs is refused with what does`(model: BuiltInModel) throws {
+    for name in [model.name, model.publicName].compactMap(\.self) {
+      let error = #expect(throws: ModelError.self) {
+        _ = try ModelSource.resolve(name, cache: HubCache(path: "/nowhere"))
+      }
+      #expect(error == .notBuilt(model.name, family: model.family))
+      #expect(error?.description.contains("ballast-probe fit --model \(model.name)") == true)
+    }
+  }
+
+  @Test(arguments: BuiltInModels.all.filter(\.isBuilt))
+  func `a public name is the built-in model's where the cache has none`(
+    model: BuiltInModel
+  ) throws {
+    guard let name = model.publicName else { return }
+    let none = HubCache(path: "/nowhere")
+    let found = try ModelSource.resolve(name, cache: none)
+    #expect(try found.configuration == ModelSource.resolve(model.name).configuration)
+    #expect(found.name == name && ModelSource.path(of: name, cache: none) == nil)
+  }
+
   @Test func `a directory brings its weights, and its config.json alone does not`() throws {
     let directory = try makeRequest("\(fixtures)/llama-gqa").planned()
     #expect(directory.weights == StoredWeights(path: "\(fixtures)/llama-gqa", layers: 2))
@@ -104,7 +126,7 @@ private func makeRequest(_ model: String) throws -> PointRequest {
   @Test(arguments: [("mistral-7", "mistral-7b"), ("gpt-2", "gpt2"), ("Qwen3-8b", "qwen3-8b")])
   func `a name that is nearly right is found`(word: String, meant: String) throws {
     let error = #expect(throws: ModelError.self) { _ = try ModelSource.resolve(word) }
-    #expect(error?.description.contains("did you mean \"\(meant)\", one of seed,") == true)
+    #expect(error?.description.contains("did you mean \"\(meant)\", one of those") == true)
   }
 
   @Test(arguments: ["./gpt2", "nowhere/config.json", "x.json"])

@@ -9,14 +9,13 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
-from . import fields
+from . import fields, hub
 from .errors import ProbeError, UsageError
 from .heads import CAUSAL as _CAUSAL
 from .heads import require_causal, require_head, text_model
 from .reading import read_json
 from .words import first_line
 
-_BUILT_IN = Path(__file__).parent / "models"
 # Where transformers looks for the text model of a configuration of several parts.
 _TEXT = ("text_config", "decoder", "generator")
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -25,35 +24,54 @@ _QUANTIZED = ("quantization_config", "compression_config")
 
 def built_in() -> list[str]:
     """The names of the configurations that come with the package."""
-    return sorted(path.stem for path in _BUILT_IN.glob("*.json"))
+    return sorted(path.stem for path in hub.MODELS.glob("*.json"))
 
 
 def configuration_file(source: str) -> Path:
-    """The file that a configuration is read from, whether or not there is one."""
+    """The file that a configuration is read from, whether or not there is one.
+
+    What is there under a path comes first, then a built-in name, then a name on the Hugging Face Hub.
+
+    Raises:
+        ProbeError: The Hugging Face cache does not say which of its files is meant.
+    """
     path = Path(source)
     if path.is_dir():
         return path / "config.json"
-    return _BUILT_IN / f"{source}.json" if source in built_in() else path
+    if source in built_in():
+        return hub.MODELS / f"{source}.json"
+    return path if path.exists() else hub.configuration_file(source) or path
 
 
 def read_configuration(source: str) -> tuple[str, dict[str, Any]]:
     """The name and the contents of a configuration.
 
     Args:
-        source: A `config.json`, a directory that holds one, or a built-in name.
+        source: A `config.json`, a directory that holds one, a built-in name, or a name on the Hugging Face
+            Hub that is in the cache of this machine or a built-in model's.
 
     Raises:
         ProbeError: There is no such file or name, or it holds no configuration.
     """
     path = configuration_file(source)
     if not path.exists() and path == Path(source):
-        raise ProbeError(f"'{source}' is no file, no directory and no built-in model "
-                         f"({', '.join(built_in())})")
+        raise ProbeError(_unknown(source))
     values = read_json(path)
     if not isinstance(values, dict) or not isinstance(values.get("model_type"), str):
         raise ProbeError(f"{path} is no configuration: it has no model_type")
     name = source if source in built_in() and not Path(source).exists() else source.rstrip("/")
     return name, values
+
+
+def _unknown(source: str) -> str:
+    """The sentence for what is neither a file nor a name."""
+    model = hub.HubName.read(source)
+    meant = hub.meant(model.name if model else source, built_in())
+    if model is not None and not Path(model.owner).exists():
+        return hub.missing(model, meant)
+    return f"'{source}' is no file, no directory and no built-in model" + (
+        f"; did you mean '{meant}'?" if meant else
+        " (ballast models lists those); give its config.json, or its name on the Hugging Face Hub")
 
 
 def parse_settings(texts: list[str]) -> dict[str, Any]:
