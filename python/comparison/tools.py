@@ -315,6 +315,28 @@ def llmfit_bytes(text: str) -> tuple[int, int]:
     return round(said["disk_size_gb"] * 10**9), round(said["minimum"]["vram_gb"] * _GIB)
 
 
+def unsloth(run: Run) -> list[Row]:
+    """The estimate by which Unsloth Studio chooses GPUs, for steps with Unsloth's own kernels."""
+    sys.path.append(str(PLACE / "studio/backend/utils/hardware"))
+    module = importlib.import_module("vram_estimation")
+    rows = []
+    for question, method, checkpointing in ((PEAK, "full", "none"), (CHECKPOINTING, "full", "true"),
+                                            (LORA, "lora", "none")):
+        said = module.estimate_training_vram(
+            module.extract_arch_config(_config(run)), module.TrainingVramConfig(
+                training_method=method, batch_size=1, max_seq_length=run.tokens, lora_rank=16,
+                target_modules=["all-linear"], gradient_checkpointing=checkpointing,
+                optimizer="adamw_torch", load_in_4bit=False, attention_implementation="sdpa"))
+        if question == PEAK:
+            rows += [Row(WEIGHTS, said.model_weights, ""),
+                     Row(STATES, said.model_weights + said.gradients + said.optimizer_states,
+                         "the optimizer at 6 bytes a parameter"),
+                     Row(KEPT, said.activations, "'activations'")]
+        rows.append(Row(question, said.total,
+                        f"the sum, with {said.cuda_overhead / 1e9:.2f} GB of CUDA's own"))
+    return rows
+
+
 # Tools that look into a model
 
 
@@ -477,4 +499,5 @@ def _two_steps(tracker: Any, model: Any, optimizer: Any, batch: dict[str, Any]) 
 TOOLS: dict[str, Callable[[Run], list[Row]]] = {
     "accelerate": accelerate, "cookbook": cookbook, "deepspeed": deepspeed, "fsdp2": fsdp2,
     "hf-mem": hf_mem, "llmfit": llmfit, "megatron": megatron, "memtracker": memtracker,
-    "torchinfo": torchinfo, "torchlens": torchlens, "torchsummary": torchsummary}
+    "torchinfo": torchinfo, "torchlens": torchlens, "torchsummary": torchsummary,
+    "unsloth": unsloth}
