@@ -214,8 +214,8 @@ def cookbook_bytes(size: Mapping[str, int]) -> dict[str, float]:
 def megatron_bytes(size: Mapping[str, int]) -> dict[str, float]:
     """Megatron-LM's theoretical_memory_usage.py, of one GPU, RMSNorm, SwiGLU, without parallelism.
 
-    Weights, gradients and the optimizer take 18 bytes a parameter; a layer keeps 34 s h, its last rows
-    and logits 2 bytes an element, and 5 % are added.
+    Weights, gradients and the optimizer take 18 bytes a parameter; a layer keeps 34 s h, the last
+    rows and logits 2 bytes an element, and 5 % are added.
     """
     L, h, s, v = size["L"], size["h"], size["s"], size["v"]
     layer = 2 * h * (size["f"] * 1.5 + 1) + 2 * h * h * (1 + size["k"] / size["a"])
