@@ -90,7 +90,8 @@ def narrow(path: Path, drawn: list[tuple[Point, tuple[str, str], list[str]]],
             column.say(name[1])
         column.panel("", 0.34, left=0, right=MARGIN, below=0.02)
         parts = [f"{region} {bytes_:,}" for region in meanings if (bytes_ := point.regions[region])]
-        column.say(" + ".join(parts) + " = " + ", ".join(line.rstrip(",") for line in lines), SMALL, INK)
+        total = ", ".join(line.rstrip(",") for line in lines)
+        column.say(f"{' + '.join(parts)} = {total}", SMALL, INK)
     column.key([Entry(region, text, COLORS[region]) for region, text in meanings.items()])
     for note in notes:
         column.say(note)

@@ -74,7 +74,7 @@ class Series:
     key: dict[str, str]
     label: str = ""
     points: list[Point] = field(default_factory=list)
-    errors: list[float] | None = None  # of a prefix that is cut, where more are known than the points'
+    errors: list[float] | None = None  # `cut_errors`, where more are known than the points'
     stored: Law | None = None  # of the retained bytes, in laws.csv
     stored_of_prefix: Law | None = None  # of those that are there because of the prefix
 

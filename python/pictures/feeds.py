@@ -16,8 +16,8 @@ from pictures.narrow import Column
 from pictures.words import (
     BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TITLE, save, wrapped)
 
-COLUMNS = ["layer", "weight", "prefix_norm", "boundary_norm", "generated_norm", "n_c", "n_g", "batch",
-           "suffixes", "lengths", "loss_rows", "mode", "model", "layers", "keep_prefix"]
+COLUMNS = ["layer", "weight", "prefix_norm", "boundary_norm", "generated_norm", "n_c", "n_g",
+           "batch", "suffixes", "lengths", "loss_rows", "mode", "model", "keep_prefix"]
 PREFIX, GENERATED, NOTHING = "#F3C56B", "#9CD0F2", "#E3E3E3"  # as `pictures.bars`, paler
 MLP = ("W_gate", "W_up", "W_down")
 GROUPS = {"W_Q": ("W_Q",), "W_K": ("W_K",), "W_V": ("W_V",), "W_O": ("W_O",), "MLP": MLP}
@@ -150,7 +150,8 @@ def draw(path: Path, is_narrow: bool = False) -> None:
 
 
 def picture(step: Step, folder: Path, name: str, title: str, notes: list[str],
-            parts: list[tuple[float, Any]], is_narrow: bool, titles: list[str] | None = None) -> None:
+            parts: list[tuple[float, Any]], is_narrow: bool,
+            titles: list[str] | None = None) -> None:
     """Parts below each other under a title, as wide pictures are, and as narrow ones."""
     import matplotlib
     matplotlib.use("Agg")
@@ -174,7 +175,8 @@ def picture(step: Step, folder: Path, name: str, title: str, notes: list[str],
         if words:
             figure.text(0.35 / WIDE, 1 - (y + 0.16) / height, words, fontsize=PANEL,
                         weight="bold", va="top")
-        axes = figure.add_axes((0.35 / WIDE, 1 - (y + room) / height, 1 - 0.7 / WIDE, tall / height))
+        axes = figure.add_axes((
+            0.35 / WIDE, 1 - (y + room) / height, 1 - 0.7 / WIDE, tall / height))
         blank(axes, WIDE - 0.7, tall)
         fill(axes, step)
         y += room
@@ -214,8 +216,8 @@ def tokens_words(step: Step) -> tuple[str, list[str]]:
     names = [step.names[row] for row in step.loss]
     title = (f"{len(names)} of {len(step.names)} tokens carry loss: {names[0]} to {names[-1]}"
              if len(names) > 1 else f"1 of {len(step.names)} tokens carries loss: {names[0]}")
-    notes = ["C: conditional tokens, the prefix. G: generated tokens. Every token runs through every "
-             "layer; the loss is computed in the loss region alone."]
+    notes = ["C: conditional tokens, the prefix. G: generated tokens. Every token runs through "
+             "every layer; the loss is computed in the loss region alone."]
     if step.is_next_token:
         notes.append(f"The row of C{step.n_c} predicts G1, and so carries loss.")
     return title, notes
@@ -269,8 +271,8 @@ def reads_words(step: Step) -> tuple[str, list[str]]:
     name = step.names[step.query]
     title = (f"{name} reads {step.query + 1} of {len(step.names)} values, {step.n_c} of them the "
              "prefix's")
-    notes = ["v: the value of a position, W_V times its h. An arrow: the query takes that value in, "
-             "times a weight."]
+    notes = ["v: the value of a position, W_V times its h. An arrow: the query takes that value "
+             "in, times a weight."]
     if step.query + 1 < len(step.names):
         notes.append("Grey: masked. A token reads no later one.")
     if step.mode == "detached-prefix":

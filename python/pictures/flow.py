@@ -166,7 +166,8 @@ def narrow(path: Path, panels: list[Panel], prefix: int | None, largest: float) 
         column.say(f"Left of the line: prefix, {prefix:,}; right: generated, {length - prefix:,}.")
     for panel in panels:
         last = panel is panels[-1]
-        column.panel(f"{panel.name} the layers" if panel.name in ("before", "after") else panel.name,
+        is_layer = panel.name not in ("before", "after")
+        column.panel(panel.name if is_layer else f"{panel.name} the layers",
                      CELL * len(panel.weights), left=0.85, right=0.15, below=0.55 if last else 0.0)
     column.panel("norm", 0.16, left=0.85, right=0.4, below=0.3)
     if any("norm 2" in found for found in names):
@@ -233,8 +234,9 @@ def caption(panels: list[Panel], between: str = "\n") -> list[str]:
     silent = not any(norms[-1] for panel in panels for norms in panel.weights.values())
     last = ", as in the last column: its row predicts a token that is not there" if silent else ""
     return [
-        *f"E: the embedding; U: the head, which makes logits. A position's part is the sum over the batch of"
-        f"{between}what its row adds to the weight's gradient; its Frobenius norm is shown.".split("\n"),
+        *("E: the embedding; U: the head, which makes logits. A position's part is the sum over the "
+          f"batch of{between}what its row adds to the weight's gradient; its Frobenius norm is "
+          "shown.").split("\n"),
         f"Grey: exactly zero{last}.",
         f"Norms more than {DECADES} decades below the largest have the darkest colour.",
     ]

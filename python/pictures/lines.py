@@ -79,7 +79,8 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     ends = [end(series, longest) for series in everything]  # of the left panel's lines, in bytes
     name, size = unit(max(y for _, y in ends))
     values = fill(left, right, everything, beside)
-    for axes, text in ((left, f"Retained at the boundary, {name}"), (right, right_title(everything))):
+    texts = (f"Retained at the boundary, {name}", right_title(everything))
+    for axes, text in zip((left, right), texts):
         axes.set_title(text, loc="left", fontsize=PANEL, weight="bold")
 
     # Direct labels beside the lines' ends, moved apart where they would touch.
@@ -225,7 +226,8 @@ def right_title(everything: list[Series]) -> str:
     beside = right_panel(everything)
     flat = [beside.value(p) for series in everything for p in beside.points(series)] or [1.0]
     scale = ", log scale" if is_logarithmic(beside, flat) else ""
-    return f"Peak of the step, {beside.name}" if beside.peaks else f"Average prefix token, KiB{scale}"
+    return (f"Peak of the step, {beside.name}" if beside.peaks
+            else f"Average prefix token, KiB{scale}")
 
 
 def shows_peaks(everything: list[Series]) -> bool:
@@ -270,10 +272,11 @@ def curve(axes, points, law, measured, computed, look) -> None:
 
 
 def rows(everything: list[Series]) -> list[list[str]]:
-    """The laws as a table of texts, each beside what it saves at one prefix length and its gradient."""
+    """The laws as a table of texts, and at one prefix length what each saves, and its gradient."""
     wholes = [s for s in everything if s.mode == WHOLE]
     length = max((p.n_c for s in (wholes or everything) for p in s.points), default=0)
-    found = [["", "retained bytes", f"at n_c = {length:,}", f"against {WHOLE}" if wholes else "gradient"],
+    found = [["", "retained bytes", f"at n_c = {length:,}",
+              f"against {WHOLE}" if wholes else "gradient"],
              ["---", "---", "---:", "---"]]
     for series in everything:
         here = next((p.retained for p in series.points if p.n_c == length), None)

@@ -142,13 +142,13 @@ def write(sheet: Any, entry: Entry, top: float) -> None:
     """A piece of the line, or a square of the colour, and the texts right of it."""
     middle = top + 0.13
     if entry.dash == "none":
-        sheet.plot([MARGIN + SAMPLE / 2], [middle], marker=entry.marker, color=entry.color, markersize=10,
-                   linestyle="none")
+        sheet.plot([MARGIN + SAMPLE / 2], [middle], marker=entry.marker, color=entry.color,
+                   markersize=10, linestyle="none")
     else:
         sheet.plot([MARGIN, MARGIN + SAMPLE], [middle, middle], color=entry.color,
                    linestyle=entry.dash, linewidth=2)
-        sheet.plot([MARGIN + SAMPLE / 2], [middle], marker=entry.marker, color=entry.color, markersize=7,
-                   markeredgecolor="white")
+        sheet.plot([MARGIN + SAMPLE / 2], [middle], marker=entry.marker, color=entry.color,
+                   markersize=7, markeredgecolor="white")
     for line in names(entry):
         sheet.text(MARGIN + INDENT, middle, line, fontsize=BODY, weight="bold", color=INK,
                    va="center_baseline")

@@ -71,7 +71,8 @@ def draw(path: Path, is_narrow: bool = False) -> None:
     figure = plt.figure(figsize=(width, height))
     figure.text(0.35 / width, 1 - 0.22 / height, "\n".join(head), fontsize=TITLE, weight="bold",
                 va="top")
-    figure.text(0.35 / width, 1 - (0.3 + 0.3 * len(head)) / height, subtitle(row), fontsize=BODY, color=GREY, va="top")
+    figure.text(0.35 / width, 1 - (0.3 + 0.3 * len(head)) / height, subtitle(row), fontsize=BODY,
+                color=GREY, va="top")
     for line, note in enumerate(reversed(notes(row, lines, memories))):
         figure.text(0.35 / width, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
     if len(memories) == 1:
@@ -126,7 +127,8 @@ def finding(lines: dict[str, list[Best]]) -> str:
             times = f", {low if low == high else f'{low} to {high}'} times the full graph's"
     way = WAYS.get(("mode", mode), mode)
     first = lines[mode][0]
-    least = f"{first.n_c:,} prefix tokens in {gib(first.memory)}, " if first.memory < best.memory else ""
+    least = (f"{first.n_c:,} prefix tokens in {gib(first.memory)}, "
+             if first.memory < best.memory else "")
     most = f"{best.n_c:,} {'' if least else 'prefix tokens '}in {gib(best.memory)}"
     return f"{way[:1].upper()}{way[1:]}: {least}{most}{times}"
 

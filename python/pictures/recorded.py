@@ -88,12 +88,14 @@ def draw_sweep(folder: Path, is_narrow: bool = False) -> None:
                 f"{peaks[1]:,.1f} GiB at {lengths[-1]:,} prompt tokens"),
          f"{name}, n_g {number(last['n_g'], str(path)):,}, batch "
          f"{last['batch']}: a training step as PyTorch's allocator has it",
-         ["Retained: what backward needs when it begins, parameters aside. Allocated: the most that "
-          "tensors have at once.", "Reserved: what the allocator then has of the GPU, where there is "
-          "memory enough."], folder, "peaks", is_narrow, where="at {:,} tokens".format)
+         ["Retained: what backward needs when it begins, parameters aside. Allocated: the most "
+          "that tensors have at once.",
+          "Reserved: what the allocator then has of the GPU, where there is memory enough."],
+         folder, "peaks", is_narrow, where="at {:,} tokens".format)
 
 
-def over_prompt(axes: Any, rows: list[dict[str, str]], lengths: list[int], path: str) -> list[Drawn]:
+def over_prompt(axes: Any, rows: list[dict[str, str]], lengths: list[int],
+                path: str) -> list[Drawn]:
     """A line for each figure that all rows have."""
     from matplotlib.ticker import FuncFormatter
 

@@ -11,7 +11,7 @@ from pictures.words import (
     BODY, GREY, INK, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title, title_width, unit,
     wrapped)
 
-PITCH, BAR, PEAK_BAR, LENGTH = 0.32, 0.18, 0.07, 4.3  # inches: row to row, two bars, the longest bar
+PITCH, BAR, PEAK_BAR, LENGTH = 0.32, 0.18, 0.07, 4.3  # inches: row to row, two bars, the longest
 TWO = 0.5  # inches: a row of a text above its bars
 BETWEEN = 0.16  # inches more between modes
 
@@ -62,8 +62,8 @@ def draw(path: Path, everything: list[Series], notes: list[str], is_narrow: bool
         before = series.mode
         axes.text(second, y, text, fontsize=SMALL, color=INK, va="center_baseline")
         bars(axes, start, y, point, scale, color)
-        axes.text(start + max(point.peak or 0, point.retained) * scale + 0.12, y, end, fontsize=SMALL,
-                  color=INK, va="center_baseline")
+        axes.text(start + max(point.peak or 0, point.retained) * scale + 0.12, y, end,
+                  fontsize=SMALL, color=INK, va="center_baseline")
         y -= PITCH
     save(figure, path)
     if is_narrow:

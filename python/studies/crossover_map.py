@@ -27,7 +27,10 @@ def family(way: str) -> str:
 
 
 def draw(planner: Planner, pool: ThreadPoolExecutor, path: Path) -> None:
-    """A map of layers against KV heads for either dtype of dK and dV: who leads at n_c `AT`; a narrow one too."""
+    """A map of layers against KV heads for either dtype of dK and dV: who leads at n_c `AT`.
+
+    A narrow one stands beside it.
+    """
     depths, kv_heads = [4, 8, 16, 32, 48, 64, 80, 126], [1, 2, 4, 8, 16, 32]
     kinds = [("float32", "dK and dV in float32"), ("activations", "dK and dV in bfloat16")]
     cases = [Case(kv_heads=k, kv_gradients=g, layers=d) for g, _ in kinds for k in kv_heads
@@ -35,10 +38,10 @@ def draw(planner: Planner, pool: ThreadPoolExecutor, path: Path) -> None:
     peaks = dict(zip(cases, pool.map(lambda case: planner.peaks(case, AT), cases)))
     ahead = {kind: sum(family(min(peaks[c], key=lambda way: peaks[c][way][0])) == "replay"
                        for c in cases if c.kv_gradients == kind) for kind, _ in kinds}
-    finding = (f"Replay peaks below checkpointing in {ahead['float32']} of {len(cases) // 2} models, "
-               f"in {ahead['activations']} with bfloat16 dK and dV")
-    under = (f"Both exact. {AT:,} prefix tokens; Llama-like, d_model 4096, 32 heads, bfloat16, n_g 512, "
-             "chunk 256. Numbers: the other's peak over the leader's.")
+    finding = (f"Replay peaks below checkpointing in {ahead['float32']} of {len(cases) // 2} "
+               f"models, in {ahead['activations']} with bfloat16 dK and dV")
+    under = (f"Both exact. {AT:,} prefix tokens; Llama-like, d_model 4096, 32 heads, bfloat16, "
+             "n_g 512, chunk 256. Numbers: the other's peak over the leader's.")
 
     def fill(axes: Any, kind: str, size: float, unit: str) -> None:
         for case in (c for c in cases if c.kv_gradients == kind):

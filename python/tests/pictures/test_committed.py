@@ -43,8 +43,9 @@ class Committed(unittest.TestCase):
 
         def fewer(rows: Rows, mode: str, figure: str) -> str:
             """The least and the most that is saved, over all lengths at which rows are cut."""
-            found = sorted(round(100 - 100 * int(row[figure]) / int(rows["full-graph", how, n][figure]))
-                           for (of, how, n), row in rows.items() if (of, how) == (mode, "none") and n > 1)
+            shares = [int(row[figure]) / int(rows["full-graph", how, n][figure])
+                      for (of, how, n), row in rows.items() if (of, how) == (mode, "none") and n > 1]
+            found = sorted(round(100 - 100 * share) for share in shares)
             return f"{found[0]} to {found[-1]} %"
 
         for name, peaks in (("modes", True), ("modes", False), ("one-layer", False),

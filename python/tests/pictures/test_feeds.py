@@ -49,8 +49,8 @@ class Feeds(unittest.TestCase):
         titles = [feeds.finding(self.step(rows(name))) for name in NAMES]
         self.assertEqual(titles, [
             "The prefix feeds W_K and W_V, and gives exactly 0 to W_Q, W_O and the MLP",
-            "In the last layer the prefix feeds W_K and W_V, and gives exactly 0 to W_Q, W_O and the "
-            "MLP; below it, it feeds every weight",
+            "In the last layer the prefix feeds W_K and W_V, and gives exactly 0 to W_Q, W_O and "
+            "the MLP; below it, it feeds every weight",
             "The prefix gives exactly 0 to every weight"])
         table = rows("gradient")
         for row in table:

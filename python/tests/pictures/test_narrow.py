@@ -25,10 +25,11 @@ from test_recorded_steps import answer
 from test_recorded_steps import write as write_rows
 
 PHONE, LEAST = 390, 11  # CSS px: a page's width, the smallest letters on it
-MODULES = ("bars", "feeds", "flow", "lines", "over", "plans", "recorded", "rows", "tradeoff", "training")
+MODULES = ("bars", "feeds", "flow", "lines", "over", "plans", "recorded", "rows", "tradeoff",
+           "training")
 PICTURE = re.compile(
-    r'<picture><source media="\(max-width: 600px\)" srcset="([^"]*)"><img src="([^"]*)" alt="([^"]+)">'
-    r"</picture>")
+    r'<picture><source media="\(max-width: 600px\)" srcset="([^"]*)">'
+    r'<img src="([^"]*)" alt="([^"]+)"></picture>')
 
 
 def narrow_ones(draw: Callable[[], None]) -> list[Figure]:
@@ -78,7 +79,8 @@ class Narrow(PictureTests):
     def test_every_kind_of_file(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             gpus = Path(folder) / "gpus.csv"
-            write_rows(gpus, [answer(memory, 1000 * memory, gpu=gpu, expandable_segments_fit=2000 * memory)
+            write_rows(gpus, [answer(memory, 1000 * memory, gpu=gpu,
+                                     expandable_segments_fit=2000 * memory)
                               for gpu, memory in (("l4", 22), ("a100-80gb", 79), ("h100", 78))],
                        recorded.PLANS)
             one = Path(folder) / "one.csv"
@@ -116,8 +118,8 @@ class Pages(unittest.TestCase):
 
 class Tables(unittest.TestCase):
     def test_numbers_behind_a_picture_are_a_markdown_table(self) -> None:
-        done = subprocess.run([PLOT, "--table", COMMITTED / "depth"], capture_output=True, text=True,
-                              check=True)
+        done = subprocess.run([PLOT, "--table", COMMITTED / "depth"], capture_output=True,
+                              text=True, check=True)
         rows = done.stdout.splitlines()
         self.assertEqual(len(rows), 6)
         self.assertEqual(len({row.count("|") for row in rows}), 1)
