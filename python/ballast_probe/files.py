@@ -54,7 +54,8 @@ _SWEEPS = {"laws.csv": "constant_bytes", "gradients.csv": "relative_error",
 # What is made of results and put beside them.
 _BESIDE = {"flow.csv": "layer,parameter,weight,prefix_norm",
            "report.html": "<title>Ballast report</title>", "retained.png": "Ballast scripts/plot",
-           "retained.svg": "Ballast scripts/plot"}
+           "retained.svg": "Ballast scripts/plot",
+           "retained-narrow.png": "Ballast scripts/plot"}
 PROFILE = "ballast-probe"
 
 _ATTENTION = {"eager": "materialized", "sdpa": "fused"}  # Ballast's words

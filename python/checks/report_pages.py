@@ -38,6 +38,15 @@ EMPTY = """() => [...document.querySelectorAll('.chart')].filter(chart => !chart
   }).map(chart => chart.id)"""
 
 
+# The column of each table that says the bytes; a phone shows it without a scroll to the side.
+BYTES = {"against-points": "change", "against-tensors": "change", "laws-table": "bytes",
+         "tensor-table": "bytes", "point-table": "retained"}
+
+RIGHT = """name => [...document.querySelectorAll(`#${name[0]} th`)]
+  .filter(head => head.offsetParent && head.innerText.replace(/ [▾▴]$/, '') === name[1])
+  .map(head => Math.ceil(head.getBoundingClientRect().right))"""
+
+
 class Reader:
     """A browser with one report open."""
 
@@ -94,6 +103,11 @@ class Reader:
         """What every page has to keep: nothing too wide, empty, over another, or without a value."""
         width, whole = self.page.evaluate("[innerWidth, document.documentElement.scrollWidth]")
         self.expect(whole <= width, f"the page is {whole} wide in a window of {width}")
+        for table, label in BYTES.items():
+            edges = self.page.evaluate(RIGHT, [table, label])
+            if self.page.locator(f"#{table} table:visible").count():
+                self.expect(len(edges) == 1 and edges[0] <= width,
+                            f"{label} of {table} ends at {edges} in a window of {width}")
         for trouble in self.page.evaluate(OVERLAPS):
             self.expect(False, trouble)
         for chart in self.page.evaluate(EMPTY):
@@ -134,7 +148,8 @@ def check_totals(reader: Reader, points: Rows, mine: Rows) -> None:
                   "a model's name became markup")
     reader.expect(sum(int(row["requested_bytes"]) for row in mine) == whole, "the ledger is not the point's")
     reader.expect(f"{whole:,} B" in reader.text("#tree-text"), "the tree has another total")
-    reader.expect(number(reader.page.locator("#tensor-table tfoot td").nth(6).inner_text()) == whole,
+    total = reader.page.locator("#tensor-table tfoot td").nth(1).inner_text()
+    reader.expect(number(total) == whole,
                   "the table of tensors has another sum")
 
 

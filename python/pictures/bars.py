@@ -9,6 +9,7 @@ from pathlib import Path
 from pictures.data import Point, Series, baseline, describe, representative
 from pictures.files import Unplottable
 from pictures.findings import finding
+from pictures.narrow import MARGIN, Column, Entry
 from pictures.schema import BIASED, MODES, OF_PREFIX, REGIONS, WHOLE
 from pictures.words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, measure, save,
                     saving, title, unit, wrapped)
@@ -33,7 +34,8 @@ class Paper:
     notes: list[str]
 
 
-def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
+def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str],
+         is_narrow: bool = False) -> None:
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -70,6 +72,40 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
             name, lines)
     legend(axes, paper)
     save(figure, path)
+    if is_narrow:
+        narrow(path, list(zip(points, names, results)), (headline, shape),
+               explained(present, shared), caption(everything, points, skipped))
+
+
+def narrow(path: Path, drawn: list[tuple[Point, tuple[str, str], list[str]]],
+           titles: tuple[str, str], meanings: dict[str, str], notes: list[str]) -> None:
+    """Every series' name above its bar, and its numbers below."""
+    from matplotlib.patches import Rectangle
+
+    column = Column(*titles)
+    column.say("Retained at the boundary, bytes", PANEL, "black", bold=True)
+    for point, name, lines in drawn:
+        column.say(name[0], BODY, "black", bold=True)
+        if name[1]:
+            column.say(name[1])
+        column.panel("", 0.34, left=0, right=MARGIN, below=0.02)
+        parts = [f"{region} {bytes_:,}" for region in meanings if (bytes_ := point.regions[region])]
+        total = ", ".join(line.rstrip(",") for line in lines)
+        column.say(f"{' + '.join(parts)} = {total}", SMALL, INK)
+    column.key([Entry(region, text, COLORS[region]) for region, text in meanings.items()])
+    for note in notes:
+        column.say(note)
+    figure, panels = column.build()
+    most = max(max(point.retained for point, _, _ in drawn), 1)
+    for axes, (point, _, _) in zip(panels, drawn):
+        axes.set(xlim=(0, most), ylim=(0, 1))
+        axes.axis("off")
+        x = 0
+        for region in meanings:
+            axes.add_patch(Rectangle((x, 0), point.regions[region], 1, color=COLORS[region],
+                                     linewidth=0))
+            x += point.regions[region]
+    column.save(figure, path, "retained")
 
 
 def sheet(names: list[tuple[str, str]], ends: list[float], titles: tuple[str, str],

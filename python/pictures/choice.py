@@ -9,15 +9,16 @@ from pictures.data import Series, describe, label
 from pictures.schema import BIASED
 
 
-def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
+def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str],
+         is_narrow: bool = False) -> None:
     picture, drawn = chosen(everything, shared)
     if picture in (bars, lines):
-        picture.draw(path, everything, skipped, shared)
+        picture.draw(path, everything, skipped, shared, is_narrow)
         return
     notes = [] if "n_c" in shared else [left_out(everything, drawn)]
     if skipped:
         notes.append(f"Rows left out because they are not ok: {describe(skipped)}.")
-    picture.draw(path, drawn, notes)
+    picture.draw(path, drawn, notes, is_narrow)
 
 
 def chosen(everything: list[Series], shared: dict[str, str]) -> tuple:
@@ -36,7 +37,8 @@ def chosen(everything: list[Series], shared: dict[str, str]) -> tuple:
 def at_longest(everything: list[Series]) -> list[Series]:
     """The series that have a point at the largest n_c, with those points alone."""
     longest = lines.longest_prefix(everything)
-    found = [Series(s.key, points=[p for p in s.points if p.n_c == longest]) for s in everything]
+    found = [Series(s.key, points=[p for p in s.points if p.n_c == longest], errors=s.cut_errors)
+             for s in everything]
     found = [s for s in found if s.points]
     for series in found:
         series.label = label(series, found)
@@ -47,5 +49,7 @@ def left_out(everything: list[Series], drawn: list[Series]) -> str:
     """Says which prefix lengths, and which series without the largest, are not in the picture."""
     lengths = sorted({p.n_c for s in everything for p in s.points})
     text = f"Of the prefix lengths {', '.join(f'{n:,}' for n in lengths)} the largest is drawn."
+    if any(len(set(s.cut_errors)) > 1 for s in everything if s.mode in BIASED):
+        text += " The title's gradient errors are those of all of them."
     absent = [s.label for s in everything if all(s.key != d.key for d in drawn)]
     return text + (f" Without a point there: {'; '.join(absent)}." if absent else "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checkout import Failure
 from checkout.command import Words, name
-from pictures import choice, flow, plans, recorded, training
+from pictures import choice, costs, feeds, flow, lines, over, plans, recorded, training
 from pictures.data import read
 from pictures.files import Unplottable, printable
 
@@ -16,30 +16,47 @@ def complain(sentence: str) -> None:
     print(f"{name()}: {printable(sentence)}", file=sys.stderr)
 
 
-def draw(argument: str) -> None:
-    """The picture of a plan, of positions, or of a folder of results."""
+def draw(argument: str, is_narrow: bool) -> None:
+    """The picture of a plan, of gradients, of positions, or of a folder of results."""
     path = Path(argument)
     if argument.endswith(".csv") and plans.is_plan(path):
-        plans.draw(path)
+        plans.draw(path, is_narrow)
     elif argument.endswith(".csv") and recorded.is_plan(path):
-        recorded.draw_plan(path)
+        recorded.draw_plan(path, is_narrow)
     elif argument.endswith(".csv") and training.is_training(path):
-        training.draw(path)
+        training.draw(path, is_narrow)
+    elif argument.endswith(".csv") and feeds.is_flow(path):
+        feeds.draw(path, is_narrow)
     elif recorded.is_sweep(path):
-        recorded.draw_sweep(path)
+        recorded.draw_sweep(path, is_narrow)
     elif positions := flow.asked(argument):
-        flow.draw(*positions)
+        flow.draw(*positions, is_narrow)
     else:
-        choice.draw(path, *read(path / "points.csv"))
+        choice.draw(path, *read(path / "points.csv"), is_narrow)
+
+
+def tabulate(argument: str) -> None:
+    """The numbers behind the picture of a folder of results, as a Markdown table."""
+    everything, _, shared = read(Path(argument) / "points.csv")
+    picture, drawn = choice.chosen(everything, shared)
+    maker = picture if picture in (lines, over) else costs
+    for row in maker.rows(drawn):
+        print(f"| {' | '.join(row)} |")
 
 
 def main(words: list[str]) -> int:
     parser = Words()
     parser.add_argument("results", nargs="+", metavar="RESULTS_DIR")
+    parser.add_argument("--narrow", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args(words)
     status = 0
-    for argument in parser.parse_args(words).results:
+    for argument in given.results:
         try:
-            draw(argument)
+            if given.table:
+                tabulate(argument)
+            else:
+                draw(argument, given.narrow)
             continue
         except Unplottable as error:
             complain(str(error))

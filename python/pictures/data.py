@@ -74,6 +74,7 @@ class Series:
     key: dict[str, str]
     label: str = ""
     points: list[Point] = field(default_factory=list)
+    errors: list[float] | None = None  # `cut_errors`, where more are known than the points'
     stored: Law | None = None  # of the retained bytes, in laws.csv
     stored_of_prefix: Law | None = None  # of those that are there because of the prefix
 
@@ -110,6 +111,14 @@ class Series:
             return 0
         kept = int(self.key["keep_prefix"] or 0)
         return max(kept, 1) if self.key["loss_rows"] == "next-token" else kept
+
+    @property
+    def cut_errors(self) -> list[float]:
+        """The gradient errors at all prefixes that it cuts."""
+        if self.errors is not None:
+            return self.errors
+        return [p.gradient_error for p in self.points
+                if p.gradient_error is not None and p.n_c > self.unbiased_up_to]
 
     def gradient_note(self, at: int | None = None) -> str:
         """What the mode does to the gradient: over all prefixes that it cuts, or at one n_c."""

@@ -1,5 +1,6 @@
 """What a picture shows, as its title: what each way saves, and what it costs the gradient."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pictures.data import Point, Series, baseline, representative
@@ -17,6 +18,7 @@ class Way:
     point: Point
     share: float  # of the full graph's bytes
     changes: frozenset[tuple[str, str]]
+    least: int | None = None  # per cent fewer at the prefix length where that is the least
 
     @property
     def name(self) -> str:
@@ -26,6 +28,13 @@ class Way:
     def fewer(self) -> int:
         """Per cent of the full graph's bytes; negative where there are more."""
         return round(100 * (1 - self.share))
+
+    @property
+    def saved(self) -> str:
+        """That, over all prefix lengths of the picture."""
+        if self.least is None or self.least >= self.fewer:
+            return f"{self.fewer} %"
+        return f"{self.least} to {self.fewer} %"
 
 
 def finding(everything: list[Series], peaks: bool = False) -> str:
@@ -41,7 +50,8 @@ def finding(everything: list[Series], peaks: bool = False) -> str:
         whole = baseline(series, [other for other, _ in found])
         if whole and whole is not series:
             share = bytes_of(point) / bytes_of(representative(whole))
-            ways.append(Way(series, point, share, changes(series, whole)))
+            ways.append(Way(series, point, share, changes(series, whole),
+                            least_saved(series, whole, bytes_of)))
     text = against_the_full_graph(ways, everything, "peak" if peaks else "")
     if text:
         at = largest_named(everything)
@@ -54,7 +64,7 @@ def against_the_full_graph(ways: list[Way], everything: list[Series], peak: str)
     exact = sorted((w for w in ways if w.series.mode not in BIASED), key=lambda w: w.share)
     parts: list[str] = []
     joined = ""
-    less = "peak {} % lower" if peak else "{} % fewer bytes"
+    less = "peak {} lower" if peak else "{} fewer bytes"
     if exact and exact[0].share < 1 - LITTLE:
         # A change alone says what the saving comes from; what joins it comes after.
         best = exact[0]
@@ -62,10 +72,10 @@ def against_the_full_graph(ways: list[Way], everything: list[Series], peak: str)
                      and w.share < 1 - LITTLE), best)
         note = lead.series.gradient_note(at=lead.point.n_c)
         word = "exact gradient" if "exact" in note else "exact by design"
-        parts.append(f"{lead.name}: {word}, {less.format(lead.fewer)}")
+        parts.append(f"{lead.name}: {word}, {less.format(lead.saved)}")
         added = named(best.changes - lead.changes)
         if added and best.fewer > lead.fewer:
-            joined = f"{added} too: {best.fewer} %"
+            joined = f"{added} too: {best.saved}"
             parts.append(joined)
     more = [w for w in exact if len(w.changes) == 1 and w.share > 1.01 and named(w.changes)]
     if more:
@@ -74,8 +84,8 @@ def against_the_full_graph(ways: list[Way], everything: list[Series], peak: str)
     if biased:
         way = min(biased, key=lambda w: (len(w.changes), w.share))
         off = errors(way, everything)
-        parts.append(f"detaching: {way.fewer} % {'lower' if peak else 'fewer'}, off by {off}" if parts
-                     else f"detaching: {less.format(way.fewer)}, gradient off by {off}")
+        parts.append(f"detaching: {way.saved} {'lower' if peak else 'fewer'}, off by {off}" if parts
+                     else f"detaching: {less.format(way.saved)}, gradient off by {off}")
     if joined and len("; ".join(parts)) > LONG:
         parts.remove(joined)
     return "; ".join(parts)
@@ -91,8 +101,12 @@ def without_one(found: list[tuple[Series, Point]], everything: list[Series], byt
         series, half = min(biased, key=lambda pair: abs(
             2 * int(pair[0].key["keep_prefix"] or 0) - pair[1].n_c))
         share = round(100 * half.retained / biased[-1][1].retained)
-        return (f"{int(series.key['keep_prefix']):,} of {half.n_c:,} prefix rows kept: {share} % of the "
-                f"bytes, and still off by {100 * half.gradient_error:.2g} %")
+        least = min(biased, key=lambda pair: int(pair[0].key["keep_prefix"] or 0))[0]
+        kept = int(least.key["keep_prefix"] or 0)
+        worst = 100 * representative(least).gradient_error
+        return (f"Off by {worst:.2g} % with {kept or 'no'} prefix rows kept; by "
+                f"{100 * half.gradient_error:.2g} % still with "
+                f"{int(series.key['keep_prefix']):,} of {half.n_c:,}, at {share} % of the bytes")
     if exact and biased:
         series, least = min(exact, key=lambda pair: bytes_of(pair[1]))
         cheap, detached = min(biased, key=lambda pair: bytes_of(pair[1]))
@@ -110,6 +124,14 @@ def without_one(found: list[tuple[Series, Point]], everything: list[Series], byt
     series, most = max(found, key=lambda pair: pair[1].retained)
     share = round(100 * most.of_prefix / max(most.retained, 1))
     return f"{series.mode} keeps {in_units(most.retained)}, {share} % because of the prefix"
+
+
+def least_saved(series: Series, whole: Series, bytes_of: Callable[[Point], int]) -> int | None:
+    """Per cent fewer bytes at the prefix length where that is the least; None at one length."""
+    of_whole = {p.n_c: bytes_of(p) for p in whole.points}
+    found = [round(100 * (1 - bytes_of(p) / of_whole[p.n_c])) for p in series.points
+             if p.n_c > series.unbiased_up_to and p.n_c > 0 and p.n_c in of_whole]
+    return min(found) if len({p.n_c for p in series.points}) > 1 and found else None
 
 
 def changes(series: Series, whole: Series) -> frozenset[tuple[str, str]]:
@@ -132,9 +154,9 @@ def errors(way: Way, everything: list[Series]) -> str:
 
     Where they grow towards the point that the title is about, its own error says enough.
     """
-    found = [p.gradient_error for s in everything for p in s.points
-             if s.mode == way.series.mode and s.key["keep_prefix"] == way.series.key["keep_prefix"]
-             and p.gradient_error is not None and p.n_c > s.unbiased_up_to]
+    found = [error for s in everything for error in s.cut_errors
+             if s.mode == way.series.mode
+             and s.key["keep_prefix"] == way.series.key["keep_prefix"]]
     if not found or largest_named(everything) and max(found) == way.point.gradient_error:
         found = [way.point.gradient_error]
     low, high = (f"{100 * error:.2g}" for error in (min(found), max(found)))

@@ -3,12 +3,15 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pictures.data import power_of_ten
 from pictures.files import Unplottable, shown, table
+from pictures.narrow import Column
 from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 COLUMNS = ["layer", "weight", "position", "norm", "parameter"]
+MEASURED = "The norm of what each position adds to each weight's gradient"
 NOTHING = "#DCDCDC"  # exact zeros: grey, which the colours do not hold
 DECADES = 4  # below the largest norm; what is smaller has the darkest colour
 CELL = 0.255  # inches: a row's height
@@ -63,11 +66,10 @@ def name_of(row: dict[str, str]) -> str:
                  else row["weight"])
 
 
-def draw(path: Path, prefix: int | None) -> None:
+def draw(path: Path, prefix: int | None, is_narrow: bool = False) -> None:
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.colors import LogNorm
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     panels = read(path)
@@ -88,35 +90,15 @@ def draw(path: Path, prefix: int | None) -> None:
     figure.text(0.35 / width, 1 - 0.22 / height, finding(panels, prefix), fontsize=TITLE,
                 weight="bold", va="top")
     figure.text(0.35 / width, 1 - 0.58 / height,
-                "The norm of what each position adds to each weight's gradient", fontsize=BODY,
-                color=GREY, va="top")
-
-    colors = plt.get_cmap("viridis").copy()
-    colors.set_bad(NOTHING)
-    scale = LogNorm(largest / 10**DECADES, largest, clip=True)
+                MEASURED, fontsize=BODY, color=GREY, va="top")
     bottom = height - top
     for panel, tall in zip(panels, heights):
         bottom -= tall
         axes = figure.add_axes((LEFT / width, bottom / height, WIDE / width, tall / height))
-        values = [[norm or math.nan for norm in norms] for norms in panel.weights.values()]
-        image = axes.imshow(values, aspect="auto", interpolation="nearest", cmap=colors, norm=scale,
-                            extent=(-0.5, length - 0.5, len(values) - 0.5, -0.5))
-        axes.set_yticks(range(len(values)), list(panel.weights), fontsize=SMALL)
-        axes.tick_params(length=0, pad=4)
-        for side in axes.spines.values():
-            side.set_visible(False)
-        for line in range(1, len(values)):
-            axes.axhline(line - 0.5, color="white", linewidth=1)
-        if length <= 64:
-            for line in range(1, length):
-                axes.axvline(line - 0.5, color="white", linewidth=0.5)
-        axes.set_xticks([])
+        image = heat(axes, panel, largest, prefix, list(panel.weights))
         if panel.name.startswith("layer"):
             axes.text(-0.355, 0.5, panel.name, transform=axes.transAxes, rotation=90, fontsize=SMALL,
                       weight="bold", va="center", ha="center")
-        if prefix:
-            axes.axvline(prefix - 0.5, color="white", linewidth=4)
-            axes.axvline(prefix - 0.5, color="#D55E00", linewidth=1.8)
         bottom -= gap
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     axes.set_xlabel("position in the sequence", color=GREY)
@@ -141,6 +123,80 @@ def draw(path: Path, prefix: int | None) -> None:
     for line, note in enumerate(reversed(notes)):
         figure.text(0.35 / width, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
     save(figure, path.parent, path.stem)
+    if is_narrow:
+        narrow(path, panels, prefix, largest)
+
+
+def heat(axes: Any, panel: Panel, largest: float, prefix: int | None, names: list[str]) -> Any:
+    """A layer's map, and the mark of the boundary; returns the image."""
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import LogNorm
+
+    colors = plt.get_cmap("viridis").copy()
+    colors.set_bad(NOTHING)
+    values = [[norm or math.nan for norm in norms] for norms in panel.weights.values()]
+    length = len(values[0])
+    image = axes.imshow(values, aspect="auto", interpolation="nearest", cmap=colors,
+                        norm=LogNorm(largest / 10**DECADES, largest, clip=True),
+                        extent=(-0.5, length - 0.5, len(values) - 0.5, -0.5))
+    axes.set_yticks(range(len(values)), names, fontsize=SMALL)
+    axes.tick_params(length=0, pad=4)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    for line in range(1, len(values)):
+        axes.axhline(line - 0.5, color="white", linewidth=1)
+    if length <= 64:
+        for line in range(1, length):
+            axes.axvline(line - 0.5, color="white", linewidth=0.5)
+    axes.set_xticks([])
+    if prefix:
+        axes.axvline(prefix - 0.5, color="white", linewidth=4)
+        axes.axvline(prefix - 0.5, color="#D55E00", linewidth=1.8)
+    return image
+
+
+def narrow(path: Path, panels: list[Panel], prefix: int | None, largest: float) -> None:
+    """A layer's name above its map, and the colours below."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    names = [briefly(list(panel.weights)) for panel in panels]
+    column = Column(finding(panels, prefix), MEASURED)
+    if prefix is not None:
+        length = len(next(iter(panels[0].weights.values())))
+        column.say(f"Left of the line: prefix, {prefix:,}; right: generated, {length - prefix:,}.")
+    for panel in panels:
+        last = panel is panels[-1]
+        is_layer = panel.name not in ("before", "after")
+        column.panel(panel.name if is_layer else f"{panel.name} the layers",
+                     CELL * len(panel.weights), left=0.85, right=0.15, below=0.55 if last else 0.0)
+    column.panel("norm", 0.16, left=0.85, right=0.4, below=0.3)
+    if any("norm 2" in found for found in names):
+        column.say("norm 1, norm 2, …: a layer's norms in the order of the forward pass.")
+    for note in caption(panels, " "):
+        column.say(note)
+    figure, places = column.build()
+    for axes, panel, found in zip(places, panels, names):
+        image = heat(axes, panel, largest, prefix, found)
+    places[-2].xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    places[-2].tick_params(labelsize=SMALL)
+    places[-2].set_xlabel("position in the sequence", color=GREY)
+    bar = places[-1]
+    figure.colorbar(image, cax=bar, orientation="horizontal")
+    bar.tick_params(length=3, labelsize=SMALL)
+    bar.minorticks_off()
+    bar.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
+    for side in bar.spines.values():
+        side.set_visible(False)
+    column.save(figure, path.parent, path.stem)
+
+
+def briefly(names: list[str]) -> list[str]:
+    """Norms by number, where the modules' names are long."""
+    count, found = 0, []
+    for name in names:
+        count += name.startswith("norm, ")
+        found.append(f"norm {count}" if name.startswith("norm, ") else name)
+    return found
 
 
 def finding(panels: list[Panel], prefix: int | None) -> str:
@@ -174,12 +230,13 @@ def mark(figure, prefix: int, length: int, size: tuple[float, float], y: float) 
                     va="bottom", color="#D55E00")
 
 
-def caption(panels: list[Panel]) -> list[str]:
+def caption(panels: list[Panel], between: str = "\n") -> list[str]:
     silent = not any(norms[-1] for panel in panels for norms in panel.weights.values())
     last = ", as in the last column: its row predicts a token that is not there" if silent else ""
     return [
-        "E: the embedding; U: the head, which makes logits. A position's part is the sum over the batch of",
-        "what its row adds to the weight's gradient; its Frobenius norm is shown.",
+        *("E: the embedding; U: the head, which makes logits. A position's part is the sum over the "
+          f"batch of{between}what its row adds to the weight's gradient; its Frobenius norm is "
+          "shown.").split("\n"),
         f"Grey: exactly zero{last}.",
         f"Norms more than {DECADES} decades below the largest have the darkest colour.",
     ]

@@ -8,10 +8,11 @@ from pathlib import Path
 from pictures.data import Point, Series, baseline, describe
 from pictures.findings import finding
 from pictures.looks import direct, styles
+from pictures.narrow import Column, Entry, plain
 from pictures.schema import WHOLE
 from pictures.words import (
-    BODY, FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, measure, save, title, unit,
-    wrapped)
+    FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, in_units, measure, save, title,
+    unit, wrapped)
 
 PANEL_HEIGHT = 4.7  # inches
 SHORT = 16  # prefixes below this are left out of the panel "for each prefix token"
@@ -22,10 +23,8 @@ class Paper:
     """Inches from the left and from the bottom; what stands right of the labels moves with them."""
     width: float
     height: float
-    labels: float  # the widest label
     second: float  # where the right panel begins
     bottom: float  # of both panels
-    table: float  # the top of the table
     notes: list[str]
 
     def panel(self, figure, start: float, end: float):
@@ -58,7 +57,8 @@ class Beside:
                   lambda n: law(n) / (n * series.prompts) / self.size, look)
 
 
-def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str]) -> None:
+def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str],
+         is_narrow: bool = False) -> None:
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -74,15 +74,14 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
 
     left = paper.panel(figure, 0.95, 6.25)
     right = paper.panel(figure, paper.second, paper.width - 0.85)
-    longest, chosen, beside = longest_prefix(everything), styles(everything), right_panel(everything)
+    chosen, beside = styles(everything), right_panel(everything)
+    longest = longest_prefix(everything)
     ends = [end(series, longest) for series in everything]  # of the left panel's lines, in bytes
     name, size = unit(max(y for _, y in ends))
-    values = plot(left, right, everything, chosen, size, beside, longest)
-    for axes in (left, right):
-        prefix_axis(axes, everything, longest)
-    left.set_ylim(0, max(max(y for _, y in ends), 1) / size * 1.06)
-    left.set_title(f"Retained at the boundary, {name}", loc="left", fontsize=PANEL, weight="bold")
-    right_axis(right, beside, values)
+    values = fill(left, right, everything, beside)
+    texts = (f"Retained at the boundary, {name}", right_title(everything))
+    for axes, text in zip((left, right), texts):
+        axes.set_title(text, loc="left", fontsize=PANEL, weight="bold")
 
     # Direct labels beside the lines' ends, moved apart where they would touch.
     names = [(s.label, s.gradient_note()) for s in everything]
@@ -90,23 +89,53 @@ def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[st
     direct(right, [line[-1] if line else None for line in values],
            [(figures(line[-1][1]) if line else "", "") for line in values], chosen, gap=0.055)
 
-    table(figure, everything, chosen, max(paper.labels, 2.5), paper.table)
     for line, note in enumerate(reversed(paper.notes)):
         figure.text(margin, (0.14 + NOTE * line) / paper.height, note, fontsize=SMALL, color=GREY)
     save(figure, path)
+    if is_narrow:
+        narrow(path, everything, skipped, (headline, shape))
+
+
+def narrow(path: Path, everything: list[Series], skipped: Counter, titles: tuple[str, str]) -> None:
+    """The panels below each other."""
+    name, _ = unit(max(y for _, y in (end(s, longest_prefix(everything)) for s in everything)))
+    column = Column(*titles)
+    column.panel(f"Retained at the boundary, {name}", 2.6)
+    column.panel(right_title(everything), 2.6)
+    column.key([Entry(s.label, s.gradient_note(), *look)
+                for s, look in zip(everything, styles(everything))])
+    for note in caption(everything, skipped, "Lower panel"):
+        column.say(note)
+    figure, (left, right) = column.build()
+    fill(left, right, everything, right_panel(everything))
+    for axes in (left, right):
+        plain(axes)
+    column.save(figure, path, "retained")
+
+
+def fill(left, right, everything: list[Series], beside: Beside) -> list[list[tuple[int, float]]]:
+    """Lines, markers and axes of both panels; gives the right one's values."""
+    longest = longest_prefix(everything)
+    ends = [end(series, longest) for series in everything]
+    _, size = unit(max(y for _, y in ends))
+    values = plot(left, right, everything, styles(everything), size, beside, longest)
+    for axes in (left, right):
+        prefix_axis(axes, everything, longest)
+    left.set_ylim(0, max(max(y for _, y in ends), 1) / size * 1.06)
+    right_axis(right, beside, values)
+    return values
 
 
 def sheet(everything: list[Series], skipped: Counter, headline: str) -> Paper:
-    """A sheet that holds the labels, the table and the notes."""
+    """A sheet that holds the labels and the notes."""
     wide = max(0.116 * len(s.label) for s in everything)
     wide = max(wide, max(0.098 * len(s.gradient_note()) for s in everything))
     second = 6.6 + wide + 0.85
-    width = max(second + 5.1, 0.35 + max(wide, 2.5) + 11.0, measure(headline, TITLE, True) + 0.7)
+    width = max(second + 5.1, measure(headline, TITLE, True) + 0.7)
     notes = [line for note in caption(everything, skipped)
              for line in wrapped(note, SMALL, width - 0.7)]
-    table_top = NOTE * len(notes) + 0.2 + 0.33 * (len(everything) + 1)
-    bottom = table_top + 0.75
-    return Paper(width, bottom + PANEL_HEIGHT + 1.55, wide, second, bottom, table_top, notes)
+    bottom = NOTE * len(notes) + 0.2 + 0.75
+    return Paper(width, bottom + PANEL_HEIGHT + 1.55, second, bottom, notes)
 
 
 def right_panel(everything: list[Series]) -> Beside:
@@ -175,22 +204,30 @@ def prefix_axis(axes, everything: list[Series], longest: int) -> None:
 
 
 def right_axis(axes, beside: Beside, values: list[list[tuple[int, float]]]) -> None:
-    """Scale and title of the right panel: logarithmic where one line would flatten the others."""
+    """Scale of the right panel: logarithmic where one line would flatten the others."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     flat = [y for line in values for _, y in line] or [1.0]
-    scale = ""
-    if max(flat) > 8 * min(flat) and not beside.peaks:
+    if is_logarithmic(beside, flat):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.set_ylim(min(flat) / 1.5, max(flat) * 1.5)
-        scale = ", log scale"
     else:
         axes.set_ylim(0, max(flat) * 1.1)
-    axes.set_title(f"Peak of the step, {beside.name}" if beside.peaks
-                   else f"Average prefix token, KiB{scale}", loc="left", fontsize=PANEL, weight="bold")
+
+
+def is_logarithmic(beside: Beside, values: list[float]) -> bool:
+    return not beside.peaks and max(values) > 8 * min(values)
+
+
+def right_title(everything: list[Series]) -> str:
+    beside = right_panel(everything)
+    flat = [beside.value(p) for series in everything for p in beside.points(series)] or [1.0]
+    scale = ", log scale" if is_logarithmic(beside, flat) else ""
+    return (f"Peak of the step, {beside.name}" if beside.peaks
+            else f"Average prefix token, KiB{scale}")
 
 
 def shows_peaks(everything: list[Series]) -> bool:
@@ -234,27 +271,19 @@ def curve(axes, points, law, measured, computed, look) -> None:
     axes.plot([float(n) for n in steps], [float(computed(n)) for n in steps], **look)
 
 
-def table(figure, everything, chosen, wide: float, top: float) -> None:
-    """The laws as text, each beside what it saves at one prefix length and its gradient there."""
-    width, height = figure.get_size_inches()
+def rows(everything: list[Series]) -> list[list[str]]:
+    """The laws as a table of texts, and at one prefix length what each saves, and its gradient."""
     wholes = [s for s in everything if s.mode == WHOLE]
     length = max((p.n_c for s in (wholes or everything) for p in s.points), default=0)
-    columns = [0.35, 0.35 + wide + 0.3, 0.35 + wide + 5.4, 0.35 + wide + 7.2]
-    heads = ["", "retained bytes", f"at n_c = {length:,}", f"against {WHOLE}" if wholes else ""]
-    row = top - 0.12
-    for x, text in zip(columns, heads):
-        figure.text(x / width, row / height, text, fontsize=SMALL, color=GREY, va="center")
-    for series, (color, _, _) in zip(everything, chosen):
-        row -= 0.33
+    found = [["", "retained bytes", f"at n_c = {length:,}",
+              f"against {WHOLE}" if wholes else "gradient"],
+             ["---", "---", "---:", "---"]]
+    for series in everything:
         here = next((p.retained for p in series.points if p.n_c == length), None)
-        name, size = unit(here or 0)
-        cells = [series.label, law_text(series),
-                 "not measured" if here is None else f"{here / size:,.1f} {name}",
-                 against(series, baseline(series, everything), length)]
-        for x, text in zip(columns, cells):
-            figure.text(x / width, row / height, text, fontsize=SMALL, va="center",
-                        color=color if x == columns[0] else "#222222",
-                        weight="bold" if x == columns[0] else "normal")
+        found.append([series.label, law_text(series),
+                      "not measured" if here is None else in_units(here),
+                      against(series, baseline(series, everything), length)])
+    return found
 
 
 def law_text(series: Series) -> str:
@@ -266,7 +295,7 @@ def law_text(series: Series) -> str:
     return str(law) + ("" if law.checked else "  (no point to check it)")
 
 
-def caption(everything: list[Series], skipped: Counter) -> list[str]:
+def caption(everything: list[Series], skipped: Counter, right: str = "Right") -> list[str]:
     """Sentences below the picture: what is drawn, and what departs from it."""
     laws = [s.retained_law for s in everything]
     checked = sum(law.checked for law in laws if law and law.holds)
@@ -283,19 +312,22 @@ def caption(everything: list[Series], skipped: Counter) -> list[str]:
     by = "n_c" if all(s.prompts == 1 for s in everything) else "the prefix tokens of all sequences"
     if by != "n_c" and any(s.key["sharing"] == "prefix" for s in everything):
         by += " (a shared prompt's once)"
-    text += (". Right: the most that activations and their gradients held at once" if peaks
-             else f". Right: bytes of the prefix and crossing regions, divided by {by}")
+    text += (f". {right}: the most that activations and their gradients held at once" if peaks
+             else f". {right}: bytes of the prefix and crossing regions, divided by {by}")
     if peaks:
         text += ", joined by straight lines"
     elif any(s.prefix_law is None and len(s.regime) > 1 for s in everything):
         text += ", joined by dotted lines where laws.csv has no law of them"
     notes = [text + "."]
+    if lawless := [f"{s.label} has {law_text(s)}" for s, law in zip(everything, laws)
+                   if not (law and law.holds)]:
+        notes.append(f"Joined by dotted lines: {'; '.join(lawless)}.")
     shortest = shortest_shown(everything)
     if not peaks and any(p.n_c < shortest for s in everything for p in with_prefix(s)):
         fixed = ("the logits of the last prefix row, which carries loss, weigh"
                  if any(s.key["loss_rows"] == "next-token" for s in everything)
                  else "what does not grow with the prefix weighs")
-        notes.append(f"Right: points with n_c < {SHORT} are left out; {fixed} too much there.")
+        notes.append(f"{right}: points with n_c < {SHORT} are left out; {fixed} too much there.")
     notes.append(TERMS)
     apart = [abs(int(p.retained - law(0))) for s, law in zip(everything, laws)
              if law and law.holds and law.start == 1 for p in s.points if p.n_c == 0]

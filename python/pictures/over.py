@@ -1,17 +1,18 @@
-"""Bytes and gradient errors at one prefix length over another size: lines, and a table."""
+"""Bytes and gradient errors at one prefix length over another size: lines."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from pictures.axes import Line, following, lines_along, longest_axis
-from pictures.costs import HEADS, cells, explained, widths, write
+from pictures.costs import HEADS, PEAK, cells, heads
 from pictures.data import Series, common, power_of_ten
 from pictures.findings import finding
 from pictures.looks import direct, styles
+from pictures.narrow import Column, Entry, plain
 from pictures.schema import AXES, OPTIONS
 from pictures.words import (
-    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
+    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title, title_width, unit, wrapped)
 
 LONG, TALL, TICKS = 2.4, 3.5, 0.6  # inches: a panel, and room for what its axis says
 
@@ -30,29 +31,36 @@ class Panel:
         return 0.06 * LONG + max(measure(end, BODY, True) for end in self.ends)
 
 
-def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
+def rows(everything: list[Series]) -> list[list[str]]:
+    """What each line costs at its end, as a table of texts."""
+    column = longest_axis(everything) or ""
+    lines = lines_along(column, everything)
+    last = max(line.values[-1] for line in lines)
+    found = [[f"at {column} = {last:,}", *heads()], ["---", *["---:"] * (len(HEADS) - 1), "---"]]
+    # A mode without the option that varies has one point, whatever its value is called.
+    return found + [[line.series.label, *(
+        cells(line.members[-1], line.points[-1], everything)
+        if line.values[-1] == last or column in OPTIONS
+        else ["–"] * (len(HEADS) - 1) + [f"no point at {column} = {last:,}"])] for line in lines]
+
+
+def draw(path: Path, everything: list[Series], notes: list[str], is_narrow: bool = False) -> None:
     column = longest_axis(everything) or ""
     shared = common(everything)
     lines = lines_along(column, everything)
     last = max(line.values[-1] for line in lines)
-    # A mode without the option that varies has one point, whatever its value is called.
-    costs = [cells(line.members[-1], line.points[-1], everything)
-             if line.values[-1] == last or column in OPTIONS
-             else ["–"] * (len(HEADS) - 1) + [f"no point at {column} = {last:,}"] for line in lines]
     headline = finding(everything, peaks=True)
     panels = [p for p in (retained(lines), peak(lines), error(lines)) if p]
 
-    table = [0.35 + max(measure(line.series.label, SMALL, True) for line in lines), *widths(costs)]
     starts = [0.35 + TICKS]
     for panel in panels:
         starts.append(starts[-1] + LONG + panel.room + 0.2 + TICKS)
-    width = max(starts[-1] - TICKS + 0.1, sum(table) + 0.35, title_width(shared, headline))
-    notes = [*caption(lines, panels), *notes, explained(everything), TERMS]
-    notes = [text for note in notes for text in wrapped(note, SMALL, width - 0.7)]
-    foot = NOTE * len(notes) + 0.2
-    bottom = foot + 0.32 * (len(lines) + 1) + 1.1
+    width = max(starts[-1] - TICKS + 0.1, title_width(shared, headline))
+    said = [*caption(lines, panels), *notes, PEAK, TERMS]
+    small = [text for note in said for text in wrapped(note, SMALL, width - 0.7)]
+    bottom = NOTE * len(small) + 0.2 + 0.75
     height = bottom + TALL + 1.6
-    figure, sheet = canvas(width, height, shared, notes, headline)
+    figure, _ = canvas(width, height, shared, small, headline)
     chosen = styles([line.series for line in lines])
 
     for panel, start in zip(panels, starts):
@@ -60,15 +68,36 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
         axes.set_title(panel.title, loc="left", fontsize=PANEL, weight="bold")
         over(axes, column, everything, last)
         show(axes, panel, lines, chosen)
-
-    heights = [foot + 0.2 + 0.3 * i for i in reversed(range(len(lines)))]
-    heads = heights[0] + 0.22
-    sheet.text(0.35, heads, f"at {column} = {last:,}", fontsize=SMALL, color=GREY, va="bottom")
-    for line, y, (color, _, _) in zip(lines, heights, chosen):
-        sheet.text(0.35, y, line.series.label, fontsize=SMALL, weight="bold", color=color,
-                   va="center_baseline")
-    write(sheet, table[0], heads, heights, costs)
+        direct(axes, ends_of(axes, panel), [(end, "") for end in panel.ends], chosen,
+               gap=0.24 / TALL)
     save(figure, path)
+    if not is_narrow:
+        return
+    narrow = Column(*title(shared, headline))
+    for panel in panels:
+        narrow.panel(panel.title, 2.4)
+    narrow.key([Entry(line.series.label, ending(panels, place, column, line.values[-1]), *look)
+                for place, (line, look) in enumerate(zip(lines, chosen))])
+    for note in said:
+        narrow.say(note)
+    figure, places = narrow.build()
+    for panel, axes in zip(panels, places):
+        over(axes, column, everything, last, 4.0)
+        show(axes, panel, lines, chosen)
+        plain(axes)
+    narrow.save(figure, path, "retained")
+
+
+def ending(panels: list[Panel], place: int, column: str, value: int) -> str:
+    """What a line's last point is, in words."""
+    parts = []
+    for panel in panels:
+        if panel.is_error:
+            parts.append(panel.ends[place])
+        elif points := panel.lines[place]:
+            name, unit_name = panel.title.lower().split(", ", 1)[0], panel.title.split(", ", 1)[1]
+            parts.append(f"{name} {points[-1][1]:,.1f} {unit_name}")
+    return f"at {column} = {value:,}: {', '.join(filter(None, parts))}"
 
 
 def retained(lines: list[Line]) -> Panel:
@@ -90,7 +119,7 @@ def peak(lines: list[Line]) -> Panel | None:
 
 
 def error(lines: list[Line]) -> Panel | None:
-    """None where no error but exact zeros was measured: the table says all of that."""
+    """None where no error but exact zeros was measured."""
     found = [[(x, p.gradient_error) for x, p in zip(line.values, line.points)
               if p.gradient_error is not None] for line in lines]
     if not any(y for line in found for _, y in line):
@@ -100,12 +129,12 @@ def error(lines: list[Line]) -> Panel | None:
                  [note.removeprefix("gradient ") for note in notes], is_error=True)
 
 
-def over(axes, column: str, everything: list[Series], last: int) -> None:
+def over(axes, column: str, everything: list[Series], last: int, long: float = LONG) -> None:
     """The axis that all panels share: ticks at the values, where there is room for them."""
     ticks: list[int] = []
     for value in sorted({int(s.key[column]) for s in everything}, reverse=True):
         room = measure(f"{value:,}", BODY) + 0.04
-        if not ticks or (ticks[-1] - value) / last * LONG >= room:
+        if not ticks or (ticks[-1] - value) / last * long >= room:
             ticks.append(value)
     axes.set_xlim(0, last)
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
@@ -136,8 +165,12 @@ def show(axes, panel: Panel, lines: list[Line], chosen: list[tuple]) -> None:
         axes.plot(xs, ys, linestyle="none", marker=marker, markersize=9 - 3.5 * share, color=color,
                   zorder=40 + index, markerfacecolor="white" if hollow else color,
                   markeredgecolor=color if hollow else "white", clip_on=False)
-    direct(axes, [points[-1] if points else None for points in drawn],
-           [(end, "") for end in panel.ends], chosen, gap=0.24 / TALL)
+
+
+def ends_of(axes, panel: Panel) -> list[tuple[int, float] | None]:
+    """The lines' last points; exact zeros stand where `with_zeros` has them."""
+    lowest = axes.get_ylim()[0] * 3 if panel.is_error else 0
+    return [(line[-1][0], line[-1][1] or lowest) if line else None for line in panel.lines]
 
 
 def with_zeros(axes, lines: list[list[tuple[int, float]]]) -> list[list[tuple[int, float]]]:

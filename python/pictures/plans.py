@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pictures.files import Unplottable, has_columns, shown, table
 from pictures.looks import STYLES, direct
+from pictures.narrow import Column, Entry, plain
 from pictures.schema import BIASED, MODES, WAYS, WHOLE
-from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
+from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save, wrapped
 
 COLUMNS = ["mode", "recompute", "attention", "head", "model", "dtype", "n_g", "n_c", "memory_bytes",
            "fits", "counted", "optimizer", "gradient_dtype", "relative_work", "gradient", "source"]
@@ -54,26 +55,59 @@ def read(path: Path) -> tuple[dict[str, list[Best]], dict[str, str], list[float]
     return {mode: lines[mode] for mode in MODES if mode in lines}, rows[0], memories
 
 
-def draw(path: Path) -> None:
+def draw(path: Path, is_narrow: bool = False) -> None:
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter
 
     lines, row, memories = read(path)
     if not lines:
         raise Unplottable(f"{path}: in none of its memories does a step fit")
     plt.rcParams.update(FONTS)
     width, height = 10.6, 5.9
+    head = wrapped(finding(lines), TITLE, width - 0.7, bold=True)
+    height += 0.3 * (len(head) - 1)
     figure = plt.figure(figsize=(width, height))
-    figure.text(0.35 / width, 1 - 0.22 / height, finding(lines), fontsize=TITLE, weight="bold", va="top")
-    figure.text(0.35 / width, 1 - 0.6 / height, subtitle(row), fontsize=BODY, color=GREY, va="top")
+    figure.text(0.35 / width, 1 - 0.22 / height, "\n".join(head), fontsize=TITLE, weight="bold",
+                va="top")
+    figure.text(0.35 / width, 1 - (0.3 + 0.3 * len(head)) / height, subtitle(row), fontsize=BODY,
+                color=GREY, va="top")
     for line, note in enumerate(reversed(notes(row, lines, memories))):
         figure.text(0.35 / width, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
     if len(memories) == 1:
-        bars(figure, lines, (width, height))
+        axes = figure.add_axes((0.35 / width, 1.2 / height, (width - 0.7) / width,
+                                (height - 2.0 - 0.3 * len(head)) / height))
+        bars(axes, lines)
     else:
-        over_memory(figure, lines, memories, (width, height))
+        axes = figure.add_axes((1.35 / width, 1.45 / height, 5.0 / width,
+                                (height - 2.3 - 0.3 * len(head)) / height))
+        chosen, ends = over_memory(axes, lines, memories)
+        figure.canvas.draw()
+        names = [label(mode, bests[-1]) for mode, bests in lines.items()]
+        direct(axes, ends, names, chosen, 0.155)
     save(figure, path.parent, path.stem)
+    if not is_narrow:
+        return
+    column = Column(finding(lines), subtitle(row))
+    column.panel("Longest prefix, tokens", 3.0 if len(memories) > 1 else 0.7 * len(lines),
+                 left=0.9 if len(memories) > 1 else 0)
+    if len(memories) > 1:
+        column.key([Entry(label(mode, bests[-1])[0],
+                          f"{gib(bests[-1].memory)}: {label(mode, bests[-1])[1]}", *STYLES[mode],
+                          (0, (6, 2)) if mode in BIASED else "-") for mode, bests in lines.items()])
+    for note in notes(row, lines, memories):
+        column.say(note)
+    figure, (axes,) = column.build()
+    if len(memories) > 1:
+        over_memory(axes, lines, memories)
+        axes.set_ylabel("")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{round(x, 6):g}"))
+        axes.set_xlabel("memory, GiB", color=GREY)
+        plain(axes)
+    else:
+        bars(axes, lines, parts=1)
+    column.save(figure, path.parent, path.stem)
 
 
 def finding(lines: dict[str, list[Best]]) -> str:
@@ -83,10 +117,20 @@ def finding(lines: dict[str, list[Best]]) -> str:
         return "How long a prefix fits: only biased ways are among these"
     mode, best = max(ends.items(), key=lambda pair: pair[1].n_c)
     whole = ends.get(WHOLE)
-    times = (f", {best.n_c / whole.n_c:.2g} times the full graph's"
-             if whole and mode != WHOLE and whole.n_c and whole.memory == best.memory else "")
+    times = ""
+    if whole and mode != WHOLE:
+        of_whole = {other.memory: other.n_c for other in lines[WHOLE]}
+        found = sorted(other.n_c / of_whole[other.memory] for other in lines[mode]
+                       if of_whole.get(other.memory))
+        low, high = (f"{ratio:.2g}" for ratio in (found[0], found[-1])) if found else ("", "")
+        if found:
+            times = f", {low if low == high else f'{low} to {high}'} times the full graph's"
     way = WAYS.get(("mode", mode), mode)
-    return f"{way[:1].upper()}{way[1:]}: {best.n_c:,} prefix tokens in {gib(best.memory)}{times}"
+    first = lines[mode][0]
+    least = (f"{first.n_c:,} prefix tokens in {gib(first.memory)}, "
+             if first.memory < best.memory else "")
+    most = f"{best.n_c:,} {'' if least else 'prefix tokens '}in {gib(best.memory)}"
+    return f"{way[:1].upper()}{way[1:]}: {least}{most}{times}"
 
 
 def subtitle(row: dict[str, str]) -> str:
@@ -117,12 +161,10 @@ def label(mode: str, best: Best) -> tuple[str, str]:
     return f"{mode}, {kind}", f"{best.n_c:,} · {best.words} · {best.work:.2f} ×"
 
 
-def over_memory(figure, lines: dict[str, list[Best]], memories: list[float], size) -> None:
-    """A line a mode, with what its last point is beside it."""
+def over_memory(axes, lines: dict[str, list[Best]], memories: list[float]) -> tuple[list, list]:
+    """A line a mode; gives their looks and ends."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    width, height = size
-    axes = figure.add_axes((1.35 / width, 1.45 / height, 5.0 / width, (height - 2.6) / height))
     chosen, ends = [], []
     for mode, bests in lines.items():
         color, marker = STYLES[mode]
@@ -143,23 +185,19 @@ def over_memory(figure, lines: dict[str, list[Best]], memories: list[float], siz
     axes.set_ylabel("longest prefix, tokens", color=GREY)
     axes.grid(axis="y", color="#E5E5E5", linewidth=0.8)
     axes.set_axisbelow(True)
-    figure.canvas.draw()
-    names = [label(mode, bests[-1]) for mode, bests in lines.items()]
-    direct(axes, ends, names, chosen, 0.155)
+    return chosen, ends
 
 
-def bars(figure, lines: dict[str, list[Best]], size) -> None:
+def bars(axes, lines: dict[str, list[Best]], parts: int = 2) -> None:
     """A bar a mode: one memory."""
-    width, height = size
-    axes = figure.add_axes((0.35 / width, 1.2 / height, (width - 0.7) / width,
-                            (height - 2.3) / height))
     longest = max(b.n_c for bests in lines.values() for b in bests)
     for place, (mode, bests) in enumerate(reversed(lines.items())):
         color, _ = STYLES[mode]
         axes.barh(place, bests[-1].n_c, height=0.34, color=color,
                   alpha=0.55 if mode in BIASED else 1)
         first, second = label(mode, bests[-1])
-        axes.text(0, place + 0.24, f"{first}:  {second}", color=color, fontsize=BODY,
+        text = f"{first}:  {second}" if parts == 2 else f"{first}: {bests[-1].n_c:,}"
+        axes.text(0, place + 0.24, text, color=color, fontsize=BODY,
                   va="bottom", weight="bold")
     axes.set_xlim(0, max(longest, 1))
     axes.set_ylim(-0.4, len(lines) - 0.2)

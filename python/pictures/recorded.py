@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pictures.files import Unplottable, has_columns, shown, table, text_of
 from pictures.looks import direct
+from pictures.narrow import Column, Entry, plain
 from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 GIB = 2**30
@@ -24,6 +25,10 @@ FIGURES = [("peak_reserved_bytes", "reserved by the allocator", "#D55E00", "^", 
            ("retained_bytes", "retained for backward", "#000000", "o", "-")]
 COLORS = ["#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F"]
 MOST_LINES = len(COLORS)
+
+
+# A line's end, its two texts, and its colour, marker and dash.
+Drawn = tuple[Sequence[float], tuple[str, str], tuple[Any, ...]]
 
 
 @dataclass
@@ -63,22 +68,42 @@ def number(text: str, where: str) -> int:
 # A sweep.
 
 
-def draw_sweep(folder: Path) -> None:
+def draw_sweep(folder: Path, is_narrow: bool = False) -> None:
     """Draws retained, allocated and reserved bytes over the prompt."""
-    from matplotlib.ticker import FuncFormatter
-
     path = folder / "points.csv"
     rows = [row for row in table(path, POINTS, "ballast sweep --recording") if row["status"] == "ok"]
     if not rows:
         raise Unplottable(f"{path} holds no point that has figures")
     rows.sort(key=lambda row: number(row["n_c"], str(path)))
     lengths = [number(row["n_c"], str(path)) for row in rows]
-    figure, axes = frame()
-    drawn: list[tuple[Sequence[float], tuple[str, str], tuple[Any, ...]]] = []
+
+    def fill(axes: Any) -> list[Drawn]:
+        return over_prompt(axes, rows, lengths, str(path))
+
+    last = rows[-1]
+    peaks = [number(row["peak_allocated_bytes"], str(path)) / GIB for row in (rows[0], last)]
+    name = shown(Path(last["model"]).name)
+    show(fill, (f"{peaks[0]:,.1f} GiB at {lengths[0]:,} prompt tokens, {peaks[1]:,.1f} at "
+                f"{lengths[-1]:,}" if len(rows) > 1 else
+                f"{peaks[1]:,.1f} GiB at {lengths[-1]:,} prompt tokens"),
+         f"{name}, n_g {number(last['n_g'], str(path)):,}, batch "
+         f"{last['batch']}: a training step as PyTorch's allocator has it",
+         ["Retained: what backward needs when it begins, parameters aside. Allocated: the most "
+          "that tensors have at once.",
+          "Reserved: what the allocator then has of the GPU, where there is memory enough."],
+         folder, "peaks", is_narrow, where="at {:,} tokens".format)
+
+
+def over_prompt(axes: Any, rows: list[dict[str, str]], lengths: list[int],
+                path: str) -> list[Drawn]:
+    """A line for each figure that all rows have."""
+    from matplotlib.ticker import FuncFormatter
+
+    drawn: list[Drawn] = []
     for column, name, color, marker, dash in FIGURES:
         if not all(row[column] for row in rows):
             continue
-        sizes = [number(row[column], str(path)) / GIB for row in rows]
+        sizes = [number(row[column], path) / GIB for row in rows]
         axes.plot(lengths, sizes, color=color, marker=marker, linestyle=dash, linewidth=2)
         drawn.append(((lengths[-1], sizes[-1]), (name, f"{sizes[-1]:,.2f} GiB"), (color, marker, dash)))
     axes.set_xlim(left=0)
@@ -86,16 +111,7 @@ def draw_sweep(folder: Path) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axes.set_xlabel("prompt, tokens", color=GREY)
     axes.set_ylabel("GiB", color=GREY)
-    finish(figure, axes, drawn)
-    last = rows[-1]
-    peak = number(last["peak_allocated_bytes"], str(path)) / GIB
-    write(figure, f"{peak:,.1f} GiB at {lengths[-1]:,} prompt tokens",
-          f"{shown(Path(last['model']).name)}, n_g {number(last['n_g'], str(path)):,}, batch "
-          f"{last['batch']}: a training step as PyTorch's allocator has it",
-          ["Retained: what backward needs when it begins, parameters aside. Allocated: the most that "
-           "tensors have at once.", "Reserved: what the allocator then has of the GPU, where there is "
-           "memory enough."])
-    save(figure, folder, "peaks")
+    return drawn
 
 
 # A plan.
@@ -130,16 +146,43 @@ def read(path: Path) -> tuple[dict[str, list[Answer]], dict[str, str]]:
     return lines, rows[0]
 
 
-def draw_plan(path: Path) -> None:
+def draw_plan(path: Path, is_narrow: bool = False) -> None:
     """Draws the longest prompt, or the largest batch, over memory."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter
 
     lines, row = read(path)
     if not any(answer.fits is not None for answers in lines.values() for answer in answers):
         raise Unplottable(f"{path}: in none of its memories does the step fit")
     has_gpus = len({one.gpu for answers in lines.values() for one in answers}) > 1
-    figure, axes = frame(2.35 if has_gpus else 1.6)
-    drawn: list[tuple[Sequence[float], tuple[str, str], tuple[Any, ...]]] = []
+
+    def fill(axes: Any) -> list[Drawn]:
+        return over_memory(axes, lines, row, has_gpus)
+
+    def brief(axes: Any) -> None:
+        axes.xaxis.set_major_locator(FixedLocator(apart(sorted(names), 1.25)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.3g}"))
+        for tick in axes.get_xticklabels():
+            tick.set(rotation=0, ha="center", rotation_mode="default")
+        axes.set_xlabel("memory, GiB", color=GREY)
+
+    names = {one.memory: one.gpu for answers in lines.values() for one in answers}
+    listed = " · ".join(f"{gpu}: {memory:,.3g} GiB" for memory, gpu in sorted(names.items()))
+    show(fill, finding(lines, row["solves"], has_gpus), subtitle(row), [
+        "Each is exact: the step runs through PyTorch's allocator with that memory, and one more does not.",
+        *(["Dashed: with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True."]
+          if any(one.expandable for answers in lines.values() for one in answers) else []),
+        *(["Where the recording's laws end, more may fit."] if any(
+            one.is_end_of_laws for answers in lines.values() for one in answers) else [])],
+        path.parent, path.stem, is_narrow, 2.35 if has_gpus else 1.6, brief,
+        [f"{listed}."] if has_gpus else [])
+
+
+def over_memory(axes: Any, lines: dict[str, list[Answer]], row: dict[str, str],
+                has_gpus: bool) -> list[Drawn]:
+    """A line or two for each recording."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    drawn: list[Drawn] = []
     is_alone = len(lines) == 1
     for color, (name, answers) in zip(COLORS, lines.items()):
         fitting = [(one.memory, one.fits) for one in answers if one.fits is not None]
@@ -168,14 +211,7 @@ def draw_plan(path: Path) -> None:
             tick.set(rotation=40, ha="right", rotation_mode="anchor", fontsize=SMALL)
     axes.set_xlabel("memory, GiB" if not has_gpus else "", color=GREY)
     axes.set_ylabel(_NAMES.get(row["solves"], row["solves"]), color=GREY)
-    finish(figure, axes, drawn)
-    write(figure, finding(lines, row["solves"], has_gpus), subtitle(row), [
-        "Each is exact: the step runs through PyTorch's allocator with that memory, and one more does not.",
-        *(["Dashed: with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True."]
-          if any(one.expandable for answers in lines.values() for one in answers) else []),
-        *(["Where the recording's laws end, more may fit."] if any(
-            one.is_end_of_laws for answers in lines.values() for one in answers) else [])])
-    save(figure, path.parent, path.stem)
+    return drawn
 
 
 def finding(lines: dict[str, list[Answer]], solves: str, has_gpus: bool) -> str:
@@ -217,6 +253,41 @@ def label(memory: float, gpus: dict[float, str]) -> str:
 
 
 # Both.
+
+
+def show(fill: Callable[[Any], list[Drawn]], title: str, under: str, notes: Sequence[str],
+         folder: Path, name: str, is_narrow: bool, below: float = 1.6,
+         brief: Callable[[Any], None] = lambda _: None, more: Sequence[str] = (),
+         where: Callable[[float], str] = "in {:,.3g} GiB".format) -> None:
+    """Writes the picture, and the narrow one that has the lines' names below."""
+    figure, axes = frame(below)
+    finish(figure, axes, fill(axes))
+    write(figure, title, under, notes)
+    save(figure, folder, name)
+    if not is_narrow:
+        return
+    figure, axes = frame()
+    drawn = fill(axes)
+    label = axes.get_ylabel()
+    close(figure)
+    column = Column(title, under)
+    column.panel(label[:1].upper() + label[1:], 3.0, left=0.68)
+    column.key([Entry(first or "the same, expandable segments", f"{where(end[0])}: {second}", *look)
+                for end, (first, second), look in drawn])
+    for note in [*more, *notes]:
+        column.say(note)
+    figure, (axes,) = column.build()
+    fill(axes)
+    brief(axes)
+    axes.set_ylabel("")
+    plain(axes)
+    column.save(figure, folder, name)
+
+
+def close(figure: Any) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
 
 
 def frame(below: float = 1.6) -> tuple[Any, Any]:

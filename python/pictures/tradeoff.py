@@ -7,12 +7,14 @@ from pictures.axes import Line, lines_along
 from pictures.data import Series, common
 from pictures.findings import finding
 from pictures.looks import styles
+from pictures.narrow import Column, Entry, plain
 from pictures.schema import BIASED
 from pictures.words import (
-    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title_width, unit, wrapped)
+    BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title, title_width, unit, wrapped)
 
 LONG, TALL = 9.6, 4.6  # inches: the panel
 NEAR = 0.3  # inches: markers closer than this share a label
+NAME = "Gradient off by, %"
 MEANING = ("W: how many of the last prefix rows detached-prefix leaves in the graph (keep_prefix). "
            "At W = n_c nothing is detached, and the gradient is exact.")
 
@@ -27,25 +29,47 @@ class Label:
     is_bold: bool
 
 
-def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
+def draw(path: Path, everything: list[Series], notes: list[str], is_narrow: bool = False) -> None:
     shared = common(everything)
     lines, unmeasured = measured(lines_along("keep_prefix", everything))
-    largest = max(p.retained for line in lines for p in line.points)
-    worst = max(p.gradient_error for line in lines for p in line.points)
-    name, count = unit(largest)
     width = max(LONG + 2.0, title_width(shared, finding(everything)))
-    notes = [MEANING, *notes, *unmeasured, TERMS]
-    notes = [text for note in notes for text in wrapped(note, SMALL, width - 0.7)]
+    said = [MEANING, *notes, *unmeasured, TERMS]
+    notes = [text for note in said for text in wrapped(note, SMALL, width - 0.7)]
     bottom = NOTE * len(notes) + 0.2 + 0.75
     height = bottom + TALL + 1.55
     figure, _ = canvas(width, height, shared, notes, finding(everything))
 
     axes = figure.add_axes((0.95 / width, bottom / height, LONG / width, TALL / height))
+    axes.set_title(NAME, loc="left", fontsize=PANEL, weight="bold")
+    fill(axes, lines, (LONG, TALL), 0.9)
+    save(figure, path)
+    if not is_narrow:
+        return
+    column = Column(*title(shared, finding(everything)))
+    column.panel(NAME, 3.4)
+    others = [line for line in lines if not is_kept(line)]
+    chosen = styles([line.series for line in lines])
+    if others:
+        column.key([Entry(line.series.label, "", *look) for line, look in zip(lines, chosen)])
+    for note in said:
+        column.say(note)
+    figure, (axes,) = column.build()
+    fill(axes, lines, (4.06, 3.4), 0.1, names_others=False)
+    plain(axes)
+    column.save(figure, path, "retained")
+
+
+def fill(axes, lines: list[Line], size: tuple[float, float], beyond: float,
+         names_others: bool = True) -> None:
+    """The lines and their labels in a panel of a size in inches, with so much room right of it."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    long, tall = size
+    largest = max(p.retained for line in lines for p in line.points)
+    worst = max(p.gradient_error or 0 for line in lines for p in line.points)
+    name, count = unit(largest)
     right, top = largest / count * 1.04, 100 * (worst or 1) * 1.1
     axes.set(xlim=(0, right), ylim=(0, top))
-    axes.set_title("Gradient off by, %", loc="left", fontsize=PANEL, weight="bold")
     axes.set_xlabel(f"retained at the boundary, {name}", color=GREY)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     for axis in (axes.xaxis, axes.yaxis):
@@ -63,13 +87,13 @@ def draw(path: Path, everything: list[Series], notes: list[str]) -> None:
         axes.plot(xs, ys, color=color, linestyle=dash, linewidth=1.8, marker=marker,
                   markersize=7.5 if is_curve else 12, markeredgecolor="white", clip_on=False,
                   zorder=10 if is_curve else 5)
-        places = [(x / right * LONG, y / top * TALL) for x, y in zip(xs, ys)]
+        places = [(x / right * long, y / top * tall) for x, y in zip(xs, ys)]
         markers += path_of(places)
-        labels += named(line, places, color, several=sum(is_kept(other) for other in lines) > 1)
-    for label, (x, y) in zip(labels, placed(labels, markers)):
-        axes.text(x / LONG, y / TALL, label.text, color=label.color, fontsize=BODY, va="bottom",
+        if is_curve or names_others:
+            labels += named(line, places, color, several=sum(is_kept(other) for other in lines) > 1)
+    for label, (x, y) in zip(labels, placed(labels, markers, (long + beyond, tall))):
+        axes.text(x / long, y / tall, label.text, color=label.color, fontsize=BODY, va="bottom",
                   weight="bold" if label.is_bold else "normal", transform=axes.transAxes)
-    save(figure, path)
 
 
 def measured(lines: list[Line]) -> tuple[list[Line], list[str]]:
@@ -120,7 +144,8 @@ def path_of(places: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return found
 
 
-def placed(labels: list[Label], markers: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def placed(labels: list[Label], markers: list[tuple[float, float]],
+           size: tuple[float, float]) -> list[tuple[float, float]]:
     """The lower left corner of each label: near its marker, off all markers, lines and labels."""
     boxes: list[tuple[float, float, float, float]] = []
     for label in labels:
@@ -131,16 +156,16 @@ def placed(labels: list[Label], markers: list[tuple[float, float]]) -> list[tupl
                   for dx, dy in ((0.7, 0.7), (1, 0), (0.3, 1), (-0.7, -0.7), (-1, 0), (0, -1),
                                  (-0.7, 0.7), (0.7, -0.7))]
         x, y, _ = min(offers, key=lambda offer: 10 * offer[2] + covered(
-            (offer[0], offer[1], offer[0] + wide, offer[1] + tall), boxes, markers))
+            (offer[0], offer[1], offer[0] + wide, offer[1] + tall), boxes, markers, size))
         boxes.append((x, y, x + wide, y + tall))
     return [(x, y) for x, y, _, _ in boxes]
 
 
-def covered(box, boxes, markers) -> float:
-    """How much a label at a box would cover, or stand out of the panel; 0 for a free place."""
+def covered(box, boxes, markers, size: tuple[float, float]) -> float:
+    """How much a label at a box would cover, or stand out of the size; 0 for a free place."""
     left, low, right, high = box
     count = sum(left - 0.06 < x < right + 0.06 and low - 0.06 < y < high + 0.06
                 for x, y in markers)
     count += sum(50 for a, b, c, d in boxes
                  if left < c + 0.05 and a < right + 0.05 and low < d + 0.03 and b < high + 0.03)
-    return count + 100 * (left < 0.05 or low < 0.05 or right > LONG + 0.9 or high > TALL)
+    return count + 100 * (left < 0.05 or low < 0.05 or right > size[0] or high > size[1])

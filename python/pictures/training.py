@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pictures.files import Unplottable, has_columns, shown, table
+from pictures.narrow import Column
 from pictures.words import BODY, FONTS, GREY, NOTE, PANEL, SMALL, TITLE, in_units, save
 
 COLUMNS = ["task", "mode", "keep", "seed", "step", "seconds", "loss", "accuracy", "peak_bytes"]
@@ -110,7 +111,7 @@ def finding(everything: list[Runs]) -> str:
     return f"{first}; detached, {what}"
 
 
-def draw(path: Path) -> None:
+def draw(path: Path, is_narrow: bool = False) -> None:
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -141,6 +142,24 @@ def draw(path: Path) -> None:
     for line, note in enumerate(reversed(NOTES)):
         figure.text(0.35 / width, (0.14 + NOTE * line) / height, note, fontsize=SMALL, color=GREY)
     save(figure, path.parent, path.stem)
+    if not is_narrow:
+        return
+    column = Column(finding(everything), subtitle(everything))
+    for task in tasks:
+        mine = [runs for runs in everything if runs.task == task]
+        for over in ("steps", "seconds"):
+            column.panel(f"{shown(task)}: loss over {over}", 2.1, left=0.45)
+        column.panel(f"{shown(task)}: peak of a step", 0.9 * len(mine), left=0, below=0.1)
+    for note in NOTES:
+        column.say(note)
+    figure, panels = column.build()
+    for place, task in enumerate(tasks):
+        mine = [runs for runs in everything if runs.task == task]
+        for axes, over in zip(panels[3 * place:], ("steps", "seconds")):
+            losses(axes, mine, over)
+            axes.tick_params(labelsize=SMALL)
+        bars(panels[3 * place + 2], mine)
+    column.save(figure, path.parent, path.stem)
 
 
 NOTES = ["Peak: weights, their gradients and all else that a step holds at once; the optimizer's "

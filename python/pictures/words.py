@@ -16,6 +16,8 @@ FONTS = {
     "axes.spines.right": False, "axes.edgecolor": GREY, "xtick.color": GREY,
     "ytick.color": GREY, "text.parse_math": False, "svg.hashsalt": "ballast", "svg.fonttype": "path",
 }
+OWN = "Ballast scripts/plot"  # by which `ballast sweep --overwrite` knows a picture of old results
+PNG = {"dpi": 144, "metadata": {"Software": OWN}}
 TERMS = ("Retained: what backward needs and is alive when it starts, a storage counted once, "
          f"parameters aside. Gradient: relative L2 distance from the gradient of {WHOLE}.")
 
@@ -68,16 +70,24 @@ def in_units(bytes_: int) -> str:
 
 def save(figure, path: Path, name: str = "retained") -> None:
     """Writes a picture into a folder, as PNG and SVG."""
+    write(figure, path, [(f"{name}.png", PNG),
+                         (f"{name}.svg", {"metadata": {"Date": None, "Creator": OWN}})])
+
+
+def save_narrow(figure, path: Path, name: str) -> None:
+    """Writes a phone's picture into a folder, as PNG."""
+    write(figure, path, [(f"{name}-narrow.png", PNG)])
+
+
+def write(figure, path: Path, files: list[tuple[str, dict]]) -> None:
     import matplotlib.pyplot as plt
 
-    own = "Ballast scripts/plot"  # by which `ballast sweep --overwrite` knows a picture of old results
-    for suffix, options in ((".png", {"dpi": 144, "metadata": {"Software": own}}),
-                            (".svg", {"metadata": {"Date": None, "Creator": own}})):
+    for name, options in files:
         # A file of its own takes the place of what is there: a link is not written through.
-        draft = path / f".{name}.{os.getpid()}{suffix}"
+        draft = path / f".{os.getpid()}.{name}"
         try:
             figure.savefig(draft, facecolor="white", **options)
-            draft.replace(path / f"{name}{suffix}")
+            draft.replace(path / name)
         finally:
             draft.unlink(missing_ok=True)
     plt.close(figure)
@@ -111,10 +121,11 @@ def measure(text: str, size: float, bold: bool = False) -> float:
     return TextToPath().get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
-def wrapped(text: str, size: float, wide: float) -> list[str]:
+def wrapped(text: str, size: float, wide: float, bold: bool = False) -> list[str]:
     """The text in lines that are at most `wide` inches long."""
-    letters = len(text)
-    while any(measure(line, size) > wide for line in textwrap.wrap(text, letters)):
+    letters = max(len(text), 1)
+    while letters > 1 and any(
+            measure(line, size, bold) > wide for line in textwrap.wrap(text, letters)):
         letters -= 1
     return textwrap.wrap(text, letters)
 

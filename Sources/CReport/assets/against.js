@@ -43,11 +43,11 @@ function showAgainst(before, after) {
   const retained = point => point?.retained_bytes ?? null;
   makeTable($("against-points"), [
     {label: "point", value: pair => labelOfPair(before, after, pair)},
-    {label: "before", value: pair => retained(pair.before), isNumber: true},
-    {label: "after", value: pair => retained(pair.after), isNumber: true},
     {label: "change", value: change, isNumber: true,
      text: pair => change(pair) == null ? "in one alone"
        : change(pair) === 0 ? "=" : signed(change(pair))},
+    {label: "before", value: pair => retained(pair.before), isNumber: true},
+    {label: "after", value: pair => retained(pair.after), isNumber: true},
     {label: "%", value: pair => change(pair) / pair.before?.retained_bytes, isNumber: true,
      text: pair => change(pair) ? percent(change(pair) / pair.before.retained_bytes) : ""},
     {label: "peak before", value: pair => pair.before?.peak_bytes ?? null, isNumber: true},
@@ -105,14 +105,14 @@ function showTensorChanges(place, before, after) {
   }
   const columns = [
     {label: "what", value: change => change.what},
+    {label: "change", value: change => change.after - change.before, isNumber: true, sum: true,
+     text: change => signed(change.after - change.before)},
     {label: "layer", value: change => change.layer, isNumber: true,
      text: change => change.layer == null ? "" : String(change.layer)},
     {label: "op", value: change => change.op}, {label: "tensor", value: change => change.tensor},
     {label: "shape", value: change => change.shapes},
     {label: "before", value: change => change.before, isNumber: true, sum: true},
     {label: "after", value: change => change.after, isNumber: true, sum: true},
-    {label: "change", value: change => change.after - change.before, isNumber: true, sum: true,
-     text: change => signed(change.after - change.before)},
   ];
   makeTable(place, columns, changes, {page: 30});
 }

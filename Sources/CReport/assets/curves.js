@@ -109,8 +109,8 @@ function showLaws(result) {
   if (!laws.length) return;
   makeTable($("laws-table"), [
     {label: "series", value: law => result.label(law, ["n_c"]) || law.mode},
-    {label: "figure", value: law => law.figure ?? "retained"},
     {label: "bytes", value: law => law.linear_bytes, text: formula},
+    {label: "figure", value: law => law.figure ?? "retained"},
     {label: "from n_c", value: law => law.holds_from_n_c ?? law.n_c_min, isNumber: true},
     {label: "points on it", value: law => law.points_matching,
      text: law => `${law.points_matching} of ${law.points_checked}`, isNumber: true},

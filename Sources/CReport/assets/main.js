@@ -3,19 +3,22 @@
 function showPoints(result) {
   const axes = result.varying.filter(axis => axis !== "repeat");
   const shown = new Set(regionsOf(result.points, "figure").map(region => region.name));
-  const columns = [
+  const figures = FIGURES.filter(({region}) => !region || shown.has(region))
+    .filter(({name}) => result.points.some(point => point[name] != null))
+    .map(({name, label}) => ({
+      label, value: point => point[name], isNumber: true, isFirst: name === "retained_bytes",
+      text: point => name === "gradient_relative_error" ? error(point[name]) : number(point[name]),
+    }));
+  const [first, ...others] = [
     ...[...new Set(["mode", "n_c", ...axes])].filter(axis => result.axes.includes(axis)).map(axis => ({
       label: axis, value: point => point[axis],
       isNumber: result.points.every(point => typeof point[axis] === "number"),
     })),
     {label: "status", value: point => point.status, title: point => point.error ?? ""},
-    ...FIGURES.filter(({region}) => !region || shown.has(region))
-      .filter(({name}) => result.points.some(point => point[name] != null))
-      .map(({name, label}) => ({
-        label, value: point => point[name], isNumber: true,
-        text: point => name === "gradient_relative_error" ? error(point[name]) : number(point[name]),
-      })),
   ];
+  // What is retained stands second, so that a phone shows it without a scroll to the side.
+  const columns = [first, ...figures.filter(figure => figure.isFirst), ...others,
+                   ...figures.filter(figure => !figure.isFirst)];
   makeTable($("point-table"), columns, result.points, {
     search: $("point-search"), page: 50,
     onCount: rows => {

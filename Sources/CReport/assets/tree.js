@@ -99,11 +99,11 @@ function icicle(tree) {
 function showTensors(result, points, first) {
   const columns = [
     {label: "order", value: row => row.order, isNumber: true},
+    {label: "bytes", value: row => row.requested_bytes, isNumber: true, sum: true},
     {label: "layer", value: row => row.layer, text: row => row.layer == null ? "" : String(row.layer),
      isNumber: true},
     {label: "op", value: row => row.op}, {label: "tensor", value: row => row.tensor},
     {label: "shape", value: row => row.shape}, {label: "dtype", value: row => row.dtype},
-    {label: "bytes", value: row => row.requested_bytes, isNumber: true, sum: true},
     ...regionsOf(points, "figure").map(region => (
       {label: region.name, value: row => row[region.column], isNumber: true, sum: true})),
     {label: "allocated", value: row => row.allocated_bytes, isNumber: true},
@@ -113,7 +113,7 @@ function showTensors(result, points, first) {
   choosePoint($("tensor-point"), result, points, point => {
     const ledger = result.ledgerOf(point);
     makeTable($("tensor-table"), columns, ledger, {
-      search: $("tensor-search"), sorted: columns[6],
+      search: $("tensor-search"), sorted: columns[1],
       onCount: rows => {
         const sum = rows.reduce((sum, row) => sum + row.requested_bytes, 0);
         $("tensor-text").textContent =

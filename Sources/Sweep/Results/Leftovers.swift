@@ -11,6 +11,7 @@ enum Leftovers {
     "flow.csv": "layer,parameter,weight,prefix_norm",
     "report.html": "<title>Ballast report</title>",
     "retained.png": "Ballast scripts/plot", "retained.svg": "Ballast scripts/plot",
+    "retained-narrow.png": "Ballast scripts/plot",
   ]
 
   private static let searched = 4096

@@ -24,7 +24,7 @@ class MadeUp(unittest.TestCase):
     DRAW = """
 import sys
 from pathlib import Path
-from pictures import bars, choice, lines, over, rows, tradeoff
+from pictures import bars, choice, costs, lines, over, rows, tradeoff
 from pictures.data import read
 
 def say(figure, *_):
@@ -34,6 +34,8 @@ def say(figure, *_):
 for module in (bars, lines, over, rows, tradeoff):
     module.save = say
 choice.draw(Path(), *read(Path(sys.argv[1])))
+for row in costs.rows(read(Path(sys.argv[1]))[0]):
+    print(*row, sep=chr(10))
 """
 
     def said(self, table: list[Row], **entries: dict[str, Any]) -> str:

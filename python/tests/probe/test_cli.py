@@ -323,6 +323,7 @@ def test_overwriting_leaves_nothing_of_the_old_result(
             "flow.csv": "layer,parameter,weight,prefix_norm,generated_norm\n",
             "report.html": "<!doctype html><title>Ballast report</title>",
             "retained.png": "\x89PNG Ballast scripts/plot",
+            "retained-narrow.png": "\x89PNG Ballast scripts/plot",
             "retained.svg": "<svg>Ballast scripts/plot"}
     theirs = {"notes.txt": "mine", "README.md": "mine", "completions.csv": "mine"}
     for name, text in {**ours, **theirs}.items():
