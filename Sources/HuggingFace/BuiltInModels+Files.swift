@@ -123,13 +123,6 @@ extension BuiltInModels {
     1e-05, "rope_theta": 1000000.0, "sliding_window": null, "tie_word_embeddings": false,
     "torch_dtype": "bfloat16", "vocab_size": 131072}
     """#,
-    "mistral-small-24b": #"""
-    {"attention_dropout": 0.0, "head_dim": 128, "hidden_act": "silu", "hidden_size": 5120,
-    "intermediate_size": 32768, "max_position_embeddings": 32768, "model_type": "mistral",
-    "num_attention_heads": 32, "num_hidden_layers": 40, "num_key_value_heads": 8, "rms_norm_eps":
-    1e-05, "rope_theta": 100000000.0, "sliding_window": null, "tie_word_embeddings": false,
-    "torch_dtype": "bfloat16", "vocab_size": 131072}
-    """#,
     "qwen2.5-0.5b": #"""
     {"attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 896, "intermediate_size": 4864,
     "max_position_embeddings": 32768, "max_window_layers": 24, "model_type": "qwen2",
@@ -244,13 +237,6 @@ extension BuiltInModels {
     "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"},
     "rope_theta": 500000.0, "tie_word_embeddings": false, "torch_dtype": "bfloat16", "vocab_size":
     128256}
-    """#,
-    "r1-distill-qwen-7b": #"""
-    {"attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 3584, "intermediate_size":
-    18944, "max_position_embeddings": 131072, "model_type": "qwen2", "num_attention_heads": 28,
-    "num_hidden_layers": 28, "num_key_value_heads": 4, "rms_norm_eps": 1e-06, "rope_theta": 10000,
-    "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_sliding_window": false,
-    "vocab_size": 152064}
     """#,
     "smollm2-1.7b": #"""
     {"attention_bias": false, "attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 2048,

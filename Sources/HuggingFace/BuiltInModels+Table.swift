@@ -99,11 +99,6 @@ extension BuiltInModels {
       family: "llama", layers: 80, dModel: 8192,
       parameters: 70_553_706_496, contextLength: 131072),
     BuiltInModel(
-      name: "r1-distill-qwen-7b",
-      publicName: "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B",
-      family: "qwen2", layers: 28, dModel: 3584,
-      parameters: 7_615_616_512, contextLength: 131072),
-    BuiltInModel(
       name: "mistral-7b-v0.1",
       publicName: "mistralai/Mistral-7B-v0.1",
       family: "mistral", layers: 32, dModel: 4096,
@@ -118,11 +113,6 @@ extension BuiltInModels {
       publicName: "mistralai/Mistral-Nemo-Base-2407",
       family: "mistral", layers: 40, dModel: 5120,
       parameters: 12_247_782_400, contextLength: 128000),
-    BuiltInModel(
-      name: "mistral-small-24b",
-      publicName: "mistralai/Mistral-Small-24B-Base-2501",
-      family: "mistral", layers: 40, dModel: 5120,
-      parameters: 23_572_403_200, contextLength: 32768),
     BuiltInModel(
       name: "qwen2.5-0.5b",
       publicName: "Qwen/Qwen2.5-0.5B",
@@ -278,10 +268,5 @@ extension BuiltInModels {
       publicName: "HuggingFaceTB/SmolLM3-3B",
       family: "smollm3", layers: 36, dModel: 2048,
       parameters: 3_075_098_624, contextLength: 65536),
-    BuiltInModel(
-      name: "granite-3.3-8b",
-      publicName: "ibm-granite/granite-3.3-8b-instruct",
-      family: "granite", layers: 40, dModel: 4096,
-      parameters: 8_170_864_640, contextLength: 131072),
   ]
 }

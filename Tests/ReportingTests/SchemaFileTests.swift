@@ -4,10 +4,10 @@ import Retention
 import Testing
 import Values
 
-/// `python/pictures/schema.json`: what the pictures know of results, and `check-report` of a page.
+/// `python/ballast_pictures/schema.json`: what the pictures know of results, and `check-report` of a page.
 @Suite struct SchemaFileTests {
   private static let path = #filePath.replacing(
-    "Tests/ReportingTests/SchemaFileTests.swift", with: "python/pictures/schema.json")
+    "Tests/ReportingTests/SchemaFileTests.swift", with: "python/ballast_pictures/schema.json")
 
   /// With `BALLAST_WRITE_SCHEMA` set the file is written; run so after a change of the schema.
   @Test func `the pictures know the program's schema`() throws {

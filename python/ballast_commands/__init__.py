@@ -27,7 +27,7 @@ def plot() -> None:
         print(resources.files(__name__).joinpath("plot.txt").read_text())
         sys.exit(0)
     _need("ballast-plot", {"matplotlib": "matplotlib"}, "plot")
-    main: Callable[[Sequence[str]], int] = importlib.import_module("pictures.cli").main
+    main: Callable[[Sequence[str]], int] = importlib.import_module("ballast_pictures.cli").main
     try:
         sys.exit(main(words))
     except KeyboardInterrupt:

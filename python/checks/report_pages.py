@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.report_results import rows, say
-from pictures.schema import SCHEMA
+from ballast_pictures.schema import SCHEMA
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -16,7 +16,7 @@ from checkout import ROOT, Failure
 VENV = ROOT / ".venv-wheel"
 REQUIREMENTS = ROOT / "python/requirements/wheel.txt"
 BUILD = ROOT / ".build/wheel"
-PACKAGES = ("ballast", "ballast_commands", "ballast_probe", "pictures")
+PACKAGES = ("ballast", "ballast_commands", "ballast_pictures", "ballast_probe")
 
 # Of what the oldest glibc and libstdc++ that else would do have no newer name.
 OLDER = ("hypot", "hypotf", "_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE")

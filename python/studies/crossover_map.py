@@ -10,8 +10,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402, after the choice of a backend
-from pictures.narrow import Column, Entry  # noqa: E402
-from pictures.words import FONTS, GREY, SMALL, save  # noqa: E402
+from ballast_pictures.narrow import Column, Entry  # noqa: E402
+from ballast_pictures.words import FONTS, GREY, SMALL, save  # noqa: E402
 
 from studies.crossover import AT, HEADS, Case, Planner  # noqa: E402
 
@@ -19,7 +19,7 @@ LEADS = {"replay": "replay leads: its layers kept or made again",
          "checkpointing": "checkpointing of layers leads, pruned or not"}
 PEAKS = ("Peaks of activations: forward, backward and replay. Parameters, their gradients and "
          "optimizer state come on top of either.")
-COLORS = {"checkpointing": "#0072B2", "replay": "#009E73"}  # as `pictures.looks` has them
+COLORS = {"checkpointing": "#0072B2", "replay": "#009E73"}  # as `ballast_pictures.looks` has them
 
 
 def family(way: str) -> str:

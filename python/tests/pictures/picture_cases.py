@@ -19,10 +19,10 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from pictures import bars, choice, lines, over, rows, tradeoff
-from pictures.data import Series, read
-from pictures.schema import FILES, OF_PREFIX, REGIONS
-from pictures.schema import MODES as ALL_MODES
+from ballast_pictures import bars, choice, lines, over, rows, tradeoff
+from ballast_pictures.data import Series, read
+from ballast_pictures.schema import FILES, OF_PREFIX, REGIONS
+from ballast_pictures.schema import MODES as ALL_MODES
 
 Row = dict[str, Any]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pictures import choice
-from pictures.axes import following
+from ballast_pictures import choice
+from ballast_pictures.axes import following
 
 from picture_cases import MODES, POLICIES, SWEEPS, PictureTests, said, shown, sweep, texts
 

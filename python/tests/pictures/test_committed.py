@@ -9,9 +9,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from pictures import flow, lines
-from pictures.data import read
-from pictures.findings import finding
+from ballast_pictures import flow, lines
+from ballast_pictures.data import read
+from ballast_pictures.findings import finding
 
 from picture_cases import COMMITTED, PLOT
 

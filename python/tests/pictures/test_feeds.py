@@ -12,8 +12,8 @@ from unittest import mock
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from pictures import feeds
-from pictures.files import Unplottable
+from ballast_pictures import feeds
+from ballast_pictures.files import Unplottable
 
 from picture_cases import COMMITTED, Row, said, shown, write
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pictures.costs import cells
-from pictures.data import representative
-from pictures.findings import finding
+from ballast_pictures.costs import cells
+from ballast_pictures.data import representative
+from ballast_pictures.findings import finding
 
 from picture_cases import MODES, POLICIES, PictureTests, Row, padded, row, said, sweep
 

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from pictures.files import printable
+from ballast_pictures.files import printable
 
 from picture_cases import COMMITTED, PLOT, write
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pictures import lines
-from pictures.files import Unplottable
-from pictures.schema import FACTORS, SERIES
+from ballast_pictures import lines
+from ballast_pictures.files import Unplottable
+from ballast_pictures.schema import FACTORS, SERIES
 
 from picture_cases import DIVISORS, GROUPS, LENGTHS, MODES, PictureTests, Row, row, said, sweep, texts
 

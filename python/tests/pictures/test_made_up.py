@@ -13,19 +13,19 @@ from typing import Any
 
 from checkout import ROOT
 
-from pictures.schema import AXES
+from ballast_pictures.schema import AXES
 
 from picture_cases import MODES, POLICIES, Row, row, sweep, write
 
-SOURCE = ROOT / "python/pictures"
+SOURCE = ROOT / "python/ballast_pictures"
 
 
 class MadeUp(unittest.TestCase):
     DRAW = """
 import sys
 from pathlib import Path
-from pictures import bars, choice, costs, lines, over, rows, tradeoff
-from pictures.data import read
+from ballast_pictures import bars, choice, costs, lines, over, rows, tradeoff
+from ballast_pictures.data import read
 
 def say(figure, *_):
     for text in figure.findobj(lambda a: hasattr(a, "get_text")):

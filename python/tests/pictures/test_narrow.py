@@ -18,7 +18,7 @@ from checkout import ROOT
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from pictures import choice, feeds, flow, narrow, plans, recorded, training
+from ballast_pictures import choice, feeds, flow, narrow, plans, recorded, training
 
 from picture_cases import COMMITTED, PLOT, SWEEPS, PictureTests, shown
 from test_recorded_steps import answer

@@ -7,8 +7,8 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from pictures import plans
-from pictures.files import Unplottable
+from ballast_pictures import plans
+from ballast_pictures.files import Unplottable
 
 from picture_cases import Row, write
 

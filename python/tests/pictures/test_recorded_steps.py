@@ -8,8 +8,8 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from pictures import recorded
-from pictures.files import Unplottable
+from ballast_pictures import recorded
+from ballast_pictures.files import Unplottable
 
 from picture_cases import Row
 

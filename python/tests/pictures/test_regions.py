@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pictures import bars
-from pictures.files import Unplottable
-from pictures.schema import AXES, REGIONS
-from pictures.schema import MODES as ALL_MODES
+from ballast_pictures import bars
+from ballast_pictures.files import Unplottable
+from ballast_pictures.schema import AXES, REGIONS
+from ballast_pictures.schema import MODES as ALL_MODES
 
 from picture_cases import MODES, POLICIES, PictureTests, padded, row, said, sweep, texts
 

@@ -13,8 +13,8 @@ from checkout import ROOT
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from pictures import training
-from pictures.files import Unplottable
+from ballast_pictures import training
+from ballast_pictures.files import Unplottable
 
 from picture_cases import Row, shown, write
 

@@ -69,7 +69,7 @@ def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_columns_are_ballasts() -> None:
     """In its repository: the program's own list of columns comes first, in its order."""
-    schema = REPOSITORY / "python/pictures/schema.json"
+    schema = REPOSITORY / "python/ballast_pictures/schema.json"
     if not (REPOSITORY / "Package.swift").exists():
         pytest.skip("not in Ballast's repository")
     columns = {file["name"]: [column["name"] for column in file["columns"]]

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from pictures.data import Point, Series, label, representative
-from pictures.schema import SERIES, SIZES
+from ballast_pictures.data import Point, Series, label, representative
+from ballast_pictures.schema import SERIES, SIZES
 
 MANY = 8  # lines or bars, each with a label
 

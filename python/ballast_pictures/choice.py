@@ -3,10 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
-from pictures import bars, lines, over, rows, tradeoff
-from pictures.axes import MANY, longest_axis
-from pictures.data import Series, describe, label
-from pictures.schema import BIASED
+from ballast_pictures import bars, lines, over, rows, tradeoff
+from ballast_pictures.axes import MANY, longest_axis
+from ballast_pictures.data import Series, describe, label
+from ballast_pictures.schema import BIASED
 
 
 def draw(path: Path, everything: list[Series], skipped: Counter, shared: dict[str, str],

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from pictures.data import Point, Series, baseline, describe
-from pictures.findings import finding
-from pictures.looks import direct, styles
-from pictures.narrow import Column, Entry, plain
-from pictures.schema import WHOLE
-from pictures.words import (
+from ballast_pictures.data import Point, Series, baseline, describe
+from ballast_pictures.findings import finding
+from ballast_pictures.looks import direct, styles
+from ballast_pictures.narrow import Column, Entry, plain
+from ballast_pictures.schema import WHOLE
+from ballast_pictures.words import (
     FONTS, GREY, NOTE, PANEL, SMALL, TERMS, TITLE, against, figures, in_units, measure, save, title,
     unit, wrapped)
 

@@ -4,14 +4,14 @@ and over seconds, and the bytes of a step beside."""
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pictures.files import Unplottable, has_columns, shown, table
-from pictures.narrow import Column
-from pictures.words import BODY, FONTS, GREY, NOTE, PANEL, SMALL, TITLE, in_units, save
+from ballast_pictures.files import Unplottable, has_columns, shown, table
+from ballast_pictures.narrow import Column
+from ballast_pictures.words import BODY, FONTS, GREY, NOTE, PANEL, SMALL, TITLE, in_units, save
 
 COLUMNS = ["task", "mode", "keep", "seed", "step", "seconds", "loss", "accuracy", "peak_bytes"]
 LEARNED = 0.95
 MOST = 400  # lines or bars: a file of more is no such training
-# As `pictures.looks` has the modes. Replay is dashed over the full graph, so that both show.
+# As `ballast_pictures.looks` has the modes. Replay is dashed over the full graph, so that both show.
 STYLES = {"full": ("#000000", "-", 2.6), "pruned": ("#0072B2", (0, (1, 1.6)), 1.8),
           "replayed": ("#009E73", (0, (3, 2)), 2.0), "detached": ("#D55E00", "-", 1.6),
           "kept": ("#CC79A7", "-", 1.6)}

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pictures.data import Point, Series, baseline, representative
-from pictures.schema import AXES, BIASED, OPTIONS, SAVING, SIZES, STANDARD, WAYS
-from pictures.words import in_units
+from ballast_pictures.data import Point, Series, baseline, representative
+from ballast_pictures.schema import AXES, BIASED, OPTIONS, SAVING, SIZES, STANDARD, WAYS
+from ballast_pictures.words import in_units
 
 LONG = 100  # letters of a title that what joins the lead still may fill
 LITTLE = 0.005  # a saving that rounds to nothing

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pictures.files import Unplottable, has_columns, shown, table, text_of
-from pictures.looks import direct
-from pictures.narrow import Column, Entry, plain
-from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
+from ballast_pictures.files import Unplottable, has_columns, shown, table, text_of
+from ballast_pictures.looks import direct
+from ballast_pictures.narrow import Column, Entry, plain
+from ballast_pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 GIB = 2**30
 POINTS = ["model", "n_c", "n_g", "batch", "status", "retained_bytes", "peak_allocated_bytes",

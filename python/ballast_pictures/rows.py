@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from pictures.costs import PEAK
-from pictures.data import Point, Series, common, options, representative
-from pictures.findings import finding
-from pictures.looks import colors
-from pictures.narrow import INNER, MARGIN, Column
-from pictures.words import (
+from ballast_pictures.costs import PEAK
+from ballast_pictures.data import Point, Series, common, options, representative
+from ballast_pictures.findings import finding
+from ballast_pictures.looks import colors
+from ballast_pictures.narrow import INNER, MARGIN, Column
+from ballast_pictures.words import (
     BODY, GREY, INK, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title, title_width, unit,
     wrapped)
 

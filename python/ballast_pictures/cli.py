@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-from checkout import Failure
-from checkout.command import Words, name
-from pictures import choice, costs, feeds, flow, lines, over, plans, recorded, training
-from pictures.data import read
-from pictures.files import Unplottable, printable
+from ballast_pictures import choice, costs, feeds, flow, lines, over, plans, recorded, training
+from ballast_pictures.data import read
+from ballast_pictures.files import Unplottable, printable
+
+
+def name() -> str:
+    """The command's name as one types it: scripts/plot of a clone, else ballast-plot."""
+    path = Path(sys.argv[0])
+    return f"scripts/{path.name}" if path.parent.name == "scripts" else path.name
+
+
+class Words(argparse.ArgumentParser):
+    """The words behind the command's name; wrong ones end it with 64."""
+
+    def __init__(self) -> None:
+        super().__init__(prog=name(), add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(64)
 
 
 def complain(sentence: str) -> None:
@@ -61,7 +78,7 @@ def main(words: list[str]) -> int:
         except Unplottable as error:
             complain(str(error))
         except ModuleNotFoundError as error:
-            raise Failure(f"{error.name} is missing; run scripts/setup --plot") from None
+            complain(f"{error.name} is missing; run scripts/setup --plot, or pip install 'ballast[plot]'")
         except OSError as error:
             complain(f"{error.filename or argument} cannot be written: {error.strerror or error}")
         except (ValueError, OverflowError, MemoryError) as error:

@@ -4,8 +4,8 @@ import os
 import textwrap
 from pathlib import Path
 
-from pictures.data import Series
-from pictures.schema import AXES, STANDARD, WHOLE
+from ballast_pictures.data import Series
+from ballast_pictures.schema import AXES, STANDARD, WHOLE
 
 GREY, INK = "#4A4A4A", "#222222"
 # Points, of pictures that are read at half their size: titles, panels' titles, labels, the small print.

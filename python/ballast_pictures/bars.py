@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pictures.data import Point, Series, baseline, describe, representative
-from pictures.files import Unplottable
-from pictures.findings import finding
-from pictures.narrow import MARGIN, Column, Entry
-from pictures.schema import BIASED, MODES, OF_PREFIX, REGIONS, WHOLE
-from pictures.words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, measure, save,
+from ballast_pictures.data import Point, Series, baseline, describe, representative
+from ballast_pictures.files import Unplottable
+from ballast_pictures.findings import finding
+from ballast_pictures.narrow import MARGIN, Column, Entry
+from ballast_pictures.schema import BIASED, MODES, OF_PREFIX, REGIONS, WHOLE
+from ballast_pictures.words import (BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TERMS, TITLE, measure, save,
                     saving, title, unit, wrapped)
 
 # Of Okabe and Ito's palette, what the modes' lines leave, so that no colour means two things; in the

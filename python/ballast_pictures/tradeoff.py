@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pictures.axes import Line, lines_along
-from pictures.data import Series, common
-from pictures.findings import finding
-from pictures.looks import styles
-from pictures.narrow import Column, Entry, plain
-from pictures.schema import BIASED
-from pictures.words import (
+from ballast_pictures.axes import Line, lines_along
+from ballast_pictures.data import Series, common
+from ballast_pictures.findings import finding
+from ballast_pictures.looks import styles
+from ballast_pictures.narrow import Column, Entry, plain
+from ballast_pictures.schema import BIASED
+from ballast_pictures.words import (
     BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title, title_width, unit, wrapped)
 
 LONG, TALL = 9.6, 4.6  # inches: the panel

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pictures.files import Unplottable, has_columns, shown, table
-from pictures.looks import STYLES, direct
-from pictures.narrow import Column, Entry, plain
-from pictures.schema import BIASED, MODES, WAYS, WHOLE
-from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save, wrapped
+from ballast_pictures.files import Unplottable, has_columns, shown, table
+from ballast_pictures.looks import STYLES, direct
+from ballast_pictures.narrow import Column, Entry, plain
+from ballast_pictures.schema import BIASED, MODES, WAYS, WHOLE
+from ballast_pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save, wrapped
 
 COLUMNS = ["mode", "recompute", "attention", "head", "model", "dtype", "n_g", "n_c", "memory_bytes",
            "fits", "counted", "optimizer", "gradient_dtype", "relative_work", "gradient", "source"]

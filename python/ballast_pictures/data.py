@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
-from pictures.files import Unplottable, shown, table, text_of
-from pictures.schema import (
+from ballast_pictures.files import Unplottable, shown, table, text_of
+from ballast_pictures.schema import (
     AXES, BIASED, COSTS, FACTORS, FILES, FREE, MODES, OF_PREFIX, OPTIONS, REFERENCE, REGIONS, SAVING,
     SERIES, STANDARD, WHOLE)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pictures.files import Unplottable, has_columns, shown, table
-from pictures.narrow import Column
-from pictures.words import (
+from ballast_pictures.files import Unplottable, has_columns, shown, table
+from ballast_pictures.narrow import Column
+from ballast_pictures.words import (
     BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, TITLE, save, wrapped)
 
 COLUMNS = ["layer", "weight", "prefix_norm", "boundary_norm", "generated_norm", "n_c", "n_g",

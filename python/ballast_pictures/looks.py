@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from pictures.data import Series
-from pictures.schema import BIASED, MODES
-from pictures.words import BODY, SMALL
+from ballast_pictures.data import Series
+from ballast_pictures.schema import BIASED, MODES
+from ballast_pictures.words import BODY, SMALL
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; a marker a colour as well. In the
 # order of the modes, exact ones first; what comes after, and modes that nobody knows, have the further.

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pictures.data import power_of_ten
-from pictures.files import Unplottable, shown, table
-from pictures.narrow import Column
-from pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
+from ballast_pictures.data import power_of_ten
+from ballast_pictures.files import Unplottable, shown, table
+from ballast_pictures.narrow import Column
+from ballast_pictures.words import BODY, FONTS, GREY, NOTE, SMALL, TITLE, save
 
 COLUMNS = ["layer", "weight", "position", "norm", "parameter"]
 MEASURED = "The norm of what each position adds to each weight's gradient"

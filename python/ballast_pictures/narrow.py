@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pictures.words import (
+from ballast_pictures.words import (
     BODY, FONTS, GREY, INK, NOTE, PANEL, SMALL, save_narrow, wrapped)
 
 WIDTH, MARGIN = 5.0, 0.12  # inches; at 144 dots an inch two dots a CSS px of a page of 390 px

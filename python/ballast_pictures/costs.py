@@ -1,8 +1,8 @@
 """What a point costs, as a row of texts: bytes, products, and the gradient that they buy."""
 
-from pictures.data import Point, Series, baseline, representative
-from pictures.schema import COSTS, FIGURES, WHOLE
-from pictures.words import in_units, saving
+from ballast_pictures.data import Point, Series, baseline, representative
+from ballast_pictures.schema import COSTS, FIGURES, WHOLE
+from ballast_pictures.words import in_units, saving
 
 RETAINED, *OTHERS = COSTS
 HEADS = [FIGURES[RETAINED]["label"], f"against\n{WHOLE}", *(FIGURES[c]["label"] for c in OTHERS),

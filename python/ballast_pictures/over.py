@@ -4,14 +4,14 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pictures.axes import Line, following, lines_along, longest_axis
-from pictures.costs import HEADS, PEAK, cells, heads
-from pictures.data import Series, common, power_of_ten
-from pictures.findings import finding
-from pictures.looks import direct, styles
-from pictures.narrow import Column, Entry, plain
-from pictures.schema import AXES, OPTIONS
-from pictures.words import (
+from ballast_pictures.axes import Line, following, lines_along, longest_axis
+from ballast_pictures.costs import HEADS, PEAK, cells, heads
+from ballast_pictures.data import Series, common, power_of_ten
+from ballast_pictures.findings import finding
+from ballast_pictures.looks import direct, styles
+from ballast_pictures.narrow import Column, Entry, plain
+from ballast_pictures.schema import AXES, OPTIONS
+from ballast_pictures.words import (
     BODY, GREY, NOTE, PANEL, SMALL, TERMS, canvas, measure, save, title, title_width, unit, wrapped)
 
 LONG, TALL, TICKS = 2.4, 3.5, 0.6  # inches: a panel, and room for what its axis says
