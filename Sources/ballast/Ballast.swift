@@ -26,6 +26,7 @@ struct Ballast: ParsableCommand {
     version: BallastVersion.current,
     subcommands: [
       Measure.self, FlowCommand.self, PlanCommand.self, SweepCommand.self, MergeCommand.self,
-      Check.self, Compare.self, ReportCommand.self, AllocatorCommand.self, WorkerProgram.self,
+      Check.self, Compare.self, ReportCommand.self, AllocatorCommand.self, SchemaCommand.self,
+      CompletionsCommand.self, WorkerProgram.self,
     ])
 }

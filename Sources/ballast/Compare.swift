@@ -23,9 +23,13 @@ struct Compare: ParsableCommand {
       point or a figure that A has; 1 if no point has bytes in both.
       """)
 
-  @Argument(help: ArgumentHelp("The results before.", valueName: "a"))
+  @Argument(
+    help: ArgumentHelp("The results before.", valueName: "a"),
+    completion: .file(extensions: ["csv"]))
   var before: String
-  @Argument(help: ArgumentHelp("The results after.", valueName: "b"))
+  @Argument(
+    help: ArgumentHelp("The results after.", valueName: "b"),
+    completion: .file(extensions: ["csv"]))
   var after: String
   @Option(
     parsing: .unconditional,
@@ -36,7 +40,8 @@ struct Compare: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A column that points may differ in, such as threads; may be given more than once.",
-      valueName: "column"))
+      valueName: "column"),
+    completion: .list(Comparison.columns))
   var ignore: [String] = []
 
   func run() throws {

@@ -2,6 +2,7 @@ import ArgumentParser
 import CUDAAllocator
 import Files
 import Measurement
+import RecordedSteps
 import Recordings
 import Reporting
 import Retention
@@ -42,29 +43,34 @@ struct Measure: ParsableCommand {
     help: """
       How the row is printed: \(Format.words.joined(separator: ", ")) (default: table; with an \
       output to -, which is standard output, the row is not printed).
-      """)
+      """,
+    completion: .list(Format.words))
   var format: String?
   @Option(
     help: ArgumentHelp(
       "Write every saved storage to a CSV file, or to standard output with -.",
-      valueName: "file.csv"))
+      valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
   var ledger: String?
   @Option(
     help: ArgumentHelp(
       "Write the row as one JSON object to a file, or to standard output with -.",
-      valueName: "file"))
+      valueName: "file"),
+    completion: .file(extensions: ["json"]))
   var json: String?
   @Option(
     help: ArgumentHelp(
       "Write the gradients of all trained parameters, in float32, under Hugging Face names.",
-      valueName: "file.safetensors"))
+      valueName: "file.safetensors"),
+    completion: .file(extensions: ["safetensors"]))
   var gradients: String?
   @Option(
     help: ArgumentHelp(
       """
       Write how far every parameter's gradient is from the exact one to a CSV file, or to standard \
       output with -.
-      """, valueName: "file.csv"))
+      """, valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
   var gradientErrors: String?
   @Flag(
     help: """
@@ -78,14 +84,16 @@ struct Measure: ParsableCommand {
       Add totals of the retained bytes to the table, by \
       \(TotalsKey.words.joined(separator: ", ")), of a recorded step also by role and phase; \
       several, separated by commas.
-      """, valueName: "word"))
+      """, valueName: "word"),
+    completion: .list(of: RecordedKey.words))
   var by: String?
   @Option(
     help: ArgumentHelp(
       """
       Of a recipe: write PyTorch's step, allocation by allocation, as a file for --recording and \
       ballast allocator, on the GPU of --gpu or else on a CPU; - for standard output.
-      """, valueName: "file.json"))
+      """, valueName: "file.json"),
+    completion: .file(extensions: ["json"]))
   var stream: String?
   @OptionGroup(title: "Pictures of one step") var traces: TraceOptions
   @OptionGroup(title: "A recorded step") var recording: RecordingOptions

@@ -25,9 +25,13 @@ struct MergeCommand: ParsableCommand {
       different profiles, or of one that was changed meanwhile, are never merged.
       """)
 
-  @Argument(help: ArgumentHelp("The folders of the shards.", valueName: "dir"))
+  @Argument(
+    help: ArgumentHelp("The folders of the shards.", valueName: "dir"),
+    completion: .directory)
   var shards: [String]
-  @Option(help: ArgumentHelp("The folder for the merged results.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The folder for the merged results.", valueName: "dir"),
+    completion: .directory)
   var output: String
   @Flag(help: "Replace results that the folder holds.")
   var overwrite = false

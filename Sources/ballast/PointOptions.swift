@@ -11,14 +11,16 @@ struct PointOptions: ParsableArguments {
     help: """
       A built-in model (\(ModelSource.names.joined(separator: ", "))), a Hugging Face config.json, \
       or a directory holding one and perhaps model.safetensors.
-      """)
+      """,
+    completion: .words(ModelSource.names, orFiles: ["json"]))
   var model: String?
   @Option(
     help: ArgumentHelp(
       """
       Weights of the model: a safetensors file, an index of shards, or a directory with either \
       (default: those in the model's directory, or else drawn from the seed).
-      """, valueName: "file.safetensors"))
+      """, valueName: "file.safetensors"),
+    completion: .file(extensions: ["safetensors", "json"]))
   var weights: String?
   @Option(
     help: ArgumentHelp(
@@ -26,7 +28,8 @@ struct PointOptions: ParsableArguments {
       Tokens: an object {"tokens": [...]} with a list of numbers, or with one such list a \
       sequence; the first n_c + n_g of each are read, and one more for loss rows generated \
       (default: drawn from the seed).
-      """, valueName: "file.json"))
+      """, valueName: "file.json"),
+    completion: .file(extensions: ["json"]))
   var tokens: String?
   @OptionGroup var axes: AxisOptions
   @OptionGroup var memory: MemoryOption

@@ -29,9 +29,13 @@ struct SweepCommand: ParsableCommand {
       runs out of memory, gets a row that says so, and the sweep goes on; its exit status is then 1.
       """)
 
-  @Argument(help: ArgumentHelp("The sweep's YAML file.", valueName: "profile.yaml"))
+  @Argument(
+    help: ArgumentHelp("The sweep's YAML file.", valueName: "profile.yaml"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var profile: String
-  @Option(help: ArgumentHelp("The folder for the results.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The folder for the results.", valueName: "dir"),
+    completion: .directory)
   var output: String
   @Flag(help: "Replace results that the folder holds.")
   var overwrite = false
@@ -64,7 +68,8 @@ struct SweepCommand: ParsableCommand {
       """
       Take the figures of a step that ballast-probe fit has recorded, at the n_c, n_g and batch \
       that the profile gives, in place of a model; nothing is run.
-      """, valueName: "file"))
+      """, valueName: "file"),
+    completion: .file(extensions: ["gz", "json"]))
   var recording: String?
   @OptionGroup var memory: MemoryOption
 

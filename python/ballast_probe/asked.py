@@ -6,15 +6,16 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from .completing import complete
 from .configuration import built_in, parse_settings, read_configuration, with_settings
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds `--model`, `--model-type` and `--set`."""
     model = parser.add_argument_group("model").add_mutually_exclusive_group(required=True)
-    model.add_argument("--model", metavar="CONFIG",
-                       help="a config.json, a directory that holds one, or a built-in name: "
-                       f"{', '.join(built_in())}")
+    complete(model.add_argument("--model", metavar="CONFIG",
+                                help="a config.json, a directory that holds one, or a built-in "
+                                f"name: {', '.join(built_in())}"), built_in(), paths="file")
     model.add_argument("--model-type", metavar="TYPE",
                        help="a model type of transformers, with its default configuration")
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],

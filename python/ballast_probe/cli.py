@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import files, table, versions
+from . import completing, files, table, versions
 from .asked import add_model, asked_model
+from .completing import complete
 from .configuration import configuration_file
 from .errors import OutOfMemory, ProbeError, UsageError
 from .laws import command as fit_command
@@ -61,7 +62,7 @@ def _dropout(text: str) -> float | None:
 _dropout.__name__ = "probability"
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_command() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ballast-probe", description="Lists every tensor that a PyTorch "
         "training step keeps for its backward pass.",
@@ -87,8 +88,9 @@ def _parser() -> argparse.ArgumentParser:
                         ("recompute", RECOMPUTES), ("logits", LOGITS)):
         standard = {"attention": "sdpa", "dtype": "the configuration's, or else float32"}.get(
             name, words[0])
-        point.add_argument(f"--{name}", type=_words, **several, metavar="LIST",
-                           help=f"{', '.join(words)} (default: {standard})")
+        complete(point.add_argument(f"--{name}", type=_words, **several, metavar="LIST",
+                                    help=f"{', '.join(words)} (default: {standard})"),
+                 words, lists=True)
     point.add_argument("--keep-prefix", type=int, default=0, metavar="W",
                        help="last prefix rows that detached-prefix leaves in the graph")
     point.add_argument("--trainable", metavar="REGEX",
@@ -101,16 +103,19 @@ def _parser() -> argparse.ArgumentParser:
                        help="probability of every dropout, or config for the configuration's own "
                        "(default 0)")
     point.add_argument("--seed", type=int, default=0, help="of weights and tokens (default 0)")
-    point.add_argument("--device", default="fake", metavar="DEVICE",
-                       help=f"{', '.join(DEVICES)} (default: fake: shapes alone, as on a CPU)")
+    complete(point.add_argument(
+        "--device", default="fake", metavar="DEVICE",
+        help=f"{', '.join(DEVICES)} (default: fake: shapes alone, as on a CPU)"), DEVICES)
     output: Any = run.add_argument_group("output")
-    output.add_argument("--output", type=Path, metavar="DIR",
-                        help="write points.csv, ledger.csv and sweep.json")
+    complete(output.add_argument("--output", type=Path, metavar="DIR",
+                                 help="write points.csv, ledger.csv and sweep.json"),
+             paths="directory")
     output.add_argument("--overwrite", action="store_true", help="replace results that are there")
     output.add_argument("--tensors", action="store_true",
                         help="print what each point keeps, summed over layers")
     record_command.add_parser(commands)
     fit_command.add_parser(commands)
+    completing.add_parser(commands)
     return parser
 
 
@@ -205,9 +210,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         words = sys.argv[1:] if arguments is None else arguments
-        parsed = _parser().parse_args(words)
+        parsed = parser_of_command().parse_args(words)
         if parsed.command == "fit":
             return fit_command.run(parsed, words)
+        if parsed.command == "completions":
+            return completing.run(parsed)
         return record_command.run(parsed, words) if parsed.command == "record" else _run(parsed)
     except UsageError as error:
         _say(str(error))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..asked import asked_model
+from ..completing import complete
 from ..configuration import make_subject
 from ..errors import ProbeError, UsageError
 from ..recording import writing
@@ -58,12 +59,15 @@ def add_parser(commands: Any) -> None:
     answer.add_argument("--memory", metavar="SIZE", help="what the step has to fit, such as 80GiB; "
                         "several are separated by commas (default: the GPU's, which is a little "
                         "less than it is sold as)")
-    answer.add_argument("--also", metavar="LIST", help="record the step with each of these changes "
-                        f"too, and say what they let fit: {', '.join(CHANGES)}, or all")
+    complete(answer.add_argument(
+        "--also", metavar="LIST", help="record the step with each of these changes "
+        f"too, and say what they let fit: {', '.join(CHANGES)}, or all"),
+        [*CHANGES, "all"], lists=True)
     output = parser.add_argument_group("output")
-    output.add_argument("--output", type=Path, metavar="DIR",
-                        help=f"write {writing.NAME} into this folder, and that of each change into "
-                        "one of its name in there")
+    complete(output.add_argument(
+        "--output", type=Path, metavar="DIR",
+        help=f"write {writing.NAME} into this folder, and that of each change into "
+        "one of its name in there"), paths="directory")
     output.add_argument("--overwrite", action="store_true",
                         help="replace recordings that are there")
 

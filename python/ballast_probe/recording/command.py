@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..asked import add_model, asked_model
+from ..completing import complete
 from ..errors import ProbeError, UsageError
 from ..options import DTYPES, LOGITS
 from . import writing
 from .answer import answer
 from .gpus import table
+from .parallel import PARALLELS
 from .trainer import (
     ATTENTIONS, AUTOCASTS, BASES, OPTIMIZERS, RECOMPUTES, Training, record_training,
 )
@@ -40,8 +42,9 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     add_step(parser)
     output = parser.add_argument_group("output")
-    output.add_argument("--output", type=Path, metavar="DIR",
-                        help=f"write {writing.NAME} into this folder")
+    complete(output.add_argument("--output", type=Path, metavar="DIR",
+                                 help=f"write {writing.NAME} into this folder"),
+             paths="directory")
     output.add_argument("--overwrite", action="store_true",
                         help="replace a recording that is there")
 
@@ -70,13 +73,16 @@ def add_step(parser: argparse.ArgumentParser, *, n_g: int | None = None) -> None
     for name, words in (("attention", ATTENTIONS), ("autocast", tuple(AUTOCASTS)),
                         ("recompute", RECOMPUTES), ("optimizer", OPTIMIZERS),
                         ("base", BASES), ("logits", LOGITS)):
-        step.add_argument(f"--{name}", default=getattr(standard, name), metavar="WORD",
-                          help=f"{', '.join(words)} (default {getattr(standard, name)})")
-    step.add_argument("--dtype", metavar="WORD", help=f"of the weights: {', '.join(DTYPES)} "
-                      "(default: the configuration's, or else float32)")
-    step.add_argument("--gpu", default=standard.gpu, metavar="GPU",
-                      help=f"{', '.join(table())}, cpu, or a JSON file with an entry of your own "
-                      f"(default {standard.gpu})")
+        complete(step.add_argument(
+            f"--{name}", default=getattr(standard, name), metavar="WORD",
+            help=f"{', '.join(words)} (default {getattr(standard, name)})"), words)
+    complete(step.add_argument(
+        "--dtype", metavar="WORD", help=f"of the weights: {', '.join(DTYPES)} "
+        "(default: the configuration's, or else float32)"), DTYPES)
+    complete(step.add_argument(
+        "--gpu", default=standard.gpu, metavar="GPU",
+        help=f"{', '.join(table())}, cpu, or a JSON file with an entry of your own "
+        f"(default {standard.gpu})"), [*table(), "cpu"], paths="file")
     step.add_argument("--clip", type=float, default=standard.clip, metavar="NORM",
                       help="the norm to which gradients are clipped, or 0 for no clipping "
                       f"(default {standard.clip})")
@@ -91,9 +97,10 @@ def add_step(parser: argparse.ArgumentParser, *, n_g: int | None = None) -> None
     several.add_argument("--ranks", type=int, default=standard.ranks, metavar="D",
                          help="processes that train together, each on such a GPU with a batch of "
                          f"its own; one of them is recorded (default {standard.ranks})")
-    several.add_argument("--parallel", metavar="WORD",
-                         help="fsdp2: fully_shard on each layer, with --autocast as its policy; "
-                         "ddp: DistributedDataParallel (default with --ranks: fsdp2)")
+    complete(several.add_argument(
+        "--parallel", metavar="WORD",
+        help="fsdp2: fully_shard on each layer, with --autocast as its policy; "
+        "ddp: DistributedDataParallel (default with --ranks: fsdp2)"), PARALLELS)
 
 
 def training_of(arguments: argparse.Namespace, n_c: int) -> Training:
