@@ -1,5 +1,5 @@
 import Spelling
-package import Values
+import Values
 
 /// A kind of file that people write, or that others read, whose keys have a JSON Schema.
 ///

@@ -43,6 +43,7 @@ struct Compare: ParsableCommand {
       valueName: "column"),
     completion: .list(Comparison.columns))
   var ignore: [String] = []
+  @OptionGroup var table: TableOptions
 
   func run() throws {
     if let percent = failOnIncrease, !percent.isFinite || percent < 0 {
@@ -52,12 +53,17 @@ struct Compare: ParsableCommand {
       let advice = Words.advice(for: unknown, among: Comparison.columns)
       throw UsageError("unknown column \(quoted(unknown)); \(advice)")
     }
+    let format = try table.given()
     let results = (try ResultPoints(before), try ResultPoints(after))
     let comparison = try Comparison(results.0, results.1, ignoring: ignore)
-    try Output.show(
-      ComparisonTable.text(
-        of: comparison.points, onlyBefore: comparison.onlyBefore,
-        onlyAfter: comparison.onlyAfter))
+    switch format {
+    case .table:
+      try Output.show(
+        ComparisonTable.text(
+          of: comparison.points, onlyBefore: comparison.onlyBefore,
+          onlyAfter: comparison.onlyAfter))
+    case .json: try Output.write(comparison.json.text + "\n")
+    }
     for note in [results.0.strays, results.1.strays].compactMap(\.self) { Output.note(note) }
     guard let percent = failOnIncrease else { return }
     let worse = comparison.increases(beyond: percent) + comparison.losses

@@ -81,7 +81,7 @@ struct Measure: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Add totals of the retained bytes to the table, by \
+      Add totals of the retained bytes to the table or the JSON, by \
       \(TotalsKey.words.joined(separator: ", ")), of a recorded step also by role and phase; \
       several, separated by commas.
       """, valueName: "word"),
@@ -135,7 +135,7 @@ struct Measure: ParsableCommand {
       texts, binaries: binaries, format: self.format, from: options.inputs)
     let snapshotFile = try traces.snapshotFile()
     let gradientFile = try gradients.map { try GradientFile($0) }
-    let totals = try totals(isPrinted: format == .table && outputs.printsRow)
+    let totals = try totals(isPrinted: format != .csv && outputs.printsRow)
     let recorder = traces.recorder(for: planned.point)
 
     let runner = PointRunner(
@@ -153,13 +153,13 @@ struct Measure: ParsableCommand {
     if let stream { try outputs.write("--stream", stream.json) }
     try traces.write(outcome, recorder, to: outputs, snapshot: snapshotFile)
     if outputs.printsRow {
-      let tables = totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }
       let each = format == .table ? try? Predictor(engine: .cpu).sequences(of: planned.point) : nil
       let group = format == .table ? try? Predictor(engine: .cpu).groupLaw(of: planned.point) : nil
       let text =
-        text(of: outcome, as: format)
+        text(of: outcome, as: format, with: totals)
         + (each.map { SequenceTable.text($0) } ?? "")
-        + (group.map { GroupTable.text(of: $0, at: planned.point) } ?? "") + tables.joined()
+        + (group.map { GroupTable.text(of: $0, at: planned.point) } ?? "")
+        + (format == .table ? tables(of: outcome, totals) : "")
       try format == .table ? Output.show(text) : Output.write(text)
     }
     // After everything that can fail, so that a failure stays one sentence.
@@ -181,7 +181,8 @@ struct Measure: ParsableCommand {
   func totalsWords(isPrinted: Bool) throws -> [String] {
     guard let by else { return [] }
     guard isPrinted else {
-      throw UsageError("--by adds to the printed table; leave --format and outputs to - out")
+      throw UsageError(
+        "--by adds to what is printed, as a table or JSON; leave --format csv and outputs to - out")
     }
     let words = by.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     guard words.allSatisfy({ !$0.isEmpty }) else {
@@ -193,10 +194,27 @@ struct Measure: ParsableCommand {
     return words
   }
 
-  private func text(of outcome: PointOutcome, as format: Format) -> String {
+  private func tables(of outcome: PointOutcome, _ totals: [TotalsKey]) -> String {
+    totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }.joined()
+  }
+
+  /// A row as one object; totals, if any are asked for, are its last member.
+  static func json(of record: PointRecord, with totals: [(name: String, value: JSONText)]) -> String
+  {
+    guard !totals.isEmpty else { return JSONObject.text(of: record) }
+    let members = JSONObject.members(of: record) + [("by", .object(totals, .lines(4, close: 2)))]
+    return JSONText.object(members, .lines(2)).text + "\n"
+  }
+
+  private func text(
+    of outcome: PointOutcome, as format: Format, with totals: [TotalsKey]
+  ) -> String {
     switch format {
     case .table: PointTable.text(of: outcome.record, gradients: outcome.gradients)
-    case .json: JSONObject.text(of: outcome.record)
+    case .json:
+      Self.json(
+        of: outcome.record,
+        with: totals.map { ($0.rawValue, TotalsTable.json(of: outcome.saved, by: $0)) })
     case .csv: CSV.document([outcome.record])
     }
   }

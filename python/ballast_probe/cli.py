@@ -20,6 +20,7 @@ from .errors import OutOfMemory, ProbeError, UsageError
 from .laws import command as fit_command
 from .options import ATTENTIONS, DEVICES, DTYPES, LOGITS, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
+from .printed import add_format, is_json, print_json
 from .recording import command as record_command
 from .words import first_line, printable
 
@@ -113,6 +114,7 @@ def parser_of_command() -> argparse.ArgumentParser:
     output.add_argument("--overwrite", action="store_true", help="replace results that are there")
     output.add_argument("--tensors", action="store_true",
                         help="print what each point keeps, summed over layers")
+    add_format(output)
     record_command.add_parser(commands)
     fit_command.add_parser(commands)
     completing.add_parser(commands)
@@ -140,6 +142,7 @@ def _points(arguments: argparse.Namespace) -> list[PointOptions]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    prints_json = is_json(arguments)
     points = _points(arguments)
     name, values = asked_model(arguments)
 
@@ -174,12 +177,14 @@ def _run(arguments: argparse.Namespace) -> int:
                 _say(note)
     if arguments.output is not None:
         files.write(arguments.output, rows, values)
-    if any(row.result for row in rows):
+    if prints_json:
+        print_json([_object(row, with_tensors=arguments.tensors) for row in rows])
+    elif any(row.result for row in rows):
         print(table.points(rows))
     for row in rows:
         if row.result is None:
             continue
-        if arguments.tensors:
+        if arguments.tensors and not prints_json:
             print(f"\nn_c {row.options.n_c}, n_g {row.options.n_g}, {row.options.mode}, "
                   f"{row.options.recipe}\n{table.tensors(row.result)}")
         if row.result.held_by_checkpoint_bytes:
@@ -190,6 +195,12 @@ def _run(arguments: argparse.Namespace) -> int:
                  f"the boundary, {row.result.cuda_before_bytes:,} before the step and "
                  f"{row.result.cuda_peak_bytes:,} at most")
     return FAILED if any(row.result is None for row in rows) else DONE
+
+
+def _object(row: files.Row, *, with_tensors: bool) -> dict[str, Any]:
+    """A point under the names of its columns, and what it keeps if that was asked for."""
+    tensors = [kept._asdict() for kept in table.kept(row.result)] if row.result else []
+    return files.point_cells(row) | ({"tensors": tensors} if with_tensors else {})
 
 
 def _say(sentence: str) -> None:

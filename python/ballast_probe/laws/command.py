@@ -15,6 +15,7 @@ from ..asked import asked_model
 from ..completing import complete
 from ..configuration import make_subject
 from ..errors import ProbeError, UsageError
+from ..printed import add_format, is_json, print_json
 from ..recording import writing
 from ..recording.command import add_step, place, training_of
 from ..recording.recording import Recording
@@ -22,7 +23,7 @@ from ..recording.trainer import Training, record_training
 from .changes import CHANGES, changed
 from .fitting import Fit, Fitter, Model, batches, prompts, refuse_lengths
 from .planner import Question, refuse_memory, require_program
-from .table import answer_of, table
+from .table import answer_of, table, values_of
 from .workers import processors, workers
 
 _N_G = 512
@@ -70,6 +71,7 @@ def add_parser(commands: Any) -> None:
         "one of its name in there"), paths="directory")
     output.add_argument("--overwrite", action="store_true",
                         help="replace recordings that are there")
+    add_format(output)
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -79,6 +81,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         ProbeError: The step cannot be recorded, follows no law, or its file cannot be written.
         UsageError: What is asked cannot be meant.
     """
+    prints_json = is_json(arguments)
     training = training_of(arguments, _ASKED if arguments.n_c is None else arguments.n_c)
     replace(training, n_c=1 if arguments.n_c is None else arguments.n_c).validate()
     if training.n_c >= 0 and training.batch != 1:
@@ -97,6 +100,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     files = {change: place(folder / change if folder and change else folder, arguments.overwrite)
              for change in ["", *changes]}
     fits: dict[str, Fit] = {}
+    refused: dict[str, str] = {}
     for change, asked in {"": training, **changes}.items():
         try:
             fits[change] = fit = _fit(name, values, asked, question, command, said.of(change))
@@ -104,15 +108,20 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             if not change:
                 raise
             said.end()
+            refused[change] = str(error)
             print(f"ballast-probe: {change}: {error}", file=sys.stderr)
             continue
         said.end()
-        if not change:
+        if not change and not prints_json:
             print(fit.summary(), flush=True)
             print(_untold(training, asked_for_changes=bool(changes)), flush=True)
         if (file := files[change]) is not None:
             fit.recording.write(file)
     said.end()
+    if prints_json:
+        print_json(values_of(fits, refused)
+                   | {"recording": str(files[""]) if files[""] is not None else None})
+        return 0
     if changes:
         print("\n" + table({change: answer_of(fit) for change, fit in fits.items()}))
     if (file := files[""]) is not None:

@@ -13,8 +13,9 @@ from ..asked import add_model, asked_model
 from ..completing import complete
 from ..errors import ProbeError, UsageError
 from ..options import DTYPES, LOGITS
+from ..printed import add_format, is_json, print_json
 from . import writing
-from .answer import answer
+from .answer import answer, figures
 from .gpus import table
 from .parallel import PARALLELS
 from .trainer import (
@@ -47,6 +48,7 @@ def add_parser(commands: Any) -> None:
              paths="directory")
     output.add_argument("--overwrite", action="store_true",
                         help="replace a recording that is there")
+    add_format(output)
 
 
 def add_step(parser: argparse.ArgumentParser, *, n_g: int | None = None) -> None:
@@ -122,6 +124,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         ProbeError: The step cannot be recorded, or its file not written.
         UsageError: What is asked cannot be meant.
     """
+    prints_json = is_json(arguments)
     training = training_of(arguments, arguments.n_c)
     training.validate()
     name, values = asked_model(arguments)
@@ -131,6 +134,9 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
                                 command=command)
     if file is not None:
         recording.write(file)
+    if prints_json:
+        print_json(figures(recording) | {"recording": None if file is None else str(file)})
+        return 0
     print(answer(recording))
     if file is not None:
         print(f"\nThe recording is in {file}.")
