@@ -113,7 +113,7 @@ enum RecordingSchema {
           "What tensors are.")
       ),
       ("dtypes", texts.about("Types of elements.")),
-      ("shapes", SchemaPart.list(.list(.integer(), count: 0...64)).about("Extents.")),
+      ("shapes", SchemaPart.list(.list(.integer(), count: 0...64)).about("Extents, the outermost first.")),
       (
         "regions",
         SchemaPart.list(

@@ -2,7 +2,7 @@ import Spelling
 
 /// A JSON value of a schema, its members in the order in which they are written.
 ///
-/// Draft 2020-12 of JSON Schema. There is no library for it in Swift that writes members in an order.
+/// Draft 2020-12 of JSON Schema. Foundation's encoder writes members in no order of ours.
 indirect enum SchemaPart {
   case string(String)
   case integer(Int)

@@ -2,9 +2,9 @@
 # Made by shtab 1.13.0.
 _shtab_ballast_probe_subparsers=(run record fit completions)
 
-_shtab_ballast_probe_run_option_strings=(-h --help --model --model-type --set --n-c --n-g --batch --mode --attention --dtype --recompute --logits --keep-prefix --trainable --lora --layers --dropout --seed --device --output --overwrite --tensors)
-_shtab_ballast_probe_record_option_strings=(-h --help --model --model-type --set --n-c --n-g --batch --steps --accumulate --attention --autocast --recompute --optimizer --base --logits --dtype --gpu --clip --lora --trainable --layers --dropout --ranks --parallel --output --overwrite)
-_shtab_ballast_probe_fit_option_strings=(-h --help --model --model-type --set --n-g --batch --steps --accumulate --attention --autocast --recompute --optimizer --base --logits --dtype --gpu --clip --lora --trainable --layers --dropout --ranks --parallel --n-c --memory --also --output --overwrite)
+_shtab_ballast_probe_run_option_strings=(-h --help --model --model-type --set --n-c --n-g --batch --mode --attention --dtype --recompute --logits --keep-prefix --trainable --lora --layers --dropout --seed --device --output --overwrite --tensors --format)
+_shtab_ballast_probe_record_option_strings=(-h --help --model --model-type --set --n-c --n-g --batch --steps --accumulate --attention --autocast --recompute --optimizer --base --logits --dtype --gpu --clip --lora --trainable --layers --dropout --ranks --parallel --output --overwrite --format)
+_shtab_ballast_probe_fit_option_strings=(-h --help --model --model-type --set --n-g --batch --steps --accumulate --attention --autocast --recompute --optimizer --base --logits --dtype --gpu --clip --lora --trainable --layers --dropout --ranks --parallel --n-c --memory --also --output --overwrite --format)
 _shtab_ballast_probe_completions_option_strings=(-h --help --install --overwrite)
 _shtab_ballast_probe_option_strings=(-h --help --version)
 
@@ -16,6 +16,7 @@ _shtab_ballast_probe_run___recompute_COMPGEN=_ballast_probe_recompute_none_2
 _shtab_ballast_probe_run___logits_COMPGEN=_ballast_probe_logits_all_3
 _shtab_ballast_probe_run___device_COMPGEN=_ballast_probe_device_fake_4
 _shtab_ballast_probe_run___output_COMPGEN=_shtab_compgen_dirs
+_shtab_ballast_probe_run___format_COMPGEN=_ballast_probe_format_table_2
 _shtab_ballast_probe_record___model_COMPGEN=_ballast_probe_model_gpt2_10
 _shtab_ballast_probe_record___attention_COMPGEN=_ballast_probe_attention_sdpa_6
 _shtab_ballast_probe_record___autocast_COMPGEN=_ballast_probe_autocast_none_3
@@ -27,6 +28,7 @@ _shtab_ballast_probe_record___dtype_COMPGEN=_ballast_probe_dtype_float32_3
 _shtab_ballast_probe_record___gpu_COMPGEN=_ballast_probe_gpu_a100_40gb_10
 _shtab_ballast_probe_record___parallel_COMPGEN=_ballast_probe_parallel_fsdp2_2
 _shtab_ballast_probe_record___output_COMPGEN=_shtab_compgen_dirs
+_shtab_ballast_probe_record___format_COMPGEN=_ballast_probe_format_table_2
 _shtab_ballast_probe_fit___model_COMPGEN=_ballast_probe_model_gpt2_10
 _shtab_ballast_probe_fit___attention_COMPGEN=_ballast_probe_attention_sdpa_6
 _shtab_ballast_probe_fit___autocast_COMPGEN=_ballast_probe_autocast_none_3
@@ -39,6 +41,7 @@ _shtab_ballast_probe_fit___gpu_COMPGEN=_ballast_probe_gpu_a100_40gb_10
 _shtab_ballast_probe_fit___parallel_COMPGEN=_ballast_probe_parallel_fsdp2_2
 _shtab_ballast_probe_fit___also_COMPGEN=_ballast_probe_also_checkpointing_8
 _shtab_ballast_probe_fit___output_COMPGEN=_shtab_compgen_dirs
+_shtab_ballast_probe_fit___format_COMPGEN=_ballast_probe_format_table_2
 _shtab_ballast_probe_completions_pos_0_COMPGEN=_ballast_probe_shell_bash_3
 
 _shtab_ballast_probe_pos_0_choices=(run record fit completions)
@@ -126,6 +129,15 @@ _ballast_probe_words() {
 }
 _ballast_probe_device_fake_4() {
   _ballast_probe_words "fake meta cpu cuda" "$1"
+}
+
+_ballast_probe_words() {
+  local start=""
+  [[ $2 == *,* ]] && start="${2%,*},"
+  compgen -P "$start" -W "$1" -- "${2##*,}"
+}
+_ballast_probe_format_table_2() {
+  _ballast_probe_words "table json" "$1"
 }
 
 _ballast_probe_words() {

@@ -46,7 +46,7 @@ function _shtab_ballast_probe_using
 end
 
 set -g _shtab_ballast_probe_commands run record fit completions
-set -g _shtab_ballast_probe_opts_with_value --accumulate --also --attention --autocast --base --batch --clip --device --dropout --dtype --gpu --keep-prefix --layers --logits --lora --memory --mode --model --model-type --n-c --n-g --optimizer --output --parallel --ranks --recompute --seed --set --steps --trainable
+set -g _shtab_ballast_probe_opts_with_value --accumulate --also --attention --autocast --base --batch --clip --device --dropout --dtype --format --gpu --keep-prefix --layers --logits --lora --memory --mode --model --model-type --n-c --n-g --optimizer --output --parallel --ranks --recompute --seed --set --steps --trainable
 
 complete -c ballast-probe -e
 complete -c ballast-probe -f
@@ -76,6 +76,7 @@ complete -c ballast-probe -n '_shtab_ballast_probe_using run' -l device -xka "fa
 complete -c ballast-probe -n '_shtab_ballast_probe_using run' -l output -xka "(__fish_complete_directories)" -d 'write points.csv, ledger.csv and sweep.json'
 complete -c ballast-probe -n '_shtab_ballast_probe_using run' -l overwrite -d 'replace results that are there'
 complete -c ballast-probe -n '_shtab_ballast_probe_using run' -l tensors -d 'print what each point keeps, summed over layers'
+complete -c ballast-probe -n '_shtab_ballast_probe_using run' -l format -xka "table json" -d 'how the answer is printed: table, json (default table)'
 complete -c ballast-probe -n '_shtab_ballast_probe_using; and test $_shtab_ballast_probe_npos -eq 0' -a record -d 'Runs training steps of a transformers model on shapes alone and records'
 complete -c ballast-probe -n '_shtab_ballast_probe_using record' -s h -l help -d 'show this help message and exit'
 complete -c ballast-probe -n '_shtab_ballast_probe_using record' -l model -xka "(printf '%s\\n' gpt2 gpt3-175b llama-3.1-405b llama-3.1-70b llama-3.1-8b llama-3.2-1b mistral-7b qwen2.5-0.5b qwen2.5-7b qwen3-8b) (__fish_complete_path (commandline -ct))" -d 'a config.json, a directory that holds one, or a built-in name: gpt2, gpt3-175b, llama-3.1-405b, llama-3.1-70b, llama-3.1-8b, llama-3.2-1b, mistral-7b, qwen2.5-0.5b, qwen2.5-7b, qwen3-8b'
@@ -103,6 +104,7 @@ complete -c ballast-probe -n '_shtab_ballast_probe_using record' -l ranks -x -d 
 complete -c ballast-probe -n '_shtab_ballast_probe_using record' -l parallel -xka "fsdp2 ddp" -d 'fsdp2: fully_shard on each layer, with --autocast as its policy; ddp: DistributedDataParallel (default with --ranks: fsdp2)'
 complete -c ballast-probe -n '_shtab_ballast_probe_using record' -l output -xka "(__fish_complete_directories)" -d 'write recording.json.gz into this folder'
 complete -c ballast-probe -n '_shtab_ballast_probe_using record' -l overwrite -d 'replace a recording that is there'
+complete -c ballast-probe -n '_shtab_ballast_probe_using record' -l format -xka "table json" -d 'how the answer is printed: table, json (default table)'
 complete -c ballast-probe -n '_shtab_ballast_probe_using; and test $_shtab_ballast_probe_npos -eq 0' -a fit -d 'Records training steps of a transformers model at a few lengths, finds from'
 complete -c ballast-probe -n '_shtab_ballast_probe_using fit' -s h -l help -d 'show this help message and exit'
 complete -c ballast-probe -n '_shtab_ballast_probe_using fit' -l model -xka "(printf '%s\\n' gpt2 gpt3-175b llama-3.1-405b llama-3.1-70b llama-3.1-8b llama-3.2-1b mistral-7b qwen2.5-0.5b qwen2.5-7b qwen3-8b) (__fish_complete_path (commandline -ct))" -d 'a config.json, a directory that holds one, or a built-in name: gpt2, gpt3-175b, llama-3.1-405b, llama-3.1-70b, llama-3.1-8b, llama-3.2-1b, mistral-7b, qwen2.5-0.5b, qwen2.5-7b, qwen3-8b'
@@ -132,6 +134,7 @@ complete -c ballast-probe -n '_shtab_ballast_probe_using fit' -l memory -x -d 'w
 complete -c ballast-probe -n '_shtab_ballast_probe_using fit' -l also -xka "(__fish_append , checkpointing lora qlora answer-logits chunked-loss fused-optimizer sgd all)" -d 'record the step with each of these changes too, and say what they let fit: checkpointing, lora, qlora, answer-logits, chunked-loss, fused-optimizer, sgd, or all'
 complete -c ballast-probe -n '_shtab_ballast_probe_using fit' -l output -xka "(__fish_complete_directories)" -d 'write recording.json.gz into this folder, and that of each change into one of its name in there'
 complete -c ballast-probe -n '_shtab_ballast_probe_using fit' -l overwrite -d 'replace recordings that are there'
+complete -c ballast-probe -n '_shtab_ballast_probe_using fit' -l format -xka "table json" -d 'how the answer is printed: table, json (default table)'
 complete -c ballast-probe -n '_shtab_ballast_probe_using; and test $_shtab_ballast_probe_npos -eq 0' -a completions -d 'Prints a shell'"'"'s completion of commands, options and their values:'
 complete -c ballast-probe -n '_shtab_ballast_probe_using completions' -s h -l help -d 'show this help message and exit'
 complete -c ballast-probe -n '_shtab_ballast_probe_using completions' -l install -d 'write the script where the shell looks for it'

@@ -61,6 +61,7 @@ _shtab_ballast_probe_fit_options=(
   "--also[record the step with each of these changes too, and say what they let fit\: checkpointing, lora, qlora, answer-logits, chunked-loss, fused-optimizer, sgd, or all]:LIST:_values -s , value checkpointing lora qlora answer-logits chunked-loss fused-optimizer sgd all"
   "--output[write recording.json.gz into this folder, and that of each change into one of its name in there]:DIR:_files -/"
   "--overwrite[replace recordings that are there]"
+  "--format[how the answer is printed\: table, json (default table)]:WORD:(table json)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -93,6 +94,7 @@ _shtab_ballast_probe_record_options=(
   "--parallel[fsdp2\: fully_shard on each layer, with --autocast as its policy\; ddp\: DistributedDataParallel (default with --ranks\: fsdp2)]:WORD:(fsdp2 ddp)"
   "--output[write recording.json.gz into this folder]:DIR:_files -/"
   "--overwrite[replace a recording that is there]"
+  "--format[how the answer is printed\: table, json (default table)]:WORD:(table json)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -121,6 +123,7 @@ _shtab_ballast_probe_run_options=(
   "--output[write points.csv, ledger.csv and sweep.json]:DIR:_files -/"
   "--overwrite[replace results that are there]"
   "--tensors[print what each point keeps, summed over layers]"
+  "--format[how the answer is printed\: table, json (default table)]:WORD:(table json)"
 )
 
 # guard to ensure default positional specs are added only once per session
