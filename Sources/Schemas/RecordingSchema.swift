@@ -113,7 +113,10 @@ enum RecordingSchema {
           "What tensors are.")
       ),
       ("dtypes", texts.about("Types of elements.")),
-      ("shapes", SchemaPart.list(.list(.integer(), count: 0...64)).about("Extents, the outermost first.")),
+      (
+        "shapes",
+        SchemaPart.list(.list(.integer(), count: 0...64)).about("Extents, the outermost first.")
+      ),
       (
         "regions",
         SchemaPart.list(

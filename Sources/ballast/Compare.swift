@@ -9,6 +9,7 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
     abstract: "Put two results side by side: bytes, times, and the tensors that differ.",
+    usage: "ballast compare <a> <b> [<options>]",
     discussion: """
       EXAMPLES
         ballast compare results/before results/after

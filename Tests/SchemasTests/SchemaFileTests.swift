@@ -51,7 +51,7 @@ import Values
         else { continue }
         for (key, part) in parts {
           let text = part["description"] as? String ?? ""
-          #expect(text.count > 10 && text.last == ".", "\(place)/\(key)")
+          #expect(text.count > 10 && [".", ")"].contains(text.last), "\(place)/\(key)")
         }
       }
     }

@@ -26,11 +26,17 @@ def values_of(fits: Mapping[str, Fit], refused: Mapping[str, str]) -> dict[str, 
     """
     fit = fits[""]
     return {
-        "answers": fit.answers, "notes": fit.notes,
+        "answers": [_without_file(one) for one in fit.answers], "notes": fit.notes,
         "recorded_at": [dict(zip(fit.span.variables, point)) for point in fit.held],
-        "changes": [{"change": change, **answer_of(found)} for change, found in fits.items() if change]
+        "changes": [{"change": change, **_without_file(answer_of(found))}
+                    for change, found in fits.items() if change]
         + [{"change": change, "error": error} for change, error in refused.items()],
     }
+
+
+def _without_file(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer without the file that was asked about, which may be gone by now."""
+    return {name: value for name, value in answer.items() if name != "file"}
 
 
 def table(answers: Mapping[str, Mapping[str, Any]]) -> str:
