@@ -156,6 +156,13 @@ let package = Package(
         "Profiles", "Budgets", "Measurement", "Reporting", "Retention", "Transformer", "Tensors",
         "Ledger", "Values", "Files", "Spelling",
       ]),
+    // What editors know of the files that people write.
+    module(
+      "Schemas",
+      uses: [
+        "Profiles", "Budgets", "Measurement", "RecordedLaws", "Recordings", "CUDAAllocator",
+        "Retention", "Ledger", "Values", "Spelling",
+      ]),
     module(
       "BallastTesting",
       uses: [
@@ -165,7 +172,8 @@ let package = Package(
     .executableTarget(
       name: "ballast",
       dependencies: [
-        "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport", "Results",
+        "Schemas", "Sweep", "Profiles", "Budgets", "Planning", "Measurement", "HTMLReport",
+        "Results",
         "RecordedPlans", "RecordedLaws", "RecordedSteps", "Traces", "Recordings", "CUDAAllocator",
         "PyTorchSteps", "Reporting", "Retention", "HuggingFace", "Transformer", "Tensors", "Ledger",
         "Safetensors", "Values", "Files", "Spelling", "Threading", argumentParser,
@@ -280,6 +288,9 @@ let package = Package(
         "Sweep", "Profiles", "Measurement", "Reporting", "Retention", "Tensors", "Ledger", "Values",
         "Files", "Spelling", "TestSupport",
       ]),
+    tests(
+      "SchemasTests",
+      of: ["Schemas", "Sweep", "Profiles", "Recordings", "Values", "Files", "TestSupport"]),
     tests("MemoryBudgetTests", of: ["BallastTesting"]),
     tests(
       "CommandLineTests",

@@ -69,7 +69,7 @@ extension ProfileParser {
   mutating func givenPoints(_ text: String) throws(ProfileError) -> GivenPoints {
     let sizes = Set(PointAxis.sizes.map(\.name) + ["model", "adapter"])
     var axes: [AxisChoice] = []
-    for key in Self.axisKeys {
+    for key in ProfileKeys.axes {
       guard let entry = entries[key], !sizes.contains(key), PointAxis.named(key).changesBytes
       else { continue }
       if case .mapping = entry.node {
@@ -96,7 +96,7 @@ extension ProfileParser {
   private func prefixLengths(
     _ mapping: Node.Mapping, _ entry: ProfileNodes.Entry
   ) throws(ProfileError) -> [Choice] {
-    let names = ["from", "to", "step"]
+    let names = ProfileKeys.range
     let parts = try nodes.entries(of: mapping, known: names, in: "a range")
     var bounds: [Int] = []
     for name in names {
@@ -105,9 +105,9 @@ extension ProfileParser {
       }
       let value = try nodes.value(part.node, part, as: Int.self)
       let least = name == "step" ? 1 : 0
-      guard value >= least && value <= 1 << 28 else {
+      guard value >= least && value <= ProfileKeys.mostTokens else {
         throw nodes.error(
-          part.line, "\(name) of n_c must be \(least) to \(1 << 28), not \(value)")
+          part.line, "\(name) of n_c must be \(least) to \(ProfileKeys.mostTokens), not \(value)")
       }
       bounds.append(value)
     }
@@ -129,8 +129,7 @@ extension ProfileParser {
   private func drawnLengths(
     _ mapping: Node.Mapping, _ entry: ProfileNodes.Entry
   ) throws(ProfileError) -> Lengths {
-    let keys = ["n_c", "n_g", "count", "seed"]
-    let parts = try nodes.entries(of: mapping, known: keys, in: "lengths")
+    let parts = try nodes.entries(of: mapping, known: ProfileKeys.lengths, in: "lengths")
     func range(_ name: String, from least: Int) throws(ProfileError) -> ClosedRange<Int> {
       guard let part = parts[name] else {
         throw nodes.error(entry.line, "lengths have no \(name)")
@@ -139,7 +138,8 @@ extension ProfileParser {
       let ends = try nodes.list(part) { (node, entry) throws(ProfileError) in
         try nodes.value(node, entry, as: Int.self)
       }.map(\.value)
-      guard ends.count == 2, ends[0] >= least, ends[0] <= ends[1], ends[1] <= 1 << 28 else {
+      guard ends.count == 2, ends[0] >= least, ends[0] <= ends[1], ends[1] <= ProfileKeys.mostTokens
+      else {
         throw nodes.error(
           part.line, "\(name) of lengths must be a range such as [\(max(least, 16)), 512]")
       }
@@ -160,14 +160,11 @@ extension ProfileParser {
 
   // MARK: Models
 
-  private static let sizeKeys =
-    ["name"] + PointAxis.sizes.map(\.name) + ["norm_epsilon", "rope_theta", "tie_embeddings"]
-
   /// A model of sizes that stand in the profile.
   private mutating func ownModel(
     _ mapping: Node.Mapping, _ entry: ProfileNodes.Entry
   ) throws(ProfileError) -> NamedModel {
-    let parts = try nodes.entries(of: mapping, known: Self.sizeKeys, in: "a model")
+    let parts = try nodes.entries(of: mapping, known: ProfileKeys.model, in: "a model")
     for (key, part) in parts { sizeLines[key] = part.line }
     func optional<Value: WrittenValue>(
       _ key: String, _ type: Value.Type
@@ -181,7 +178,7 @@ extension ProfileParser {
       guard let part = parts[size.name] else { continue }
       settings[size.name] = try nodes.value(part.node, part, of: size)
     }
-    let missing = ["layers", "d_model", "heads", "d_ff", "vocab"].filter { settings[$0] == nil }
+    let missing = ProfileKeys.neededOfModel.filter { settings[$0] == nil }
     guard missing.isEmpty else {
       throw nodes.error(entry.line, "the model has no \(missing.joined(separator: ", no "))")
     }

@@ -8,8 +8,6 @@ import Values
 import Yams
 
 extension ProfileParser {
-  private static let limitKeys = ["at_most", "at_least", "within"]
-
   /// The budgets of the profile; empty if it has none. No `points` stands for those of result
   /// files, whose axes may have other words than ours.
   ///
@@ -36,8 +34,7 @@ extension ProfileParser {
     _ mapping: Node.Mapping, line: Int, for points: [PointCells]?
   ) throws(ProfileError) -> Budget {
     let parts = try nodes.entries(
-      of: mapping, known: ["figure", "relative_to"] + Self.limitKeys + Self.axisKeys,
-      in: "a budget")
+      of: mapping, known: ProfileKeys.budget, in: "a budget")
     guard let figurePart = parts["figure"] else {
       throw nodes.error(
         line, "the budget has no figure; it is one of \(BudgetFigure.words.joined(separator: ", "))"
@@ -52,7 +49,7 @@ extension ProfileParser {
       }
     }
     try setLimits(of: &budget, parts)
-    for key in Self.axisKeys {
+    for key in ProfileKeys.axes {
       guard let part = parts[key] else { continue }
       budget.selection.append(try choice(part, hasOurWords: points != nil))
     }

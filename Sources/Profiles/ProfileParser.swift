@@ -53,12 +53,6 @@ struct ProfileParser {
   /// An axis and all of its values, one for each point of the product.
   typealias Choices = (key: String, values: [Choice])
 
-  /// Axes from the outermost to the innermost loop.
-  static let axisKeys = PointAxis.ofProfiles.map(\.name)
-  static let keys =
-    ["profile", "description", "memory", "repeat", "timings", "weights", "tokens", "budgets"]
-    + axisKeys
-
   let nodes: ProfileNodes
   let entries: [String: ProfileNodes.Entry]
   let threads: Int
@@ -77,7 +71,7 @@ struct ProfileParser {
       throw nodes.error(
         root.mark?.line, "a profile is a mapping of keys to values, such as \"n_c: 4\"")
     }
-    entries = try nodes.entries(of: mapping, known: Self.keys, in: "a profile")
+    entries = try nodes.entries(of: mapping, known: ProfileKeys.profile, in: "a profile")
   }
 
   /// The profile's name: its own, or else its file's.
@@ -120,7 +114,7 @@ struct ProfileParser {
         entries[other]?.line, PointError.tokens(.toldByLengths(axis: other)).description)
     }
     var axes: [Choices] = []
-    for key in Self.axisKeys {
+    for key in ProfileKeys.axes {
       guard let entry = entries[key] else { continue }
       axes.append((key, try values(of: entry)))
     }
@@ -163,8 +157,9 @@ struct ProfileParser {
   private func repetitions() throws(ProfileError) -> Int {
     guard let entry = entries["repeat"] else { return 1 }
     let value = try nodes.value(entry.node, entry, as: Int.self)
-    guard value >= 1 && value <= 1000 else {
-      throw nodes.error(entry.line, "repeat must be 1 to 1000, not \(value)")
+    guard (1...ProfileKeys.mostRepetitions).contains(value) else {
+      throw nodes.error(
+        entry.line, "repeat must be 1 to \(ProfileKeys.mostRepetitions), not \(value)")
     }
     return value
   }

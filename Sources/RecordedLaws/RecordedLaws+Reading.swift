@@ -7,7 +7,7 @@ extension RecordedLaws {
   private static let mostBlocks = 1 << 21
   static let mostTakes = 256
   /// What one allocation takes at the most.
-  static let mostBytes = 1 << 41
+  package static let mostBytes = 1 << 41
 
   /// Reads and checks the laws of a recording; nil if it has none.
   ///

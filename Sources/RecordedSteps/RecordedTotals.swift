@@ -2,6 +2,7 @@ import Ledger
 import OrderedCollections
 import Recordings
 import Reporting
+package import Spelling
 import Values
 
 /// What bytes of a recorded step are added up by.
@@ -13,24 +14,8 @@ extension RecordedStep {
   /// Bytes by op, layer, region or role: what is retained, and what is held where most is
   /// allocated; by phase its peaks.
   package func totals(by key: RecordedKey) -> String {
-    switch key {
-    case .phase: return phaseTable
-    case .op, .layer, .region, .role: break
-    }
-    var sums: OrderedDictionary<String, (kept: Int, held: Int, tensors: Int)> = [:]
-    for number in kept {
-      for (name, bytes) in parts(of: number, by: key) {
-        sums[name, default: (0, 0, 0)].kept += bytes
-      }
-    }
-    let held = alive(after: peakEvent)
-    for number in held {
-      for (name, bytes) in parts(of: number, by: key) where bytes > 0 {
-        sums[name, default: (0, 0, 0)].held += bytes
-        sums[name, default: (0, 0, 0)].tensors += 1
-      }
-    }
-    let whole = held.reduce(0) { $0 + recording.tensors.bytes[$1] }
+    if key == .phase { return phaseTable }
+    let whole = heldBytes
     var table = TextTable([
       (key.rawValue, .left), ("retained", .right), ("", .right), ("at the peak", .right),
       ("", .right), ("%", .right), ("tensors", .right),
@@ -41,16 +26,60 @@ extension RecordedStep {
         Units.fixed(100 * Double(held) / Double(max(whole, 1)), 1), Units.grouped(tensors),
       ])
     }
+    for sum in sums(by: key) { add(sum.name, sum.kept, sum.held, sum.tensors) }
+    add("together", retained.total, whole, alive(after: peakEvent).count)
+    return table.text
+  }
+
+  /// The same as data, an object a row but for the last.
+  package func totalsJSON(by key: RecordedKey) -> JSONText {
+    guard key == .phase else {
+      return .array(
+        sums(by: key).map { sum in
+          .object([
+            (key.rawValue, .string(sum.name)), ("retained_bytes", .integer(sum.kept)),
+            ("at_peak_bytes", .integer(sum.held)), ("tensors", .integer(sum.tensors)),
+          ])
+        })
+    }
+    return .array(
+      phases.map { phase in
+        .object([
+          ("step", .integer(phase.start.step)), ("phase", .string(phase.start.phase.rawValue)),
+          ("peak_allocated_bytes", .integer(phase.allocated)),
+          ("peak_reserved_bytes", .integer(orNull: phase.reserved)),
+          ("allocated_at_end_bytes", .integer(phase.allocatedAtEnd)),
+        ])
+      })
+  }
+
+  /// All that is held where most is allocated.
+  private var heldBytes: Int {
+    alive(after: peakEvent).reduce(0) { $0 + recording.tensors.bytes[$1] }
+  }
+
+  private func sums(
+    by key: RecordedKey
+  ) -> [(name: String, kept: Int, held: Int, tensors: Int)] {
+    var sums: OrderedDictionary<String, (kept: Int, held: Int, tensors: Int)> = [:]
+    for number in kept {
+      for (name, bytes) in parts(of: number, by: key) {
+        sums[name, default: (0, 0, 0)].kept += bytes
+      }
+    }
+    for number in alive(after: peakEvent) {
+      for (name, bytes) in parts(of: number, by: key) where bytes > 0 {
+        sums[name, default: (0, 0, 0)].held += bytes
+        sums[name, default: (0, 0, 0)].tensors += 1
+      }
+    }
     // Equal ones stay in the order in which they came, as layers do.
     let order = sums.elements.enumerated().sorted { one, other in
       let (left, right) = (one.element.value, other.element.value)
       return (right.held, right.kept, one.offset) < (left.held, left.kept, other.offset)
     }
-    for (name, sum) in order.map(\.element) where sum.held > 0 || sum.kept > 0 {
-      add(name, sum.kept, sum.held, sum.tensors)
-    }
-    add("together", retained.total, whole, held.count)
-    return table.text
+    return order.map(\.element).filter { $0.value.held > 0 || $0.value.kept > 0 }
+      .map { ($0.key, $0.value.kept, $0.value.held, $0.value.tensors) }
   }
 
   private func parts(of number: Int, by key: RecordedKey) -> [(String, Int)] {

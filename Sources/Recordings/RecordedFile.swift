@@ -54,7 +54,7 @@ package enum RecordedFile {
     return recording
   }
 
-  static func bytes(_ path: String) throws(RecordingFault) -> [UInt8] {
+  package static func bytes(_ path: String) throws(RecordingFault) -> [UInt8] {
     do throws(OpenedFile.Failure) {
       let bytes = try OpenedFile(path).contents(most: mostBytes)
       if GitLFS.isPointer(bytes) { throw .pointer }
@@ -65,7 +65,7 @@ package enum RecordedFile {
   }
 
   /// The JSON in a file, packed by gzip or not.
-  static func json(_ bytes: [UInt8]) throws(RecordingFault) -> JSON {
+  package static func json(_ bytes: [UInt8]) throws(RecordingFault) -> JSON {
     try refuseForeign(bytes)
     let text = Gzip.isOne(bytes) ? try Gzip.unpacked(bytes, most: mostBytes) : bytes
     do throws(JSONError) {

@@ -9,7 +9,7 @@ extension Recording {
   package static let version = 1
 
   /// One allocation takes no more; with it sums over all of them stay within 64 bits.
-  static let mostBytes = 1 << 41
+  package static let mostBytes = 1 << 41
   /// More tensors than any step has.
   static let mostTensors = 1 << 21
 

@@ -43,6 +43,10 @@ package struct ByteSize: WrittenValue {
 
   package static var kind: ValueKind { .text }
   package static var expected: String { "a size such as 80GiB" }
+  /// A regular expression of a size with a unit; one without is a whole number.
+  package static var pattern: String {
+    #"[0-9]+(?:\.[0-9]+)?(?:\#(Unit.all.map(\.name).joined(separator: "|")))"#
+  }
   package var written: String { String(bytes) }
 
   package init(_ written: WrittenText) throws(Fault) {

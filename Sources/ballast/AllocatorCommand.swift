@@ -40,7 +40,8 @@ struct AllocatorCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "A snapshot (.pickle) or a recording (recording.json.gz).", valueName: "file"))
+      "A snapshot (.pickle) or a recording (recording.json.gz).", valueName: "file"),
+    completion: .file(extensions: ["pickle", "gz", "json"]))
   var file: String
   @Option(
     help: ArgumentHelp(
@@ -52,7 +53,8 @@ struct AllocatorCommand: ParsableCommand {
     help: ArgumentHelp(
       "The GPU whose memory there is: \(GPU.names.joined(separator: ", ")), or a JSON file of "
         + "another (default: no limit).",
-      valueName: "name"))
+      valueName: "name"),
+    completion: .words(GPU.names, orFiles: ["json"]))
   var gpu: String?
   @Option(
     parsing: .unconditional,
@@ -65,13 +67,15 @@ struct AllocatorCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Write all figures as one JSON object to a file, or to standard output with -.",
-      valueName: "file"))
+      valueName: "file"),
+    completion: .file(extensions: ["json"]))
   var json: String?
   @Option(
     help: """
       How the answer is printed: \(Format.words.joined(separator: ", ")) (default: table; with an \
       output to -, which is standard output, it is not printed).
-      """)
+      """,
+    completion: .list(Format.words))
   var format: String?
 
   func run() throws {

@@ -45,7 +45,12 @@ struct AxisOptions: ParsableArguments, CustomReflectable {
   private static func option(of axis: PointAxis) -> Option<String?> {
     Option<String?>(
       name: .customLong(axis.option), parsing: axis.kind.isNumber ? .unconditional : .next,
-      help: ArgumentHelp(stringLiteral: axis.sentence))
+      help: ArgumentHelp(stringLiteral: axis.sentence), completion: completion(of: axis))
+  }
+
+  private static func completion(of axis: PointAxis) -> CompletionKind {
+    if case .words(let words) = axis.kind { return .list(words) }
+    return axis.name == "adapter" ? .directory : .default
   }
 }
 

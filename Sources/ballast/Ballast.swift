@@ -27,6 +27,6 @@ struct Ballast: ParsableCommand {
     subcommands: [
       Measure.self, FlowCommand.self, PlanCommand.self, SweepCommand.self, MergeCommand.self,
       Check.self, Compare.self, ReportCommand.self, AllocatorCommand.self, ModelsCommand.self,
-      WorkerProgram.self,
+      SchemaCommand.self, CompletionsCommand.self, WorkerProgram.self,
     ])
 }

@@ -42,15 +42,20 @@ struct Check: ParsableCommand {
       missing.
       """)
 
-  @Argument(help: ArgumentHelp("The YAML file with the budgets.", valueName: "profile.yaml"))
+  @Argument(
+    help: ArgumentHelp("The YAML file with the budgets.", valueName: "profile.yaml"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var profile: String
-  @Option(help: "How the judgements are printed: \(Format.words.joined(separator: ", ")).")
+  @Option(
+    help: "How the judgements are printed: \(Format.words.joined(separator: ", ")).",
+    completion: .list(Format.words))
   var format = Format.table.rawValue
   @Option(
     help: """
       Compute, or count on shapes alone: \(BackendKind.words.joined(separator: ", ")) (default: as \
       the profile says). Both give the same bytes; shapes have no gradient error.
-      """)
+      """,
+    completion: .list(BackendKind.words))
   var backend: String?
   @Flag(help: "Replace the baseline beside the profile, and then judge.")
   var update = false
@@ -58,14 +63,16 @@ struct Check: ParsableCommand {
   var strict = false
   @Option(
     help: ArgumentHelp(
-      "Judge the points of a result folder or a points.csv, and run none.", valueName: "folder"))
+      "Judge the points of a result folder or a points.csv, and run none.", valueName: "folder"),
+    completion: .file(extensions: ["csv"]))
   var results: String?
   @Option(
     help: ArgumentHelp(
       """
       Judge a step that ballast-probe fit has recorded, at the n_c, n_g and batch that the \
       profile gives: peaks of a GPU, without one.
-      """, valueName: "file"))
+      """, valueName: "file"),
+    completion: .file(extensions: ["gz", "json"]))
   var recording: String?
   @OptionGroup var memory: MemoryOption
 

@@ -9,6 +9,7 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
     abstract: "Put two results side by side: bytes, times, and the tensors that differ.",
+    usage: "ballast compare <a> <b> [<options>]",
     discussion: """
       EXAMPLES
         ballast compare results/before results/after
@@ -23,9 +24,13 @@ struct Compare: ParsableCommand {
       point or a figure that A has; 1 if no point has bytes in both.
       """)
 
-  @Argument(help: ArgumentHelp("The results before.", valueName: "a"))
+  @Argument(
+    help: ArgumentHelp("The results before.", valueName: "a"),
+    completion: .file(extensions: ["csv"]))
   var before: String
-  @Argument(help: ArgumentHelp("The results after.", valueName: "b"))
+  @Argument(
+    help: ArgumentHelp("The results after.", valueName: "b"),
+    completion: .file(extensions: ["csv"]))
   var after: String
   @Option(
     parsing: .unconditional,
@@ -36,8 +41,10 @@ struct Compare: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A column that points may differ in, such as threads; may be given more than once.",
-      valueName: "column"))
+      valueName: "column"),
+    completion: .list(Comparison.columns))
   var ignore: [String] = []
+  @OptionGroup var table: TableOptions
 
   func run() throws {
     if let percent = failOnIncrease, !percent.isFinite || percent < 0 {
@@ -47,12 +54,17 @@ struct Compare: ParsableCommand {
       let advice = Words.advice(for: unknown, among: Comparison.columns)
       throw UsageError("unknown column \(quoted(unknown)); \(advice)")
     }
+    let format = try table.given()
     let results = (try ResultPoints(before), try ResultPoints(after))
     let comparison = try Comparison(results.0, results.1, ignoring: ignore)
-    try Output.show(
-      ComparisonTable.text(
-        of: comparison.points, onlyBefore: comparison.onlyBefore,
-        onlyAfter: comparison.onlyAfter))
+    switch format {
+    case .table:
+      try Output.show(
+        ComparisonTable.text(
+          of: comparison.points, onlyBefore: comparison.onlyBefore,
+          onlyAfter: comparison.onlyAfter))
+    case .json: try Output.write(comparison.json.text + "\n")
+    }
     for note in [results.0.strays, results.1.strays].compactMap(\.self) { Output.note(note) }
     guard let percent = failOnIncrease else { return }
     let worse = comparison.increases(beyond: percent) + comparison.losses

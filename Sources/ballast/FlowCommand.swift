@@ -36,12 +36,14 @@ struct FlowCommand: ParsableCommand {
     help: """
       How the rows are printed: \(Format.words.joined(separator: ", ")) (default: table; with an \
       output to -, which is standard output, they are not printed).
-      """)
+      """,
+    completion: .list(Format.words))
   var format: String?
   @Option(
     help: ArgumentHelp(
       "Write a row for every weight to a CSV file, or to standard output with -.",
-      valueName: "file.csv"))
+      valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
   var csv: String?
   @Option(
     help: ArgumentHelp(
@@ -49,7 +51,8 @@ struct FlowCommand: ParsableCommand {
       Write the norm of every single row's part to a CSV file, or to standard output with -: \
       layer, weight, position, norm; weights of one name in a layer, such as its norms, count \
       together.
-      """, valueName: "file.csv"))
+      """, valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
   var positions: String?
 
   func run() throws {

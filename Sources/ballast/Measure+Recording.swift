@@ -19,7 +19,7 @@ extension Measure {
       binaries: [("--snapshot", traces.snapshot)], format: self.format,
       from: [NamedFile("--recording", recorded.path)])
     let snapshotFile = try traces.snapshotFile()
-    let keys = try totalsWords(isPrinted: format == .table && outputs.printsRow)
+    let keys = try totalsWords(isPrinted: format != .csv && outputs.printsRow)
       .map { try RecordedKey($0, for: "by") }
 
     let step = recorded.step
@@ -37,7 +37,9 @@ extension Measure {
       case .table:
         try Output.show(
           step.table(of: record) + keys.map { "\n" + step.totals(by: $0) }.joined())
-      case .json: try Output.write(JSONObject.text(of: record))
+      case .json:
+        let totals = keys.map { (name: $0.rawValue, value: step.totalsJSON(by: $0)) }
+        try Output.write(Self.json(of: record, with: totals))
       case .csv: try Output.write(CSV.document([record]))
       }
     }

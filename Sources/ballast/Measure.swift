@@ -2,6 +2,7 @@ import ArgumentParser
 import CUDAAllocator
 import Files
 import Measurement
+import RecordedSteps
 import Recordings
 import Reporting
 import Retention
@@ -42,29 +43,34 @@ struct Measure: ParsableCommand {
     help: """
       How the row is printed: \(Format.words.joined(separator: ", ")) (default: table; with an \
       output to -, which is standard output, the row is not printed).
-      """)
+      """,
+    completion: .list(Format.words))
   var format: String?
   @Option(
     help: ArgumentHelp(
       "Write every saved storage to a CSV file, or to standard output with -.",
-      valueName: "file.csv"))
+      valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
   var ledger: String?
   @Option(
     help: ArgumentHelp(
       "Write the row as one JSON object to a file, or to standard output with -.",
-      valueName: "file"))
+      valueName: "file"),
+    completion: .file(extensions: ["json"]))
   var json: String?
   @Option(
     help: ArgumentHelp(
       "Write the gradients of all trained parameters, in float32, under Hugging Face names.",
-      valueName: "file.safetensors"))
+      valueName: "file.safetensors"),
+    completion: .file(extensions: ["safetensors"]))
   var gradients: String?
   @Option(
     help: ArgumentHelp(
       """
       Write how far every parameter's gradient is from the exact one to a CSV file, or to standard \
       output with -.
-      """, valueName: "file.csv"))
+      """, valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
   var gradientErrors: String?
   @Flag(
     help: """
@@ -75,17 +81,19 @@ struct Measure: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Add totals of the retained bytes to the table, by \
+      Add totals of the retained bytes to the table or the JSON, by \
       \(TotalsKey.words.joined(separator: ", ")), of a recorded step also by role and phase; \
       several, separated by commas.
-      """, valueName: "word"))
+      """, valueName: "word"),
+    completion: .list(of: RecordedKey.words))
   var by: String?
   @Option(
     help: ArgumentHelp(
       """
       Of a recipe: write PyTorch's step, allocation by allocation, as a file for --recording and \
       ballast allocator, on the GPU of --gpu or else on a CPU; - for standard output.
-      """, valueName: "file.json"))
+      """, valueName: "file.json"),
+    completion: .file(extensions: ["json"]))
   var stream: String?
   @OptionGroup(title: "Pictures of one step") var traces: TraceOptions
   @OptionGroup(title: "A recorded step") var recording: RecordingOptions
@@ -127,7 +135,7 @@ struct Measure: ParsableCommand {
       texts, binaries: binaries, format: self.format, from: options.inputs)
     let snapshotFile = try traces.snapshotFile()
     let gradientFile = try gradients.map { try GradientFile($0) }
-    let totals = try totals(isPrinted: format == .table && outputs.printsRow)
+    let totals = try totals(isPrinted: format != .csv && outputs.printsRow)
     let recorder = traces.recorder(for: planned.point)
 
     let runner = PointRunner(
@@ -145,13 +153,13 @@ struct Measure: ParsableCommand {
     if let stream { try outputs.write("--stream", stream.json) }
     try traces.write(outcome, recorder, to: outputs, snapshot: snapshotFile)
     if outputs.printsRow {
-      let tables = totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }
       let each = format == .table ? try? Predictor(engine: .cpu).sequences(of: planned.point) : nil
       let group = format == .table ? try? Predictor(engine: .cpu).groupLaw(of: planned.point) : nil
       let text =
-        text(of: outcome, as: format)
+        text(of: outcome, as: format, with: totals)
         + (each.map { SequenceTable.text($0) } ?? "")
-        + (group.map { GroupTable.text(of: $0, at: planned.point) } ?? "") + tables.joined()
+        + (group.map { GroupTable.text(of: $0, at: planned.point) } ?? "")
+        + (format == .table ? tables(of: outcome, totals) : "")
       try format == .table ? Output.show(text) : Output.write(text)
     }
     // After everything that can fail, so that a failure stays one sentence.
@@ -173,7 +181,8 @@ struct Measure: ParsableCommand {
   func totalsWords(isPrinted: Bool) throws -> [String] {
     guard let by else { return [] }
     guard isPrinted else {
-      throw UsageError("--by adds to the printed table; leave --format and outputs to - out")
+      throw UsageError(
+        "--by adds to what is printed, as a table or JSON; leave --format csv and outputs to - out")
     }
     let words = by.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     guard words.allSatisfy({ !$0.isEmpty }) else {
@@ -185,10 +194,27 @@ struct Measure: ParsableCommand {
     return words
   }
 
-  private func text(of outcome: PointOutcome, as format: Format) -> String {
+  private func tables(of outcome: PointOutcome, _ totals: [TotalsKey]) -> String {
+    totals.map { "\n" + TotalsTable.text(of: outcome.saved, by: $0) }.joined()
+  }
+
+  /// A row as one object; totals, if any are asked for, are its last member.
+  static func json(of record: PointRecord, with totals: [(name: String, value: JSONText)]) -> String
+  {
+    guard !totals.isEmpty else { return JSONObject.text(of: record) }
+    let members = JSONObject.members(of: record) + [("by", .object(totals, .lines(4, close: 2)))]
+    return JSONText.object(members, .lines(2)).text + "\n"
+  }
+
+  private func text(
+    of outcome: PointOutcome, as format: Format, with totals: [TotalsKey]
+  ) -> String {
     switch format {
     case .table: PointTable.text(of: outcome.record, gradients: outcome.gradients)
-    case .json: JSONObject.text(of: outcome.record)
+    case .json:
+      Self.json(
+        of: outcome.record,
+        with: totals.map { ($0.rawValue, TotalsTable.json(of: outcome.saved, by: $0)) })
     case .csv: CSV.document([outcome.record])
     }
   }

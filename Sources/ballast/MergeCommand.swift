@@ -2,6 +2,7 @@ import ArgumentParser
 import Files
 import Measurement
 import Profiles
+import Spelling
 import Sweep
 
 /// `ballast merge`: the shards of a sweep as one result.
@@ -25,9 +26,13 @@ struct MergeCommand: ParsableCommand {
       different profiles, or of one that was changed meanwhile, are never merged.
       """)
 
-  @Argument(help: ArgumentHelp("The folders of the shards.", valueName: "dir"))
+  @Argument(
+    help: ArgumentHelp("The folders of the shards.", valueName: "dir"),
+    completion: .directory)
   var shards: [String]
-  @Option(help: ArgumentHelp("The folder for the merged results.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The folder for the merged results.", valueName: "dir"),
+    completion: .directory)
   var output: String
   @Flag(help: "Replace results that the folder holds.")
   var overwrite = false
@@ -37,8 +42,10 @@ struct MergeCommand: ParsableCommand {
   var allowDuplicates = false
   @Flag(help: "Merge rows of different versions of the program.")
   var allowVersions = false
+  @OptionGroup var table: TableOptions
 
   func run() throws {
+    let format = try table.given()
     let merge = try ShardMerge(
       shards,
       allowing: ShardMerge.Allowances(
@@ -48,7 +55,10 @@ struct MergeCommand: ParsableCommand {
       apartFrom: ResultsStore.outputs(in: output, as: "--output"))
     let complaint = try merge.write(to: output, replacing: overwrite, engine: .cpu)
     if let gaps = merge.gaps { Output.note(gaps) }
-    try Output.show(merge.table)
+    switch format {
+    case .table: try Output.show(merge.table)
+    case .json: try Output.write(merge.json.text + "\n")
+    }
     if let complaint { throw Failure(complaint) }
   }
 }

@@ -51,7 +51,9 @@ struct PlanCommand: ParsableCommand {
             which samples of a data set fit, from a file with a line n_c,n_g for each
       """)
 
-  @Option(help: "\(ModelHelp.sources) holding one.")
+  @Option(
+    help: "\(ModelHelp.sources) holding one.",
+    completion: .words(ModelSource.names, orFiles: ["json"]))
   var model: String?
   @OptionGroup(title: "Step") var axes: AxisOptions
   @Option(
@@ -65,20 +67,23 @@ struct PlanCommand: ParsableCommand {
       What is held against the memory, separated by commas: \
       \(MemoryAccount.Part.words.joined(separator: ", ")) (default: \
       parameters,gradients,optimizer,activations; with --backend cpu all, as measure counts them).
-      """)
+      """,
+    completion: .list(of: MemoryAccount.Part.words))
   var count: String?
   @Option(
     help: """
       Type of the gradients of parameters: \(DType.words.joined(separator: ", ")) (default: the \
       parameters' own).
-      """)
+      """,
+    completion: .list(DType.words))
   var gradientDtype: String?
   @Option(
     help: """
       With --recipe, how PyTorch's optimizer goes over the parameters: \
       \(OptimizerStep.words.joined(separator: ", ")) (default: foreach, PyTorch's on a GPU; \
       on a CPU it is for-loop).
-      """)
+      """,
+    completion: .list(OptimizerStep.words))
   var optimizerStep: String?
   @Option(
     parsing: .unconditional,
@@ -92,7 +97,8 @@ struct PlanCommand: ParsableCommand {
     help: """
       ZeRO's stage: 1 shares the optimizer state, 2 the gradients too, 3 the parameters too \
       (default: 3).
-      """)
+      """,
+    completion: .list(["1", "2", "3"]))
   var shardStage: Int?
   @Option(
     parsing: .unconditional,
@@ -107,10 +113,12 @@ struct PlanCommand: ParsableCommand {
   var laws = false
   @Option(
     help: ArgumentHelp(
-      "Write these formulas to a CSV file, or to standard output with -.", valueName: "file.csv"))
+      "Write these formulas to a CSV file, or to standard output with -.", valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
   var lawsCsv: String?
   @Option(
-    help: "How the plan is printed: \(Format.words.joined(separator: ", ")) (default: table).")
+    help: "How the plan is printed: \(Format.words.joined(separator: ", ")) (default: table).",
+    completion: .list(Format.words))
   var format: String?
   @Option(
     help: ArgumentHelp(

@@ -8,14 +8,16 @@ import Values
 /// The options of a point; they are the same words as a profile's keys.
 struct PointOptions: ParsableArguments {
   @Option(
-    help: "\(ModelHelp.sources) holding one and perhaps model.safetensors.")
+    help: "\(ModelHelp.sources) holding one and perhaps model.safetensors.",
+    completion: .words(ModelSource.names, orFiles: ["json"]))
   var model: String?
   @Option(
     help: ArgumentHelp(
       """
       Weights of the model: a safetensors file, an index of shards, or a directory with either \
       (default: those in the model's directory, or else drawn from the seed).
-      """, valueName: "file.safetensors"))
+      """, valueName: "file.safetensors"),
+    completion: .file(extensions: ["safetensors", "json"]))
   var weights: String?
   @Option(
     help: ArgumentHelp(
@@ -23,7 +25,8 @@ struct PointOptions: ParsableArguments {
       Tokens: an object {"tokens": [...]} with a list of numbers, or with one such list a \
       sequence; the first n_c + n_g of each are read, and one more for loss rows generated \
       (default: drawn from the seed).
-      """, valueName: "file.json"))
+      """, valueName: "file.json"),
+    completion: .file(extensions: ["json"]))
   var tokens: String?
   @OptionGroup var axes: AxisOptions
   @OptionGroup var memory: MemoryOption

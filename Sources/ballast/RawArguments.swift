@@ -6,7 +6,7 @@ import Values
 enum RawArguments {
   /// Options that may be given more than once: lists, and flags, which mean the same twice.
   private static let repeatable: Set<String> = [
-    "--ignore", "--overwrite", "--resume", "--in-process", "--update", "--strict",
+    "--ignore", "--overwrite", "--resume", "--in-process", "--install", "--update", "--strict",
     "--allow-gaps", "--allow-duplicates", "--allow-versions",
   ]
 

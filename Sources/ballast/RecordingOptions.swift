@@ -18,7 +18,8 @@ struct RecordingOptions: ParsableArguments {
       """
       A step that ballast-probe record has taken down, in place of a model and a point; figures \
       are then those of PyTorch's allocator.
-      """, valueName: "file"))
+      """, valueName: "file"),
+    completion: .file(extensions: ["gz", "json"]))
   var recording: String?
   @Option(
     help: ArgumentHelp(
@@ -27,7 +28,8 @@ struct RecordingOptions: ParsableArguments {
       file of another (default: the one that it was recorded for; --memory says its memory). \
       plan takes several, separated by commas; with --recipe it is the one that PyTorch's step \
       runs on.
-      """, valueName: "name"))
+      """, valueName: "name"),
+    completion: .list(of: GPU.names, orFiles: ["json"]))
   var gpu: String?
 
   /// A recorded step, and the GPU that was asked about.

@@ -27,15 +27,19 @@ struct ReportCommand: ParsableCommand {
   @Argument(
     help: ArgumentHelp(
       "A folder that 'ballast sweep' or ballast-probe wrote, or the file of a recording.",
-      valueName: "folder"))
+      valueName: "folder"),
+    completion: .file(extensions: ["gz", "json"]))
   var folder: String
-  @Option(help: ArgumentHelp("An earlier result to put beside it.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("An earlier result to put beside it.", valueName: "folder"),
+    completion: .directory)
   var against: String?
   @Option(
     help: ArgumentHelp(
       "Where to write it, or - for standard output (default: report.html in the folder, or "
         + "beside the file).",
-      valueName: "file.html"))
+      valueName: "file.html"),
+    completion: .file(extensions: ["html"]))
   var output: String?
 
   func run() throws {

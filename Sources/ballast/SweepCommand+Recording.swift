@@ -64,7 +64,10 @@ extension SweepCommand {
     let documents = [CSV.document(result.points), CSV.document(result.ledger)]
     for (path, document) in zip(paths, documents) { try PendingFile(path).commit(document) }
     withExtendedLifetime(folder) {}
-    try Output.show(Self.table(of: result.points))
+    switch try table.given() {
+    case .table: try Output.show(Self.table(of: result.points))
+    case .json: try Output.write(Self.json(points: result.points))
+    }
   }
 
   private static func table(of points: [PointRecord]) -> String {

@@ -29,9 +29,13 @@ struct SweepCommand: ParsableCommand {
       runs out of memory, gets a row that says so, and the sweep goes on; its exit status is then 1.
       """)
 
-  @Argument(help: ArgumentHelp("The sweep's YAML file.", valueName: "profile.yaml"))
+  @Argument(
+    help: ArgumentHelp("The sweep's YAML file.", valueName: "profile.yaml"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var profile: String
-  @Option(help: ArgumentHelp("The folder for the results.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The folder for the results.", valueName: "dir"),
+    completion: .directory)
   var output: String
   @Flag(help: "Replace results that the folder holds.")
   var overwrite = false
@@ -64,11 +68,14 @@ struct SweepCommand: ParsableCommand {
       """
       Take the figures of a step that ballast-probe fit has recorded, at the n_c, n_g and batch \
       that the profile gives, in place of a model; nothing is run.
-      """, valueName: "file"))
+      """, valueName: "file"),
+    completion: .file(extensions: ["gz", "json"]))
   var recording: String?
   @OptionGroup var memory: MemoryOption
+  @OptionGroup var table: TableOptions
 
   func run() throws {
+    let format = try table.given()
     if let recording { return try sweep(recording) }
     Interrupts.take()
     let given = try memory.given()
@@ -97,11 +104,26 @@ struct SweepCommand: ParsableCommand {
     let summary = try sweep.run()
     guard !store.part.isEmpty else { return }
     let laws = summary.laws.records
-    try Output.show(
-      (laws.isEmpty ? "" : SweepTable.text(laws: laws, points: summary.records))
-        + LengthsTable.text(summary.records))
+    switch format {
+    case .table:
+      try Output.show(
+        (laws.isEmpty ? "" : SweepTable.text(laws: laws, points: summary.records))
+          + LengthsTable.text(summary.records))
+    case .json:
+      try Output.write(
+        Self.json(
+          series: SweepTable.json(laws: laws, points: summary.records),
+          points: LengthsTable.shown(summary.records)))
+    }
     // Points without figures fail the sweep whoever ran them, and whenever.
     if let complaint = summary.complaint { throw Failure(complaint) }
+  }
+
+  /// What a sweep says at its end, as data: its series, and points that are of none.
+  static func json(series: JSONText = .array([]), points: [PointRecord]) -> String {
+    JSONText.object(
+      [("series", series), ("points", JSONObject.array(of: points))], .rows
+    ).text + "\n"
   }
 
   private func requireSense() throws(UsageError) {

@@ -13,22 +13,26 @@ struct TraceOptions: ParsableArguments {
       """
       Write the step as a Chrome trace for https://ui.perfetto.dev: a slice an op, and counters of \
       live bytes; - for standard output.
-      """, valueName: "file.json"))
+      """, valueName: "file.json"),
+    completion: .file(extensions: ["json"]))
   var timeline: String?
   @Option(
     help: ArgumentHelp(
       "Write retained bytes as stacks, mode;layer;op;tensor bytes, for flamegraph.pl; or -.",
-      valueName: "file"))
+      valueName: "file"),
+    completion: .file())
   var stacks: String?
   @Option(
     help: ArgumentHelp(
       "Write the same for https://www.speedscope.app, or to standard output with -.",
-      valueName: "file.json"))
+      valueName: "file.json"),
+    completion: .file(extensions: ["json"]))
   var speedscope: String?
   @Option(
     help: ArgumentHelp(
       "Write forward as a PyTorch memory snapshot for https://pytorch.org/memory_viz.",
-      valueName: "file.pickle"))
+      valueName: "file.pickle"),
+    completion: .file(extensions: ["pickle"]))
   var snapshot: String?
 
   /// The outputs that are texts.

@@ -175,7 +175,7 @@ import Testing
     ("measure \(point) --timeline - --stacks -", "would both write to standard"),
     ("measure \(point) --timeline a --speedscope a", "name the same file"),
     ("measure \(point) --by nope", "unknown by \"nope\""),
-    ("measure \(point) --by op --format json", "--by adds to the printed table"),
+    ("measure \(point) --by op --format csv", "--by adds to what is printed"),
   ]
 
   @Test(arguments: dashes)

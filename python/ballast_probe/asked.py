@@ -6,15 +6,17 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from .configuration import parse_settings, read_configuration, with_settings
+from .completing import complete
+from .configuration import built_in, parse_settings, read_configuration, with_settings
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds `--model`, `--model-type` and `--set`."""
     model = parser.add_argument_group("model").add_mutually_exclusive_group(required=True)
-    model.add_argument("--model", metavar="MODEL",
-                       help="a name such as qwen3-8b (ballast models lists them), org/name in the "
-                       "Hugging Face cache, a config.json, or a directory that holds one")
+    complete(model.add_argument("--model", metavar="MODEL",
+                                help="a name such as qwen3-8b (ballast models lists them), org/name "
+                                "in the Hugging Face cache, a config.json, or a directory that holds "
+                                "one"), built_in(), paths="file")
     model.add_argument("--model-type", metavar="TYPE",
                        help="a model type of transformers, with its default configuration")
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],

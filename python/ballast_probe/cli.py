@@ -12,13 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import files, table, versions
+from . import completing, files, table, versions
 from .asked import add_model, asked_model
+from .completing import complete
 from .configuration import configuration_file
 from .errors import OutOfMemory, ProbeError, UsageError
 from .laws import command as fit_command
 from .options import ATTENTIONS, DEVICES, DTYPES, LOGITS, MODES, RECOMPUTES, PointOptions
 from .points import Prober, ProbeResult
+from .printed import add_format, is_json, print_json
 from .recording import command as record_command
 from .words import first_line, printable
 
@@ -61,7 +63,7 @@ def _dropout(text: str) -> float | None:
 _dropout.__name__ = "probability"
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_command() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ballast-probe", description="Lists every tensor that a PyTorch "
         "training step keeps for its backward pass.",
@@ -87,8 +89,9 @@ def _parser() -> argparse.ArgumentParser:
                         ("recompute", RECOMPUTES), ("logits", LOGITS)):
         standard = {"attention": "sdpa", "dtype": "the configuration's, or else float32"}.get(
             name, words[0])
-        point.add_argument(f"--{name}", type=_words, **several, metavar="LIST",
-                           help=f"{', '.join(words)} (default: {standard})")
+        complete(point.add_argument(f"--{name}", type=_words, **several, metavar="LIST",
+                                    help=f"{', '.join(words)} (default: {standard})"),
+                 words, lists=True)
     point.add_argument("--keep-prefix", type=int, default=0, metavar="W",
                        help="last prefix rows that detached-prefix leaves in the graph")
     point.add_argument("--trainable", metavar="REGEX",
@@ -101,16 +104,20 @@ def _parser() -> argparse.ArgumentParser:
                        help="probability of every dropout, or config for the configuration's own "
                        "(default 0)")
     point.add_argument("--seed", type=int, default=0, help="of weights and tokens (default 0)")
-    point.add_argument("--device", default="fake", metavar="DEVICE",
-                       help=f"{', '.join(DEVICES)} (default: fake: shapes alone, as on a CPU)")
+    complete(point.add_argument(
+        "--device", default="fake", metavar="DEVICE",
+        help=f"{', '.join(DEVICES)} (default: fake: shapes alone, as on a CPU)"), DEVICES)
     output: Any = run.add_argument_group("output")
-    output.add_argument("--output", type=Path, metavar="DIR",
-                        help="write points.csv, ledger.csv and sweep.json")
+    complete(output.add_argument("--output", type=Path, metavar="DIR",
+                                 help="write points.csv, ledger.csv and sweep.json"),
+             paths="directory")
     output.add_argument("--overwrite", action="store_true", help="replace results that are there")
     output.add_argument("--tensors", action="store_true",
                         help="print what each point keeps, summed over layers")
+    add_format(output)
     record_command.add_parser(commands)
     fit_command.add_parser(commands)
+    completing.add_parser(commands)
     return parser
 
 
@@ -135,6 +142,7 @@ def _points(arguments: argparse.Namespace) -> list[PointOptions]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    prints_json = is_json(arguments)
     points = _points(arguments)
     name, values = asked_model(arguments)
 
@@ -169,12 +177,14 @@ def _run(arguments: argparse.Namespace) -> int:
                 _say(note)
     if arguments.output is not None:
         files.write(arguments.output, rows, values)
-    if any(row.result for row in rows):
+    if prints_json:
+        print_json([_object(row, with_tensors=arguments.tensors) for row in rows])
+    elif any(row.result for row in rows):
         print(table.points(rows))
     for row in rows:
         if row.result is None:
             continue
-        if arguments.tensors:
+        if arguments.tensors and not prints_json:
             print(f"\nn_c {row.options.n_c}, n_g {row.options.n_g}, {row.options.mode}, "
                   f"{row.options.recipe}\n{table.tensors(row.result)}")
         if row.result.held_by_checkpoint_bytes:
@@ -185,6 +195,12 @@ def _run(arguments: argparse.Namespace) -> int:
                  f"the boundary, {row.result.cuda_before_bytes:,} before the step and "
                  f"{row.result.cuda_peak_bytes:,} at most")
     return FAILED if any(row.result is None for row in rows) else DONE
+
+
+def _object(row: files.Row, *, with_tensors: bool) -> dict[str, Any]:
+    """A point under the names of its columns, and what it keeps if that was asked for."""
+    tensors = [kept._asdict() for kept in table.kept(row.result)] if row.result else []
+    return files.point_cells(row) | ({"tensors": tensors} if with_tensors else {})
 
 
 def _say(sentence: str) -> None:
@@ -205,9 +221,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         words = sys.argv[1:] if arguments is None else arguments
-        parsed = _parser().parse_args(words)
+        parsed = parser_of_command().parse_args(words)
         if parsed.command == "fit":
             return fit_command.run(parsed, words)
+        if parsed.command == "completions":
+            return completing.run(parsed)
         return record_command.run(parsed, words) if parsed.command == "record" else _run(parsed)
     except UsageError as error:
         _say(str(error))

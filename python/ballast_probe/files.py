@@ -162,6 +162,12 @@ def points_csv(rows: Iterable[Row]) -> str:
     return _csv(POINT_COLUMNS, ([row.get(name) for name in POINT_COLUMNS] for row in cells))
 
 
+def point_cells(row: Row) -> dict[str, Any]:
+    """A row of `points.csv` by its columns, None where a cell is empty."""
+    cells = _point(row)
+    return {name: cells.get(name) for name in POINT_COLUMNS}
+
+
 def ledger_csv(rows: Iterable[Row]) -> str:
     """The text of `ledger.csv`: a row a saved storage."""
     return _csv(LEDGER_COLUMNS, (line for row in rows for line in _ledger(row)))

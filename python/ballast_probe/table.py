@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from .files import Row
 from .modules import op_of
@@ -48,7 +49,18 @@ def points(rows: Iterable[Row]) -> str:
     return aligned(lines, left=5)
 
 
-def tensors(result: ProbeResult) -> str:
+class Kept(NamedTuple):
+    """Tensors of one op, one purpose and one type, over all layers."""
+
+    op: str
+    saved_as: str
+    dtype: str
+    number: int
+    bytes: int
+    prefix_bytes: int
+
+
+def kept(result: ProbeResult) -> list[Kept]:
     """What one point keeps, summed over layers, the largest first."""
     groups: dict[tuple[str, str, str], list[int]] = {}
     for saved in result.saved:
@@ -57,10 +69,15 @@ def tensors(result: ProbeResult) -> str:
         group[0] += 1
         group[1] += saved.storage_bytes
         group[2] += saved.regions.prefix + saved.regions.crossing
+    return [Kept(*key, *group) for key, group in
+            sorted(groups.items(), key=lambda item: -item[1][1])]
+
+
+def tensors(result: ProbeResult) -> str:
+    """The same as a table."""
     tokens = result.options.n_c * result.options.batch
     lines = [["op", "saved as", "dtype", "count", "bytes", "of the prefix", "a prefix token"]]
-    for (op, node, dtype), (count, total, prefix) in sorted(
-            groups.items(), key=lambda item: -item[1][1]):
+    for op, node, dtype, count, total, prefix in kept(result):
         lines.append([op, node, dtype, str(count), size(total), size(prefix),
                       f"{prefix / tokens:,.1f}" if tokens else ""])
     return aligned(lines, left=3)

@@ -8,7 +8,7 @@ package enum LengthsTable {
   /// Of padded sequences it says what part of the retained bytes is padding; the error is that of
   /// the gradient.
   package static func text(_ points: [PointRecord]) -> String {
-    let points = points.filter { $0.point.lengths != nil && $0.status == .ok }
+    let points = shown(points)
     guard !points.isEmpty else { return "" }
     let labels = SweepTable.varyingColumns(of: points.map(\.point)).filter { $0.name != "lengths" }
     var table = TextTable(
@@ -31,5 +31,10 @@ package enum LengthsTable {
         ])
     }
     return table.text
+  }
+
+  /// Of some points those that the table has.
+  package static func shown(_ points: [PointRecord]) -> [PointRecord] {
+    points.filter { $0.point.lengths != nil && $0.status == .ok }
   }
 }

@@ -1,5 +1,6 @@
 import Ledger
 import Retention
+package import Spelling
 
 /// The end of a sweep: what a prefix token costs in each series, and what saving it does.
 package enum SweepTable {
@@ -24,32 +25,109 @@ package enum SweepTable {
           ("products", .right), ("gradient error", .right),
         ] + (isTimed ? [("median step of \(repetitions)", .right)] : []),
       keys: labels.count, starts: [labels.count + 5], hiding: "–")
-    for record in laws {
+    for series in Self.series(laws: laws, points: points) {
+      let label = labels.map { $0.cell(series.law.point).text } + [series.law.law.description]
+      guard let end = series.end else {
+        table.add(label + Array(repeating: "–", count: isTimed ? 9 : 8))
+        continue
+      }
+      let cells = [
+        String(end.nC), Units.bytes(end.bytes), end.bytesPerToken.map(String.init),
+        end.saved.map { "\(Units.fixed(100 * $0, 1)) %" },
+        end.peakWithWorkspace.map(Units.bytes), end.peakSlope.map(text(ofSlope:)),
+        end.products.map { "\(Units.fixed($0, 2)) ×" },
+        end.errors.map { text(of: $0, isReplayed: end.isOfReplayed) } ?? "not measured",
+      ]
+      let seconds = end.seconds.map { "\(Units.significant($0)) s" }
+      table.add(label + (cells + (isTimed ? [seconds] : [])).map { $0 ?? "–" })
+    }
+    return table.text
+  }
+
+  /// The same as data: of each series the columns of `laws.csv`, and the table's own behind them.
+  package static func json(laws: [LawRecord], points: [PointRecord]) -> JSONText {
+    let objects = series(laws: laws, points: points).map { series -> JSONText in
+      let end = series.end
+      return .object(
+        JSONObject.members(of: series.law) + [
+          ("n_c", .integer(orNull: end?.nC)), ("retained_bytes", .integer(orNull: end?.bytes)),
+          ("retained_bytes_per_token", .integer(orNull: end?.bytesPerToken)),
+          ("saved", real(end?.saved)),
+          ("peak_with_workspace_bytes", .integer(orNull: end?.peakWithWorkspace)),
+          (
+            "peak_bytes_per_token",
+            real(end?.peakSlope.map { Double($0.bytes) / Double($0.tokens) })
+          ),
+          ("products", real(end?.products)),
+          ("least_gradient_relative_error", real(end?.errors?.lowerBound)),
+          ("most_gradient_relative_error", real(end?.errors?.upperBound)),
+          ("median_step_seconds", real(end?.seconds)),
+        ], .lines(2))
+    }
+    return .array(objects, .rows)
+  }
+
+  private static func real(_ value: Double?) -> JSONText { value.map { .real($0) } ?? .null }
+
+  private static func text(ofSlope slope: (bytes: Int, tokens: Int)) -> String {
+    Units.fixed(
+      Double(slope.bytes) / Double(slope.tokens), slope.bytes % slope.tokens == 0 ? 0 : 1)
+  }
+
+  private static func text(of errors: ClosedRange<Double>, isReplayed: Bool) -> String {
+    let (from, to) = (Units.significant(errors.lowerBound), Units.significant(errors.upperBound))
+    return (from == to ? from : "\(from) … \(to)") + (isReplayed ? " of replayed-prefix" : "")
+  }
+
+  // MARK: Figures
+
+  /// A series, with what is said of it at the largest `n_c` that was measured.
+  private struct Series {
+    let law: LawRecord
+    /// nil where nothing was measured.
+    var end: End?
+  }
+
+  private struct End {
+    let nC: Int
+    let bytes: Int
+    /// nil with an empty prefix, of which there is no last token.
+    let bytesPerToken: Int?
+    /// The fraction of the whole graph's bytes.
+    let saved: Double?
+    let peakWithWorkspace: Int?
+    /// What prefix tokens add to peak and workspace, between the two largest `n_c`.
+    let peakSlope: (bytes: Int, tokens: Int)?
+    /// The flops of products, as a multiple of the whole graph's.
+    let products: Double?
+    let errors: ClosedRange<Double>?
+    let isOfReplayed: Bool
+    let seconds: Double?
+  }
+
+  private static func series(laws: [LawRecord], points: [PointRecord]) -> [Series] {
+    laws.map { record in
       let series = points.filter {
         $0.status == .ok && $0.point.seriesKey == record.point.seriesKey
       }
-      let label = labels.map { $0.cell(record.point).text }
       guard let nC = series.map(\.point.nC).max(), let bytes = record.law.bytes(at: nC)
-      else {
-        table.add(
-          label + [record.law.description] + Array(repeating: "–", count: isTimed ? 9 : 8))
-        continue
-      }
-      // With an empty prefix there is no last token of it.
-      let slope = nC > record.law.lowest ? String(record.law.bytesPerToken(at: nC)) : "–"
+      else { return Series(law: record) }
       let errors = errorRange(of: series, upTo: nC)
       let whole = baseline(of: record, among: laws)
       let longest = series.first { $0.point.nC == nC }
-      let seconds = median(of: series.filter { $0.point.nC == nC }.compactMap(\.stepSeconds))
-      table.add(
-        label + [
-          record.law.description, String(nC), Units.bytes(bytes), slope,
-          errors == nil ? "–" : saved(record, than: whole, at: nC),
-          longest?.peakWithWorkspaceBytes.map(Units.bytes) ?? "–", peakSlope(of: series),
-          products(longest, than: whole, at: nC, among: points), errors ?? "not measured",
-        ] + (isTimed ? [seconds.map { "\(Units.significant($0)) s" } ?? "–"] : []))
+      return Series(
+        law: record,
+        end: End(
+          nC: nC, bytes: bytes,
+          bytesPerToken: nC > record.law.lowest ? record.law.bytesPerToken(at: nC) : nil,
+          saved: errors == nil ? nil : saved(record, than: whole, at: nC),
+          peakWithWorkspace: longest?.peakWithWorkspaceBytes, peakSlope: peakSlope(of: series),
+          products: products(longest, than: whole, at: nC, among: points), errors: errors,
+          isOfReplayed: series.contains {
+            $0.gradientRelativeError != nil && $0.gradientReference == .replayedPrefix
+          },
+          seconds: median(of: series.filter { $0.point.nC == nC }.compactMap(\.stepSeconds))))
     }
-    return table.text
   }
 
   /// The middle value, or the mean of the two in the middle; nil for none.
@@ -78,29 +156,27 @@ package enum SweepTable {
       ?? whole.first { $0.point.recompute == record.point.recompute }
   }
 
-  private static func saved(_ record: LawRecord, than whole: LawRecord?, at nC: Int) -> String {
+  private static func saved(_ record: LawRecord, than whole: LawRecord?, at nC: Int) -> Double? {
     guard
       let whole, whole.point.seriesKey != record.point.seriesKey,
       let all = whole.law.bytes(at: nC), all > 0,
       let kept = record.law.bytes(at: nC)
-    else { return "–" }
-    return "\(Units.fixed(100 * (1 - Double(kept) / Double(all)), 1)) %"
+    else { return nil }
+    return 1 - Double(kept) / Double(all)
   }
 
-  /// The flops of products, as a multiple of the whole graph's.
   private static func products(
     _ point: PointRecord?, than whole: LawRecord?, at nC: Int, among points: [PointRecord]
-  ) -> String {
+  ) -> Double? {
     let full = points.first { other in
       other.status == .ok && other.point.nC == nC
         && whole.map { $0.point.seriesKey == other.point.seriesKey } ?? false
     }
-    guard let flops = point?.matmulFlops, let all = full?.matmulFlops, all > 0 else { return "–" }
-    return "\(Units.fixed(Double(flops) / Double(all), 2)) ×"
+    guard let flops = point?.matmulFlops, let all = full?.matmulFlops, all > 0 else { return nil }
+    return Double(flops) / Double(all)
   }
 
-  /// What a prefix token adds to peak and workspace, between the two largest `n_c`.
-  private static func peakSlope(of series: [PointRecord]) -> String {
+  private static func peakSlope(of series: [PointRecord]) -> (bytes: Int, tokens: Int)? {
     let peaks = series.reduce(into: [Int: Int]()) {
       $0[$1.point.nC] = $1.peakWithWorkspaceBytes
     }
@@ -108,22 +184,21 @@ package enum SweepTable {
     guard
       lengths.count == 2, let low = lengths.first.flatMap({ peaks[$0] }),
       let high = lengths.last.flatMap({ peaks[$0] })
-    else { return "–" }
-    let tokens = (lengths.last ?? 0) - (lengths.first ?? 0)
-    return Units.fixed(Double(high - low) / Double(tokens), (high - low) % tokens == 0 ? 0 : 1)
+    else { return nil }
+    return (high - low, (lengths.last ?? 0) - (lengths.first ?? 0))
   }
 
   /// Over the points that detach something: at an empty prefix nothing is saved and nothing costs.
   ///
   /// nil unless the error is known at `longest`, where the bytes are compared.
-  private static func errorRange(of series: [PointRecord], upTo longest: Int) -> String? {
+  private static func errorRange(
+    of series: [PointRecord], upTo longest: Int
+  ) -> ClosedRange<Double>? {
     let known = series.filter { $0.gradientRelativeError != nil }
     guard known.contains(where: { $0.point.nC == longest }) else { return nil }
     let detaching = known.filter { $0.point.mode.isExact || $0.point.cut > 0 }
     let errors = (detaching.isEmpty ? known : detaching).compactMap(\.gradientRelativeError)
     guard let low = errors.min(), let high = errors.max() else { return nil }
-    let (from, to) = (Units.significant(low), Units.significant(high))
-    let isReplayed = known.contains { $0.gradientReference == .replayedPrefix }
-    return (from == to ? from : "\(from) … \(to)") + (isReplayed ? " of replayed-prefix" : "")
+    return low...high
   }
 }

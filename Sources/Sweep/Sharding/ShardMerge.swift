@@ -2,7 +2,7 @@ package import Files
 package import Measurement
 package import Profiles
 import Reporting
-import Spelling
+package import Spelling
 
 /// Joins the shards of a sweep into the folder that one run would have written.
 package struct ShardMerge {
@@ -160,5 +160,18 @@ package struct ShardMerge {
       ])
     }
     return table.text
+  }
+
+  /// The same as data.
+  package var json: JSONText {
+    .array(
+      parts.enumerated().map { number, part in
+        .object([
+          ("shard", part.manifest.shard.map { .string($0.description) } ?? .null),
+          ("points", .integer(part.places.count)),
+          ("taken", .integer(sources.values.count { $0 == number })),
+          ("folder", .string(part.folder.path)),
+        ])
+      }, .rows)
   }
 }

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..asked import asked_model
+from ..completing import complete
 from ..configuration import make_subject
 from ..errors import ProbeError, UsageError
+from ..printed import add_format, is_json, print_json
 from ..recording import writing
 from ..recording.command import add_step, place, training_of
 from ..recording.recording import Recording
@@ -21,7 +23,7 @@ from ..recording.trainer import Training, record_training
 from .changes import CHANGES, changed, options_of
 from .fitting import Fit, Fitter, Model, batches, prompts, refuse_lengths
 from .planner import Question, refuse_memory, require_program
-from .table import answer_of, table
+from .table import answer_of, table, values_of
 from .workers import processors, workers
 
 _N_G = 512
@@ -58,14 +60,18 @@ def add_parser(commands: Any) -> None:
     answer.add_argument("--memory", metavar="SIZE", help="what the step has to fit, such as 80GiB; "
                         "several are separated by commas (default: the GPU's, which is a little "
                         "less than it is sold as)")
-    answer.add_argument("--also", metavar="LIST", help="record the step with each of these changes "
-                        f"too, and say what they let fit: {', '.join(CHANGES)}, or all")
+    complete(answer.add_argument(
+        "--also", metavar="LIST", help="record the step with each of these changes "
+        f"too, and say what they let fit: {', '.join(CHANGES)}, or all"),
+        [*CHANGES, "all"], lists=True)
     output = parser.add_argument_group("output")
-    output.add_argument("--output", type=Path, metavar="DIR",
-                        help=f"write {writing.NAME} into this folder, and that of each change into "
-                        "one of its name in there")
+    complete(output.add_argument(
+        "--output", type=Path, metavar="DIR",
+        help=f"write {writing.NAME} into this folder, and that of each change into "
+        "one of its name in there"), paths="directory")
     output.add_argument("--overwrite", action="store_true",
                         help="replace recordings that are there")
+    add_format(output)
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -75,6 +81,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         ProbeError: The step cannot be recorded, follows no law, or its file cannot be written.
         UsageError: What is asked cannot be meant.
     """
+    prints_json = is_json(arguments)
     training = training_of(arguments, _ASKED if arguments.n_c is None else arguments.n_c)
     replace(training, n_c=1 if arguments.n_c is None else arguments.n_c).validate()
     if training.n_c >= 0 and training.batch != 1:
@@ -93,6 +100,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     files = {change: place(folder / change if folder and change else folder, arguments.overwrite)
              for change in ["", *changes]}
     fits: dict[str, Fit] = {}
+    refused: dict[str, str] = {}
     for change, asked in {"": training, **changes}.items():
         try:
             fits[change] = fit = _fit(name, values, asked, question, command, said.of(change))
@@ -100,15 +108,20 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             if not change:
                 raise
             said.end()
+            refused[change] = str(error)
             print(f"ballast-probe: {change}: {error}", file=sys.stderr)
             continue
         said.end()
-        if not change:
+        if not change and not prints_json:
             print(fit.summary(), flush=True)
             print(_untold(training, asked_for_changes=bool(changes)), flush=True)
         if (file := files[change]) is not None:
             fit.recording.write(file)
     said.end()
+    if prints_json:
+        print_json(values_of(fits, refused)
+                   | {"recording": str(files[""]) if files[""] is not None else None})
+        return 0
     if changes:
         print("\n" + table({change: answer_of(fit) for change, fit in fits.items()}))
         print("\nEach is the step above with one change; several are asked for by their options "

@@ -17,6 +17,28 @@ def answer_of(fit: Fit) -> Mapping[str, Any]:
     return fit.answers[0]
 
 
+def values_of(fits: Mapping[str, Fit], refused: Mapping[str, str]) -> dict[str, Any]:
+    """All that is printed, as data: answers as `ballast plan --format json` has them.
+
+    Args:
+        fits: What was found, by change; the step as it is has none.
+        refused: Changes with which the step could not be recorded, and why.
+    """
+    fit = fits[""]
+    return {
+        "answers": [_without_file(one) for one in fit.answers], "notes": fit.notes,
+        "recorded_at": [dict(zip(fit.span.variables, point)) for point in fit.held],
+        "changes": [{"change": change, **_without_file(answer_of(found))}
+                    for change, found in fits.items() if change]
+        + [{"change": change, "error": error} for change, error in refused.items()],
+    }
+
+
+def _without_file(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer without the file that was asked about, which may be gone by now."""
+    return {name: value for name, value in answer.items() if name != "file"}
+
+
 def table(answers: Mapping[str, Mapping[str, Any]]) -> str:
     """A line for each change; the step as it is comes first."""
     is_of_batch = any(answer.get("solves") == "batch" for answer in answers.values())

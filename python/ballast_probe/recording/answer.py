@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .reserved import Reserved, reserved
 from .stream import Role, Tensor
@@ -41,6 +41,30 @@ def answer(recording: Recording, *, largest: int = _LARGEST) -> str:
             recording.not_modelled.items(), key=lambda item: -item[1]))
         lines.append(f"Temporaries not modelled, by op and calls: {ops}")
     return "\n".join(lines)
+
+
+def figures(recording: Recording) -> dict[str, Any]:
+    """The same as data: bytes by their names, and the largest tensors at the peak."""
+    peak, found = recording.peak, reserved(recording)
+    span = recording.stream.span_of(peak.event) if recording.peak_tensor is not None else None
+    return {
+        "parameter_bytes": recording.bytes_of(Role.PARAMETER, peak.event),
+        "gradient_bytes": recording.most_bytes_of(Role.GRADIENT),
+        "optimizer_bytes": recording.most_bytes_of(Role.OPTIMIZER_STATE),
+        "retained_bytes": recording.retained_bytes,
+        "collective_bytes": recording.most_bytes_of(Role.COLLECTIVE),
+        "peak_allocated_bytes": peak.bytes,
+        "peak_phase": str(span.phase) if span else None, "peak_step": span.step if span else None,
+        "least_peak_reserved_bytes": found.least if isinstance(found, Reserved) else None,
+        "most_peak_reserved_bytes": found.most if isinstance(found, Reserved) else None,
+        "gpu": recording.gpu,
+        "largest_tensors": [
+            {"bytes": one.bytes, "role": str(one.role), "shape": list(one.shape),
+             "dtype": one.dtype, "op": one.op, "module": one.module, "node": one.node}
+            for one in sorted(peak.standing, key=lambda one: (-one.bytes, one.number))[:_LARGEST]],
+        "assumptions": list(recording.assumptions),
+        "not_modelled": dict(recording.not_modelled),
+    }
 
 
 def _memory(recording: Recording) -> list[str]:

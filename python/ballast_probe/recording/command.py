@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ..asked import add_model, asked_model
+from ..completing import complete
 from ..errors import ProbeError, UsageError
 from ..options import DTYPES, LOGITS
+from ..printed import add_format, is_json, print_json
 from . import writing
-from .answer import answer
+from .answer import answer, figures
 from .gpus import table
+from .parallel import PARALLELS
 from .trainer import (
     ATTENTIONS, AUTOCASTS, BASES, OPTIMIZERS, RECOMPUTES, Training, record_training,
 )
@@ -40,10 +43,12 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     add_step(parser)
     output = parser.add_argument_group("output")
-    output.add_argument("--output", type=Path, metavar="DIR",
-                        help=f"write {writing.NAME} into this folder")
+    complete(output.add_argument("--output", type=Path, metavar="DIR",
+                                 help=f"write {writing.NAME} into this folder"),
+             paths="directory")
     output.add_argument("--overwrite", action="store_true",
                         help="replace a recording that is there")
+    add_format(output)
 
 
 def add_step(parser: argparse.ArgumentParser, *, n_g: int | None = None) -> None:
@@ -70,13 +75,16 @@ def add_step(parser: argparse.ArgumentParser, *, n_g: int | None = None) -> None
     for name, words in (("attention", ATTENTIONS), ("autocast", tuple(AUTOCASTS)),
                         ("recompute", RECOMPUTES), ("optimizer", OPTIMIZERS),
                         ("base", BASES), ("logits", LOGITS)):
-        step.add_argument(f"--{name}", default=getattr(standard, name), metavar="WORD",
-                          help=f"{', '.join(words)} (default {getattr(standard, name)})")
-    step.add_argument("--dtype", metavar="WORD", help=f"of the weights: {', '.join(DTYPES)} "
-                      "(default: the configuration's, or else float32)")
-    step.add_argument("--gpu", default=standard.gpu, metavar="GPU",
-                      help=f"{', '.join(table())}, cpu, or a JSON file with an entry of your own "
-                      f"(default {standard.gpu})")
+        complete(step.add_argument(
+            f"--{name}", default=getattr(standard, name), metavar="WORD",
+            help=f"{', '.join(words)} (default {getattr(standard, name)})"), words)
+    complete(step.add_argument(
+        "--dtype", metavar="WORD", help=f"of the weights: {', '.join(DTYPES)} "
+        "(default: the configuration's, or else float32)"), DTYPES)
+    complete(step.add_argument(
+        "--gpu", default=standard.gpu, metavar="GPU",
+        help=f"{', '.join(table())}, cpu, or a JSON file with an entry of your own "
+        f"(default {standard.gpu})"), [*table(), "cpu"], paths="file")
     step.add_argument("--clip", type=float, default=standard.clip, metavar="NORM",
                       help="the norm to which gradients are clipped, or 0 for no clipping "
                       f"(default {standard.clip})")
@@ -91,9 +99,10 @@ def add_step(parser: argparse.ArgumentParser, *, n_g: int | None = None) -> None
     several.add_argument("--ranks", type=int, default=standard.ranks, metavar="D",
                          help="processes that train together, each on such a GPU with a batch of "
                          f"its own; one of them is recorded (default {standard.ranks})")
-    several.add_argument("--parallel", metavar="WORD",
-                         help="fsdp2: fully_shard on each layer, with --autocast as its policy; "
-                         "ddp: DistributedDataParallel (default with --ranks: fsdp2)")
+    complete(several.add_argument(
+        "--parallel", metavar="WORD",
+        help="fsdp2: fully_shard on each layer, with --autocast as its policy; "
+        "ddp: DistributedDataParallel (default with --ranks: fsdp2)"), PARALLELS)
 
 
 def training_of(arguments: argparse.Namespace, n_c: int) -> Training:
@@ -115,6 +124,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         ProbeError: The step cannot be recorded, or its file not written.
         UsageError: What is asked cannot be meant.
     """
+    prints_json = is_json(arguments)
     training = training_of(arguments, arguments.n_c)
     training.validate()
     name, values = asked_model(arguments)
@@ -124,6 +134,9 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
                                 command=command)
     if file is not None:
         recording.write(file)
+    if prints_json:
+        print_json(figures(recording) | {"recording": None if file is None else str(file)})
+        return 0
     print(answer(recording))
     if file is not None:
         print(f"\nThe recording is in {file}.")

@@ -22,6 +22,7 @@ from ballast_probe.laws.fitting import Fitter, Model, batches, prompts
 from ballast_probe.laws.laws import Laws
 from ballast_probe.laws.launches import NoLaw
 from ballast_probe.laws.planner import Question
+from ballast_probe.laws.table import values_of
 from ballast_probe.recording import Recording
 from ballast_probe.recording.trainer import Training, record_training
 
@@ -227,6 +228,7 @@ def test_changes_are_named() -> None:
     (["--memory", "much"], "--memory has 'much'"), (["--memory", "0"], "--memory has '0'"),
     (["--overwrite"], "--overwrite is about the recording in --output"),
     (["--batch", "0"], "--batch is 0"), (["--base", "4bit"], "give --lora"),
+    (["--format", "xml"], "--format is 'xml' and must be one of table, json"),
 ])
 def test_what_fit_refuses(words: list[str], sentence: str, tmp_path: Path,
                           capsys: pytest.CaptureFixture[str],
@@ -246,6 +248,16 @@ def test_fit_says_that_ballast_is_missing(tmp_path: Path, capsys: pytest.Capture
     config.write_text(json.dumps(SMALL))
     assert cli.main(["fit", "--model", str(config)]) == cli.FAILED
     assert "put it into PATH" in capsys.readouterr().err
+
+
+def test_the_answer_is_data_too(limit: Limit) -> None:
+    limit(1 << 50)
+    fit = fitter(SMALL, most=8192).run()
+    values = json.loads(json.dumps(values_of({"": fit, "sgd": fit}, {"qlora": "it failed"})))
+    assert values["answers"][0]["n_c"] == fit.n_c == 8192 - 64 and "file" not in values["answers"][0]
+    assert values["recorded_at"] == [{"n_c": 8192 - 64, "n_g": 64}]
+    assert [one["change"] for one in values["changes"]] == ["sgd", "qlora"]
+    assert values["changes"][1]["error"] == "it failed"
 
 
 def test_the_file_has_laws_beside_what_it_had(limit: Limit, tmp_path: Path) -> None:

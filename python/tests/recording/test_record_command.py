@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import sys
 from pathlib import Path
@@ -44,6 +45,19 @@ def test_the_file_and_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert len(values["boundaries"]) == 2
     assert run("--n-c", "20", "--n-g", "12", "--output", str(folder)) == 1
     assert "holds recording.json.gz already; give --overwrite" in capsys.readouterr().err
+
+
+def test_the_answer_is_data_too(capsys: pytest.CaptureFixture[str],
+                                monkeypatch: pytest.MonkeyPatch) -> None:
+    from ballast_probe.recording import reserved
+
+    monkeypatch.setattr(reserved, "program", lambda: None)
+    assert run("--n-c", "8", "--n-g", "8", "--steps", "1", "--format", "json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["peak_allocated_bytes"] > values["parameter_bytes"] > 0
+    assert values["most_peak_reserved_bytes"] is None and values["recording"] is None
+    sizes = [one["bytes"] for one in values["largest_tensors"]]
+    assert sizes == sorted(sizes, reverse=True) and len(sizes) == 10
 
 
 def test_without_the_program_a_line_says_what_to_install(
