@@ -60,7 +60,7 @@ struct HeldAtPeak {
       .sorted { ($1.element.total, $0.offset) < ($0.element.total, $1.offset) }.map(\.element)
   }
 
-  /// ` in bfloat16` where that is the type of what stays for the whole training, but for a twentieth.
+  /// ` in bfloat16` where that is the type of what stays for the training, but for a twentieth.
   func typeWords(_ role: Recording.Role) -> String {
     guard [.parameter, .gradient, .optimizerState].contains(role) else { return "" }
     var sums: [String: Int] = [:]

@@ -102,8 +102,8 @@ extension RecordedPlan {
     if let bound = answer.bound?[variable], bound > lengths[variable] {
       sheet.add(
         "",
-        "\(Units.grouped(bound))\(unit) is an upper bound, without fragmentation; between them some "
-          + "may fit")
+        "\(Units.grouped(bound))\(unit) is an upper bound, without fragmentation; between them "
+          + "some may fit")
     }
     if let more = answer.expandable?[variable] {
       sheet.add(

@@ -6,7 +6,8 @@ import Values
 /// All that results are made of, as data: what the pictures and the report's page know of them.
 ///
 /// They have no list of their own, so that an axis, a region, a mode or a figure with an entry here
-/// is in them too. A test holds `python/ballast_pictures/schema.json` to `text`; a page carries `json`.
+/// is in them too. A test holds `python/ballast_pictures/schema.json` to `text`; a page carries
+/// `json`.
 package enum ResultSchema {
   /// The parts by name, each a list of entries.
   private static let parts: [(name: String, entries: [JSONText])] = [

@@ -8,7 +8,7 @@ _shtab_ballast_probe_fit_option_strings=(-h --help --model --model-type --set --
 _shtab_ballast_probe_completions_option_strings=(-h --help --install --overwrite)
 _shtab_ballast_probe_option_strings=(-h --help --version)
 
-_shtab_ballast_probe_run___model_COMPGEN=_ballast_probe_model_gpt2_10
+_shtab_ballast_probe_run___model_COMPGEN=_ballast_probe_model_deepseek_v3_53
 _shtab_ballast_probe_run___mode_COMPGEN=_ballast_probe_mode_full_graph_2
 _shtab_ballast_probe_run___attention_COMPGEN=_ballast_probe_attention_eager_2
 _shtab_ballast_probe_run___dtype_COMPGEN=_ballast_probe_dtype_float32_3
@@ -17,7 +17,7 @@ _shtab_ballast_probe_run___logits_COMPGEN=_ballast_probe_logits_all_3
 _shtab_ballast_probe_run___device_COMPGEN=_ballast_probe_device_fake_4
 _shtab_ballast_probe_run___output_COMPGEN=_shtab_compgen_dirs
 _shtab_ballast_probe_run___format_COMPGEN=_ballast_probe_format_table_2
-_shtab_ballast_probe_record___model_COMPGEN=_ballast_probe_model_gpt2_10
+_shtab_ballast_probe_record___model_COMPGEN=_ballast_probe_model_deepseek_v3_53
 _shtab_ballast_probe_record___attention_COMPGEN=_ballast_probe_attention_sdpa_6
 _shtab_ballast_probe_record___autocast_COMPGEN=_ballast_probe_autocast_none_3
 _shtab_ballast_probe_record___recompute_COMPGEN=_ballast_probe_recompute_none_3
@@ -29,7 +29,7 @@ _shtab_ballast_probe_record___gpu_COMPGEN=_ballast_probe_gpu_a100_40gb_10
 _shtab_ballast_probe_record___parallel_COMPGEN=_ballast_probe_parallel_fsdp2_2
 _shtab_ballast_probe_record___output_COMPGEN=_shtab_compgen_dirs
 _shtab_ballast_probe_record___format_COMPGEN=_ballast_probe_format_table_2
-_shtab_ballast_probe_fit___model_COMPGEN=_ballast_probe_model_gpt2_10
+_shtab_ballast_probe_fit___model_COMPGEN=_ballast_probe_model_deepseek_v3_53
 _shtab_ballast_probe_fit___attention_COMPGEN=_ballast_probe_attention_sdpa_6
 _shtab_ballast_probe_fit___autocast_COMPGEN=_ballast_probe_autocast_none_3
 _shtab_ballast_probe_fit___recompute_COMPGEN=_ballast_probe_recompute_none_3
@@ -72,8 +72,8 @@ _ballast_probe_words() {
   [[ $2 == *,* ]] && start="${2%,*},"
   compgen -P "$start" -W "$1" -- "${2##*,}"
 }
-_ballast_probe_model_gpt2_10() {
-  _ballast_probe_words "gpt2 gpt3-175b llama-3.1-405b llama-3.1-70b llama-3.1-8b llama-3.2-1b mistral-7b qwen2.5-0.5b qwen2.5-7b qwen3-8b" "$1"
+_ballast_probe_model_deepseek_v3_53() {
+  _ballast_probe_words "deepseek-v3 gemma-2-27b gemma-2-2b gemma-2-9b gemma-3-12b gemma-3-1b gemma-3-27b gemma-3-4b gpt-oss-120b gpt-oss-20b gpt2 gpt3-175b llama-2-13b llama-2-70b llama-2-7b llama-3-70b llama-3-8b llama-3.1-405b llama-3.1-70b llama-3.1-8b llama-3.2-1b llama-3.2-3b llama-3.3-70b mistral-7b mistral-7b-v0.1 mistral-nemo-12b mixtral-8x7b olmo-2-13b olmo-2-7b phi-3-mini-4k phi-4 qwen2.5-0.5b qwen2.5-1.5b qwen2.5-14b qwen2.5-32b qwen2.5-3b qwen2.5-72b qwen2.5-7b qwen3-0.6b qwen3-1.7b qwen3-14b qwen3-235b-a22b qwen3-30b-a3b qwen3-32b qwen3-4b qwen3-8b r1-distill-llama-70b r1-distill-llama-8b smollm2-1.7b smollm2-135m smollm2-360m smollm3-3b tinyllama-1.1b" "$1"
   compgen -f -- "$1"
 }
 

@@ -34,7 +34,7 @@ _shtab_ballast_probe_completions_defaults_added=0
 
 _shtab_ballast_probe_fit_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--model[a config.json, a directory that holds one, or a built-in name\: gpt2, gpt3-175b, llama-3.1-405b, llama-3.1-70b, llama-3.1-8b, llama-3.2-1b, mistral-7b, qwen2.5-0.5b, qwen2.5-7b, qwen3-8b]:CONFIG:_ballast_probe_model_gpt2_10"
+  "--model[a name such as qwen3-8b (ballast models lists them), org\/name in the Hugging Face cache, a config.json, or a directory that holds one]:MODEL:_ballast_probe_model_deepseek_v3_53"
   "--model-type[a model type of transformers, with its default configuration]:TYPE:"
   "*--set[a value of the configuration\; may be given more than once]:NAME=VALUE:"
   "--n-g[generated tokens, which carry loss (default 512)]:N:"
@@ -69,7 +69,7 @@ _shtab_ballast_probe_fit_defaults_added=0
 
 _shtab_ballast_probe_record_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--model[a config.json, a directory that holds one, or a built-in name\: gpt2, gpt3-175b, llama-3.1-405b, llama-3.1-70b, llama-3.1-8b, llama-3.2-1b, mistral-7b, qwen2.5-0.5b, qwen2.5-7b, qwen3-8b]:CONFIG:_ballast_probe_model_gpt2_10"
+  "--model[a name such as qwen3-8b (ballast models lists them), org\/name in the Hugging Face cache, a config.json, or a directory that holds one]:MODEL:_ballast_probe_model_deepseek_v3_53"
   "--model-type[a model type of transformers, with its default configuration]:TYPE:"
   "*--set[a value of the configuration\; may be given more than once]:NAME=VALUE:"
   "--n-c[prefix tokens, which carry no loss]:N:"
@@ -102,7 +102,7 @@ _shtab_ballast_probe_record_defaults_added=0
 
 _shtab_ballast_probe_run_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--model[a config.json, a directory that holds one, or a built-in name\: gpt2, gpt3-175b, llama-3.1-405b, llama-3.1-70b, llama-3.1-8b, llama-3.2-1b, mistral-7b, qwen2.5-0.5b, qwen2.5-7b, qwen3-8b]:CONFIG:_ballast_probe_model_gpt2_10"
+  "--model[a name such as qwen3-8b (ballast models lists them), org\/name in the Hugging Face cache, a config.json, or a directory that holds one]:MODEL:_ballast_probe_model_deepseek_v3_53"
   "--model-type[a model type of transformers, with its default configuration]:TYPE:"
   "*--set[a value of the configuration\; may be given more than once]:NAME=VALUE:"
   "*--n-c[prefix tokens, which carry no loss]:LIST:"
@@ -157,8 +157,8 @@ _shtab_ballast_probe() {
 }
 
 # Custom Preamble
-_ballast_probe_model_gpt2_10() {
-  _alternative 'words:value:(gpt2 gpt3-175b llama-3.1-405b llama-3.1-70b llama-3.1-8b llama-3.2-1b mistral-7b qwen2.5-0.5b qwen2.5-7b qwen3-8b)' 'files:file:_files'
+_ballast_probe_model_deepseek_v3_53() {
+  _alternative 'words:value:(deepseek-v3 gemma-2-27b gemma-2-2b gemma-2-9b gemma-3-12b gemma-3-1b gemma-3-27b gemma-3-4b gpt-oss-120b gpt-oss-20b gpt2 gpt3-175b llama-2-13b llama-2-70b llama-2-7b llama-3-70b llama-3-8b llama-3.1-405b llama-3.1-70b llama-3.1-8b llama-3.2-1b llama-3.2-3b llama-3.3-70b mistral-7b mistral-7b-v0.1 mistral-nemo-12b mixtral-8x7b olmo-2-13b olmo-2-7b phi-3-mini-4k phi-4 qwen2.5-0.5b qwen2.5-1.5b qwen2.5-14b qwen2.5-32b qwen2.5-3b qwen2.5-72b qwen2.5-7b qwen3-0.6b qwen3-1.7b qwen3-14b qwen3-235b-a22b qwen3-30b-a3b qwen3-32b qwen3-4b qwen3-8b r1-distill-llama-70b r1-distill-llama-8b smollm2-1.7b smollm2-135m smollm2-360m smollm3-3b tinyllama-1.1b)' 'files:file:_files'
 }
 
 _ballast_probe_gpu_a100_40gb_10() {
