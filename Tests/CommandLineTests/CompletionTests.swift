@@ -46,8 +46,11 @@ import Testing
     let cases: [(line: String, expected: [String])] = [
       ("ballast mea", ["measure"]), ("ballast measure --recom", ["--recompute"]),
       ("ballast measure --mode d", ["detached-prefix"]),
-      ("ballast measure --model qwen3", ["qwen3-8b"]),
-      ("ballast measure --model m", ["mistral-7b", "mine.json", "models"]),
+      ("ballast measure --model qwen3-8", ["qwen3-8b"]),
+      (
+        "ballast measure --model mi",
+        ["mistral-7b", "mistral-7b-v0.1", "mistral-nemo-12b", "mine.json"]
+      ),
       ("ballast plan --gpu h100,h", ["h100,h200"]), ("ballast measure --by op,l", ["op,layer"]),
       ("ballast check m", ["models", "mine.yaml"]), ("ballast schema r", ["recording"]),
       ("ballast compare a b --ignore thr", ["threads"]), ("ballast sweep --out", ["--output"]),

@@ -27,7 +27,7 @@ import Testing
     #expect(
       measured["peak_allocated_bytes"] as? Int == answer["peak_allocated_bytes"] as? Int)
     let table = try Program.run(plan).output
-    #expect(table.contains("longest prompt") && table.contains("(n_c)"))
+    #expect(table.contains("longest prompt") && table.contains("of prompt and n_g"))
     #expect(table.split(separator: "\n").allSatisfy { $0.count <= 100 })
     let csv = try Program.run(plan.dropLast() + ["64MiB,128MiB", "--format", "csv"]).output
     #expect(csv.split(whereSeparator: \.isNewline).count == 3)
