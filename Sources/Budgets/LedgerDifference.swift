@@ -54,7 +54,8 @@ package struct LedgerDifference: Sendable {
     func with(_ tensor: TensorBytes) -> Group {
       var group = self
       group.bytes += tensor.bytes
-      group.forms.append("\(tensor.shape) \(tensor.dtype)")
+      let form = [tensor.shape, tensor.dtype].filter { !$0.isEmpty }.joined(separator: " ")
+      if !form.isEmpty { group.forms.append(form) }
       return group
     }
   }
