@@ -41,7 +41,7 @@ for row in costs.rows(read(Path(sys.argv[1]))[0]):
     def said(self, table: list[Row], **entries: dict[str, Any]) -> str:
         """The texts of the picture of a table, by pictures whose schema has more entries."""
         with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "pictures"
+            copy = Path(folder) / "ballast_pictures"
             shutil.copytree(SOURCE, copy)
             schema = json.loads((SOURCE / "schema.json").read_text(encoding="utf-8"))
             for part, entry in entries.items():

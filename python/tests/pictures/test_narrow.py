@@ -39,7 +39,7 @@ def narrow_ones(draw: Callable[[], None]) -> list[Figure]:
     def wide(figure: Figure, *_: Any) -> None:
         pyplot.close(figure)
 
-    patches = [mock.patch(f"pictures.{module}.save", wide) for module in MODULES]
+    patches = [mock.patch(f"ballast_pictures.{module}.save", wide) for module in MODULES]
     with mock.patch.object(narrow, "save_narrow", lambda figure, *_: found.append(figure)):
         for patch in patches:
             patch.start()
