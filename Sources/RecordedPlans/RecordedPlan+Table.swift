@@ -76,7 +76,7 @@ extension RecordedPlan {
       if let words = endWords(answer) { sheet.add("why", words) }
       if laws == nil {
         sheet.add(
-          "", "ballast-probe fit records the step with laws, which answer for every length")
+          "", "of other lengths: ballast-probe fit, without --n-c for the longest prompt")
       }
       if !answer.fits { sheet.add("it takes", neededWords(answer)) }
       return

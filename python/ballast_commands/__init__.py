@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import resources
+from pathlib import Path
 
 NEEDED = {"torch": "PyTorch", "transformers": "transformers"}
 
@@ -32,6 +33,17 @@ def plot() -> None:
         sys.exit(main(words))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def slurm() -> None:
+    """`ballast-slurm`, which submits a sweep to a Slurm cluster."""
+    script = Path(str(resources.files(__name__))) / "slurm/submit"
+    if not script.is_file():
+        print("ballast-slurm: it comes with the wheel; in a clone it is scripts/slurm/submit",
+              file=sys.stderr)
+        sys.exit(1)
+    os.environ.setdefault("BALLAST", str(Path(sys.argv[0]).resolve().with_name("ballast")))
+    os.execv("/bin/bash", ["bash", str(script), *sys.argv[1:]])
 
 
 def _need(command: str, modules: dict[str, str], extra: str) -> None:

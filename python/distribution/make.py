@@ -143,6 +143,11 @@ def sources(folder: Path) -> Path:
         "Needs matplotlib, which\n`scripts/setup --plot` puts into .venv.",
         "Needs matplotlib:\n`pip install 'ballast[plot]'`.")
     (folder / "ballast_commands/plot.txt").write_text(page)
+    slurm = folder / "ballast_commands/slurm"
+    slurm.mkdir()
+    for name in ("submit", "shard", "merge"):
+        script = (ROOT / "scripts/slurm" / name).read_text()
+        (slurm / name).write_text(script.replace("scripts/slurm/submit", "ballast-slurm"))
     return folder
 
 

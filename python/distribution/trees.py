@@ -44,6 +44,9 @@ TRIALS = (
     Trial("ballast plan --recording recording", "longest prompt"),
     Trial("ballast measure --model nothing --n-c 4 --n-g 4", "nothing", 64),
     Trial("ballast-probe fit --model llama-3.1-8b --gpu h100", "pip install 'ballast[torch]'", 1),
+    Trial("ballast-slurm --help", "Usage: ballast-slurm PROFILE.yaml"),
+    Trial("ballast-slurm profiles/modes.yaml --shards 4 --output r", "sbatch is missing", 1),
+    Trial("ballast completions bash", "complete"),
     Trial("ballast-plot results/one-layer", "pip install 'ballast[plot]'", 1),
 )
 WITH_MATPLOTLIB = (

@@ -131,7 +131,11 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         ballast = shlex.quote(require_program())
         print(f"\nThe recording is in {file}; for other GPUs (this one's kernels are in it), memories "
               f"or completions:\n  {ballast} plan --recording {file} --gpu rtx-4090,h100,h200\n"
-              f"  {ballast} plan --recording {file} --memory 40GiB --n-g {2 * training.n_g}")
+              f"  {ballast} plan --recording {file} --memory 40GiB --n-g {2 * training.n_g}\n"
+              "for what it takes at lengths of your own, or over time:\n"
+              f"  {ballast} measure --recording {file} --n-c 4096 --timeline step.json\n"
+              f"  {ballast} sweep lengths.yaml --recording {file} --output results/lengths   "
+              "# with a line n_c: [1024, 4096] in lengths.yaml")
     return 0
 
 

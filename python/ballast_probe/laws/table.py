@@ -8,8 +8,8 @@ from typing import Any
 from ..recording.answer import readable
 from .fitting import Fit
 
-_TITLES = ("change", "longest prompt", "tokens", "peak allocated", "peak reserved")
-_OF_BATCH = ("change", "largest batch", "tokens each", "peak allocated", "peak reserved")
+_TITLES = ("change", "longest prompt", "tokens", "peak allocated", "peak reserved", "ended by")
+_OF_BATCH = ("change", "largest batch", "tokens each", "peak allocated", "peak reserved", "ended by")
 
 
 def answer_of(fit: Fit) -> Mapping[str, Any]:
@@ -46,13 +46,13 @@ def table(answers: Mapping[str, Mapping[str, Any]]) -> str:
     for change, answer in answers.items():
         title = change or "as it is"
         if not answer.get("fits"):
-            rows.append((title, "nothing fits", "", "", ""))
+            rows.append((title, "nothing fits", "", "", "", str(answer.get("ended_by") or "")))
             continue
         least = "at least " if answer.get("ended_by") == "law" else ""
         most = answer["batch" if is_of_batch else "n_c"]
         rows.append((title, f"{least}{most:,}", f"{answer['tokens']:,}",
                      readable(answer["peak_allocated_bytes"]),
-                     readable(answer["peak_reserved_bytes"])))
+                     readable(answer["peak_reserved_bytes"]), str(answer.get("ended_by") or "")))
     widths = [max(len(row[place]) for row in rows) for place in range(len(_TITLES))]
     return "\n".join("  ".join(
         cell.ljust(width) if place == 0 else cell.rjust(width)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +23,8 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_
 def import_first() -> None:
     """Imports bitsandbytes where PEFT or TRL would, which cannot with a GPU that is not there."""
     if not {"peft", "trl"}.isdisjoint(sys.modules) and find_spec("bitsandbytes") is not None:
+        # Of kernels for this machine's processor, which a recorded step does not run.
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
         with contextlib.suppress(Exception):  # whoever needs it will say what is wrong
             importlib.import_module("bitsandbytes")
 
