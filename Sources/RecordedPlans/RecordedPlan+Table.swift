@@ -42,7 +42,8 @@ extension RecordedPlan {
       Units.bytes(least) != Units.bytes(most)
     {
       sheet.add(
-        "", "\(Units.exactBytes(least)) reserved, if CUDA gives addresses in another order")
+        "",
+        "\(Units.exactBytes(least)) reserved at least: it depends on the addresses that CUDA gives")
     }
     if let left = answer.left {
       sheet.add("left", "\(Units.bytes(left)) of the memory, never reserved")
@@ -51,7 +52,8 @@ extension RecordedPlan {
       let times = answer.retries == 1 ? "once" : "\(Units.grouped(answer.retries)) times"
       sheet.add(
         "",
-        "the allocator empties its cache and asks anew \(times) in these steps: slow, no failure")
+        "\(times) in these steps memory runs out, the allocator frees its cache and goes on: slow, "
+          + "but no error")
     }
     if let moment = answer.step.moment(ofEvent: answer.peakEvent) { sheet.add("peak at", moment) }
     let held = HeldAtPeak(answer.step, after: answer.peakEvent)
@@ -102,8 +104,8 @@ extension RecordedPlan {
     if let bound = answer.bound?[variable], bound > lengths[variable] {
       sheet.add(
         "",
-        "\(Units.grouped(bound))\(unit) is an upper bound, without fragmentation; between them "
-          + "some may fit")
+        "more than \(Units.grouped(bound))\(unit) never fit; of those between some may, by how "
+          + "memory falls into pieces")
     }
     if let more = answer.expandable?[variable] {
       sheet.add(
@@ -131,7 +133,7 @@ extension RecordedPlan {
     let shape = kind.shape.map(String.init).joined(separator: "×")
     return Units.bytes(kind.total)
       + (kind.count > 1 ? " (\(kind.count) × \(Units.bytes(kind.bytes)))" : "")
-      + " \(kind.role.rawValue), \(kind.op)" + (kind.place == kind.op ? "" : " in \(kind.place)")
+      + " \(kind.role.words), \(kind.op)" + (kind.place == kind.op ? "" : " in \(kind.place)")
       + (shape.isEmpty ? "" : ", \(shape)") + (kind.dtype.isEmpty ? "" : " \(kind.dtype)")
   }
 

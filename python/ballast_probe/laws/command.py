@@ -113,6 +113,9 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             continue
         said.end()
         if not change and not prints_json:
+            if training.n_c >= 0 and not answer_of(fit).get("fits"):
+                print(f"Not even one sequence of {training.n_c:,} tokens of prompt and "
+                      f"{training.n_g:,} of answer fits; without --n-c the longest prompt is found.\n")
             print(fit.summary(), flush=True)
             print(_untold(training, asked_for_changes=bool(changes)), flush=True)
         if (file := files[change]) is not None:

@@ -37,7 +37,7 @@ class Question:
                 *(["--memory", self.memory] if self.memory else [])]
 
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|KiB|MiB|GiB|TiB)?")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|[KMGT]i?B)?")
 
 
 def refuse_memory(words: str | None) -> None:
