@@ -95,7 +95,7 @@ def test_layers_computed_again_change_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("way", "most"),
-    [("autocast", 1.03), ("weights", 1.05)])
+    [("autocast", 1.05), ("weights", 1.08)])
 def test_bfloat16_errs_as_the_whole_graph_does(way: str, most: float) -> None:
     """Over 60 and 120 seeds in the mean 0.988 times its error under autocast, and 1.014 times with
     weights of bfloat16, to whose `.grad` each chunk adds and rounds; one seed deviates by 0.04."""
