@@ -16,7 +16,8 @@ NEEDED = {"torch": "PyTorch", "transformers": "transformers"}
 def probe() -> None:
     """`ballast-probe`, which asks PyTorch about a step."""
     _need("ballast-probe", NEEDED, "torch")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: nothing is downloaded
+    # Before transformers is imported: nothing is downloaded.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     entry: Callable[[], None] = importlib.import_module("ballast_probe.cli").entry
     entry()
 
@@ -50,7 +51,8 @@ def _need(command: str, modules: dict[str, str], extra: str) -> None:
     """Ends with a sentence where a package is missing that only this command needs."""
     missing = [name for module, name in modules.items() if importlib.util.find_spec(module) is None]
     if missing:
-        print(f"{command}: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed; "
-              f"pip install 'ballast[{extra}]', or the {' and '.join(missing)} of your own, into this "
-              "environment", file=sys.stderr)
+        names = " and ".join(missing)
+        print(f"{command}: {names} {'are' if len(missing) > 1 else 'is'} not installed; pip install "
+              f"'ballast[{extra}]', or the {names} of your own, into this environment",
+              file=sys.stderr)
         sys.exit(1)

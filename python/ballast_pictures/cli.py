@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
 
+from ballast_commands.words import Words, name
 from ballast_pictures import choice, costs, feeds, flow, lines, over, plans, recorded, training
 from ballast_pictures.data import read
 from ballast_pictures.files import Unplottable, printable
-
-
-def name() -> str:
-    """The command's name as one types it: scripts/plot of a clone, else ballast-plot."""
-    path = Path(sys.argv[0])
-    return f"scripts/{path.name}" if path.parent.name == "scripts" else path.name
-
-
-class Words(argparse.ArgumentParser):
-    """The words behind the command's name; wrong ones end it with 64."""
-
-    def __init__(self) -> None:
-        super().__init__(prog=name(), add_help=False, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
-        sys.exit(64)
 
 
 def complain(sentence: str) -> None:

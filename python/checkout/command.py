@@ -5,33 +5,16 @@ Exit status: 0 done, 1 not, with one sentence on standard error, 64 wrong usage.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from ballast_commands.words import Words, name
 from checkout import ROOT, Failure
 
 __all__ = ["Words", "run"]
-
-
-class Words(argparse.ArgumentParser):
-    """The words behind a command's name; wrong ones end it with 64."""
-
-    def __init__(self) -> None:
-        super().__init__(prog=name(), add_help=False, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
-        sys.exit(64)
-
-
-def name() -> str:
-    """The command's name as one types it: scripts/reproduce."""
-    path = Path(sys.argv[0])
-    return f"scripts/{path.name}" if path.parent.name == "scripts" else path.name
 
 
 def run(page: str | None, module: str, environment: str | None = None) -> NoReturn:

@@ -12,60 +12,24 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from importlib import metadata
-from typing import Any
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from checkout import ROOT, Failure  # noqa: E402, reads the word above
 from checkout.command import Words  # noqa: E402
 
+from .tools_inside import (  # noqa: E402
+    ON_HUB, configuration, fsdp2, memtracker, on_meta, torchinfo, torchlens, torchsummary,
+)
+from .tools_run import (  # noqa: E402
+    ADAPTER, CHECKPOINTING, GIB, KEPT, LORA, PEAK, RANK, RANKS, STATES, TRACED, WEIGHTS, Row, Run,
+)
+
 LIST = ROOT / "python/requirements/tools.txt"
 PLACE = ROOT / ".venv-pytorch/tools"
-STATES = "weights, gradients, optimizer"
-KEPT = "kept for backward"
-PEAK = "peak of the step"
-CHECKPOINTING = "peak, checkpointing"
-LORA = "peak, LoRA"
-RANK = "peak, one of 8 ranks"
-WEIGHTS = "weights"
-_ADAPTER = "r=16,alpha=32,targets=all-linear"
-_RANKS = 8
-_TRACED = 128
-_GIB = 1 << 30
-
-
-@dataclass(frozen=True)
-class Run:
-    """The step that every tool is asked about: AdamW, bfloat16, one sequence."""
-
-    model: str = "llama-3.2-1b"
-    n_c: int = 4096
-    n_g: int = 512
-
-    @property
-    def tokens(self) -> int:
-        """The sequence's length."""
-        return self.n_c + self.n_g
-
-
-@dataclass(frozen=True)
-class Row:
-    """One thing that a tool said.
-
-    Attributes:
-        question: What it was asked, of the names above.
-        bytes: Its answer; None if it has none.
-        note: What the figure is, or why there is none.
-        tokens: Of the sequence, if another than the run's.
-    """
-
-    question: str
-    bytes: int | None
-    note: str
-    tokens: int | None = None
 
 
 def main(words: list[str]) -> int:
@@ -173,7 +137,7 @@ def ballast(run: Run) -> list[Row]:
     _, values = read_configuration(run.model)
     rows = []
     for question, more in ((PEAK, {}), (CHECKPOINTING, {"recompute": "layer"}),
-                           (LORA, {"lora": _ADAPTER}), (RANK, {"ranks": _RANKS})):
+                           (LORA, {"lora": ADAPTER}), (RANK, {"ranks": RANKS})):
         held = record_training(values, Training(run.n_c, run.n_g, gpu="a100-80gb", **more))
         if question == PEAK:
             weights = held.most_bytes_of(Role.PARAMETER)
@@ -182,8 +146,8 @@ def ballast(run: Run) -> list[Row]:
             rows += [Row(WEIGHTS, weights, ""), Row(STATES, states, ""),
                      Row(KEPT, held.retained_bytes, "as backward begins")]
         rows.append(Row(question, held.peak.bytes, held.peak_phase.name))
-    short = record_training(values, Training(_TRACED // 2, _TRACED // 2, gpu="cpu"))
-    return [*rows, Row(KEPT, short.retained_bytes, f"of {_TRACED} tokens, on a CPU", _TRACED)]
+    short = record_training(values, Training(TRACED // 2, TRACED // 2, gpu="cpu"))
+    return [*rows, Row(KEPT, short.retained_bytes, f"of {TRACED} tokens, on a CPU", TRACED)]
 
 
 # Formulas
@@ -191,7 +155,7 @@ def ballast(run: Run) -> list[Row]:
 
 def sizes(run: Run) -> dict[str, int]:
     """The sizes of which formulas are made, by the names of papers."""
-    config = _config(run)
+    config = configuration(run)
     return {"L": config.num_hidden_layers, "h": config.hidden_size, "f": config.intermediate_size,
             "a": config.num_attention_heads, "k": config.num_key_value_heads,
             "v": config.vocab_size, "s": run.tokens, "tied": int(config.tie_word_embeddings)}
@@ -253,7 +217,7 @@ def accelerate(run: Run) -> list[Row]:
 
     estimate = importlib.import_module("accelerate.commands.estimate")
     with estimate.init_empty_weights():
-        model = AutoModel.from_config(_config(run), dtype=torch.float32)
+        model = AutoModel.fromconfiguration(configuration(run), dtype=torch.float32)
     total, _ = estimate.calculate_maximum_sizes(model)
     rows = [Row(WEIGHTS, total // 2, "float16")]
     for dtype in ("float16", "float32"):
@@ -265,7 +229,7 @@ def accelerate(run: Run) -> list[Row]:
 def deepspeed(run: Run) -> list[Row]:
     """DeepSpeed's two functions, of one GPU without offloading."""
     rows = []
-    model = _on_meta(run)
+    model = on_meta(run)
     count = sum(one.numel() for one in model.parameters())
     largest = max(sum(one.numel() for one in module.parameters(recurse=False))
                   for module in model.modules())
@@ -283,7 +247,7 @@ def deepspeed_bytes(text: str) -> int:
     """The bytes of a GPU without offloading, of DeepSpeed's printed table, to 0.01 GiB."""
     for row in text.splitlines():
         if "offload_optimizer=none" in row and (gpu := re.findall(r"([\d.]+)GB", row)[1:]):
-            return round(float(gpu[0]) * _GIB)
+            return round(float(gpu[0]) * GIB)
     raise Failure("DeepSpeed's table has no row without offloading")
 
 
@@ -291,7 +255,7 @@ def hf_mem(run: Run) -> list[Row]:
     """hf-mem reads the heads of files on the Hub; it takes no folder of one's own."""
     module = importlib.import_module("hf_mem")
     try:
-        said = module.run(model_id=_ON_HUB.get(run.model, run.model), experimental=True)
+        said = module.run(model_id=ON_HUB.get(run.model, run.model), experimental=True)
     except Exception as error:
         return [Row(WEIGHTS, None, f"needs huggingface.co: {type(error).__name__}")]
     return [Row(WEIGHTS, int(said.memory), "to load the model")]
@@ -300,7 +264,7 @@ def hf_mem(run: Run) -> list[Row]:
 def llmfit(run: Run) -> list[Row]:
     """llmfit plan, of a model in its own list."""
     done = subprocess.run(
-        [PLACE / "bin/llmfit", "--json", "plan", _ON_HUB.get(run.model, run.model), "--context",
+        [PLACE / "bin/llmfit", "--json", "plan", ON_HUB.get(run.model, run.model), "--context",
          str(run.tokens), "--quant", "BF16"], capture_output=True, text=True)
     if done.returncode:
         return [Row(WEIGHTS, None, (done.stderr.strip().splitlines() or ["no word"])[-1])]
@@ -312,7 +276,7 @@ def llmfit(run: Run) -> list[Row]:
 def llmfit_bytes(text: str) -> tuple[int, int]:
     """Weights on the disk, and memory to run a model, of the plan's JSON."""
     said = json.loads(text)
-    return round(said["disk_size_gb"] * 10**9), round(said["minimum"]["vram_gb"] * _GIB)
+    return round(said["disk_size_gb"] * 10**9), round(said["minimum"]["vram_gb"] * GIB)
 
 
 def unsloth(run: Run) -> list[Row]:
@@ -323,7 +287,7 @@ def unsloth(run: Run) -> list[Row]:
     for question, method, checkpointing in ((PEAK, "full", "none"), (CHECKPOINTING, "full", "true"),
                                             (LORA, "lora", "none")):
         said = module.estimate_training_vram(
-            module.extract_arch_config(_config(run)), module.TrainingVramConfig(
+            module.extract_archconfiguration(configuration(run)), module.TrainingVramConfig(
                 training_method=method, batch_size=1, max_seq_length=run.tokens, lora_rank=16,
                 target_modules=["all-linear"], gradient_checkpointing=checkpointing,
                 optimizer="adamw_torch", load_in_4bit=False, attention_implementation="sdpa"))
@@ -335,165 +299,6 @@ def unsloth(run: Run) -> list[Row]:
         rows.append(Row(question, said.total,
                         f"the sum, with {said.cuda_overhead / 1e9:.2f} GB of CUDA's own"))
     return rows
-
-
-# Tools that look into a model
-
-
-def torchinfo(run: Run) -> list[Row]:
-    """The sum of all modules' results, of a forward pass on meta."""
-    import torch
-
-    ids = torch.zeros(1, run.tokens, dtype=torch.long, device="meta")
-    said = importlib.import_module("torchinfo").summary(
-        _on_meta(run), input_data={"input_ids": ids}, device="meta", verbose=0)
-    return [Row(WEIGHTS, said.total_param_bytes, "the tied embedding twice"),
-            Row(KEPT, said.total_output_bytes, "'Forward/backward pass size'")]
-
-
-def torchsummary(run: Run) -> list[Row]:
-    """torchsummary makes float32 inputs, which an embedding does not take."""
-    ask = importlib.import_module("torchsummary").summary
-    try:
-        ask(_on_meta(run), (run.tokens,), batch_size=1, device="cpu")
-    except Exception as error:
-        return [Row(KEPT, None, f"ends with {type(error).__name__}: {str(error)[:90]}")]
-    return [Row(KEPT, None, "ran")]
-
-
-def torchlens(run: Run) -> list[Row]:
-    """A traced forward pass, which really runs: at 128 tokens, for it takes no tensors on meta."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    lens = importlib.import_module("torchlens")
-    model = AutoModelForCausalLM.from_config(_config(run), dtype=torch.bfloat16)
-    ids = torch.zeros(1, _TRACED, dtype=torch.long)
-    trace = lens.trace(model, None, input_kwargs={"input_ids": ids, "labels": ids})
-    return [Row(WEIGHTS, int(trace.total_param_memory), ""),
-            Row(KEPT, int(trace.total_autograd_memory),
-                f"total_autograd_memory, of {_TRACED} tokens", _TRACED),
-            Row("all results of ops", int(trace.total_activation_memory),
-                f"{trace.num_ops} ops, of {_TRACED} tokens", _TRACED)]
-
-
-def memtracker(run: Run) -> list[Row]:
-    """PyTorch's MemTracker under fake tensors, two steps each."""
-    from torch.distributed._tools.mem_tracker import MemTracker
-
-    rows: list[Row] = []
-    for question in (PEAK, CHECKPOINTING, LORA):
-        with _fake(run, lora=question == LORA) as (model, batch):
-            if question == CHECKPOINTING:
-                model.gradient_checkpointing_enable()
-            optimizer = _adamw(model)
-            tracker = MemTracker()
-            tracker.track_external(model, optimizer, *batch.values())
-            try:
-                peak = _two_steps(tracker, model, optimizer, batch)
-            except RuntimeError as error:  # it hooks the gradients of frozen weights too
-                rows.append(Row(question, None, f"ends with: {error}"))
-                continue
-        if question == PEAK:
-            rows += [Row(STATES, 2 * peak["Parameter"] + peak["Optstate"],
-                         "gradients counted as the weights"),
-                     Row(KEPT, peak["Activation"], "'Activation' at the peak")]
-        rows.append(Row(question, peak["Total"], "as CPU's kernels"))
-    return rows
-
-
-def fsdp2(run: Run) -> list[Row]:
-    """PyTorch's FSDPMemTracker, as torchtitan's estimation script used it, of 8 pretended ranks."""
-    import torch.distributed as group
-    from torch.distributed._tools.fsdp2_mem_tracker import FSDPMemTracker
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
-    from torch.testing._internal.distributed.fake_pg import FakeStore
-
-    group.init_process_group("fake", rank=0, world_size=_RANKS, store=FakeStore())
-    mesh = init_device_mesh("cpu", (_RANKS,))
-    with _fake(run) as (model, batch):
-        for layer in model.model.layers:
-            fully_shard(layer, mesh=mesh)
-        fully_shard(model, mesh=mesh)
-        optimizer = _adamw(model)
-        tracker = FSDPMemTracker(model, optimizer)
-        tracker.track_inputs(tuple(batch.values()))
-        peak = _two_steps(tracker, model, optimizer, batch)
-    return [Row(RANK, peak["Total"], "as CPU's kernels")]
-
-
-# Models
-
-
-_ON_HUB = {"llama-3.2-1b": "meta-llama/Llama-3.2-1B", "llama-3.1-8b": "meta-llama/Llama-3.1-8B",
-           "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B", "qwen2.5-7b": "Qwen/Qwen2.5-7B"}
-
-
-def _config(run: Run) -> Any:
-    from ballast_probe.configuration import make_configuration, read_configuration
-
-    return make_configuration(read_configuration(run.model)[1], layers=None, dropout=None)
-
-
-def _on_meta(run: Run) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(_config(run), dtype=torch.bfloat16)
-    model.tie_weights()
-    return model
-
-
-@contextlib.contextmanager
-def _fake(run: Run, lora: bool = False) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """A model made on meta, whose parameters are fake tensors of a CPU."""
-    import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    model = _with_adapter(_on_meta(run)) if lora else _on_meta(run)
-    with FakeTensorMode():
-        made: dict[int, Any] = {}
-        for module in model.modules():
-            for name, one in module.named_parameters(recurse=False, remove_duplicate=False):
-                if id(one) not in made:
-                    made[id(one)] = torch.nn.Parameter(
-                        torch.empty(one.shape, dtype=one.dtype), one.requires_grad)
-                setattr(module, name, made[id(one)])
-            for name, one in module.named_buffers(recurse=False):
-                setattr(module, name, torch.empty(one.shape, dtype=one.dtype))
-        ids = torch.zeros(1, run.tokens, dtype=torch.long)
-        yield model.train(), {"input_ids": ids, "labels": torch.zeros_like(ids)}
-
-
-def _with_adapter(model: Any) -> Any:
-    from peft import LoraConfig, get_peft_model
-
-    return get_peft_model(model, LoraConfig(
-        r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"))
-
-
-def _adamw(model: Any) -> Any:
-    import torch
-
-    return torch.optim.AdamW([one for one in model.parameters() if one.requires_grad],
-                             foreach=True)
-
-
-def _two_steps(tracker: Any, model: Any, optimizer: Any, batch: dict[str, Any]) -> dict[str, int]:
-    import torch
-
-    with tracker:
-        for step in range(2):
-            model(**batch).loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
-            optimizer.step()
-            optimizer.zero_grad()
-            if step == 0:
-                tracker.reset_mod_stats()
-    (peak,) = tracker.get_tracker_snapshot("peak").values()
-    return {str(getattr(kind, "value", kind)): count for kind, count in peak.items()}
 
 
 TOOLS: dict[str, Callable[[Run], list[Row]]] = {

@@ -7,7 +7,6 @@ from checkout import Failure
 from comparison.tools import (
     LIST,
     TOOLS,
-    Row,
     cookbook_bytes,
     deepspeed_bytes,
     line,
@@ -15,6 +14,7 @@ from comparison.tools import (
     megatron_bytes,
     pins,
 )
+from comparison.tools_run import Row
 
 SIZES = {"L": 16, "h": 2048, "f": 8192, "a": 32, "k": 8, "v": 128256, "s": 4608, "tied": 1}
 GIB = 1 << 30

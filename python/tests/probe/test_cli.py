@@ -28,17 +28,6 @@ def rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_points_as_data(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(*SMALL, "--n-c", "20,30", "--n-g", "8", "--tensors", "--format", "json") == 0
-    points = json.loads(capsys.readouterr().out)
-    assert [point["n_c"] for point in points] == [20, 30]
-    for point in points:
-        assert [*point] == [*files.POINT_COLUMNS, "tensors"] and point["peak_bytes"] is None
-        assert sum(one["bytes"] for one in point["tensors"]) == point["retained_bytes"] > 0
-    assert run(*SMALL, "--n-c", "20", "--n-g", "8", "--format", "xml") == cli.WRONG_USAGE
-    assert "--format is 'xml'" in capsys.readouterr().err
-
-
 def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "made" / "here"
     assert run(*SMALL, "--n-c", "20,30", "--n-c", "40", "--n-g", "8", "--attention", "eager,sdpa",
