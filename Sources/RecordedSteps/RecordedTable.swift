@@ -66,18 +66,11 @@ extension Recording {
       case .allocate(let number) = events[event]
     else { return nil }
     let tensor = tensor(number)
-    return phase.words
-      + (tensor.op.isEmpty ? "" : ", \(tensor.op)\(tensor.isOfLoss ? " (the loss)" : "")")
+    let note = LossOp(rawValue: tensor.op) == nil ? "" : " (the loss)"
+    return phase.words + (tensor.op.isEmpty ? "" : ", \(tensor.op)\(note)")
       + (tensor.module.isEmpty ? "" : " in \(tensor.module)")
   }
 
   /// Tensors that are alive after an event, in order of allocation.
   package func alive(after event: Int) -> [Int] { RecordedStep.alive(in: self, before: event + 1) }
-}
-
-extension Recording.Tensor {
-  /// Whether the op makes log-probabilities and their mean, of logits, or their gradients.
-  fileprivate var isOfLoss: Bool {
-    ["_log_softmax", "nll_loss", "cross_entropy"].contains { op.contains($0) }
-  }
 }
